@@ -1,0 +1,1 @@
+"""A procedural town that writes the NAVSIM format."""

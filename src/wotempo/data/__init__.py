@@ -1,0 +1,1 @@
+"""Frame cache, windows and batches."""

@@ -1,0 +1,1 @@
+"""Temporal fusion stages."""

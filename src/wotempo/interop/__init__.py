@@ -1,0 +1,1 @@
+"""Bridges to official checkpoints and devkits."""

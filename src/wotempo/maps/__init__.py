@@ -1,0 +1,1 @@
+"""nuPlan GPKG maps."""

@@ -1,0 +1,1 @@
+"""The NAVSIM on-disk format."""

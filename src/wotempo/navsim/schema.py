@@ -1,0 +1,131 @@
+"""What a NAVSIM log holds, as plain typed records.
+
+Frames: everything called *ego* is the rear-axle frame (x forward, y left, z up), which the merged LiDAR cloud, boxes
+and camera extrinsics share; everything called *global* is map UTM (easting, northing), float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+CAMERAS = ("CAM_F0", "CAM_L0", "CAM_L1", "CAM_L2", "CAM_R0", "CAM_R1", "CAM_R2", "CAM_B0")
+STITCHED_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
+AGENT_NAMES = ("vehicle", "pedestrian", "bicycle")
+STATIC_NAMES = ("traffic_cone", "barrier", "czone_sign", "generic_object")
+LOCATIONS = ("sg-one-north", "us-ma-boston", "us-nv-las-vegas-strip", "us-pa-pittsburgh-hazelwood")
+COMMANDS = ("left", "forward", "right", "unknown")
+
+NUM_HISTORY = 4  # t = -1.5, -1.0, -0.5, 0 s; the last one is the current frame
+NUM_FUTURE = 10  # 0.5 … 5.0 s: time-to-collision looks 1 s past the 4 s horizon
+FRAME_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera of one frame. ``path`` is relative to ``sensor_blobs/<split>``."""
+
+    path: str
+    rotation: np.ndarray  # (3, 3) camera -> ego; camera axes x right, y down, z forward
+    translation: np.ndarray  # (3,) metres in the ego frame
+    intrinsics: np.ndarray  # (3, 3) pixels of the 1920×1080 image
+    distortion: np.ndarray  # (5,) k1, k2, p1, p2, k3
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Annotated road users and static things of one frame, in the ego frame of that frame."""
+
+    boxes: np.ndarray  # (N, 7) float64: x, y, z of the centre, length, width, height, yaw
+    names: np.ndarray  # (N,) str, of AGENT_NAMES or STATIC_NAMES
+    velocity: np.ndarray  # (N, 3) m/s, the object's own velocity in ego axes
+    instance_tokens: list[str]  # one per frame
+    track_tokens: list[str]  # stable over the log
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One 2 Hz frame of a log."""
+
+    token: str  # 16 hex digits
+    frame_idx: int
+    timestamp_us: int
+    log_name: str
+    log_token: str
+    scene_name: str
+    scene_token: str
+    map_location: str
+    vehicle_name: str
+    pose: np.ndarray  # (3,) global x, y, heading of the rear axle, float64
+    height: float  # global z of the rear axle, metres
+    velocity: np.ndarray  # (2,) ego axes, m/s
+    acceleration: np.ndarray  # (2,) ego axes, m/s²
+    yaw_rate: float  # rad/s
+    command: np.ndarray  # (4,) int one-hot of COMMANDS
+    roadblock_ids: tuple[str, ...]  # route, may be empty
+    traffic_lights: tuple[tuple[int, bool], ...]  # (lane connector id, is red)
+    cameras: dict[str, Camera]
+    lidar_path: str  # relative to sensor_blobs/<split>
+    boxes: Boxes | None  # None in private test logs
+
+
+@dataclass(frozen=True)
+class Log:
+    """One log file: time-ordered frames."""
+
+    name: str
+    split: str
+    frames: list[Frame]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A window of a log: up to NUM_HISTORY frames ending with the current one, and the future.
+
+    History that the log does not hold is absent: ``history`` then has None at its *front*, never a copy.
+    """
+
+    log: Log
+    index: int  # of the current frame in log.frames
+    num_history: int = NUM_HISTORY
+    num_future: int = NUM_FUTURE
+    # Frames further apart than this do not belong to one window.
+    max_gap_s: float = field(default=0.55)
+
+    @property
+    def current(self) -> Frame:
+        return self.log.frames[self.index]
+
+    @property
+    def token(self) -> str:
+        """The scene's id is the token of its current frame."""
+        return self.current.token
+
+    @property
+    def history(self) -> list[Frame | None]:
+        """num_history entries, oldest first, current last; None where the log has a gap or begins later."""
+        raise NotImplementedError  # written in navsim/
+
+    @property
+    def future(self) -> list[Frame]:
+        """Up to num_future frames that follow without a gap."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """Where a dataset lies: ``OPENSCENE_DATA_ROOT``, ``NUPLAN_MAPS_ROOT`` and the split's directory name."""
+
+    root: Path
+    maps: Path
+
+    def log_dir(self, split: str) -> Path:
+        return self.root / "navsim_logs" / split
+
+    def blob_dir(self, split: str) -> Path:
+        return self.root / "sensor_blobs" / split

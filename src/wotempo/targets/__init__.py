@@ -1,0 +1,1 @@
+"""Supervision of WoTE, per scene."""
