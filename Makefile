@@ -1,0 +1,63 @@
+# Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate nuplan test check clean
+
+PYTHON ?= python3.11
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.wotempo-setup
+
+DATA ?= town
+MODEL ?= $(if $(filter navsim,$(DATA)),wote,wote_tiny)
+TRAINER ?= $(if $(filter navsim,$(DATA)),gpu,cpu)
+# The full-size model on a CPU takes a few steps only, to show that it runs.
+PROFILE ?= $(if $(and $(filter wote,$(MODEL)),$(filter cpu,$(TRAINER))),smoke,full)
+ARGS ?=
+CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
+
+# make can only say 0 or 2, so the code of the Python command is printed.
+define run
+@echo "$(PY) -m $(1)"; $(PY) -m $(1); code=$$?; \
+if [ $$code -ne 0 ]; then echo "exit code $$code (make itself can only say 2)"; fi; exit $$code
+endef
+
+help: ## show the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create $(VENV) and install (does nothing when nothing changed)
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
+	@touch $(STAMP)
+
+train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by ten criteria
+	$(call run,wotempo.commands.train experiment=convgru_1epoch $(CHOICES) $(ARGS))
+
+train-baseline: setup ## one epoch of single-frame WoTE
+	$(call run,wotempo.commands.train experiment=baseline_1epoch $(CHOICES) $(ARGS))
+
+overfit-batch: setup ## drive the loss of one batch down: the quickest check that learning works
+	$(call run,wotempo.commands.train experiment=overfit_batch $(CHOICES) $(ARGS))
+
+ablation-fusion: setup ## Hydra multirun over fusion=none,convgru and one table
+	$(call run,wotempo.commands.train --multirun experiment=convgru_1epoch +ablation=fusion $(CHOICES) $(ARGS))
+
+evaluate: setup ## CKPT=path: score a checkpoint on the test split
+	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
+	$(call run,wotempo.commands.evaluate checkpoint=$(CKPT) data=$(DATA) $(ARGS))
+
+nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
+	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"
+	$(PY) -m pip install --no-deps "nuplan-devkit @ git+https://github.com/motional/nuplan-devkit@nuplan-devkit-v1.2"
+
+test: setup ## all tests
+	$(PY) -m pytest $(ARGS)
+
+check: setup ## lint and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy src callbacks
+
+clean: ## remove runs, generated towns and caches (not the environment)
+	rm -rf runs workspace .pytest_cache .ruff_cache .mypy_cache .hypothesis

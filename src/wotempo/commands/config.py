@@ -1,0 +1,128 @@
+"""The typed schema of a run. An unknown key or a wrong type is an error before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from wotempo.errors import UserError
+from wotempo.model.config import WoTEConfig
+from wotempo.training.optimiser import OptimiserConfig
+
+
+@dataclass
+class SplitConfig:
+    """A split of a dataset: the directory name on disk, and which of its scenes."""
+
+    split: str = "trainval"
+    scene_filter: str | None = None  # the community's scene-filter yaml; None takes every full window
+    logs: str | None = None  # a yaml with a list of log names that narrows the filter (train against val)
+
+
+@dataclass
+class DataConfig:
+    """``kind=town`` generates what it needs below ``workspace``; ``kind=navsim`` reads OPENSCENE_DATA_ROOT."""
+
+    kind: str = "town"
+    preset: str = "tiny"  # of the town
+    seed: int = 0  # of the town
+    all_cameras: bool = False  # render the five cameras that WoTE does not read, too
+    root: str | None = None  # None: workspace/<town> or the environment variables
+    maps: str | None = None
+    train: SplitConfig = field(default_factory=SplitConfig)
+    val: SplitConfig = field(default_factory=SplitConfig)
+    test: SplitConfig = field(default_factory=SplitConfig)
+    anchors: str | None = None  # (N, 8, 3) .npy; None: k-means over training futures
+    labels: str | None = None  # score-table folder; None: made here
+    cache: str | None = None  # frame and target cache; None: workspace/cache
+    full_history_only: bool = False
+    extra_drives: int = 4000  # ego drives simulated without sensors for the k-means of a town
+    prepare_workers: int = 2
+
+
+@dataclass
+class TrainerConfig:
+    accelerator: str = "cpu"
+    devices: Any = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    max_epochs: int = 1
+    max_steps: int = -1
+    limit_train_batches: Any = None
+    limit_val_batches: Any = None
+    overfit_batches: int = 0
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float | None = 1.0
+    check_val_every_n_epoch: int = 1
+    log_every_n_steps: int = 1
+    num_sanity_val_steps: int = 0
+    deterministic: bool = False
+    max_time: str | None = None
+    batch_size: int = 8
+    num_workers: int = 0
+    run_length: int = 4  # adjacent windows a batch holds in a row: they share frames
+    threads: int | None = None  # CPU threads of torch; None leaves its default
+    progress_bar: bool = True
+
+
+@dataclass
+class TrackingConfig:
+    csv: bool = True
+    wandb: str = "offline"  # offline | online | off
+    project: str = "wotempo"
+    tags: list[str] = field(default_factory=list)
+    pictures: int = 2
+
+
+@dataclass
+class RunConfig:
+    """The root. ``fusion`` and ``acceptance`` are checked against the constructors they configure."""
+
+    name: str = "run"
+    seed: int = 0
+    run_dir: str = "runs"
+    workspace: str = "workspace"
+    init_from: str | None = None  # a single-frame checkpoint that a temporal run starts from
+    data: DataConfig = field(default_factory=DataConfig)
+    model: WoTEConfig = field(default_factory=WoTEConfig)
+    fusion: dict[str, Any] = field(default_factory=dict)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    acceptance: dict[str, Any] = field(default_factory=dict)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """'; did you mean …?' or the list of what is known."""
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def known_keys(schema: type, path: list[str]) -> list[str]:
+    """Field names of the dataclass found by walking ``path`` from ``schema``."""
+    import typing
+
+    for part in path:
+        hints = typing.get_type_hints(schema)
+        schema = hints.get(part, dict)
+        if not is_dataclass(schema):
+            return []
+    return [f.name for f in fields(schema)]
+
+
+def typed(config: DictConfig, schema: type = RunConfig) -> Any:
+    """A composed config -> an instance of ``schema``; UserError names the key and the nearest valid one."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), config)
+        return OmegaConf.to_object(merged)
+    except ConfigKeyError as error:
+        *path, key = str(error.full_key).replace("[", ".").replace("]", "").split(".")
+        hint = nearest(key, known_keys(schema, path))
+        raise UserError(f"unknown config key '{error.full_key}': {hint}") from None
+    except OmegaConfBaseException as error:
+        first_line = str(error).splitlines()[0]
+        raise UserError(f"config key '{error.full_key}': {first_line}") from None
