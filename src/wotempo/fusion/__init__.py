@@ -1,1 +1,39 @@
-"""Temporal fusion stages."""
+"""Temporal fusion stages: how the BEV maps of a window become one.
+
+To add a stage: one file with a ``TemporalFusion``, one line in ``STAGES``, one ``configs/fusion/<name>.yaml`` whose
+keys are ``name`` and the constructor's keywords. The property tests find it by themselves.
+"""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+
+from wotempo.errors import UserError
+from wotempo.fusion.base import RingBuffer, TemporalFusion
+from wotempo.fusion.convgru import ConvGRUFusion
+from wotempo.fusion.none import NoFusion
+from wotempo.geometry import BevGrid
+
+STAGES: dict[str, type[TemporalFusion]] = {"none": NoFusion, "convgru": ConvGRUFusion}
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=1, cutoff=0.0)
+    return f"did you mean '{close[0]}'?" if close else "it takes none"
+
+
+def build_fusion(name: str, channels: int, grid: BevGrid, num_frames: int, **options) -> TemporalFusion:
+    """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
+    included); ``options`` are further keywords of its constructor. UserError for an unknown name, option or value."""
+    if name not in STAGES:
+        raise UserError(f"fusion.name is '{name}', which is no fusion stage: {_nearest(name, list(STAGES))}")
+    stage = STAGES[name]
+    known = [key for key in inspect.signature(stage).parameters if key not in ("channels", "grid", "num_frames")]
+    for key in options:
+        if key not in known:
+            raise UserError(f"fusion.{key} is no option of the stage '{name}': {_nearest(key, known)}")
+    return stage(channels, grid, num_frames, **options)
+
+
+__all__ = ["STAGES", "ConvGRUFusion", "NoFusion", "RingBuffer", "TemporalFusion", "build_fusion"]

@@ -1,7 +1,8 @@
 """SE(2) poses ``(x, y, heading)`` in metres and radians, for numpy arrays and torch tensors alike.
 
 Frame convention: x forward, y left, heading counter-clockwise. ``compose(a, b)`` is a∘b: pose ``b``, given in the frame
-of ``a``, expressed in the frame that ``a`` is given in. Global poses are about 1e6 m: keep them in float64 until relative.
+of ``a``, expressed in the frame that ``a`` is given in. Global poses are about 1e6 m: keep them in float64 until
+relative.
 """
 
 from __future__ import annotations
