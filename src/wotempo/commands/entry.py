@@ -1,0 +1,111 @@
+"""What every Hydra command does around its work: check the overrides first, print one sentence for the user's errors,
+and turn the outcome into an exit code.
+
+In a multirun an unaccepted job must not abort the sweep, so codes other than 1 exist in single runs only.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from itertools import islice, product
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from wotempo.commands.config import nearest
+from wotempo.errors import UserError
+
+MAX_CHECKED_JOBS = 64
+
+
+def _flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, node in OmegaConf.to_container(config, resolve=False).items():
+        name = f"{prefix}{key}"
+        keys.append(name)
+        if isinstance(node, dict):
+            keys += _flat_keys(OmegaConf.create(node), f"{name}.")
+    return keys
+
+
+def jobs_of(overrides: list[str]) -> list[list[str]]:
+    """The override lists of a sweep's jobs (the cartesian product), at most MAX_CHECKED_JOBS of them."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    choices = []
+    for text, override in zip(overrides, parsed, strict=True):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([text])
+    return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
+
+
+def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
+    """Compose, or say in one sentence what is wrong and which name is nearest."""
+    try:
+        return compose(config_name=config_name, overrides=overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(config_name, str(error))) from None
+
+
+def _explain(config_name: str, message: str) -> str:
+    unknown_option = re.search(r"Could not find '([^']*?)([^'/]+)'", message)
+    if unknown_option:
+        available = re.findall(r"^\t(\S+)$", message, re.M)
+        group = unknown_option.group(1).strip("/")
+        return f"there is no {group} '{unknown_option.group(2)}': {nearest(unknown_option.group(2), available)}"
+    unknown_key = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
+    if unknown_key:
+        key = unknown_key.group(1).split("@")[0]
+        known = _flat_keys(compose(config_name=config_name))
+        if key in known:
+            return f"config key '{key}': {message.splitlines()[0]}"
+        return f"unknown config key '{key}': {nearest(key, known)}"
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())[:400]
+
+
+def check_command_line(config_name: str, check: Callable[[DictConfig], object], argv: list[str]) -> None:
+    """Compose and check every job of the command line before anything is loaded."""
+    if any(arg in ("--help", "-h", "--hydra-help", "--info", "--cfg", "-c") for arg in argv):
+        return
+    overrides = [arg for arg in argv if "=" in arg and not arg.startswith("-")]
+    strays = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
+    if strays:
+        raise UserError(f"'{strays[0]}' is not of the form key=value")
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        try:
+            jobs = jobs_of(overrides)
+        except HydraException as error:
+            raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
+        for job in jobs:
+            check(compose_checked(config_name, job))
+    GlobalHydra.instance().clear()
+
+
+def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]) -> None:
+    """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2."""
+    outcome = {"code": 0}
+    multirun = any(arg in ("-m", "--multirun") for arg in sys.argv[1:])
+
+    @hydra.main(version_base="1.3", config_path="pkg://wotempo.configs", config_name=config_name)
+    def job(config: DictConfig) -> int:
+        outcome["code"] = work(config)
+        if multirun and outcome["code"] != 0:
+            print(f"this job ended with code {outcome['code']}; the sweep goes on")
+        return outcome["code"]
+
+    try:
+        check_command_line(config_name, check, sys.argv[1:])
+        job()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
+    sys.exit(outcome["code"])

@@ -1,0 +1,114 @@
+"""The LightningModule: WoTE, its losses, its optimiser, its metrics, and what the acceptance criteria read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from wotempo.errors import UserError
+from wotempo.geometry import LIDAR_HISTOGRAM
+from wotempo.model.build import build_wote
+from wotempo.model.config import WoTEConfig
+from wotempo.training.losses import LossWeights, compute_losses
+from wotempo.training.metrics import ValidationMetrics
+from wotempo.training.optimiser import OptimiserConfig, build_optimiser
+
+
+class LitWoTE(L.LightningModule):
+    """Hyperparameters are plain data, so that checkpoints load with ``weights_only=True``.
+
+    model, fusion, optimiser, losses: the fields of ``WoTEConfig``, the stage's ``name`` and keywords, the fields of
+    ``OptimiserConfig`` and ``LossWeights``. ``anchors`` (N, 8, 3) are needed once: later they are in the checkpoint.
+    ``anchors_fingerprint`` says which anchors the reward labels belong to.
+    """
+
+    def __init__(
+        self,
+        model: dict[str, Any],
+        fusion: dict[str, Any],
+        optimiser: dict[str, Any] | None = None,
+        losses: dict[str, Any] | None = None,
+        anchors: np.ndarray | None = None,
+        anchors_fingerprint: str = "",
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["anchors"])
+        config = WoTEConfig(**model)
+        self.model = build_wote(config, fusion, anchors)
+        self.weights = LossWeights(**(losses or {}))
+        self.optimiser_config = OptimiserConfig(**(optimiser or {}))
+        self.metrics = ValidationMetrics(num_classes=config.num_bev_classes)
+        self.loss_terms: dict[str, Tensor] = {}
+        self._fusion_input: Tensor | None = None
+        self._fusion_output: Tensor | None = None
+        self.model.fusion.register_forward_pre_hook(self._keep_fusion_input, with_kwargs=True)
+        self.model.fusion.register_forward_hook(self._keep_fusion_output)
+
+    # ------------------------------------------------------------------ steps
+
+    def forward(self, batch: dict) -> dict[str, Tensor]:
+        """Batched inference: the planned trajectory and what led to it."""
+        return self.model.plan(batch)
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        self.predictions = self.model(batch)
+        self.loss_terms = compute_losses(self.predictions, batch, self.weights)
+        loss = torch.stack(list(self.loss_terms.values())).sum()
+        size = len(batch["tokens"])
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{k}": v.detach() for k, v in self.loss_terms.items()}, batch_size=size)
+        return loss
+
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        self.predictions = self.model(batch)
+        terms = compute_losses(self.predictions, batch, self.weights)
+        loss = torch.stack(list(terms.values())).sum()
+        self.log("val/loss", loss, batch_size=len(batch["tokens"]), sync_dist=True)
+        self.metrics.update(self.model.plan(batch), batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(self.metrics.compute(), sync_dist=True)
+        self.metrics.reset()
+
+    def configure_optimizers(self):
+        total = int(self.trainer.estimated_stepping_batches)
+        optimiser, schedule = build_optimiser(self.model, self.optimiser_config, total)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # ------------------------------------------------------------------ what the acceptance criteria read
+
+    @property
+    def is_temporal(self) -> bool:
+        """Whether the fusion stage sees more than the current frame."""
+        return self.model.fusion.num_frames > 1
+
+    def warp_history(self, maps: Tensor, batch: dict) -> tuple[Tensor, Tensor]:
+        """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
+        grid = LIDAR_HISTOGRAM.with_shape(*maps.shape[-2:])
+        return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
+
+    def _keep_fusion_input(self, stage, args: tuple, kwargs: dict) -> None:
+        bev = args[0] if args else kwargs["bev"]
+        if self.is_temporal and torch.is_grad_enabled() and bev.requires_grad:
+            bev.retain_grad()
+        self._fusion_input = bev
+
+    def _keep_fusion_output(self, stage, args: tuple, output: Tensor) -> None:
+        self._fusion_output = output
+
+
+def check_same_run(hyperparameters: dict, model: dict, path: str) -> None:
+    """UserError where a checkpoint was trained in the other layout (``compat`` | ``fixed``)."""
+    theirs, ours = hyperparameters["model"].get("mode"), model.get("mode")
+    if theirs != ours:
+        raise UserError(f"{path} was trained in the layout '{theirs}', not '{ours}': set model.mode={theirs}")
+
+
+def plain(config: Any) -> dict:
+    """A dataclass -> nested plain dict."""
+    return asdict(config)
