@@ -1,1 +1,6 @@
-"""WoTE."""
+"""WoTE: backbone, temporal-fusion slot, world model, reward and refinement heads."""
+
+from wotempo.model.config import MODES, WOTE, WOTE_TINY, WoTEConfig
+from wotempo.model.wote import WoTE
+
+__all__ = ["MODES", "WOTE", "WOTE_TINY", "WoTE", "WoTEConfig"]

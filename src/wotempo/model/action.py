@@ -1,0 +1,49 @@
+"""Trajectories as actions: their embedding, and the splat that writes an action into a BEV map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wotempo.geometry import BevGrid
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    """Linear layers with ReLU between them."""
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        layers += [nn.ReLU()] * (i > 0) + [nn.Linear(fan_in, fan_out)]
+    return nn.Sequential(*layers)
+
+
+def transformer_encoder(d_model: int, heads: int, ffn: int, layers: int, dropout: float) -> nn.TransformerEncoder:
+    """Post-norm, ReLU, no final norm."""
+    layer = nn.TransformerEncoderLayer(d_model, heads, ffn, dropout, batch_first=True)
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+def splat_weights(xy: Tensor, grid: BevGrid, mode: str) -> Tensor:
+    """Bilinear share that each cell of ``grid`` gets of a point; what falls outside is lost.
+
+    xy (..., 2) metres in the ego frame -> (..., rows·cols), row-major. ``fixed`` measures from cell centres on the grid
+    itself. ``compat`` does as WoTE: all rows over the half in front of the ego, and indices from cell *edges*, so that
+    the ego lies in row 0 and a point between two cells counts for the wrong ones.
+    """
+    rows, cols = grid.shape
+    x, y = xy[..., 0], xy[..., 1]
+    if mode == "fixed":
+        row, col = grid.to_index(x, y)
+    else:
+        row, col = (index + 0.5 for index in BevGrid(0.0, grid.x_max, grid.y_min, grid.y_max, rows, cols).to_index(x, y))
+    # The hat function is 1 - d at the nearest cells and 0 from one cell on: bilinear weights without gathering.
+    row_share = (1 - (row[..., None] - torch.arange(rows, device=xy.device, dtype=xy.dtype)).abs()).clamp(min=0)
+    col_share = (1 - (col[..., None] - torch.arange(cols, device=xy.device, dtype=xy.dtype)).abs()).clamp(min=0)
+    return (row_share[..., :, None] * col_share[..., None, :]).flatten(-2)
+
+
+def inject(tokens: Tensor, action: Tensor, weights: Tensor) -> Tensor:
+    """Adds the action to the map where the weights say.
+
+    tokens (B, N, L, C) or (B, 1, L, C), action (B, N, C), weights (N, L) or (L,) -> (B, N, L, C).
+    """
+    return torch.addcmul(tokens, weights[..., None].to(tokens.dtype), action[:, :, None].to(tokens.dtype))

@@ -1,0 +1,121 @@
+"""TransFuser-style backbone: two ResNets, camera and LiDAR, that exchange tokens after every stage."""
+
+from __future__ import annotations
+
+import torch
+from timm.models.resnet import BasicBlock, ResNet
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wotempo.model.config import WoTEConfig
+
+
+def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
+    """timm's ResNet without classifier; keys conv1, bn1, layer1..4."""
+    stem = {} if config.stem_width is None else {"stem_type": "deep", "stem_width": config.stem_width}
+    return ResNet(
+        BasicBlock,
+        config.stage_blocks,
+        num_classes=0,
+        in_chans=in_channels,
+        channels=config.stage_channels,
+        zero_init_last=config.zero_init_last,
+        **stem,
+    )
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention with separate projections."""
+
+    def __init__(self, channels: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.key = nn.Linear(channels, channels)
+        self.query = nn.Linear(channels, channels)
+        self.value = nn.Linear(channels, channels)
+        self.proj = nn.Linear(channels, channels)
+        self.resid_drop = nn.Dropout(dropout)
+        self.heads = heads
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(F, L, C) -> (F, L, C)."""
+        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        return self.resid_drop(self.proj(mixed.transpose(1, 2).flatten(2)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with a ReLU MLP."""
+
+    def __init__(self, channels: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.ln1 = nn.LayerNorm(channels)
+        self.ln2 = nn.LayerNorm(channels)
+        self.attn = SelfAttention(channels, heads, dropout)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 4 * channels), nn.ReLU(), nn.Linear(4 * channels, channels), nn.Dropout(dropout)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.ln1(x))
+        return x + self.mlp(self.ln2(x))
+
+
+class FusionTransformer(nn.Module):
+    """Camera and LiDAR tokens attend to each other."""
+
+    def __init__(self, channels: int, tokens: int, layers: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.pos_emb = nn.Parameter(torch.zeros(1, tokens, channels))
+        self.drop = nn.Dropout(dropout)
+        self.blocks = nn.Sequential(*(Block(channels, heads, dropout) for _ in range(layers)))
+        self.ln_f = nn.LayerNorm(channels)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, image: Tensor, lidar: Tensor) -> tuple[Tensor, Tensor]:
+        """image (F, C, h, w), lidar (F, C, r, c) -> the same shapes."""
+        tokens = torch.cat((image.flatten(2), lidar.flatten(2)), 2).transpose(1, 2)  # image first, row-major
+        tokens = self.ln_f(self.blocks(self.drop(tokens + self.pos_emb))).transpose(1, 2)
+        image_out, lidar_out = tokens.split((image.shape[2] * image.shape[3], lidar.shape[2] * lidar.shape[3]), 2)
+        return image_out.reshape(image.shape), lidar_out.reshape(lidar.shape)
+
+
+def resize_like(x: Tensor, target: Tensor) -> Tensor:
+    return F.interpolate(x, size=target.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class Backbone(nn.Module):
+    """Frames -> the LiDAR branch's last map, which has taken in the camera."""
+
+    def __init__(self, config: WoTEConfig) -> None:
+        super().__init__()
+        channels = config.stage_channels
+        tokens = config.image_tokens[0] * config.image_tokens[1] + config.cells
+        self.image_encoder = resnet(config, 3)
+        self.lidar_encoder = resnet(config, 1)
+        self.transformers = nn.ModuleList(
+            FusionTransformer(c, tokens, config.gpt_layers, config.gpt_heads, config.dropout) for c in channels
+        )
+        self.lidar_channel_to_img = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
+        self.img_channel_to_lidar = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
+        self.avgpool_img = nn.AdaptiveAvgPool2d(config.image_tokens)
+        self.avgpool_lidar = nn.AdaptiveAvgPool2d(config.bev_shape)
+
+    def forward(self, camera: Tensor, lidar: Tensor) -> Tensor:
+        """camera (F, 3, H, W), lidar (F, 1, R, C), both in [0, 1] -> (F, C, rows, cols) on the BEV grid."""
+        image_net, lidar_net = self.image_encoder, self.lidar_encoder
+        image = image_net.maxpool(image_net.act1(image_net.bn1(image_net.conv1(camera))))
+        bev = lidar_net.maxpool(lidar_net.act1(lidar_net.bn1(lidar_net.conv1(lidar))))
+        for stage in range(4):
+            name = f"layer{stage + 1}"
+            image, bev = getattr(image_net, name)(image), getattr(lidar_net, name)(bev)
+            image_update, bev_update = self.transformers[stage](
+                self.avgpool_img(image), self.lidar_channel_to_img[stage](self.avgpool_lidar(bev))
+            )
+            bev = bev + resize_like(self.img_channel_to_lidar[stage](bev_update), bev)
+            if stage < 3:  # nothing reads the camera's last map
+                image = image + resize_like(image_update, image)
+        return bev

@@ -1,0 +1,121 @@
+"""Sizes and mode of a WoTE. Plain values only, so that a checkpoint holds them as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from wotempo.errors import UserError
+from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+
+MODES = ("compat", "fixed")
+
+
+@dataclass(frozen=True)
+class WoTEConfig:
+    """The defaults are the published model (preset WOTE) in our own mode.
+
+    ``mode``: ``compat`` keeps WoTE's splat and its stretched map head, so that official weights give official numbers;
+    ``fixed`` puts both on the grid that the backbone's map really covers (docs: geometry).
+    """
+
+    mode: str = "fixed"
+    # inputs
+    image_height: int = 256
+    image_width: int = 1024
+    lidar_shape: tuple[int, ...] = LIDAR_HISTOGRAM.shape
+    lidar_max: int = 5  # counts at which the histogram is clipped
+    status_size: int = 8
+    num_poses: int = 8
+    # backbone: two ResNets of BasicBlocks
+    stage_blocks: tuple[int, ...] = (3, 4, 6, 3)
+    stage_channels: tuple[int, ...] = (64, 128, 256, 512)
+    stem_width: int | None = None  # None: one 7×7 convolution to 64; else three 3×3 ones to 2·stem_width channels
+    zero_init_last: bool = True  # residual blocks start as the identity; too slow a start for runs of a few hundred steps
+    image_tokens: tuple[int, ...] = (8, 32)
+    bev_shape: tuple[int, ...] = BACKBONE_BEV.shape
+    gpt_layers: int = 2
+    gpt_heads: int = 4
+    # planner
+    d_model: int = 256
+    heads: int = 8
+    encoder_layers: int = 2  # trajectory encoder and world model
+    encoder_ffn: int = 512
+    decoder_layers: int = 3  # offset and agent decoders
+    decoder_ffn: int = 1024
+    dropout: float = 0.1
+    future_steps: int = 1
+    # heads
+    map_channels: int = 64
+    map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on
+    map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
+    map_classes: int = 8
+    num_agents: int = 30
+    agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # yaml and json give lists
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        if self.mode not in MODES:
+            raise UserError(f"model.mode is '{self.mode}'; set it to one of {', '.join(MODES)}")
+        if self.num_poses % self.future_steps:
+            raise UserError(
+                f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
+                "trajectory; set it to 1, 2, 4 or 8"
+            )
+
+    @property
+    def bev_grid(self) -> BevGrid:
+        """What the backbone's map, and with it the fusion stage, covers."""
+        return LIDAR_HISTOGRAM.with_shape(*self.bev_shape)
+
+    @property
+    def lidar_grid(self) -> BevGrid:
+        return LIDAR_HISTOGRAM.with_shape(*self.lidar_shape)
+
+    @property
+    def map_grid(self) -> BevGrid:
+        """The raster of the semantic map."""
+        return SEMANTIC_FRONT.with_shape(*self.map_shape)
+
+    @property
+    def bev_channels(self) -> int:
+        """Channels of the backbone's map: what the fusion stage is built with."""
+        return self.stage_channels[-1]
+
+    @property
+    def cells(self) -> int:
+        return self.bev_shape[0] * self.bev_shape[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WoTEConfig:
+        """The inverse of ``to_dict``; UserError names keys that no WoTE has."""
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise UserError(f"unknown model key(s) {', '.join(unknown)}: the checkpoint is of another version")
+        return cls(**values)
+
+
+WOTE = WoTEConfig()
+
+# The same modules, small enough for two CPU cores.
+WOTE_TINY = WoTEConfig(
+    image_height=128,
+    image_width=512,
+    stage_blocks=(1, 1, 1, 1),
+    stage_channels=(16, 32, 64, 128),
+    stem_width=8,
+    zero_init_last=False,
+    image_tokens=(4, 16),
+    d_model=64,
+    heads=4,
+    encoder_ffn=128,
+    decoder_ffn=128,
+    map_channels=32,
+)

@@ -1,0 +1,36 @@
+"""From a batch of unique frames to windows, and back to what must be encoded."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+WINDOW_KEYS = ("frame_index", "valid", "pose", "dt")
+
+
+def used_frames(batch: dict, num_frames: int) -> dict:
+    """The batch reduced to the last ``num_frames`` of every window and the frames they show.
+
+    Missing frames point at their window's current one: masked later, and never encoded for their own sake.
+    """
+    view = {**batch, **{key: batch[key][:, -num_frames:] for key in WINDOW_KEYS}}
+    if view["valid"].shape[1] < num_frames:
+        raise ValueError(f"the fusion stage sees {num_frames} frames, the batch holds {view['valid'].shape[1]}")
+    index = view["frame_index"].where(view["valid"], view["frame_index"][:, -1:])
+    used, local = torch.unique(index, return_inverse=True)
+    view["frame_index"] = local
+    if len(used) < len(batch["camera"]):
+        view["camera"], view["lidar"] = batch["camera"][used], batch["lidar"][used]
+    return view
+
+
+def gather_windows(bev: Tensor, frame_index: Tensor, valid: Tensor) -> Tensor:
+    """bev (F, C, H, W), frame_index and valid (B, T) -> (B, T, C, H, W), zero where invalid."""
+    return bev[frame_index].masked_fill(~valid[..., None, None, None], 0.0)
+
+
+def unit_range(raw: Tensor, full: int, dtype: torch.dtype, name: str) -> Tensor:
+    """uint8 -> [0, 1]. On the device: a quarter of the bytes to move."""
+    if raw.dtype != torch.uint8:
+        raise TypeError(f"batch['{name}'] is {raw.dtype}, but frames travel as uint8")
+    return raw.to(dtype) / full

@@ -1,0 +1,39 @@
+"""The reward model: how good each trajectory is, from what was imagined for it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class RewardConvNet(nn.Module):
+    """Stacked maps (M, (K+1)·C, rows, cols) -> pooled (M, C)."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(maps)))
+        return F.relu(self.bn2(self.conv2(x))).mean((-2, -1))
+
+
+def final_score(im_logits: Tensor, sim_logits: Tensor) -> Tensor:
+    """The score that inference maximises (paper, eq. 4; higher is better):
+    0.1·ln im + 0.5·ln NC + 0.5·ln DAC + ln(5·TTC + 2·C + 5·EP).
+
+    im_logits (B, N), sim_logits (B, 5, N) in the order NC, DAC, EP, TTC, comfort -> (B, N). From logits, because the
+    logarithm of a probability that has underflowed is no number to compare.
+    """
+    nc, dac, ep, ttc, comfort = sim_logits.unbind(1)
+    weighted = 5 * ttc.sigmoid() + 2 * comfort.sigmoid() + 5 * ep.sigmoid()
+    return 0.1 * im_logits.log_softmax(-1) + 0.5 * F.logsigmoid(nc) + 0.5 * F.logsigmoid(dac) + weighted.log()
+
+
+def wide(x: Tensor) -> Tensor:
+    """At least float32: rewards and metres are compared in differences that bf16 does not have."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,200 @@
+"""WoTE, single- or multi-frame: anchors are imagined forward on a BEV map, scored, refined, and the best one is driven.
+
+Li et al., "End-to-End Driving with Online Trajectory Evaluation via BEV World Model", ICCV 2025 (arXiv 2504.01941).
+Attribute names are the state-dict keys of the published checkpoints; ``fusion`` is the only addition.
+Shapes: F frames, B samples, T window, N anchors, P poses, L = rows·cols cells, C channels, K future steps, S sampled.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wotempo.errors import UserError
+from wotempo.fusion import TemporalFusion
+from wotempo.model.action import inject, mlp, splat_weights, transformer_encoder
+from wotempo.model.agent_head import AgentHead
+from wotempo.model.backbone import Backbone
+from wotempo.model.bev_head import BEVUpsampleHead, to_map
+from wotempo.model.config import WoTEConfig
+from wotempo.model.frames import gather_windows, unit_range, used_frames
+from wotempo.model.offset import OffsetHead, transformer_decoder
+from wotempo.model.reward import RewardConvNet, final_score, wide
+from wotempo.model.world_model import roll_out
+
+
+class WoTE(nn.Module):
+    """See the module. ``encode`` → ``fuse`` → ``predict`` (training) or ``select`` (driving); ``forward`` and ``plan``
+    do all of it on a batch of ``wotempo.data``. No per-anchor parameters: N is free."""
+
+    def __init__(self, config: WoTEConfig, anchors: Tensor, fusion: TemporalFusion) -> None:
+        """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` for ``config.bev_channels`` on ``config.bev_grid``."""
+        super().__init__()
+        c, d = config, config.d_model
+        if anchors.ndim != 3 or anchors.shape[1:] != (c.num_poses, 3):
+            raise UserError(f"the anchors are {tuple(anchors.shape)}; a WoTE needs (N, {c.num_poses}, 3)")
+        if fusion.level != "bev8" or fusion.grid != c.bev_grid or fusion.channels != c.bev_channels:
+            raise UserError(
+                f"the fusion stage is built for {fusion.channels} channels on {fusion.grid} at level '{fusion.level}', "
+                f"the model offers {c.bev_channels} channels on {c.bev_grid} at level 'bev8'"
+            )
+        self.config = config
+        self.trajectory_anchors = nn.Parameter(anchors.float().clone(), requires_grad=False)
+        self._backbone = Backbone(c)
+        self._bev_downscale = nn.Conv2d(c.bev_channels, d, 1)
+        self._status_encoding = nn.Linear(c.status_size, d)
+        self._keyval_embedding = nn.Embedding(c.cells, d)
+
+        self.mlp_planning_vb = mlp(3 * c.num_poses, d // 2, d)
+        self.cluster_encoder = transformer_encoder(d, c.heads, c.encoder_ffn, c.encoder_layers, c.dropout)
+        self.scene_position_embedding = nn.Embedding(1 + c.cells, d)
+        self.encode_ego_feat_mlp = mlp(2 * d, d, d)
+        self.latent_world_model = transformer_encoder(d, c.heads, c.encoder_ffn, c.encoder_layers, c.dropout)
+
+        self.reward_conv_net = RewardConvNet((c.future_steps + 1) * d, d)
+        self.reward_cat_head = mlp((c.future_steps + 2) * d, d, d)
+        self.reward_head = mlp(d, d // 2, 1)
+        self.sim_reward_heads = nn.ModuleList(mlp(d, d // 2, 1) for _ in range(5))
+
+        self.agent_query_embedding = nn.Embedding(c.num_agents, d)
+        self.agent_head = AgentHead(d, c.decoder_ffn, c.bev_grid)
+        self.agent_tf_decoder = transformer_decoder(d, c.heads, c.decoder_ffn, c.decoder_layers)
+
+        self.bev_upsample_head = BEVUpsampleHead(c.bev_channels, c.map_channels, c.map_feature_shape)
+        self.bev_semantic_head = nn.Sequential(
+            nn.Conv2d(c.map_channels, c.map_channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c.map_channels, c.map_classes, 1),
+        )
+        self._bev_upscale = nn.Conv2d(d, c.bev_channels, 1)
+        self.new_scene_bev_feature_pos_embed = nn.Embedding(c.cells, d)
+
+        self.offset_tf_decoder = transformer_decoder(d, c.heads, c.decoder_ffn, c.decoder_layers)
+        self.offset_head = OffsetHead(d, c.decoder_ffn, c.num_poses)
+        self.offset_score_head = mlp(d, d // 2, 1)
+        self.fusion = fusion
+        if not c.agent_head:  # parameters that nothing runs must not wait for gradients (DDP)
+            for unused in (self.agent_query_embedding, self.agent_head, self.agent_tf_decoder):
+                unused.requires_grad_(False)
+
+    # ---- from a batch
+
+    def forward(self, batch: dict, supervise: bool = True) -> dict[str, Tensor]:
+        """batch of ``wotempo.data`` -> ``predict``'s outputs and ``fused_bev`` (B, C, rows, cols)."""
+        fused = self._fused(batch)
+        return self.predict(fused, batch["status"], batch["sampled_anchor"] if supervise else None)
+
+    @torch.no_grad()
+    def plan(self, batch: dict) -> dict[str, Tensor]:
+        """What to drive, for any number of samples: see ``select``."""
+        return self.select(self._fused(batch), batch["status"])
+
+    def _fused(self, batch: dict) -> Tensor:
+        view = used_frames(batch, self.fusion.num_frames)
+        dtype = self.trajectory_anchors.dtype
+        camera = unit_range(view["camera"], 255, dtype, "camera")
+        lidar = unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
+        return self.fuse(self.encode(camera, lidar), view)
+
+    # ---- the parts
+
+    def encode(self, camera: Tensor, lidar: Tensor) -> Tensor:
+        """camera (F, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols)."""
+        return self._backbone(camera, lidar)
+
+    def fuse(self, bev: Tensor, batch: dict) -> Tensor:
+        """bev (F, C, rows, cols) and the batch's frame_index, valid, pose, dt (B, T[, 3]) -> (B, C, rows, cols)."""
+        last = {key: batch[key][:, -self.fusion.num_frames :] for key in ("frame_index", "valid", "pose", "dt")}
+        windows = gather_windows(bev, last["frame_index"], last["valid"])
+        return self.fusion(windows, last["pose"], last["dt"], last["valid"])
+
+    def predict(self, fused: Tensor, status: Tensor, sampled_anchor: Tensor | None = None) -> dict[str, Tensor]:
+        """Everything that is supervised. fused (B, C, rows, cols), status (B, 8), sampled_anchor (B, S) or None.
+
+        im_rewards (B, N) softmax · sim_rewards (B, 5, N) NC, DAC, EP, TTC, comfort · trajectory_anchors (N, P, 3) ·
+        trajectory_offset (B, N, P, 3) · trajectory_offset_rewards (B, N) softmax · bev_semantic_map logits
+        (B, classes, *map) · with sampled anchors fut_bev_semantic_map (B·S, classes, *map) ·
+        with the agent head agent_states (B, A, 5), agent_labels (B, A) logits · fused_bev.
+        """
+        scene = self._scene_tokens(fused)
+        action = self._actions(self.trajectory_anchors, status)
+        refined = self.offset_tf_decoder(action, scene)
+        futures, im_logits, sim_logits = self._evaluate(scene, action)
+        out = {
+            "im_rewards": im_logits.softmax(-1),
+            "sim_rewards": sim_logits.sigmoid(),
+            "trajectory_anchors": self.trajectory_anchors,
+            "trajectory_offset": self.offset_head(refined),
+            "trajectory_offset_rewards": wide(self.offset_score_head(refined)).squeeze(-1).softmax(-1),
+            "bev_semantic_map": self._semantic_map(scene),
+            "fused_bev": fused,
+        }
+        if sampled_anchor is not None:
+            samples = torch.arange(len(scene), device=scene.device)[:, None]
+            sampled = futures[-1][samples, sampled_anchor].flatten(0, 1)  # (B·S, L, C)
+            out["fut_bev_semantic_map"] = self._semantic_map(sampled + self.new_scene_bev_feature_pos_embed.weight)
+        if self.config.agent_head:
+            queries = self.agent_query_embedding.weight.expand(len(scene), -1, -1)
+            out["agent_states"], out["agent_labels"] = self.agent_head(self.agent_tf_decoder(queries, scene))
+        return out
+
+    def select(self, fused: Tensor, status: Tensor) -> dict[str, Tensor]:
+        """Refines all anchors, evaluates the refined ones, takes the best.
+
+        trajectory (B, P, 3) · all_trajectory (B, N, P, 3) · final_rewards (B, N) · im_rewards (B, N) ·
+        sim_rewards (B, 5, N) · bev_semantic_map logits (B, classes, *map) · fused_bev.
+        """
+        scene = self._scene_tokens(fused)
+        offset = self.offset_head(self.offset_tf_decoder(self._actions(self.trajectory_anchors, status), scene))
+        refined = self.trajectory_anchors + offset
+        _, im_logits, sim_logits = self._evaluate(scene, self._actions(refined, status))
+        score = final_score(im_logits, sim_logits)
+        samples = torch.arange(len(score), device=score.device)
+        return {
+            "trajectory": refined[samples, score.argmax(-1)],
+            "all_trajectory": refined,
+            "final_rewards": score,
+            "im_rewards": im_logits.softmax(-1),
+            "sim_rewards": sim_logits.sigmoid(),
+            "bev_semantic_map": self._semantic_map(scene),
+            "fused_bev": fused,
+        }
+
+    # ---- inside
+
+    def _scene_tokens(self, fused: Tensor) -> Tensor:
+        """(B, C, rows, cols) -> (B, L, d), row-major."""
+        return self._bev_downscale(fused).flatten(2).transpose(1, 2) + self._keyval_embedding.weight
+
+    def _actions(self, trajectories: Tensor, status: Tensor) -> Tensor:
+        """trajectories (N, P, 3) or (B, N, P, 3), status (B, 8) -> one action per trajectory (B, N, d)."""
+        status = self._status_encoding(status.to(self.trajectory_anchors.dtype))[:, None]
+        # Fixed anchors are the same for all samples, but dropout is not: each sample encodes its own.
+        trajectories = trajectories.expand(len(status), -1, -1, -1)
+        encoded = self.cluster_encoder(self.mlp_planning_vb(trajectories.flatten(2)))
+        return self.encode_ego_feat_mlp(torch.cat((status.expand_as(encoded), encoded), -1))
+
+    def _evaluate(self, scene: Tensor, action: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """scene (B, L, d), action (B, N, d) -> K imagined maps (B, N, L, d), logits (B, N) and (B, 5, N).
+
+        An action is written into the map at the ego now, and later at the poses of its *unrefined* anchor.
+        """
+        anchors, k = self.trajectory_anchors, self.config.future_steps
+        steps_kn2 = anchors[:, anchors.shape[1] // k - 1 :: anchors.shape[1] // k, :2].transpose(0, 1)
+        grid, mode = self.config.bev_grid, self.config.mode
+        start = inject(scene[:, None], action, splat_weights(anchors.new_zeros(2), grid, mode))
+        splats = splat_weights(steps_kn2, grid, mode)
+        maps, actions = roll_out(self.latent_world_model, self.scene_position_embedding.weight, start, action, splats)
+
+        stacked = torch.cat((start, *maps), -1).flatten(0, 1).transpose(1, 2).unflatten(2, grid.shape)
+        pooled = self.reward_conv_net(stacked).unflatten(0, action.shape[:2])
+        feature = self.reward_cat_head(torch.cat((action, *actions, pooled), -1))
+        sim_logits = torch.cat([wide(head(feature)) for head in self.sim_reward_heads], -1)
+        return maps, wide(self.reward_head(feature)).squeeze(-1), sim_logits.transpose(1, 2)
+
+    def _semantic_map(self, tokens: Tensor) -> Tensor:
+        """(M, L, d) -> logits (M, classes, *map)."""
+        c = self.config
+        bev = self._bev_upscale(tokens.transpose(1, 2).unflatten(2, c.bev_grid.shape))
+        logits = self.bev_semantic_head(self.bev_upsample_head(bev))
+        return to_map(logits, c.bev_grid, c.map_grid, c.mode)
