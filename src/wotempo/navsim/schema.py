@@ -6,10 +6,13 @@ and camera extrinsics share; everything called *global* is map UTM (easting, nor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from wotempo.errors import UserError
 
 CAMERAS = ("CAM_F0", "CAM_L0", "CAM_L1", "CAM_L2", "CAM_R0", "CAM_R1", "CAM_R2", "CAM_B0")
 STITCHED_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
@@ -109,12 +112,27 @@ class Scene:
     @property
     def history(self) -> list[Frame | None]:
         """num_history entries, oldest first, current last; None where the log has a gap or begins later."""
-        raise NotImplementedError  # written in navsim/
+        frames = self.log.frames
+        first = self.index
+        while first > 0 and first > self.index - self.num_history + 1 and self._follows(first):
+            first -= 1
+        present = frames[first : self.index + 1]
+        return [None] * (self.num_history - len(present)) + present
 
     @property
     def future(self) -> list[Frame]:
         """Up to num_future frames that follow without a gap."""
-        raise NotImplementedError
+        frames = self.log.frames
+        last = self.index
+        while last + 1 < len(frames) and last < self.index + self.num_future and self._follows(last + 1):
+            last += 1
+        return frames[self.index + 1 : last + 1]
+
+    def _follows(self, index: int) -> bool:
+        """Whether frame ``index`` comes after the one before it, and soon enough to share a window with it."""
+        frames = self.log.frames
+        gap_us = frames[index].timestamp_us - frames[index - 1].timestamp_us
+        return 0 < gap_us <= self.max_gap_s * 1e6
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,22 @@ class DataPaths:
 
     root: Path
     maps: Path
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> DataPaths:
+        """From the two variables that every NAVSIM tool reads; the maps default to ``<root>/maps``.
+
+        Raises UserError naming the variable to set when one is missing or does not point to a folder.
+        """
+        if not environ.get("OPENSCENE_DATA_ROOT"):
+            raise UserError("OPENSCENE_DATA_ROOT is not set; set it to the folder that holds navsim_logs/")
+        root = Path(environ["OPENSCENE_DATA_ROOT"])
+        if not (root / "navsim_logs").is_dir():
+            raise UserError(f"OPENSCENE_DATA_ROOT={root} holds no folder navsim_logs/; set it to the data root")
+        maps = Path(environ.get("NUPLAN_MAPS_ROOT") or root / "maps")
+        if not maps.is_dir():
+            raise UserError(f"{maps} is not a folder; set NUPLAN_MAPS_ROOT to the folder of nuplan-maps-v1.0.json")
+        return cls(root, maps)
 
     def log_dir(self, split: str) -> Path:
         return self.root / "navsim_logs" / split

@@ -1,0 +1,114 @@
+"""The score table: PDM sub-scores of every anchor at every scene, as one memory-mapped folder.
+
+``flags.npy``    (n, N) uint8: bits 0-1 twice the no-at-fault-collision score (0, 1, 2), bit 2 drivable area,
+                 bit 3 time to collision, bit 4 comfort
+``progress.npy`` (n, N) float16: ego progress in [0, 1]
+``index.json``   tokens of the n rows, fingerprint of the N anchors, scorer version
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.errors import UserError
+from wotempo.navsim.anchors import fingerprint
+
+METRICS = ("NC", "DAC", "EP", "TTC", "C")  # the order in memory, which is WoTE's
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A score table on disk; open it with ``ScoreTable.open``."""
+
+    path: Path
+    rows: dict[str, int]  # token -> row
+    flags: np.ndarray  # (n, N) uint8, memory-mapped
+    progress: np.ndarray  # (n, N) float16, memory-mapped
+    anchors_fingerprint: str
+    scorer_version: str
+
+    @classmethod
+    def open(cls, path: Path) -> ScoreTable:
+        """Raises UserError naming the folder when it is missing, incomplete, or its parts disagree."""
+        try:
+            index = json.loads((path / "index.json").read_text())
+            flags = np.load(path / "flags.npy", mmap_mode="r", allow_pickle=False)
+            progress = np.load(path / "progress.npy", mmap_mode="r", allow_pickle=False)
+            rows = {token: row for row, token in enumerate(index["tokens"])}
+            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], index["scorer_version"])
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a complete score table ({error}); write the labels again") from error
+        if flags.shape != progress.shape or flags.ndim != 2 or not len(flags) == len(index["tokens"]) == len(rows):
+            raise UserError(f"{path}: the parts of the score table disagree in size; write the labels again")
+        return table
+
+    def __contains__(self, token: str) -> bool:
+        return token in self.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def scores(self, token: str) -> np.ndarray:
+        """(5, N) float32 in the order NC, DAC, EP, TTC, C. Raises UserError when the token has no labels."""
+        if token not in self.rows:
+            raise UserError(f"{self.path}: no labels for scene {token}; write the labels of this split")
+        row = self.rows[token]
+        bits = self.flags[row]
+        nc = (bits & 3) / 2
+        dac, ttc, comfort = (bits >> 2 & 1, bits >> 3 & 1, bits >> 4 & 1)
+        return np.stack([nc, dac, self.progress[row], ttc, comfort]).astype(np.float32)
+
+    def require_anchors(self, anchors: np.ndarray) -> None:
+        """Raises UserError unless the table was made for exactly these anchors (N, 8, 3)."""
+        if fingerprint(anchors) != self.anchors_fingerprint:
+            raise UserError(
+                f"{self.path}: labels were made for anchors {self.anchors_fingerprint}, "
+                f"the model uses {fingerprint(anchors)}; write the labels again with the model's anchors"
+            )
+
+
+def write_score_table(
+    path: Path, tokens: Sequence[str], scores: np.ndarray, anchors_fingerprint: str, scorer_version: str
+) -> None:
+    """Write scores (n, 5, N) in the order NC, DAC, EP, TTC, C; atomic, replaces an older table.
+
+    Raises ValueError for scores outside their ranges or repeated tokens, UserError when the disk is full.
+    """
+    scores = np.asarray(scores)
+    if scores.ndim != 3 or scores.shape[:2] != (len(tokens), len(METRICS)) or len(set(tokens)) != len(tokens):
+        raise ValueError(f"scores {scores.shape} need the shape (tokens, {len(METRICS)}, anchors), tokens once each")
+    nc, dac, progress, ttc, comfort = np.moveaxis(scores, 1, 0)
+    if not (np.isin(nc, (0, 0.5, 1)).all() and all(np.isin(part, (0, 1)).all() for part in (dac, ttc, comfort))):
+        raise ValueError("NC must be 0, 0.5 or 1, and DAC, TTC and C must be 0 or 1")
+    if not ((progress >= 0) & (progress <= 1)).all():
+        raise ValueError("progress must lie in [0, 1]")
+    flags = (2 * nc).astype(np.uint8)
+    for bit, part in ((2, dac), (3, ttc), (4, comfort)):
+        flags |= part.astype(np.uint8) << bit
+    index = {"tokens": list(tokens), "anchors_fingerprint": anchors_fingerprint, "scorer_version": scorer_version}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        np.save(temporary / "flags.npy", flags)
+        np.save(temporary / "progress.npy", progress.astype(np.float16))
+        (temporary / "index.json").write_text(json.dumps(index))
+        _replace_folder(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: the score table cannot be written ({error}); check free space") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    if path.exists():
+        os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old, ignore_errors=True)
