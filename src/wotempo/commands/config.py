@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -40,6 +41,7 @@ class DataConfig:
     labels: str | None = None  # score-table folder; None: made here
     cache: str | None = None  # frame and target cache; None: workspace/cache
     full_history_only: bool = False
+    num_anchors: int = 256
     extra_drives: int = 4000  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int = 2
 
@@ -87,6 +89,7 @@ class RunConfig:
     run_dir: str = "runs"
     workspace: str = "workspace"
     init_from: str | None = None  # a single-frame checkpoint that a temporal run starts from
+    image_checkpoint: str | None = None  # ImageNet weights of the camera branch, loaded strictly
     data: DataConfig = field(default_factory=DataConfig)
     model: WoTEConfig = field(default_factory=WoTEConfig)
     fusion: dict[str, Any] = field(default_factory=dict)
@@ -104,8 +107,6 @@ def nearest(word: str, known: list[str]) -> str:
 
 def known_keys(schema: type, path: list[str]) -> list[str]:
     """Field names of the dataclass found by walking ``path`` from ``schema``."""
-    import typing
-
     for part in path:
         hints = typing.get_type_hints(schema)
         schema = hints.get(part, dict)
@@ -117,7 +118,10 @@ def known_keys(schema: type, path: list[str]) -> list[str]:
 def typed(config: DictConfig, schema: type = RunConfig) -> Any:
     """A composed config -> an instance of ``schema``; UserError names the key and the nearest valid one."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), config)
+        base = OmegaConf.structured(schema)
+        if "model" in base:
+            OmegaConf.set_readonly(base.model, False)  # a frozen dataclass; only here it is still to be filled
+        merged = OmegaConf.merge(base, config)
         return OmegaConf.to_object(merged)
     except ConfigKeyError as error:
         *path, key = str(error.full_key).replace("[", ".").replace("]", "").split(".")

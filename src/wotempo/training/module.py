@@ -8,12 +8,12 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.geometry import LIDAR_HISTOGRAM
 from wotempo.model.build import build_wote
 from wotempo.model.config import WoTEConfig
+from wotempo.training.contract import shape_contract
 from wotempo.training.losses import LossWeights, compute_losses
 from wotempo.training.metrics import ValidationMetrics
 from wotempo.training.optimiser import OptimiserConfig, build_optimiser
@@ -42,12 +42,8 @@ class LitWoTE(L.LightningModule):
         self.model = build_wote(config, fusion, anchors)
         self.weights = LossWeights(**(losses or {}))
         self.optimiser_config = OptimiserConfig(**(optimiser or {}))
-        self.metrics = ValidationMetrics(num_classes=config.num_bev_classes)
+        self.metrics = ValidationMetrics(num_classes=config.map_classes)
         self.loss_terms: dict[str, Tensor] = {}
-        self._fusion_input: Tensor | None = None
-        self._fusion_output: Tensor | None = None
-        self.model.fusion.register_forward_pre_hook(self._keep_fusion_input, with_kwargs=True)
-        self.model.fusion.register_forward_hook(self._keep_fusion_output)
 
     # ------------------------------------------------------------------ steps
 
@@ -56,8 +52,7 @@ class LitWoTE(L.LightningModule):
         return self.model.plan(batch)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        self.predictions = self.model(batch)
-        self.loss_terms = compute_losses(self.predictions, batch, self.weights)
+        self.loss_terms = compute_losses(self.model(batch), batch, self.weights)
         loss = torch.stack(list(self.loss_terms.values())).sum()
         size = len(batch["tokens"])
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
@@ -65,11 +60,10 @@ class LitWoTE(L.LightningModule):
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
-        self.predictions = self.model(batch)
-        terms = compute_losses(self.predictions, batch, self.weights)
-        loss = torch.stack(list(terms.values())).sum()
-        self.log("val/loss", loss, batch_size=len(batch["tokens"]), sync_dist=True)
-        self.metrics.update(self.model.plan(batch), batch)
+        predictions = self.model(batch)
+        terms = compute_losses(predictions, batch, self.weights)
+        self.log("val/loss", torch.stack(list(terms.values())).sum(), batch_size=len(batch["tokens"]), sync_dist=True)
+        self.metrics.update(self.model.select(predictions["fused_bev"], batch["status"]), batch)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self.metrics.compute(), sync_dist=True)
@@ -83,23 +77,26 @@ class LitWoTE(L.LightningModule):
     # ------------------------------------------------------------------ what the acceptance criteria read
 
     @property
+    def temporal_fusion(self) -> nn.Module:
+        return self.model.fusion
+
+    @property
+    def num_frames(self) -> int:
+        return self.model.fusion.num_frames
+
+    @property
     def is_temporal(self) -> bool:
         """Whether the fusion stage sees more than the current frame."""
-        return self.model.fusion.num_frames > 1
+        return self.num_frames > 1
 
     def warp_history(self, maps: Tensor, batch: dict) -> tuple[Tensor, Tensor]:
         """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
-        grid = LIDAR_HISTOGRAM.with_shape(*maps.shape[-2:])
+        grid = self.model.config.bev_grid.with_shape(*maps.shape[-2:])
         return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
 
-    def _keep_fusion_input(self, stage, args: tuple, kwargs: dict) -> None:
-        bev = args[0] if args else kwargs["bev"]
-        if self.is_temporal and torch.is_grad_enabled() and bev.requires_grad:
-            bev.retain_grad()
-        self._fusion_input = bev
-
-    def _keep_fusion_output(self, stage, args: tuple, output: Tensor) -> None:
-        self._fusion_output = output
+    def shape_contract(self, stage: str) -> dict[str, str]:
+        """Named dimensions of the batch, the fusion stage and the heads (see callbacks.protocol)."""
+        return shape_contract(self.model.config, self.num_frames)
 
 
 def check_same_run(hyperparameters: dict, model: dict, path: str) -> None:

@@ -1,0 +1,113 @@
+"""One picture of one sample: cameras, LiDAR history before and after the warp, BEV truth and prediction, the plans.
+
+Reads the ``samples.npz`` that a run wrote (see ``SAMPLE_FIELDS``), never live objects.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import colormaps
+from matplotlib import pyplot as plt
+from matplotlib.colors import ListedColormap
+
+from wotempo.geometry import LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+
+# field -> shape, for one of the S samples of a file (T frames, N anchors)
+SAMPLE_FIELDS = {
+    "token": "()",
+    "camera": "(H, W, 3) uint8",
+    "lidar": "(T, R, C) float, oldest first, each in its own axes",
+    "warped": "(T, R, C) float in the current axes",
+    "valid": "(T,) bool",
+    "bev_truth": "(128, 256) uint8",
+    "bev_predicted": "(128, 256) uint8",
+    "expert": "(8, 3)",
+    "plan": "(8, 3)",
+    "all_trajectory": "(N, 8, 3)",
+    "final_rewards": "(N,)",
+}
+CLASSES = ("none", "road", "walkway", "centreline", "static", "vehicle", "pedestrian", "ego")
+COLOURS = ListedColormap(["#f4f4f4", "#9aa5b1", "#d8c9a8", "#ffffff", "#e08e0b", "#1f6fb2", "#c0392b", "#2e9e5b"])
+
+
+def upright(raster: np.ndarray) -> np.ndarray:
+    """A raster with rows x ascending and columns y ascending, as one looks at it: forward is up, left is left."""
+    return raster[::-1, ::-1]
+
+
+def extent(grid: BevGrid) -> tuple[float, float, float, float]:
+    """matplotlib extent for an upright raster: horizontal axis y (left positive, so it falls), vertical axis x."""
+    return grid.y_max, grid.y_min, grid.x_min, grid.x_max
+
+
+def overlay(maps: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """(T, R, C) occupancies -> (R, C, 3) with past frames in red (older is paler) and the current one in blue."""
+    picture = np.ones((*maps.shape[1:], 3), np.float32)
+    for age, (frame, ok) in enumerate(zip(maps[:-1][::-1], valid[:-1][::-1], strict=True)):
+        if ok:
+            ink = np.clip(frame, 0, 1)[..., None] * (0.9 - 0.22 * age)
+            picture = picture * (1 - ink * np.array([0.05, 0.85, 0.85]))
+    ink = np.clip(maps[-1], 0, 1)[..., None]
+    return np.clip(picture * (1 - ink * np.array([0.9, 0.6, 0.1])), 0, 1)
+
+
+def _map_axes(axes, raster: np.ndarray, title: str) -> None:
+    axes.imshow(upright(raster), cmap=COLOURS, vmin=-0.5, vmax=7.5, extent=extent(SEMANTIC_FRONT), interpolation="nearest")
+    axes.set_title(title, fontsize=9)
+
+
+def _draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
+    order = np.argsort(sample["final_rewards"])
+    rank = np.linspace(0, 1, len(order))
+    for place, index in zip(rank, order, strict=True):
+        line = sample["all_trajectory"][index]
+        axes.plot(line[:, 1], line[:, 0], color=colormaps["viridis"](place), lw=0.4, alpha=0.5)
+    for name, colour in (("expert", "#2e9e5b"), ("plan", "#d6226a")):
+        line = np.concatenate((np.zeros((1, 3)), sample[name]))
+        axes.plot(line[:, 1], line[:, 0], color=colour, lw=2, label=name)
+    axes.legend(fontsize=7, loc="upper right")
+    axes.set_xlim(SEMANTIC_FRONT.y_max, SEMANTIC_FRONT.y_min)
+    axes.set_ylim(SEMANTIC_FRONT.x_min, SEMANTIC_FRONT.x_max)
+
+
+def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
+    """Write one PNG."""
+    temporal = len(sample["lidar"]) > 1
+    figure = plt.figure(figsize=(13, 7.4), layout="constrained")
+    grid = figure.add_gridspec(3, 6, height_ratios=(1.05, 1.5, 1.0))
+    camera = figure.add_subplot(grid[0, :])
+    camera.imshow(sample["camera"])
+    camera.set_title(f"left, front, right camera as the network sees them · scene {sample['token']}", fontsize=9)
+    camera.axis("off")
+    panels = [("LiDAR histogram, now", overlay(sample["lidar"][-1:], np.ones(1, bool)))]
+    if temporal:
+        panels.append(("history as it was (red) on now (blue)", overlay(sample["lidar"], sample["valid"])))
+        panels.append(("history warped onto now", overlay(sample["warped"], sample["valid"])))
+    for column, (title, picture) in enumerate(panels):
+        axes = figure.add_subplot(grid[1, 2 * column : 2 * column + 2])
+        axes.imshow(upright(picture), extent=extent(LIDAR_HISTOGRAM))
+        axes.set_title(title, fontsize=9)
+    _map_axes(figure.add_subplot(grid[2, 0:2]), sample["bev_truth"], "BEV map, truth")
+    _map_axes(figure.add_subplot(grid[2, 2:4]), sample["bev_predicted"], "BEV map, predicted")
+    plans = figure.add_subplot(grid[2, 4:6])
+    _map_axes(plans, sample["bev_truth"], "all plans by score, the chosen one, the expert")
+    _draw_plans(plans, sample)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_samples(file: Path, folder: Path) -> list[Path]:
+    """Draw every sample of a ``samples.npz`` -> the PNGs."""
+    stored = np.load(file, allow_pickle=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for index in range(len(stored["token"])):
+        path = folder / f"{stored['token'][index]}.png"
+        draw_sample({name: stored[name][index] for name in SAMPLE_FIELDS}, path)
+        pictures.append(path)
+    return pictures
