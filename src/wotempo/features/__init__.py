@@ -1,1 +1,8 @@
-"""Inputs of WoTE, per frame."""
+"""What the network sees of one frame: stitched camera, LiDAR histogram, ego status. Pure arrays."""
+
+from wotempo.features.camera import camera_feature
+from wotempo.features.lidar import lidar_feature
+from wotempo.features.spec import FeatureSpec
+from wotempo.features.status import status_feature
+
+__all__ = ["FeatureSpec", "camera_feature", "lidar_feature", "status_feature"]

@@ -1,0 +1,104 @@
+"""Filling a RecordStore: what is good stays, the rest is computed by several processes and committed as it comes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from wotempo.data.store import Entry, RecordStore
+
+# Records of one part: ~50 MB of full-size frames, so that an interrupted build loses little.
+PART_RECORDS = 64
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One record to be: ``source`` is what ``compute`` needs, picklable."""
+
+    group: str
+    token: str
+    key: str
+    source: Any
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    built: int
+    reused: int
+
+
+def _parts(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    by_group: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_group.setdefault(task.group, []).append(task)
+    for members in by_group.values():
+        for start in range(0, len(members), PART_RECORDS):
+            yield members[start : start + PART_RECORDS]
+
+
+def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.ndarray]) -> dict[str, Entry]:
+    keys = {task.token: task.key for task in part}
+    return store.write_part(part[0].group, keys, (compute(task.source) for task in part))
+
+
+def _single_threaded() -> None:
+    cv2.setNumThreads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def build_records(
+    store: RecordStore,
+    tasks: Sequence[Task],
+    compute: Callable[[Any], np.ndarray],
+    workers: int = 1,
+    progress: Progress | None = None,
+    verify: bool = False,
+) -> BuildReport:
+    """Make every record of ``tasks`` present and good.
+
+    ``compute`` turns a task's source into a record; with ``workers`` > 1 it must be importable by name. Its first error
+    stops the build and is raised here; parts finished before stay. ``progress`` hears of every finished part.
+    """
+    unique = {(task.group, task.token): task for task in tasks}
+    wanted: dict[str, dict[str, str]] = {}
+    for task in unique.values():
+        wanted.setdefault(task.group, {})[task.token] = task.key
+    good = {group: store.usable(group, keys, verify) for group, keys in wanted.items()}
+    todo = [task for task in unique.values() if task.token not in good[task.group]]
+    report = BuildReport(built=len(todo), reused=len(unique) - len(todo))
+    done = 0
+
+    def finished(part: list[Task], entries: Mapping[str, Entry]) -> None:
+        nonlocal done
+        store.commit(part[0].group, entries)
+        done += len(part)
+        if progress is not None:
+            progress(store.kind, done, len(todo))
+
+    parts = list(_parts(todo))
+    if workers <= 1:
+        for part in parts:
+            finished(part, _write(store, part, compute))
+        return report
+    # forkserver: the caller may hold threads or a GPU, which a fork would not survive.
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(min(workers, max(len(parts), 1)), context, initializer=_single_threaded) as pool:
+        running: dict[Future, list[Task]] = {pool.submit(_write, store, part, compute): part for part in parts}
+        try:
+            while running:
+                ready, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    finished(running.pop(future), future.result())
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return report

@@ -1,0 +1,120 @@
+"""Windows as small arrays. Pixels are read when a batch is collated, so that shared frames are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.target_cache import TargetCache
+from wotempo.data.window import window_frames, window_motion
+from wotempo.features import status_feature
+from wotempo.navsim.schema import Scene
+from wotempo.navsim.scores import ScoreTable
+from wotempo.targets import sampled_anchors
+
+MISSING = -1  # frame position of a frame that a window lacks
+
+
+class WindowDataset(Dataset):
+    """One item per scene. Holds arrays only (no scenes, no logs), so copies for worker processes are cheap.
+
+    Targets, labels and anchors belong together: with ``targets=None`` the items carry inputs only.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        frames: FrameCache,
+        targets: TargetCache | None = None,
+        labels: ScoreTable | None = None,
+        anchors: np.ndarray | None = None,
+        num_frames: int = 1,
+        frame_stride: int = 1,
+        mask_missing: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """``anchors`` (N, 8, 3) is needed with ``targets``: their last poses are painted into the future map.
+
+        ``mask_missing``: a history frame whose features are not cached counts as missing; otherwise it is a UserError.
+        """
+        if (targets is None) != (anchors is None) or (targets is None and labels is not None):
+            raise ValueError("targets need anchors, and labels need targets")
+        self.num_frames, self.frame_stride = num_frames, frame_stride
+        self.labels, self.anchors, self.seed = labels, anchors, seed
+        self.feature_spec = frames.spec
+        self.target_spec = None if targets is None else targets.spec
+
+        self.tokens = np.array([scene.token for scene in scenes], dtype=str)
+        windows = [window_frames(scene, num_frames, frame_stride) for scene in scenes]
+        self._place(scenes, windows, frames, mask_missing)
+        self._measure(windows)
+        self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
+        self.log_index = np.array([scene.index for scene in scenes], np.int64)
+        self.target_reader = None if targets is None else targets.reader(scenes)
+
+    def _place(self, scenes: Sequence[Scene], windows: list, frames: FrameCache, mask_missing: bool) -> None:
+        """Number the unique frames: ``frame`` (n, T) int64 into ``frame_reader``, MISSING where absent."""
+        refs: dict[tuple[str, str], FrameRef] = {}
+        for scene, window in zip(scenes, windows, strict=True):
+            for frame in window:
+                if frame is not None:
+                    ref = FrameRef(scene.log.split, frame)
+                    refs.setdefault(ref.record, ref)
+        unique = list(refs.values())
+        if mask_missing:
+            present = frames.has(unique)
+            current = {(f"{s.log.split}/{s.log.name}", s.token) for s in scenes}
+            unique = [ref for ref, here in zip(unique, present, strict=True) if here or ref.record in current]
+        number = {ref.record: i for i, ref in enumerate(unique)}
+        self.frame_reader = frames.reader(unique)
+        self.frame_tokens = np.array([ref.frame.token for ref in unique], dtype=str)
+        self.frame = np.full((len(windows), self.num_frames), MISSING, np.int64)
+        for row, (scene, window) in enumerate(zip(scenes, windows, strict=True)):
+            for column, frame in enumerate(window):
+                if frame is not None:
+                    self.frame[row, column] = number.get(FrameRef(scene.log.split, frame).record, MISSING)
+        self.valid = self.frame != MISSING
+
+    def _measure(self, windows: list) -> None:
+        shape = self.valid.shape
+        self.pose = np.zeros((*shape, 3), np.float32)
+        self.dt = np.zeros(shape, np.float32)
+        self.timestamp_us = np.zeros(shape, np.int64)
+        self.speed = np.zeros(shape, np.float32)
+        self.status = np.zeros((shape[0], 8), np.float32)
+        for row, window in enumerate(windows):
+            known = [frame if ok else None for frame, ok in zip(window, self.valid[row], strict=True)]
+            motion = window_motion(known)
+            self.pose[row], self.dt[row] = motion.pose, motion.dt
+            self.timestamp_us[row], self.speed[row] = motion.timestamp_us, motion.speed
+            self.status[row] = status_feature(known[-1])
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        """``key`` is a position or (position, epoch); the epoch decides which anchor's future is shown."""
+        index, epoch = key if isinstance(key, tuple) else (key, 0)
+        token = str(self.tokens[index])
+        item: dict[str, Any] = {
+            "token": token,
+            "frame": self.frame[index],
+            "valid": self.valid[index],
+            "pose": self.pose[index],
+            "dt": self.dt[index],
+            "timestamp_us": self.timestamp_us[index],
+            "speed": self.speed[index],
+            "status": self.status[index],
+        }
+        if self.target_reader is not None:
+            item["target"] = self.target_reader.read(index)
+            item["sampled_anchor"] = sampled_anchors(
+                token, epoch, len(self.anchors), self.target_spec.num_sampled, self.seed
+            )
+        if self.labels is not None:
+            item["sim_reward"] = self.labels.scores(token)
+        return item

@@ -1,0 +1,170 @@
+"""The Lightning data module: builds what the caches lack, then serves windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import lightning as L
+import numpy as np
+from torch.utils.data import DataLoader
+
+from wotempo.data.build import BuildReport, Progress
+from wotempo.data.collate import WindowCollator
+from wotempo.data.dataset import WindowDataset
+from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.sampler import RunSampler
+from wotempo.data.target_cache import TargetCache
+from wotempo.data.window import window_frames
+from wotempo.errors import UserError
+from wotempo.features import FeatureSpec
+from wotempo.navsim.schema import DataPaths, Scene
+from wotempo.targets import TargetSpec, open_labels
+
+STAGES = ("train", "val", "test", "predict")
+
+
+class NavsimDataModule(L.LightningDataModule):
+    """Windows of ``scenes`` ("train", "val", "test", "predict" -> scene list) as the batches ``data.collate`` describes.
+
+    Stages in ``supervised`` carry targets and, where ``labels`` is given, sim_reward; the others inputs only.
+    """
+
+    def __init__(
+        self,
+        paths: DataPaths,
+        cache_root: Path,
+        scenes: Mapping[str, Sequence[Scene]],
+        anchors: np.ndarray,
+        labels: Path | None = None,
+        feature_spec: FeatureSpec | None = None,
+        target_spec: TargetSpec | None = None,
+        num_frames: int = 1,
+        frame_stride: int = 1,
+        missing_history: Literal["error", "mask"] = "error",
+        batch_size: int = 16,
+        eval_batch_size: int | None = None,
+        run_length: int = 4,
+        num_workers: int = 0,
+        persistent_workers: bool = True,
+        pin_memory: bool = False,
+        prepare_workers: int = 1,
+        supervised: Sequence[str] = ("train", "val"),
+        seed: int = 0,
+        cache_is_shared: bool = True,
+        progress: Progress | None = None,
+    ) -> None:
+        """``anchors`` (N, 8, 3) float32. ``labels``: score-table folder, checked against anchors and scenes at setup.
+
+        ``missing_history``: what to do when a *history* frame's sensor files are absent: refuse, or mask the frame.
+        ``cache_is_shared``: all nodes see one ``cache_root``, so only one process fills it.
+        """
+        super().__init__()
+        unknown = set(scenes) - set(STAGES)
+        if unknown:
+            raise UserError(f"unknown stages {sorted(unknown)} of scenes: known are {', '.join(STAGES)}")
+        if missing_history not in ("error", "mask"):
+            raise UserError(f"missing_history = '{missing_history}' is unknown: choose error or mask")
+        self.scenes = {stage: list(members) for stage, members in scenes.items()}
+        self.anchors = np.asarray(anchors, np.float32)
+        self.labels_path = labels
+        self.num_frames, self.frame_stride = num_frames, frame_stride
+        self.mask_missing = missing_history == "mask"
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.run_length, self.seed = run_length, seed
+        self.num_workers, self.pin_memory = num_workers, pin_memory
+        self.persistent_workers = persistent_workers and num_workers > 0
+        self.prepare_workers = prepare_workers
+        self.supervised = tuple(supervised)
+        self.progress = progress
+        self.prepare_data_per_node = not cache_is_shared
+        self.frames = FrameCache(cache_root, paths, feature_spec or FeatureSpec())
+        self.targets = TargetCache(cache_root, paths, target_spec or TargetSpec())
+        self.datasets: dict[str, WindowDataset] = {}
+
+    def _frames_of(self, scenes: Iterable[Scene]) -> tuple[list[FrameRef], list[FrameRef]]:
+        """(required, optional) frames of the windows."""
+        current: dict = {}
+        history: dict = {}
+        for scene in scenes:
+            *past, now = window_frames(scene, self.num_frames, self.frame_stride)
+            for frame, group in ((now, current), *((frame, history) for frame in past)):
+                if frame is not None:
+                    ref = FrameRef(scene.log.split, frame)
+                    group[ref.record] = ref
+        if self.mask_missing:
+            return list(current.values()), list(history.values())
+        return list((current | history).values()), []
+
+    def build_caches(self, verify: bool = False) -> dict[str, BuildReport]:
+        """Make everything the scenes need present; ``verify`` reads every cached record instead of trusting file
+        stamps. Returns what was built and re-used, by cache."""
+        required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
+        supervised = [s for stage in self.supervised for s in self.scenes.get(stage, ())]
+        return {
+            "frames": self.frames.build(required, optional, self.prepare_workers, self.progress, verify),
+            "targets": self.targets.build(supervised, self.prepare_workers, self.progress, verify),
+        }
+
+    def prepare_data(self) -> None:
+        self.build_caches()
+
+    def setup(self, stage: str) -> None:
+        wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}[stage]
+        for name in wanted:
+            if name in self.scenes and name not in self.datasets:
+                self.datasets[name] = self._dataset(name)
+
+    def _dataset(self, name: str) -> WindowDataset:
+        scenes = self.scenes[name]
+        if not scenes:
+            raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
+        inputs = {
+            "num_frames": self.num_frames,
+            "frame_stride": self.frame_stride,
+            "mask_missing": self.mask_missing,
+            "seed": self.seed,
+        }
+        if name not in self.supervised:
+            return WindowDataset(scenes, self.frames, **inputs)
+        labels = None
+        if self.labels_path is not None:
+            labels = open_labels(self.labels_path, self.anchors, [scene.token for scene in scenes])
+        return WindowDataset(scenes, self.frames, self.targets, labels, self.anchors, **inputs)
+
+    def _loader(self, name: str) -> DataLoader:
+        if name not in self.datasets:
+            raise UserError(f"no scenes for {name}: the data module was given {', '.join(self.scenes) or 'none'}")
+        dataset = self.datasets[name]
+        training = name == "train"
+        trainer = self.trainer
+        sampler = RunSampler(
+            dataset,
+            run_length=self.run_length,
+            shuffle=training,
+            seed=self.seed,
+            num_replicas=trainer.world_size if trainer is not None else 1,
+            rank=trainer.global_rank if trainer is not None else 0,
+        )
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size if training else self.eval_batch_size,
+            sampler=sampler,
+            collate_fn=WindowCollator(dataset),
+            num_workers=self.num_workers,
+            persistent_workers=self.persistent_workers,
+            pin_memory=self.pin_memory,
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        return self._loader("predict")

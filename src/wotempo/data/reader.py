@@ -1,0 +1,63 @@
+"""Reading records by position: compact arrays that travel cheaply to worker processes."""
+
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.errors import UserError
+
+# Each open map holds a file descriptor; a training set has more logs than a process may open files.
+OPEN_PARTS = 128
+
+
+def record_bytes(part: np.ndarray) -> np.ndarray:
+    """(rows,) of a structured dtype -> (rows, bytes per record) uint8 view."""
+    return part.view(np.uint8).reshape(len(part), -1)
+
+
+@dataclass
+class RecordReader:
+    """``read(i)`` gives the i-th record that was asked for. Maps are opened lazily, in each process its own."""
+
+    root: Path
+    dtype: np.dtype
+    files: list[str]  # part files relative to root
+    part: np.ndarray  # (n,) index into files
+    row: np.ndarray  # (n,)
+    crc: np.ndarray  # (n,)
+    _open: OrderedDict[int, np.ndarray] = field(default_factory=OrderedDict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_open": OrderedDict()}
+
+    def _map(self, part: int) -> np.ndarray:
+        """(rows, bytes per record) uint8 view of a part."""
+        if part in self._open:
+            self._open.move_to_end(part)
+            return self._open[part]
+        path = self.root / self.files[part]
+        try:
+            mapped = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise UserError(f"the cache file {path} cannot be read ({error}): run the cache command again") from None
+        self._open[part] = record_bytes(mapped)
+        if len(self._open) > OPEN_PARTS:
+            self._open.popitem(last=False)
+        return self._open[part]
+
+    def read(self, i: int) -> np.ndarray:
+        """The record as a read-only 0-d view of ``dtype`` into the mapped file; UserError when its checksum differs."""
+        part, row = int(self.part[i]), int(self.row[i])
+        raw = self._map(part)[row]
+        if zlib.crc32(raw) != self.crc[i]:
+            path = self.root / self.files[part]
+            raise UserError(f"record {row} of {path} is damaged: run the cache command with verify=true to rebuild it")
+        return raw.view(self.dtype)[0]

@@ -1,0 +1,183 @@
+"""Fixed-size records on disk: memory-mapped parts per log, an index that is replaced atomically, a checksum per record.
+
+    <root>/<kind>-<parameter hash>/<split>/<log>/index.json
+                                               /part-<hash>.npy     (rows,) of one structured dtype
+
+Parts are written once and never changed: a build that needs more records adds a part, so readers of an older index stay
+right. The index names each record's part, row, key (what it was made from) and CRC-32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from wotempo.data.reader import RecordReader, record_bytes
+from wotempo.errors import UserError
+
+INDEX_VERSION = 1
+
+
+class Ref(NamedTuple):
+    """Where a record belongs: ``group`` is "<split>/<log>", ``token`` the frame's or scene's."""
+
+    group: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    part: str
+    row: int
+    key: str
+    crc: int
+
+
+@dataclass(frozen=True)
+class PartStamp:
+    """State of a part's file when its records were last known good."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> PartStamp:
+        state = path.stat()
+        return cls(state.st_size, state.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class GroupIndex:
+    entries: dict[str, Entry]
+    parts: dict[str, PartStamp]
+
+
+class RecordStore:
+    """Records of ``dtype`` whose parameters hash to ``content_hash``; other parameters live in another folder."""
+
+    def __init__(self, root: Path, kind: str, content_hash: str, dtype: np.dtype) -> None:
+        self.root = Path(root) / f"{kind}-{content_hash}"
+        self.kind = kind
+        self.dtype = dtype
+
+    def index(self, group: str) -> GroupIndex:
+        """The group's index; an absent or unreadable one is empty, which makes the next build write it anew."""
+        path = self.root / group / "index.json"
+        try:
+            raw = json.loads(path.read_text())
+            if raw["version"] != INDEX_VERSION:
+                return GroupIndex({}, {})
+            return GroupIndex(
+                {token: Entry(*fields) for token, fields in raw["entries"].items()},
+                {name: PartStamp(*fields) for name, fields in raw["parts"].items()},
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return GroupIndex({}, {})
+
+    def usable(self, group: str, wanted: Mapping[str, str], verify: bool = False) -> set[str]:
+        """Which of the ``wanted`` tokens (token -> key) have a good record of exactly that key.
+
+        A part whose file is as the index remembers it counts as good; a part that was touched, and every part when
+        ``verify``, is read and each record compared with its checksum.
+        """
+        index = self._checked(group, verify)
+        return {token for token, key in wanted.items() if token in index.entries and index.entries[token].key == key}
+
+    def _checked(self, group: str, verify: bool) -> GroupIndex:
+        """The index without records that are absent or damaged; what was found out is written back."""
+        index = self.index(group)
+        entries, stamps = dict(index.entries), dict(index.parts)
+        for name in {entry.part for entry in index.entries.values()}:
+            path = self.root / group / name
+            stamp = PartStamp.of(path) if path.is_file() else None
+            if stamp is not None and stamp == index.parts.get(name) and not verify:
+                continue
+            members = {token: entry for token, entry in index.entries.items() if entry.part == name}
+            for token in members.keys() - self._matching(path, members):
+                del entries[token]
+            if stamp is not None:
+                stamps[name] = stamp
+        checked = GroupIndex(entries, stamps)
+        if checked != index:
+            self._write_index(group, checked)
+        return checked
+
+    def _matching(self, path: Path, entries: Mapping[str, Entry]) -> set[str]:
+        """Tokens whose record in the part ``path`` has the checksum of its entry."""
+        try:
+            part = np.load(path, mmap_mode="r")
+        except (OSError, ValueError):  # gone, truncated or not an array: none of its records is good
+            return set()
+        if part.dtype != self.dtype:
+            return set()
+        raw = record_bytes(part)
+        return {t for t, entry in entries.items() if entry.row < len(raw) and zlib.crc32(raw[entry.row]) == entry.crc}
+
+    def write_part(self, group: str, keys: Mapping[str, str], records: Iterable[np.ndarray]) -> dict[str, Entry]:
+        """Write one part: ``keys`` (token -> key) in the order of ``records``; returns its entries for ``commit``."""
+        folder = self.root / group
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"part-{hashlib.sha256(json.dumps(dict(keys)).encode()).hexdigest()[:12]}.npy"
+        temporary = folder / f".{name}.{os.getpid()}.tmp"
+        try:
+            part = np.lib.format.open_memmap(temporary, mode="w+", dtype=self.dtype, shape=(len(keys),))
+            written = 0
+            for record in records:
+                part[written] = record
+                written += 1
+            if written != len(keys):
+                raise RuntimeError(f"{written} records for {len(keys)} tokens of {group}")
+            crcs = [zlib.crc32(record) for record in record_bytes(part)]
+            part.flush()
+            del part
+            os.replace(temporary, folder / name)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return {token: Entry(name, row, key, crcs[row]) for row, (token, key) in enumerate(keys.items())}
+
+    def commit(self, group: str, entries: Mapping[str, Entry]) -> None:
+        """Add entries of finished parts to the group's index, in one atomic replacement."""
+        index = self.index(group)
+        stamps = {entry.part: PartStamp.of(self.root / group / entry.part) for entry in entries.values()}
+        self._write_index(group, GroupIndex(index.entries | dict(entries), index.parts | stamps))
+
+    def _write_index(self, group: str, index: GroupIndex) -> None:
+        named = {entry.part for entry in index.entries.values()}
+        content = {
+            "version": INDEX_VERSION,
+            "entries": {t: [e.part, e.row, e.key, e.crc] for t, e in sorted(index.entries.items())},
+            "parts": {name: [s.size, s.mtime_ns] for name, s in sorted(index.parts.items()) if name in named},
+        }
+        path = self.root / group / "index.json"
+        temporary = path.with_name(f".index.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(content))
+        os.replace(temporary, path)
+
+    def reader(self, refs: Sequence[Ref]) -> RecordReader:
+        """Access to the records of ``refs`` by their position; UserError with the count where records are absent."""
+        indices = {group: self.index(group) for group in {ref.group for ref in refs}}
+        missing = [ref for ref in refs if ref.token not in indices[ref.group].entries]
+        if missing:
+            raise UserError(
+                f"the {self.kind} cache {self.root} lacks {len(missing)} of {len(refs)} records, first "
+                f"{missing[0].token} of {missing[0].group}: run the cache command for these scenes and parameters"
+            )
+        entries = [indices[ref.group].entries[ref.token] for ref in refs]
+        files = [str(Path(ref.group) / entry.part) for ref, entry in zip(refs, entries, strict=True)]
+        names, part = np.unique(np.array(files, dtype=str), return_inverse=True)
+        return RecordReader(
+            root=self.root,
+            dtype=self.dtype,
+            files=[str(name) for name in names],
+            part=part.astype(np.int32),
+            row=np.array([entry.row for entry in entries], np.int32),
+            crc=np.array([entry.crc for entry in entries], np.uint32),
+        )

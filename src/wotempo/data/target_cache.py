@@ -1,0 +1,99 @@
+"""Targets of scenes, drawn once: everything but the sampled ego of the future map, which changes with the epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.reader import RecordReader
+from wotempo.data.store import RecordStore, Ref
+from wotempo.maps import read_map
+from wotempo.navsim.schema import DataPaths, Log, Scene
+from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_base_map, trajectory_target
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    scene: Scene
+    maps: Path
+    spec: TargetSpec
+
+
+def target_dtype(spec: TargetSpec) -> np.dtype:
+    return np.dtype(
+        [
+            ("trajectory", "<f4", (spec.num_poses, 3)),
+            ("agent_states", "<f4", (spec.num_agents, 5)),
+            ("agent_labels", "?", (spec.num_agents,)),
+            ("bev_map", "u1", spec.grid.shape),
+            ("future_base_map", "u1", spec.grid.shape),
+        ]
+    )
+
+
+def compute_target(source: SceneSource) -> np.ndarray:
+    """Targets of one scene -> a record of ``target_dtype``."""
+    scene, spec = source.scene, source.spec
+    city = read_map(source.maps, scene.current.map_location)
+    record = np.empty((), target_dtype(spec))
+    record["trajectory"] = trajectory_target(scene, spec.num_poses)
+    record["agent_states"], record["agent_labels"] = agent_target(scene.current, spec)
+    record["bev_map"] = bev_map_target(scene, city, spec)
+    record["future_base_map"] = future_base_map(scene, city, spec)
+    return record
+
+
+def _slim(scene: Scene) -> Scene:
+    """The scene with only the part of its log that targets look at: a whole log is megabytes to send to a process."""
+    log, last = scene.log, scene.index + scene.num_future
+    return replace(scene, log=Log(log.name, log.split, log.frames[scene.index : last + 1]), index=0, num_history=1)
+
+
+def scene_ref(scene: Scene) -> Ref:
+    return Ref(f"{scene.log.split}/{scene.log.name}", scene.token)
+
+
+class TargetCache:
+    """Cached targets of ``spec`` below ``root``, made from the logs and maps of ``paths``."""
+
+    def __init__(self, root: Path, paths: DataPaths, spec: TargetSpec) -> None:
+        self.paths = paths
+        self.spec = spec
+        self.store = RecordStore(root, "targets", spec.content_hash, target_dtype(spec))
+        self._identities: dict[Path, list] = {}
+
+    def _identity(self, path: Path, relative_to: Path) -> list:
+        if path not in self._identities:
+            state = path.stat()
+            self._identities[path] = [str(path.relative_to(relative_to)), state.st_size, state.st_mtime_ns]
+        return self._identities[path]
+
+    def _task(self, scene: Scene) -> Task:
+        log_path = self.paths.log_dir(scene.log.split) / f"{scene.log.name}.pkl"
+        maps = sorted((self.paths.maps / scene.current.map_location).glob("*/map.gpkg"))
+        identity = [
+            self._identity(log_path, self.paths.root),
+            *(self._identity(path, self.paths.maps) for path in maps),
+        ]
+        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        group, token = scene_ref(scene)
+        return Task(group, token, key, SceneSource(_slim(scene), self.paths.maps, self.spec))
+
+    def build(
+        self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None, verify: bool = False
+    ) -> BuildReport:
+        """Make the targets of all scenes present and good; re-used while log file, map file and parameters stay."""
+        self._identities.clear()  # a file may have changed since an earlier build
+        return build_records(
+            self.store, [self._task(scene) for scene in scenes], compute_target, workers, progress, verify
+        )
+
+    def reader(self, scenes: Sequence[Scene]) -> RecordReader:
+        """Records of ``target_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""
+        return self.store.reader([scene_ref(scene) for scene in scenes])

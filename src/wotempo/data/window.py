@@ -1,0 +1,48 @@
+"""Which frames a window holds, where they stand and when they were: oldest first, the current frame last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wotempo.geometry import relative_to
+from wotempo.navsim.schema import Frame, Scene
+
+
+def window_frames(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[Frame | None]:
+    """``num_frames`` frames ending with the current one, every ``frame_stride``-th; None where the log has a gap
+    or begins later. Once a frame is missing, so are all older ones."""
+    reach = (num_frames - 1) * frame_stride + 1
+    return replace(scene, num_history=reach).history[::frame_stride]
+
+
+@dataclass(frozen=True)
+class WindowMotion:
+    """Of T frames; zeros where a frame is missing."""
+
+    pose: np.ndarray  # (T, 3) float32: x, y (m), heading (rad) of each frame in the current one
+    dt: np.ndarray  # (T,) float32 seconds before the current frame, ≥ 0
+    timestamp_us: np.ndarray  # (T,) int64
+    speed: np.ndarray  # (T,) float32 m/s, norm of the ego velocity
+
+
+def window_motion(frames: list[Frame | None]) -> WindowMotion:
+    """Relative poses are computed in float64 from UTM poses and only then cast."""
+    current = frames[-1]
+    assert current is not None
+    count = len(frames)
+    motion = WindowMotion(
+        np.zeros((count, 3), np.float32),
+        np.zeros(count, np.float32),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.float32),
+    )
+    for i, frame in enumerate(frames):
+        if frame is None:
+            continue
+        motion.pose[i] = relative_to(current.pose, frame.pose)
+        motion.dt[i] = (current.timestamp_us - frame.timestamp_us) * 1e-6
+        motion.timestamp_us[i] = frame.timestamp_us
+        motion.speed[i] = np.hypot(*frame.velocity)
+    return motion

@@ -1,0 +1,37 @@
+"""Three forward cameras stitched to one wide picture (TransFuser's view, which WoTE keeps)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from wotempo.errors import UserError
+from wotempo.features.spec import FeatureSpec
+from wotempo.navsim.schema import STITCHED_CAMERAS
+
+RAW_SHAPE = (1080, 1920, 3)
+# Crops in pixels of the raw image; together they make the stitched view exactly 4096×1024.
+CROP_ROWS = slice(28, -28)
+CROP_SIDE_COLUMNS = slice(416, -416)
+
+
+def camera_feature(images: Mapping[str, np.ndarray], spec: FeatureSpec) -> np.ndarray:
+    """Stitch L0 | F0 | R0 and scale bilinearly.
+
+    images: camera name -> (1080, 1920, 3) uint8 RGB, at least ``STITCHED_CAMERAS``.
+    Returns (H, W, 3) uint8 RGB; the model divides by 255. Raises UserError for a missing or misshapen image.
+    """
+    parts = []
+    for name in STITCHED_CAMERAS:
+        if name not in images:
+            raise UserError(f"the frame has no image of {name}: the stitched view needs {', '.join(STITCHED_CAMERAS)}")
+        image = images[name]
+        if image.shape != RAW_SHAPE:
+            raise UserError(
+                f"{name} is {image.shape}, not {RAW_SHAPE}: the crops are defined on full-size NAVSIM images"
+            )
+        parts.append(image[CROP_ROWS] if name == "CAM_F0" else image[CROP_ROWS, CROP_SIDE_COLUMNS])
+    stitched = np.concatenate(parts, axis=1)
+    return cv2.resize(stitched, (spec.image_width, spec.image_height), interpolation=cv2.INTER_LINEAR)
