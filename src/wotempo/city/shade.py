@@ -1,0 +1,183 @@
+"""The colour of every rendered pixel (numba): ground, surfaces, soft shadows of road users, sky and haze."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wotempo.city.materials import cell_hash, clamp, noise, surface
+from wotempo.city.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
+from wotempo.city.raycast import box_interval, jit, surface_normal
+
+HAZE = 320.0  # metres at which 63 % of a colour is haze
+_TAPS = 12  # samples along the footprint of a grazing ground pixel
+
+
+@jit
+def _ground_class(ground, column, row):
+    """GroundClass of a cell; grass beyond the raster."""
+    if 0 <= row < ground.shape[0] and 0 <= column < ground.shape[1]:
+        return ground[np.int64(row), np.int64(column)]
+    return 0
+
+
+@jit
+def _class_colour(ground, palette, column, row, sharpness):
+    """Class colours at a continuous raster position, blended over 1/sharpness of a cell so that edges stay crisp."""
+    j, i = np.floor(column - 0.5), np.floor(row - 0.5)
+    c00, c01 = _ground_class(ground, j, i), _ground_class(ground, j + 1, i)
+    c10, c11 = _ground_class(ground, j, i + 1), _ground_class(ground, j + 1, i + 1)
+    if c00 == c01 and c00 == c10 and c00 == c11:
+        return palette[c00, 0], palette[c00, 1], palette[c00, 2]
+    u = clamp((column - 1.0 - j) * sharpness + 0.5)
+    v = clamp((row - 1.0 - i) * sharpness + 0.5)
+    w00, w01, w10, w11 = (1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v
+    red = w00 * palette[c00, 0] + w01 * palette[c01, 0] + w10 * palette[c10, 0] + w11 * palette[c11, 0]
+    green = w00 * palette[c00, 1] + w01 * palette[c01, 1] + w10 * palette[c10, 1] + w11 * palette[c11, 1]
+    blue = w00 * palette[c00, 2] + w01 * palette[c01, 2] + w10 * palette[c10, 2] + w11 * palette[c11, 2]
+    return red, green, blue
+
+
+@jit
+def _tone(tone, column, row):
+    """Bilinear brightness of the ground from the coarse raster; 1 beyond it."""
+    j, i = np.int64(np.floor(column - 0.5)), np.int64(np.floor(row - 0.5))
+    if not (0 <= i < tone.shape[0] - 1 and 0 <= j < tone.shape[1] - 1):
+        return 1.0
+    u, v = column - 0.5 - j, row - 0.5 - i
+    low = tone[i, j] * (1 - u) + tone[i, j + 1] * u
+    high = tone[i + 1, j] * (1 - u) + tone[i + 1, j + 1] * u
+    return low * (1 - v) + high * v
+
+
+@jit
+def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, cell):
+    """Colour of a ground pixel at district (gx, gy), whose footprint is ``length`` along (ax, ay) and ``width`` across.
+
+    At a grazing angle a pixel covers metres of road: it averages several samples along its footprint, otherwise lane
+    markings would flicker.
+    """
+    taps = int(min(_TAPS, 1.0 + length / (1.5 * cell)))
+    sharpness = min(4.0, cell / max(width, length / taps))
+    red, green, blue = 0.0, 0.0, 0.0
+    for k in range(taps):
+        s = ((k + 0.5) / taps - 0.5) * length
+        r, g, b = _class_colour(ground, palette, (gx + s * ax) / cell, (gy + s * ay) / cell, sharpness)
+        red, green, blue = red + r, green + g, blue + b
+    light = _tone(tone, gx / (cell * tone_ratio), gy / (cell * tone_ratio)) / taps
+    fade = clamp(0.12 / max(length, width))
+    if fade > 0.02:  # grain of the surface: two sizes of grit
+        grit = cell_hash(np.floor(gx * 25.0), np.floor(gy * 25.0), 1) + noise(gx * 6.0, gy * 6.0, 2) - 1.0
+        light *= 1.0 + 0.09 * fade * grit
+    return red * light, green * light, blue * light
+
+
+@jit
+def _sky(x, y, z, sun):
+    """Colour of the sky in the unit direction (x, y, z): a gradient, the sun's glow and a few clouds."""
+    up = max(z, 0.0)
+    t = np.sqrt(up)
+    red, green, blue = 0.80 - 0.48 * t, 0.86 - 0.36 * t, 0.91 - 0.14 * t
+    glow = max(x * sun[0] + y * sun[1] + z * sun[2], 0.0) ** 24
+    cloud = 0.0
+    if up > 0.02:
+        u, v = 1.6 * x / (up + 0.15), 1.6 * y / (up + 0.15)
+        cloud = 0.6 * noise(u, v, 11) + 0.3 * noise(2.1 * u, 2.1 * v, 12) + 0.15 * noise(4.3 * u, 4.3 * v, 13)
+        cloud = clamp(2.6 * (cloud - 0.5)) * clamp(8.0 * up) * 0.75
+    red, green, blue = red + 0.2 * glow, green + 0.16 * glow, blue + 0.08 * glow
+    return red + (0.96 - red) * cloud, green + (0.96 - green) * cloud, blue + (0.97 - blue) * cloud
+
+
+@jit
+def shadow(origin, rays, depth, hit, casters, windows, sun, light):
+    """Darkens ``light`` (H, W) float32 of ground pixels in the shade of ``casters`` (rows like primitives).
+
+    The way of the sunlight through the caster's box says how dark: zero at the shadow's rim, so shadows are soft. Close
+    around the box the sky is hidden as well (contact shadow).
+    """
+    for i in range(len(casters)):
+        p = casters[i]
+        cos, sin, height = p[COS], p[SIN], p[Z1] - p[Z0]
+        sx, sy = cos * sun[0] + sin * sun[1], cos * sun[1] - sin * sun[0]
+        for r in range(windows[i, 0], windows[i, 1]):
+            for c in range(windows[i, 2], windows[i, 3]):
+                if hit[r, c] >= 0 or depth[r, c] == np.inf:
+                    continue
+                t = depth[r, c]
+                x, y = origin[0] + t * rays[r, c, 0] - p[X], origin[1] + t * rays[r, c, 1] - p[Y]
+                z = origin[2] + t * rays[r, c, 2] - p[Z0]
+                lx, ly = cos * x + sin * y, cos * y - sin * x
+                entry, leave, _ = box_interval(lx, ly, z, sx, sy, sun[2], p[HALF_L], p[HALF_W], height, 0.0, 0.0)
+                dark = 0.45 * clamp((leave - max(entry, 0.0)) / 0.5)
+                gap = np.sqrt(max(abs(lx) - p[HALF_L], 0.0) ** 2 + max(abs(ly) - p[HALF_W], 0.0) ** 2)
+                dark = max(dark, 0.6 * clamp(1.0 - gap / 0.5))
+                light[r, c] *= 1.0 - dark
+
+
+@jit
+def shade(
+    origin, rays, focal, depth, hit, face, prims, ground, cell, palette, tone, tone_ratio, place, light, sun, out
+):
+    """Fills ``out`` (H, W, 3) float32 in [0, 1].
+
+    Everything is in the ego frame except ``ground``, ``tone`` (rasters) and ``place`` = (x, y, cos, sin) of the ego in
+    the district frame. ``focal`` in pixels gives the size of a pixel, ``sun`` (3,) points to the sun.
+    """
+    rows, columns = depth.shape
+    for r in range(rows):
+        for c in range(columns):
+            dx, dy, dz = np.float64(rays[r, c, 0]), np.float64(rays[r, c, 1]), np.float64(rays[r, c, 2])
+            norm = np.sqrt(dx * dx + dy * dy + dz * dz)
+            # the sky is fixed to the world, not to the ego
+            wx, wy = (place[2] * dx - place[3] * dy) / norm, (place[3] * dx + place[2] * dy) / norm
+            wsx, wsy = place[2] * sun[0] - place[3] * sun[1], place[3] * sun[0] + place[2] * sun[1]
+            t = np.float64(depth[r, c])
+            if t == np.inf:
+                red, green, blue = _sky(wx, wy, dz / norm, (wsx, wsy, sun[2]))
+                out[r, c, 0], out[r, c, 1], out[r, c, 2] = red, green, blue
+                continue
+            x, y, z = origin[0] + t * dx, origin[1] + t * dy, origin[2] + t * dz
+            pixel = t / focal
+            haze = 1.0 - np.exp(-((t * norm / HAZE) ** 1.5))
+            if hit[r, c] < 0:
+                gx, gy = place[0] + place[2] * x - place[3] * y, place[1] + place[3] * x + place[2] * y
+                flat = np.sqrt(dx * dx + dy * dy)
+                ax, ay = (place[2] * dx - place[3] * dy) / flat, (place[3] * dx + place[2] * dy) / flat
+                length = pixel * norm / max(-dz / norm, 1e-3)
+                red, green, blue = _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, pixel, cell)
+                lit = np.float64(light[r, c])
+            else:
+                p = prims[hit[r, c]]
+                lx, ly = p[COS] * (x - p[X]) + p[SIN] * (y - p[Y]), p[COS] * (y - p[Y]) - p[SIN] * (x - p[X])
+                nx, ny, nz = surface_normal(p, face[r, c], lx, ly, z - p[Z0])
+                ex, ey = p[COS] * nx - p[SIN] * ny, p[SIN] * nx + p[COS] * ny
+                facing = -(ex * dx + ey * dy + nz * dz) / norm
+                mirrored = clamp(dz / norm + 2.0 * facing * nz + 0.5)
+                red, green, blue, shines = surface(p, face[r, c], lx, ly, z - p[Z0], pixel / max(facing, 0.1), mirrored)
+                if shines:
+                    lit, haze = 1.0, 0.3 * haze
+                else:
+                    lit = 0.62 + 0.46 * max(ex * sun[0] + ey * sun[1] + nz * sun[2], 0.0) + 0.1 * nz
+            out[r, c, 0] = red * lit + (0.80 - red * lit) * haze
+            out[r, c, 1] = green * lit + (0.86 - green * lit) * haze
+            out[r, c, 2] = blue * lit + (0.91 - blue * lit) * haze
+
+
+@jit
+def smooth_edges(colours, hit, face, image):
+    """Writes ``image`` (H, W, 3) uint8 from ``colours``, mixing the pixels at silhouettes and box edges with their
+    neighbours: one ray per pixel would leave stairs there."""
+    rows, columns = hit.shape
+    for r in range(rows):
+        for c in range(columns):
+            up, down, left, right = max(r - 1, 0), min(r + 1, rows - 1), max(c - 1, 0), min(c + 1, columns - 1)
+            me, side = hit[r, c], face[r, c]
+            edge = (
+                hit[up, c] != me or hit[down, c] != me or hit[r, left] != me or hit[r, right] != me
+                or face[up, c] != side or face[down, c] != side or face[r, left] != side or face[r, right] != side
+            )  # fmt: skip
+            for k in range(3):
+                value = np.float64(colours[r, c, k])
+                if edge:
+                    around = colours[up, c, k] + colours[down, c, k] + colours[r, left, k] + colours[r, right, k]
+                    value = 0.6 * value + 0.1 * around
+                image[r, c, k] = np.uint8(255.0 * clamp(value) + 0.5)
