@@ -1,0 +1,27 @@
+"""Two plans that need no model: what the human drove, and straight on at constant speed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wotempo.errors import UserError
+from wotempo.geometry.pose import relative_to
+from wotempo.navsim.anchors import NUM_POSES
+from wotempo.navsim.schema import FRAME_PERIOD_S, Scene
+
+
+def human_poses(scene: Scene) -> np.ndarray:
+    """(8, 3) float64 poses of the log in the current ego frame, at 0.5 … 4.0 s."""
+    future = scene.future[:NUM_POSES]
+    if len(future) < NUM_POSES:
+        raise UserError(
+            f"scene {scene.token} of log {scene.log.name}: only {len(future)} of {NUM_POSES} future frames follow"
+        )
+    return relative_to(scene.current.pose, np.stack([frame.pose for frame in future]))
+
+
+def constant_velocity_poses(scene: Scene) -> np.ndarray:
+    """(8, 3) float64 poses straight ahead at the current speed, at 0.5 … 4.0 s."""
+    poses = np.zeros((NUM_POSES, 3))
+    poses[:, 0] = np.linalg.norm(scene.current.velocity) * FRAME_PERIOD_S * np.arange(1, NUM_POSES + 1)
+    return poses

@@ -1,0 +1,96 @@
+"""The line that progress is measured along: lanes of the route, joined from the ego's lane on (pdm_score.md §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+
+from wotempo.geometry.pose import wrap_angle
+from wotempo.maps.index import Lane, MapIndex
+from wotempo.pdm.states import CENTRE, box_points, centre_of
+
+SEARCH_BLOCKS = 30  # blocks of the route, from the start lane's on
+
+
+def route_lanes(map_index: MapIndex, route: Sequence[str]) -> list[str]:
+    """Ids of all lanes and connectors of the route's roadblocks."""
+    return list(dict.fromkeys(lane for block in route for lane in map_index.roadblock(block).lane_ids))
+
+
+def trace_centreline(
+    map_index: MapIndex, route: Sequence[str], pose: np.ndarray, containing: Sequence[str]
+) -> np.ndarray:
+    """Polyline (M, 3) of x, y, heading through the lanes of a repaired route.
+
+    pose: (3,) global rear axle. containing: ids of the lanes whose polygon meets the rear axle, in the order in which
+    ties are to be broken.
+    """
+    lanes = route_lanes(map_index, route)
+    start = _start_lane(map_index, lanes, pose, containing)
+    first = route.index(start.roadblock_id) if start.roadblock_id in route else 0
+    goal = route[first : first + SEARCH_BLOCKS][-1]
+    path = shortest_lanes(map_index, start.id, set(lanes), goal)
+    return np.concatenate([map_index.lane(lane).baseline for lane in path])
+
+
+def _start_lane(map_index: MapIndex, lanes: Sequence[str], pose: np.ndarray, containing: Sequence[str]) -> Lane:
+    """The on-route lane under the rear axle that points most alike; else one under or near the box."""
+    on_route = set(lanes)
+    best, least_turn = None, np.inf
+    for lane_id in containing:
+        if lane_id in on_route:
+            baseline = map_index.lane(lane_id).baseline
+            nearest = np.argmin(np.hypot(*(baseline[:, :2] - pose[:2]).T))
+            turn = abs(wrap_angle(baseline[nearest, 2] - pose[2]))
+            if turn < least_turn:
+                best, least_turn = map_index.lane(lane_id), turn
+    if best is not None:
+        return best
+
+    centre = centre_of(pose)
+    box = shapely.Polygon(box_points(pose)[:CENTRE])
+    least_distance = np.inf
+    for lane_id in lanes:
+        lane = map_index.lane(lane_id)
+        if shapely.contains_xy(lane.polygon, *centre):
+            return lane
+        distance = shapely.distance(lane.polygon, box)
+        if distance < least_distance:
+            best, least_distance = lane, distance
+    return best
+
+
+def shortest_lanes(map_index: MapIndex, start: str, allowed: set[str], goal_block: str) -> list[str]:
+    """Dijkstra on lane length from a lane to any lane of a roadblock; ties keep the lane that was found first.
+
+    When no lane of the goal can be reached: the path to the deepest lane that can, the shortest among equals.
+    """
+    cost, depth = {start: 1.0}, {start: 1}
+    previous: dict[str, str | None] = {start: None}
+    frontier = [start]  # in order of discovery, so that min() breaks ties by it
+    expanded: list[str] = []
+    while frontier:
+        lane_id = min(frontier, key=cost.__getitem__)
+        frontier.remove(lane_id)
+        if map_index.lane(lane_id).roadblock_id == goal_block:
+            return _path_to(lane_id, previous)
+        expanded.append(lane_id)
+        for after in map_index.lane(lane_id).outgoing:
+            if after not in allowed:
+                continue
+            through = cost[lane_id] + map_index.lane(after).length
+            if after not in cost:
+                frontier.append(after)
+            elif after not in frontier or through >= cost[after]:
+                continue
+            cost[after], depth[after], previous[after] = through, depth[lane_id] + 1, lane_id
+    return _path_to(min(expanded, key=lambda lane_id: (-depth[lane_id], cost[lane_id])), previous)
+
+
+def _path_to(lane_id: str, previous: dict[str, str | None]) -> list[str]:
+    path = [lane_id]
+    while previous[path[-1]] is not None:
+        path.append(previous[path[-1]])
+    return path[::-1]

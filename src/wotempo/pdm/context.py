@@ -1,0 +1,102 @@
+"""Everything that scoring one scene needs, as arrays: computed once, used for any number of proposals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from wotempo.errors import UserError
+from wotempo.maps.index import MapIndex
+from wotempo.navsim.schema import Scene
+from wotempo.pdm.areas import AreaKind, AreaMap
+from wotempo.pdm.centreline import route_lanes, trace_centreline
+from wotempo.pdm.objects import NUM_OBJECT_FRAMES, Objects, replay_objects
+from wotempo.pdm.route import repair_route
+from wotempo.pdm.states import HEADING, centre_of, ego_state
+
+MAP_RADIUS = 100.0  # metres around the ego's centre
+TREE_NODE_CAPACITY = 10
+
+
+@dataclass(frozen=True)
+class SceneContext:
+    """Inputs of the score, global frame, float64."""
+
+    token: str
+    start_us: int  # timestamp of the current frame
+    ego: np.ndarray  # (11,) start state
+    objects: Objects
+    areas: AreaMap
+    centreline: np.ndarray  # (M, 3) x, y, heading
+
+    @classmethod
+    def build(cls, scene: Scene, map_index: MapIndex) -> SceneContext:
+        """Read the scene's log frames (current + 10) and the map around it.
+
+        Raises UserError naming the token when future frames, boxes or the route are missing.
+        """
+        frames = [scene.current, *scene.future][:NUM_OBJECT_FRAMES]
+        if len(frames) < NUM_OBJECT_FRAMES or any(frame.boxes is None for frame in frames):
+            raise UserError(
+                f"scene {scene.token} of log {scene.log.name}: scoring needs {NUM_OBJECT_FRAMES} frames with boxes, "
+                f"half a second apart; use a scene filter with num_future_frames: {NUM_OBJECT_FRAMES - 1}"
+            )
+        ego = ego_state(scene.current)
+        pose = ego[: HEADING + 1]
+        try:
+            route = repair_route(map_index, pose, scene.current.roadblock_ids)
+        except UserError as error:
+            raise UserError(f"scene {scene.token} of log {scene.log.name}: {error}") from error
+        areas, lane_ids = surrounding_areas(map_index, centre_of(pose), set(route_lanes(map_index, route)))
+        # NAVSIM breaks ties between equally aligned lanes by the order in which this tree returns them.
+        meets_axle = shapely.STRtree(areas.polygons, TREE_NODE_CAPACITY).query(shapely.Point(pose[:2]), "intersects")
+        containing = [lane_ids[i] for i in meets_axle if lane_ids[i] is not None]
+        return cls(
+            token=scene.token,
+            start_us=scene.current.timestamp_us,
+            ego=ego,
+            objects=replay_objects(frames),
+            areas=areas,
+            centreline=trace_centreline(map_index, route, pose, containing),
+        )
+
+
+def surrounding_areas(
+    map_index: MapIndex, centre: np.ndarray, on_route: set[str]
+) -> tuple[AreaMap, list[str | None]]:
+    """Polygons in a square of MAP_RADIUS around ``centre`` (2,), and for each its lane id or None.
+
+    Lanes come with their roadblock: all lanes of a roadblock that reaches into the square are in.
+    """
+    polygons: list[shapely.Polygon] = []
+    kinds: list[AreaKind] = []
+    lane_ids: list[str | None] = []
+
+    def add_layer(layer: str, kind: AreaKind) -> None:
+        found = map_index.layer(layer).geometry[map_index.near(layer, *centre, MAP_RADIUS)]
+        polygons.extend(found)
+        kinds.extend([kind] * len(found))
+        lane_ids.extend([None] * len(found))
+
+    def add_lanes(layer: str, kind: AreaKind) -> None:
+        for block_id in map_index.layer(layer).ids[map_index.near(layer, *centre, MAP_RADIUS)]:
+            for lane_id in map_index.roadblock(block_id).lane_ids:
+                polygons.append(map_index.lane(lane_id).polygon)
+                kinds.append(kind)
+                lane_ids.append(lane_id)
+
+    add_layer("lane_groups_polygons", AreaKind.ROADBLOCK)
+    add_lanes("lane_groups_polygons", AreaKind.LANE)
+    add_lanes("lane_group_connectors", AreaKind.LANE_CONNECTOR)
+    add_layer("intersections", AreaKind.INTERSECTION)
+    add_layer("carpark_areas", AreaKind.CARPARK)
+    return (
+        AreaMap(
+            polygons=np.array(polygons, dtype=object),
+            kind=np.array(kinds, np.uint8),
+            on_route=np.array([lane_id in on_route for lane_id in lane_ids], bool),
+        ),
+        lane_ids,
+    )
