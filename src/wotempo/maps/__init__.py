@@ -1,1 +1,18 @@
-"""nuPlan GPKG maps."""
+"""nuPlan GPKG maps: layers, spatial look-up, lane graph; reading and writing."""
+
+from wotempo.maps.gpkg import MapLayer
+from wotempo.maps.index import Lane, MapIndex, Roadblock, read_map
+from wotempo.maps.locations import MAP_VERSIONS, PROJECTED_CRS
+from wotempo.maps.writer import write_map, write_map_root
+
+__all__ = [
+    "MAP_VERSIONS",
+    "PROJECTED_CRS",
+    "Lane",
+    "MapIndex",
+    "MapLayer",
+    "Roadblock",
+    "read_map",
+    "write_map",
+    "write_map_root",
+]

@@ -11,12 +11,13 @@ from wotempo.errors import UserError
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
 
-    Creates the parent folder. Raises UserError when the disk is full or the folder cannot be written.
+    ``suffix`` ends the temporary name, for writers that look at it. Creates the parent folder.
+    Raises UserError when the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -1,0 +1,36 @@
+"""Where the map of a location lies below the maps root, and what coordinates it is in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from wotempo.errors import UserError
+from wotempo.navsim.files import read_bytes
+
+INDEX_NAME = "nuplan-maps-v1.0.json"
+MAP_VERSIONS = {
+    "sg-one-north": "9.17.1964",
+    "us-ma-boston": "9.12.1817",
+    "us-nv-las-vegas-strip": "9.15.1915",
+    "us-pa-pittsburgh-hazelwood": "9.17.1937",
+}
+PROJECTED_CRS = {
+    "sg-one-north": "EPSG:32648",
+    "us-ma-boston": "EPSG:32619",
+    "us-nv-las-vegas-strip": "EPSG:32611",
+    "us-pa-pittsburgh-hazelwood": "EPSG:32617",
+}
+
+
+def map_path(maps_root: Path, location: str) -> Path:
+    """The GeoPackage of a location. Raises UserError when the index or the location's entry is missing."""
+    index_path = maps_root / INDEX_NAME
+    if not index_path.is_file():
+        raise UserError(f"{index_path}: is missing; set NUPLAN_MAPS_ROOT to the folder that holds {INDEX_NAME}")
+    try:
+        index = json.loads(read_bytes(index_path))
+        version = index[location]["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{index_path}: no version for the location {location!r} ({error!r})") from error
+    return maps_root / location / version / "map.gpkg"
