@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from wotempo.data.store import Entry, RecordStore
+from wotempo.errors import UserError
 
 # Records of one part: ~50 MB of full-size frames, so that an interrupted build loses little.
 PART_RECORDS = 64
@@ -50,11 +51,6 @@ def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.nda
     return store.write_part(part[0].group, keys, (compute(task.source) for task in part))
 
 
-def _single_threaded() -> None:
-    cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
-
-
 def build_records(
     store: RecordStore,
     tasks: Sequence[Task],
@@ -85,20 +81,21 @@ def build_records(
             progress(store.kind, done, len(todo))
 
     parts = list(_parts(todo))
-    if workers <= 1:
+    if min(workers, len(parts)) <= 1:
         for part in parts:
             finished(part, _write(store, part, compute))
         return report
     # forkserver: the caller may hold threads or a GPU, which a fork would not survive.
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(min(workers, max(len(parts), 1)), context, initializer=_single_threaded) as pool:
+    context.set_forkserver_preload([compute.__module__])
+    with ProcessPoolExecutor(min(workers, len(parts)), context, cv2.setNumThreads, (1,)) as pool:
         running: dict[Future, list[Task]] = {pool.submit(_write, store, part, compute): part for part in parts}
         try:
             while running:
-                ready, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ready:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
                     finished(running.pop(future), future.result())
-        except BaseException:
+        except BrokenProcessPool:
+            raise UserError(f"{store.root}: a worker process died, most likely for memory; use fewer workers") from None
+        finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
     return report

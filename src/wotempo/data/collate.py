@@ -64,7 +64,8 @@ class WindowCollator:
         return {"camera": torch.from_numpy(camera), "lidar": torch.from_numpy(lidar)}
 
     def _targets(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        assert self.anchors is not None and self.target_spec is not None
+        assert self.anchors is not None
+        assert self.target_spec is not None
         fields = {name: _stack([item["target"][name] for item in items]) for name in _TARGET_FIELDS}
         last = self.anchors[:, self.target_spec.future_index - 1]  # (N, 3)
         futures = [

@@ -15,7 +15,7 @@ from wotempo.data.build import BuildReport, Progress, Task, build_records
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
 from wotempo.errors import UserError
-from wotempo.features import FeatureSpec, camera_feature, lidar_feature
+from wotempo.features import FeatureSpec, camera_feature, check_image, lidar_feature
 from wotempo.navsim.images import read_image
 from wotempo.navsim.pcd import read_pcd
 from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
@@ -49,11 +49,11 @@ def frame_dtype(spec: FeatureSpec) -> np.dtype:
 def compute_frame(source: FrameSource) -> np.ndarray:
     """Read the sensors of one frame -> a record of ``frame_dtype``. UserError names a file that cannot be read."""
     record = np.empty((), frame_dtype(source.spec))
-    images = {name: read_image(path) for name, path in source.images.items()}
-    try:
-        record["camera"] = camera_feature(images, source.spec).transpose(2, 0, 1)
-    except UserError as error:
-        raise UserError(f"{source.images[STITCHED_CAMERAS[0]]} and its neighbours: {error}") from None
+    images = {}
+    for name, path in source.images.items():
+        images[name] = read_image(path)
+        check_image(images[name], str(path))
+    record["camera"] = camera_feature(images, source.spec).transpose(2, 0, 1)
     record["lidar"] = lidar_feature(read_pcd(source.cloud), source.spec)
     return record
 
@@ -124,8 +124,8 @@ class FrameCache:
             blobs = self.paths.blob_dir(first.split)
             absent = next(blobs / name for name in self._files(first) if not (blobs / name).exists())
             raise UserError(
-                f"{len(missing)} of {len(seen)} frames lack sensor files, first {absent}: complete the download, or set "
-                "missing_history=mask if only history frames are absent"
+                f"{len(missing)} of {len(seen)} frames lack sensor files, first {absent}: complete the download, "
+                "or set missing_history=mask if only history frames are absent"
             )
         return build_records(self.store, tasks, compute_frame, workers, progress, verify)
 

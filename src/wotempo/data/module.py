@@ -26,7 +26,7 @@ STAGES = ("train", "val", "test", "predict")
 
 
 class NavsimDataModule(L.LightningDataModule):
-    """Windows of ``scenes`` ("train", "val", "test", "predict" -> scene list) as the batches ``data.collate`` describes.
+    """Windows of ``scenes`` (stage "train" | "val" | "test" | "predict" -> list) as the batches of ``data.collate``.
 
     Stages in ``supervised`` carry targets and, where ``labels`` is given, sim_reward; the others inputs only.
     """

@@ -12,15 +12,16 @@ from wotempo.data.dataset import WindowDataset
 
 def chains(dataset: WindowDataset) -> list[np.ndarray]:
     """Positions of the windows in log order, cut wherever a window shares no frame with the one before."""
-    order = np.lexsort((dataset.log_index, dataset.log))
-    log, index = dataset.log[order], dataset.log_index[order]
-    reach = (dataset.num_frames - 1) * dataset.frame_stride
-    apart = (np.diff(log) != 0) | (np.diff(index) > max(reach, 1))
+    phase = dataset.log_index % dataset.frame_stride  # windows of different phases have no frame in common
+    order = np.lexsort((dataset.log_index, phase, dataset.log))
+    log, phase, index = dataset.log[order], phase[order], dataset.log_index[order]
+    reach = max(dataset.num_frames - 1, 1) * dataset.frame_stride
+    apart = (np.diff(log) != 0) | (np.diff(phase) != 0) | (np.diff(index) > reach)
     return np.split(order, np.flatnonzero(apart) + 1)
 
 
 class RunSampler(DistributedSampler):
-    """Yields (position, epoch). Every window once per epoch; K adjacent windows of T frames need about K + T − 1 frames.
+    """Yields (position, epoch), every window once per epoch. K neighbouring windows of T frames need K + T − 1 frames.
 
     The chains are cut into runs of ``run_length`` at a random phase and the runs are shuffled: a pure function of
     (seed, epoch). A batch size that ``run_length`` divides keeps most runs in one batch.

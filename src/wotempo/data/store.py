@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from wotempo.data.reader import RecordReader, record_bytes
 from wotempo.errors import UserError
+from wotempo.navsim.files import atomic_path, write_bytes
 
 INDEX_VERSION = 1
 
@@ -123,25 +123,17 @@ class RecordStore:
 
     def write_part(self, group: str, keys: Mapping[str, str], records: Iterable[np.ndarray]) -> dict[str, Entry]:
         """Write one part: ``keys`` (token -> key) in the order of ``records``; returns its entries for ``commit``."""
-        folder = self.root / group
-        folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{hashlib.sha256(json.dumps(dict(keys)).encode()).hexdigest()[:12]}.npy"
-        temporary = folder / f".{name}.{os.getpid()}.tmp"
-        try:
-            part = np.lib.format.open_memmap(temporary, mode="w+", dtype=self.dtype, shape=(len(keys),))
-            written = 0
-            for record in records:
-                part[written] = record
-                written += 1
-            if written != len(keys):
-                raise RuntimeError(f"{written} records for {len(keys)} tokens of {group}")
-            crcs = [zlib.crc32(record) for record in record_bytes(part)]
-            part.flush()
-            del part
-            os.replace(temporary, folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return {token: Entry(name, row, key, crcs[row]) for row, (token, key) in enumerate(keys.items())}
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (len(keys),)}
+        entries: dict[str, Entry] = {}
+        # Written as a stream, not through a map: a full disk is then an error and not a killed process.
+        with atomic_path(self.root / group / name) as temporary, temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for row, ((token, key), record) in enumerate(zip(keys.items(), records, strict=True)):
+                raw = np.asarray(record, self.dtype).tobytes()
+                file.write(raw)
+                entries[token] = Entry(name, row, key, zlib.crc32(raw))
+        return entries
 
     def commit(self, group: str, entries: Mapping[str, Entry]) -> None:
         """Add entries of finished parts to the group's index, in one atomic replacement."""
@@ -156,10 +148,7 @@ class RecordStore:
             "entries": {t: [e.part, e.row, e.key, e.crc] for t, e in sorted(index.entries.items())},
             "parts": {name: [s.size, s.mtime_ns] for name, s in sorted(index.parts.items()) if name in named},
         }
-        path = self.root / group / "index.json"
-        temporary = path.with_name(f".index.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, path)
+        write_bytes(self.root / group / "index.json", json.dumps(content).encode())
 
     def reader(self, refs: Sequence[Ref]) -> RecordReader:
         """Access to the records of ``refs`` by their position; UserError with the count where records are absent."""

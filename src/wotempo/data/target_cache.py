@@ -13,6 +13,7 @@ import numpy as np
 from wotempo.data.build import BuildReport, Progress, Task, build_records
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
+from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.schema import DataPaths, Log, Scene
 from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_base_map, trajectory_target
@@ -70,7 +71,10 @@ class TargetCache:
 
     def _identity(self, path: Path, relative_to: Path) -> list:
         if path not in self._identities:
-            state = path.stat()
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                raise UserError(f"{path}: is gone, its scenes were read from there; put it back") from None
             self._identities[path] = [str(path.relative_to(relative_to)), state.st_size, state.st_mtime_ns]
         return self._identities[path]
 

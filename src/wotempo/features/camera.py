@@ -17,6 +17,12 @@ CROP_ROWS = slice(28, -28)
 CROP_SIDE_COLUMNS = slice(416, -416)
 
 
+def check_image(image: np.ndarray, what: str) -> None:
+    """UserError naming ``what`` unless the image has the size that the crops are defined on."""
+    if image.shape != RAW_SHAPE:
+        raise UserError(f"{what}: an image of shape {image.shape}, the stitched view is defined on {RAW_SHAPE}")
+
+
 def camera_feature(images: Mapping[str, np.ndarray], spec: FeatureSpec) -> np.ndarray:
     """Stitch L0 | F0 | R0 and scale bilinearly.
 
@@ -28,10 +34,7 @@ def camera_feature(images: Mapping[str, np.ndarray], spec: FeatureSpec) -> np.nd
         if name not in images:
             raise UserError(f"the frame has no image of {name}: the stitched view needs {', '.join(STITCHED_CAMERAS)}")
         image = images[name]
-        if image.shape != RAW_SHAPE:
-            raise UserError(
-                f"{name} is {image.shape}, not {RAW_SHAPE}: the crops are defined on full-size NAVSIM images"
-            )
+        check_image(image, name)
         parts.append(image[CROP_ROWS] if name == "CAM_F0" else image[CROP_ROWS, CROP_SIDE_COLUMNS])
     stitched = np.concatenate(parts, axis=1)
     return cv2.resize(stitched, (spec.image_width, spec.image_height), interpolation=cv2.INTER_LINEAR)

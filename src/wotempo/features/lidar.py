@@ -9,7 +9,7 @@ from wotempo.features.spec import FeatureSpec
 
 def _bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Bin of each value, given edges[0] ≤ value ≤ edges[-1]; the last bin includes its right edge, as in numpy's
-    histograms. Division may round a value next to an edge into the neighbour; the comparisons with the edges mend it."""
+    histograms. Division may round a value beside an edge into the neighbour; comparing with the edges mends it."""
     count = len(edges) - 1
     guess = ((values - edges[0]) * (count / (edges[-1] - edges[0]))).astype(np.intp)
     np.clip(guess, 0, count - 1, out=guess)

@@ -4,8 +4,8 @@
 |---|---|---|
 | pedestrians | class 7, the ego's (a mask is re-used by mistake) | class 6 |
 | ego box | 4.0 × 2.0 m centred on the rear axle | the vehicle's footprint: 5.176 × 2.297 m, centre 1.461 m ahead |
-| vertex -> cell | truncated toward zero: up to one cell behind or right of the grid is pulled inside | the cell that holds it |
-| map query | ±32 m, parallel to the axes of the *global* frame: misses corners when the ego stands askew | reaches every corner |
+| vertex -> cell | truncated toward zero: the first cell off row or column 0 falls inside | the cell that holds it |
+| map query | ±32 m along the *global* axes: misses corners when the ego stands askew | reaches every corner |
 
 The same in both, by the definition of the classes: bicycles are in no class, polygons are drawn without holes, centre
 lines are two cells thick, and the future is the recorded one with a hypothetical ego.
