@@ -47,7 +47,10 @@ def as_ids(values: np.ndarray) -> np.ndarray:
 def read_layer(path: Path, name: str, projected_crs: str) -> MapLayer:
     """One layer in ``projected_crs``. Raises UserError naming file and layer when it is missing or damaged."""
     meta, fids, geometry, columns = _read(path, name)
-    shapes = shapely.from_wkb(geometry)
+    try:
+        shapes = shapely.from_wkb(geometry)
+    except shapely.errors.ShapelyError as error:
+        raise _damaged(path, error) from error
     if meta["crs"] is None:
         raise UserError(f"{path}: layer {name} names no coordinate system")
     if len(shapes):
@@ -80,11 +83,15 @@ def _read(path: Path, name: str):
         with warnings.catch_warnings():
             # GDAL comments on old GeoPackage versions; the real maps are such.
             warnings.simplefilter("ignore", RuntimeWarning)
-            return pyogrio.raw.read(path, layer=name, return_fids=True, force_2d=True)
+            expected = pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]
+            content = pyogrio.raw.read(path, layer=name, return_fids=True, force_2d=True)
     except pyogrio.errors.DataLayerError as error:
         raise UserError(f"{path}: has no layer {name} ({error})") from error
     except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, ValueError) as error:
         raise _damaged(path, error) from error
+    if len(content[1]) != expected:  # GDAL stops at a damaged page without an error
+        raise UserError(f"{path}: corrupt GeoPackage (layer {name} yields {len(content[1])} of {expected} features)")
+    return content
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -10,7 +10,7 @@ from wotempo.navsim.dataset import (
     sensor_paths,
     write_splits,
 )
-from wotempo.navsim.files import atomic_path, write_bytes
+from wotempo.navsim.files import atomic_folder, atomic_path, read_bytes, write_bytes
 from wotempo.navsim.images import read_image, write_image
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.logs import read_log
@@ -55,6 +55,7 @@ __all__ = [
     "SceneFilter",
     "ScoreTable",
     "SplitLogs",
+    "atomic_folder",
     "atomic_path",
     "check_dataset",
     "check_frames",
@@ -62,6 +63,7 @@ __all__ = [
     "fingerprint",
     "log_paths",
     "read_anchors",
+    "read_bytes",
     "read_image",
     "read_log",
     "read_pcd",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wotempo.errors import UserError
-from wotempo.navsim.files import atomic_path
+from wotempo.navsim.files import array_bytes, write_bytes
 
 NUM_POSES = 8  # 0.5 … 4.0 s
 
@@ -31,8 +31,7 @@ def read_anchors(path: Path) -> np.ndarray:
 
 def write_anchors(path: Path, anchors: np.ndarray) -> None:
     """Write (N, 8, 3) as float32 ``.npy``, atomically. Raises UserError when the disk is full."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.asarray(anchors, np.float32), allow_pickle=False)
+    write_bytes(path, array_bytes(np.asarray(anchors, np.float32)))
 
 
 def fingerprint(anchors: np.ndarray) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from wotempo.errors import UserError
 
@@ -23,17 +27,44 @@ def atomic_path(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); check free space and permissions of {path.parent}"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """As ``atomic_path`` for a folder with its files; a folder that is there already is replaced."""
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    reason = error.strerror or error
+    return UserError(f"{path}: cannot be written ({reason}); check free space and permissions of {path.parent}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write atomically. Raises UserError when the disk is full or the folder cannot be written."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """A ``.npy`` file's content; numpy's own writing to a full disk hides the reason."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def read_bytes(path: Path) -> bytes:

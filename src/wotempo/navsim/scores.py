@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.files import array_bytes, atomic_folder
 
 METRICS = ("NC", "DAC", "EP", "TTC", "C")  # the order in memory, which is WoTE's
 
@@ -93,22 +92,7 @@ def write_score_table(
     for bit, part in ((2, dac), (3, ttc), (4, comfort)):
         flags |= part.astype(np.uint8) << bit
     index = {"tokens": list(tokens), "anchors_fingerprint": anchors_fingerprint, "scorer_version": scorer_version}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        np.save(temporary / "flags.npy", flags)
-        np.save(temporary / "progress.npy", progress.astype(np.float16))
-        (temporary / "index.json").write_text(json.dumps(index))
-        _replace_folder(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: the score table cannot be written ({error}); check free space") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace_folder(new: Path, path: Path) -> None:
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    if path.exists():
-        os.replace(path, old)
-    os.replace(new, path)
-    shutil.rmtree(old, ignore_errors=True)
+    with atomic_folder(path) as folder:
+        (folder / "flags.npy").write_bytes(array_bytes(flags))
+        (folder / "progress.npy").write_bytes(array_bytes(progress.astype(np.float16)))
+        (folder / "index.json").write_text(json.dumps(index))
