@@ -69,22 +69,19 @@ class TargetCache:
         self.store = RecordStore(root, "targets", spec.content_hash, target_dtype(spec))
         self._identities: dict[Path, list] = {}
 
-    def _identity(self, path: Path, relative_to: Path) -> list:
+    def _identity(self, path: Path) -> list:
         if path not in self._identities:
             try:
                 state = path.stat()
             except FileNotFoundError:
                 raise UserError(f"{path}: is gone, its scenes were read from there; put it back") from None
-            self._identities[path] = [str(path.relative_to(relative_to)), state.st_size, state.st_mtime_ns]
+            self._identities[path] = ["/".join(path.parts[-3:]), state.st_size, state.st_mtime_ns]
         return self._identities[path]
 
     def _task(self, scene: Scene) -> Task:
         log_path = self.paths.log_dir(scene.log.split) / f"{scene.log.name}.pkl"
-        maps = sorted((self.paths.maps / scene.current.map_location).glob("*/map.gpkg"))
-        identity = [
-            self._identity(log_path, self.paths.root),
-            *(self._identity(path, self.paths.maps) for path in maps),
-        ]
+        map_path = read_map(self.paths.maps, scene.current.map_location).path
+        identity = [self._identity(log_path), self._identity(map_path)]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         group, token = scene_ref(scene)
         return Task(group, token, key, SceneSource(_slim(scene), self.paths.maps, self.spec))
