@@ -41,7 +41,7 @@ overfit-batch: setup ## drive the loss of one batch down: the quickest check tha
 	$(call run,wotempo.commands.train experiment=overfit_batch $(CHOICES) $(ARGS))
 
 ablation-fusion: setup ## Hydra multirun over fusion=none,convgru and one table
-	$(call run,wotempo.commands.train --multirun experiment=convgru_1epoch +ablation=fusion $(CHOICES) $(ARGS))
+	$(call run,wotempo.commands.train --multirun experiment=convgru_1epoch ablation=fusion $(CHOICES) $(ARGS))
 
 evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

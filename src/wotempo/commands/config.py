@@ -21,6 +21,7 @@ class SplitConfig:
 
     split: str = "trainval"
     scene_filter: str | None = None  # the community's scene-filter yaml; None takes every full window
+    max_scenes: int | None = None  # so many, evenly spread over the split
     logs: str | None = None  # a yaml with a list of log names that narrows the filter (train against val)
 
 
@@ -56,7 +57,6 @@ class TrainerConfig:
     max_steps: int = -1
     limit_train_batches: Any = None
     limit_val_batches: Any = None
-    overfit_batches: int = 0
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = 1.0
     check_val_every_n_epoch: int = 1

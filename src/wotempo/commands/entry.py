@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wotempo.commands.config import nearest
+from wotempo.commands.sweep import SweepTable
 from wotempo.errors import UserError
 
 MAX_CHECKED_JOBS = 64
@@ -72,6 +73,15 @@ def _explain(config_name: str, message: str) -> str:
     return " ".join(line.strip() for line in message.splitlines() if line.strip())[:400]
 
 
+def sweep_overrides(config_name: str, overrides: list[str]) -> list[str]:
+    """What ``hydra.sweeper.params`` of the chosen configs adds; the command line wins."""
+    plain = jobs_of(overrides)[0]
+    config = compose(config_name=config_name, overrides=plain, return_hydra_config=True)
+    params = OmegaConf.to_container(config.hydra.sweeper.get("params") or {})
+    given = {text.split("=", 1)[0].lstrip("+~") for text in overrides}
+    return [f"{key}={value}" for key, value in params.items() if key not in given]
+
+
 def check_command_line(config_name: str, check: Callable[[DictConfig], object], argv: list[str]) -> None:
     """Compose and check every job of the command line before anything is loaded."""
     if any(arg in ("--help", "-h", "--hydra-help", "--info", "--cfg", "-c") for arg in argv):
@@ -80,32 +90,49 @@ def check_command_line(config_name: str, check: Callable[[DictConfig], object], 
     strays = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
     if strays:
         raise UserError(f"'{strays[0]}' is not of the form key=value")
+    multirun = is_multirun(argv)
     with initialize_config_module("wotempo.configs", version_base="1.3"):
         try:
             jobs = jobs_of(overrides)
         except HydraException as error:
             raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
+        if len(jobs) > 1 and not multirun:
+            raise UserError("several values for one key are a sweep: add --multirun")
+        config = compose_checked(config_name, jobs[0])
+        if multirun:
+            jobs = jobs_of(overrides + sweep_overrides(config_name, overrides))
         for job in jobs:
-            check(compose_checked(config_name, job))
+            config = compose_checked(config_name, job)
+            OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
+            check(config)
     GlobalHydra.instance().clear()
 
 
+def is_multirun(argv: list[str]) -> bool:
+    return any(arg in ("-m", "--multirun") for arg in argv)
+
+
 def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]) -> None:
-    """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2."""
-    outcome = {"code": 0}
-    multirun = any(arg in ("-m", "--multirun") for arg in sys.argv[1:])
+    """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2. In a multirun a job that is
+    not accepted lets the others run, and the command exits 1."""
+    multirun = is_multirun(sys.argv[1:])
+    codes: list[int] = []
 
     @hydra.main(version_base="1.3", config_path="pkg://wotempo.configs", config_name=config_name)
     def job(config: DictConfig) -> int:
-        outcome["code"] = work(config)
-        if multirun and outcome["code"] != 0:
-            print(f"this job ended with code {outcome['code']}; the sweep goes on")
-        return outcome["code"]
+        try:
+            codes.append(work(config))
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            codes.append(UserError.exit_code)
+        if multirun and codes[-1] != 0:
+            print(f"this job ended with code {codes[-1]}; the sweep goes on")
+        return codes[-1]
 
     try:
         check_command_line(config_name, check, sys.argv[1:])
-        job()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(UserError.exit_code)
-    sys.exit(outcome["code"])
+    job()
+    sys.exit(SweepTable.worst if multirun else codes[-1] if codes else 0)

@@ -99,7 +99,7 @@ class LitWoTE(L.LightningModule):
         return shape_contract(self.model.config, self.num_frames)
 
 
-def check_same_run(hyperparameters: dict, model: dict, path: str) -> None:
+def check_layout(hyperparameters: dict, model: dict, path: str) -> None:
     """UserError where a checkpoint was trained in the other layout (``compat`` | ``fixed``)."""
     theirs, ours = hyperparameters["model"].get("mode"), model.get("mode")
     if theirs != ours:

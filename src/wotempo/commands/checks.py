@@ -1,0 +1,82 @@
+"""All rules about a run's config, in one place and before anything is loaded."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from wotempo.commands.config import RunConfig, nearest, typed
+from wotempo.errors import UserError
+from wotempo.fusion import build_fusion
+from wotempo.navsim import NUM_HISTORY
+
+
+def check_config(raw: DictConfig) -> RunConfig:
+    """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
+    config = typed(raw)
+    check_fusion(config)
+    for name, options in config.acceptance.items():
+        check_constructor(f"acceptance.{name}", options)
+    check_files(config)
+    check_numbers(config)
+    return config
+
+
+def check_fusion(config: RunConfig) -> None:
+    """Name and keywords of the stage, by building it at a size that costs nothing."""
+    if "name" not in config.fusion or "num_frames" not in config.fusion:
+        raise UserError("fusion needs the keys 'name' and 'num_frames': choose one of configs/fusion")
+    build_fusion(**{**config.fusion, "channels": 2, "grid": config.model.bev_grid})
+    frames = config.fusion["num_frames"]
+    if frames > NUM_HISTORY:
+        raise UserError(f"fusion.num_frames is {frames}, but a scene has {NUM_HISTORY} frames up to the current one")
+    if config.init_from is not None and frames == 1:
+        raise UserError("init_from starts a temporal run from a single-frame checkpoint: set fusion=convgru")
+
+
+def check_constructor(place: str, options: Any) -> None:
+    """That ``_target_`` exists and takes every keyword."""
+    if not isinstance(options, dict) or "_target_" not in options:
+        raise UserError(f"{place} needs a _target_: the class of the criterion")
+    try:
+        target = get_class(options["_target_"])
+    except (ImportError, ValueError):
+        raise UserError(f"{place}._target_ is '{options['_target_']}', which does not exist") from None
+    known = list(inspect.signature(target).parameters)
+    for key in options:
+        if not key.startswith("_") and key not in known:
+            raise UserError(f"unknown config key '{place}.{key}': {nearest(key, known)}")
+
+
+def check_files(config: RunConfig) -> None:
+    files = {
+        "init_from": config.init_from,
+        "image_checkpoint": config.image_checkpoint,
+        "data.anchors": config.data.anchors,
+        "data.train.scene_filter": config.data.train.scene_filter,
+        "data.val.scene_filter": config.data.val.scene_filter,
+    }
+    for key, value in files.items():
+        if value is not None and not Path(value).is_file():
+            raise UserError(f"{key}: there is no file {value}")
+
+
+def check_numbers(config: RunConfig) -> None:
+    trainer = config.trainer
+    positive = {
+        "trainer.batch_size": trainer.batch_size,
+        "trainer.run_length": trainer.run_length,
+        "data.num_anchors": config.data.num_anchors,
+        "data.prepare_workers": config.data.prepare_workers,
+    }
+    for key, value in positive.items():
+        if value < 1:
+            raise UserError(f"{key} is {value}: set it to 1 or more")
+    if trainer.max_steps == -1 and trainer.max_epochs < 1:
+        raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
+    if not 0 < config.optimiser.lr < 1:
+        raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")

@@ -1,0 +1,34 @@
+"""A few samples of a batch as plain arrays, for pictures (see wotempo.report.scene_picture)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from wotempo.training.module import LitWoTE
+
+
+@torch.no_grad()
+def collect_samples(module: LitWoTE, batch: dict, count: int) -> dict[str, np.ndarray]:
+    """The first ``count`` samples of ``batch``: inputs, the stage's own warp of the LiDAR history, truth and plan."""
+    plan = module.model.plan(batch)
+    lidar = batch["lidar"][batch["frame_index"]].float() / module.model.config.lidar_max  # (B, T, 1, R, C)
+    warped, _ = module.warp_history(lidar, batch)
+    current = batch["frame_index"][:, -1]
+    fields = {
+        "camera": batch["camera"][current].permute(0, 2, 3, 1),
+        "lidar": lidar[:, :, 0],
+        "warped": warped[:, :, 0],
+        "valid": batch["valid"],
+        "bev_truth": batch["bev_map"],
+        "bev_predicted": plan["bev_semantic_map"].argmax(1).to(torch.uint8),
+        "expert": batch["trajectory"],
+        "plan": plan["trajectory"],
+        "all_trajectory": plan["all_trajectory"],
+        "final_rewards": plan["final_rewards"],
+    }
+    arrays = {name: value[:count].float().cpu().numpy() for name, value in fields.items()}
+    for name in ("camera", "bev_truth", "bev_predicted"):
+        arrays[name] = arrays[name].astype(np.uint8)
+    arrays["token"] = np.array(batch["tokens"][:count])
+    return arrays

@@ -1,0 +1,107 @@
+"""Every config composes and passes its checks; mistakes are named before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+
+from callbacks import Guard
+from wotempo.commands.checks import check_config
+from wotempo.commands.entry import check_command_line, jobs_of
+from wotempo.errors import UserError
+from wotempo.fusion import STAGES
+from wotempo.model.config import WoTEConfig
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+def composed(*overrides: str):
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        config = compose("train", overrides=[*overrides, "run_dir=unset"])
+    return check_config(config)
+
+
+def refused(*argv: str) -> str:
+    with pytest.raises(UserError) as caught:
+        check_command_line("train", check_config, list(argv))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+@pytest.mark.parametrize("model", names("model"))
+@pytest.mark.parametrize("profile", names("profile"))
+def test_every_experiment_composes_with_every_model_and_profile(experiment, model, profile):
+    config = composed(f"experiment={experiment}", f"model={model}", f"profile={profile}")
+    assert config.name == experiment
+
+
+@pytest.mark.parametrize("trainer", names("trainer"))
+def test_every_trainer_composes(trainer):
+    assert composed(f"trainer={trainer}").trainer.max_epochs == 1
+
+
+@pytest.mark.parametrize("stage", names("fusion"))
+def test_every_fusion_yaml_builds_its_stage(stage):
+    assert composed(f"fusion={stage}").fusion["name"] == stage
+
+
+def test_every_stage_has_a_yaml():
+    assert set(names("fusion")) == set(STAGES)
+
+
+@pytest.mark.parametrize("acceptance", names("acceptance"))
+def test_every_acceptance_file_builds_ten_criteria(acceptance):
+    guards = [instantiate(options) for options in composed(f"acceptance={acceptance}").acceptance.values()]
+    assert all(isinstance(guard, Guard) for guard in guards)
+    assert sorted(guard.number for guard in guards) == list(range(1, 11))
+
+
+def test_the_model_yaml_lists_every_field_so_that_each_can_be_overridden():
+    listed = yaml.safe_load((CONFIGS / "model" / "wote.yaml").read_text())["model"]
+    assert set(listed) == {field.name for field in fields(WoTEConfig)}
+
+
+@pytest.mark.parametrize("ablation", names("ablation"))
+def test_first_and_last_job_of_every_ablation_pass_the_checks(ablation):
+    check_command_line("train", check_config, ["--multirun", f"ablation={ablation}"])
+
+
+def test_a_sweep_is_expanded_before_it_runs():
+    assert jobs_of(["fusion=none,convgru", "seed=1"]) == [["fusion=none", "seed=1"], ["fusion=convgru", "seed=1"]]
+    assert "did you mean 'convgru'" in refused("--multirun", "fusion=none,convgur")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("trainer.max_epoch=3", "did you mean 'trainer.max_epochs'?"),
+        ("+trainer.max_epoch=3", "did you mean 'max_epochs'?"),
+        ("trainer.batch_size=many", "config key 'trainer.batch_size'"),
+        ("fusion=convgur", "did you mean 'convgru'?"),
+        ("fusion.hiden=3", "did you mean 'fusion.hidden'?"),
+        ("+fusion.hiden=3", "did you mean 'hidden'?"),
+        ("acceptance.loss.min_dorp=0.1", "did you mean 'acceptance.loss.min_drop'?"),
+        ("+acceptance.loss.min_dorp=0.1", "did you mean 'min_drop'?"),
+        ("model.mode=fxied", "fixed"),
+        ("data=nuscenes", "navsim"),
+        ("trainer.batch_size=0", "1 or more"),
+        ("init_from=nowhere.ckpt", "there is no file nowhere.ckpt"),
+        ("fusion.num_frames=9", "9"),
+        ("justaword", "key=value"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(override, says):
+    assert says in refused(override)
+
+
+def test_several_values_need_multirun():
+    assert "--multirun" in refused("fusion=none,convgru")
