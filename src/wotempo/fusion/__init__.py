@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 from difflib import get_close_matches
+from types import NoneType
+from typing import get_args, get_type_hints
 
 from wotempo.errors import UserError
 from wotempo.fusion.base import RingBuffer, TemporalFusion
@@ -23,9 +25,10 @@ def _nearest(word: str, known: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else "it takes none"
 
 
-def build_fusion(name: str, channels: int, grid: BevGrid, num_frames: int, **options) -> TemporalFusion:
+def build_fusion(name: str, channels: int, grid: BevGrid, num_frames: int | None = None, **options) -> TemporalFusion:
     """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
-    included); ``options`` are further keywords of its constructor. UserError for an unknown name, option or value."""
+    included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
+    yaml. UserError for an unknown name, option or value."""
     if name not in STAGES:
         raise UserError(f"fusion.name is '{name}', which is no fusion stage: {_nearest(name, list(STAGES))}")
     stage = STAGES[name]
@@ -33,7 +36,16 @@ def build_fusion(name: str, channels: int, grid: BevGrid, num_frames: int, **opt
     for key in options:
         if key not in known:
             raise UserError(f"fusion.{key} is no option of the stage '{name}': {_nearest(key, known)}")
-    return stage(channels, grid, num_frames, **options)
+    if num_frames is not None:
+        options["num_frames"] = num_frames
+    hints = get_type_hints(stage.__init__)
+    for key, value in options.items():
+        wanted = get_args(hints[key]) or (hints[key],)
+        # The very type, since Python counts True as an int; only a whole number may stand for a float.
+        if type(value) not in wanted and not (type(value) is int and float in wanted):
+            names = " or ".join("null" if t is NoneType else t.__name__ for t in wanted)
+            raise UserError(f"fusion.{key} is {value!r}, but the stage '{name}' takes {names}: set such a value")
+    return stage(channels, grid, **options)
 
 
 __all__ = ["STAGES", "ConvGRUFusion", "NoFusion", "RingBuffer", "TemporalFusion", "build_fusion"]

@@ -46,7 +46,7 @@ class ConvGRUFusion(TemporalFusion):
         self,
         channels: int,
         grid: BevGrid,
-        num_frames: int,
+        num_frames: int = 4,
         hidden: int | None = None,
         kernel: int = 3,
         renormalise: bool = False,

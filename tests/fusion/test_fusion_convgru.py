@@ -1,0 +1,59 @@
+"""What is particular to ConvGRU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from fusion_windows import CHANNELS, GRID, randomise, window
+
+from wotempo.fusion import ConvGRUFusion
+from wotempo.geometry import BACKBONE_BEV
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def test_recurrence_against_plain_numpy() -> None:
+    """Kernel 1: every cell is a GRU by itself, written out from the formulas."""
+    stage = randomise(ConvGRUFusion(CHANNELS, GRID, 4, hidden=3, kernel=1).double())
+    w = window(batch=2)
+    aligned, mask = (x.numpy() for x in stage.warp_history(w.bev, w.pose, w.valid))
+    p = {name: value.detach().numpy().squeeze() for name, value in stage.state_dict().items()}
+    h = np.zeros((2, 3, *GRID.shape))
+
+    def conv(name: str, *inputs: np.ndarray) -> np.ndarray:
+        x = np.concatenate(inputs, 1)
+        return np.einsum("oc,bchw->bohw", p[f"{name}.weight"], x) + p[f"{name}.bias"][:, None, None]
+
+    for t in range(4):
+        x = aligned[:, t]
+        gates = sigmoid(conv("cell.gates", x, h))
+        z, r = gates[:, :3], gates[:, 3:]
+        h = np.where(mask[:, t], (1 - z) * h + z * np.tanh(conv("cell.candidate", x, r * h)), h)
+    update = np.einsum("oc,bchw->bohw", p["project.weight"], h)
+    expected = w.bev[:, -1].numpy() + update * mask[:, :-1].any(1)
+    assert np.allclose(stage(*w.args()).detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("frame", range(3))
+def test_state_passes_through_a_missing_frame(frame: int) -> None:
+    """A frame that is not valid is as good as never taken: the state is kept bit for bit."""
+    stage, w = randomise(ConvGRUFusion(CHANNELS, GRID, 4).double()), window()
+    w.valid[:, frame] = False
+    without = [t for t in range(4) if t != frame]
+    assert torch.equal(stage(*w.args()), stage(*(x[:, without] for x in w.args())))
+
+
+def test_parameter_count_at_full_size() -> None:
+    with torch.device("meta"):
+        stage = ConvGRUFusion(512, BACKBONE_BEV, 4)
+    assert sum(p.numel() for p in stage.cell.parameters()) == 14_157_312  # 54·C² + 3·C
+    assert sum(p.numel() for p in stage.parameters()) == 14_157_312 + 512 * 512
+
+
+def test_only_the_projection_starts_at_zero() -> None:
+    stage = ConvGRUFusion(CHANNELS, GRID)
+    assert {name for name, p in stage.named_parameters() if not bool(p.any())} == {"project.weight"}
+    assert not list(stage.buffers())  # no running statistics: history and current cannot drift apart

@@ -1,0 +1,67 @@
+"""Stages by name, and the yaml files that name them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from wotempo import configs
+from wotempo.errors import UserError
+from wotempo.fusion import STAGES, TemporalFusion, build_fusion
+from wotempo.geometry import BACKBONE_BEV
+
+YAMLS = sorted((Path(configs.__file__).parent / "fusion").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_yaml_names_a_stage_and_its_keywords(path: Path) -> None:
+    config = OmegaConf.to_container(OmegaConf.load(path))
+    assert config["name"] in STAGES
+    stage = build_fusion(channels=4, grid=BACKBONE_BEV, **config)
+    assert type(stage) is STAGES[config["name"]]
+    assert stage.num_frames == config.get("num_frames", stage.num_frames)
+
+
+def test_every_stage_has_a_yaml_of_its_name() -> None:
+    assert set(STAGES) <= {path.stem for path in YAMLS}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_attributes(name: str) -> None:
+    stage = build_fusion(name, 4, BACKBONE_BEV)
+    assert isinstance(stage, TemporalFusion)
+    assert (stage.channels, stage.grid, stage.level) == (4, BACKBONE_BEV, "bev8")
+    assert stage.num_frames >= 1
+
+
+def test_none_is_the_single_frame_model() -> None:
+    """No parameters and no random draws: the same state-dict keys and the same weights drawn after it."""
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    stage = build_fusion("none", 4, BACKBONE_BEV)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert stage.state_dict() == {}
+    assert stage.num_frames == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("convgur", {}, r"fusion\.name is 'convgur'.*'convgru'"),
+        ("non", {}, r"'none'"),
+        ("convgru", {"kernal": 3}, r"fusion\.kernal.*'kernel'"),
+        ("none", {"hidden": 4}, r"fusion\.hidden.*'none'"),
+        ("convgru", {"kernel": 4}, r"fusion\.kernel.*odd"),
+        ("convgru", {"kernel": "3"}, r"fusion\.kernel is '3'.*int"),
+        ("convgru", {"kernel": True}, r"fusion\.kernel is True"),
+        ("convgru", {"hidden": 0}, r"fusion\.hidden"),
+        ("convgru", {"num_frames": 0}, r"fusion\.num_frames"),
+        ("none", {"num_frames": 4}, r"fusion\.num_frames.*set it to 1"),
+    ],
+)
+def test_mistakes_are_named(name: str, options: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        build_fusion(name, 4, BACKBONE_BEV, **options)
