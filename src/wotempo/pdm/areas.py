@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 import shapely
 
+from wotempo.pdm.inside import contains_points
 from wotempo.pdm.states import CENTRE
 
 
@@ -46,49 +47,20 @@ class EgoAreas:
 
 
 def ego_areas(area_map: AreaMap, points: np.ndarray, rear_axle: np.ndarray) -> EgoAreas:
-    """Flags from box points (N, T, 5, 2) and rear axles (N, T, 2). A point on a border is outside the polygon.
-
-    Points are sorted by x once, so that each polygon is only asked about the points in its bounding box.
-    """
-    rows, steps = points.shape[:2]
-    places = rows * steps
-    # (places, 6): the five box points, then the rear axle
-    xy = np.concatenate((points, rear_axle[:, :, None]), 2).reshape(-1, 2)
-    columns = points.shape[2] + 1
-    order = np.argsort(xy[:, 0])
-    x, y = xy[order, 0], xy[order, 1]
-
-    lanes_touched = np.zeros(places, np.int32)
-    in_one_lane = np.zeros(places, bool)
-    drivable = np.zeros((places, columns), bool)
-    on_route = np.zeros(places, bool)
-    in_intersection = np.zeros(places, bool)
-    shapely.prepare(area_map.polygons)
+    """Flags from box points (N, T, 5, 2) and rear axles (N, T, 2). A point on a border is outside the polygon."""
+    shape = points.shape[:2]
+    asked = np.concatenate((np.moveaxis(points, 2, 0), rear_axle[None]))  # (6, N, T, 2)
+    xy = asked.reshape(-1, 2)
     bounds = shapely.bounds(area_map.polygons)
-    starts, ends = np.searchsorted(x, bounds[:, 0], "left"), np.searchsorted(x, bounds[:, 2], "right")
-    for index, polygon in enumerate(area_map.polygons):
-        near_y = y[starts[index] : ends[index]]
-        candidates = starts[index] + np.flatnonzero((near_y >= bounds[index, 1]) & (near_y <= bounds[index, 3]))
-        if len(candidates) == 0:
-            continue
-        inside = order[candidates[shapely.contains_xy(polygon, x[candidates], y[candidates])]]
-        place, point = np.divmod(inside, columns)
-        kind = area_map.kind[index]
-        if kind in (AreaKind.LANE, AreaKind.LANE_CONNECTOR):
-            corners = np.bincount(place[point < CENTRE], minlength=places)
-            lanes_touched += corners > 0
-            in_one_lane |= corners == CENTRE
-            if area_map.on_route[index]:
-                on_route[place[point == CENTRE]] = True
-        else:
-            drivable[place, point] = True
-            if kind == AreaKind.INTERSECTION:
-                in_intersection[place[point > CENTRE]] = True
+    near = ((bounds[:, 2:] >= xy.min(0)) & (bounds[:, :2] <= xy.max(0))).all(1)
+    kind, on_route = area_map.kind[near], area_map.on_route[near]
+    inside = contains_points(area_map.polygons[near], xy).reshape(-1, len(asked), *shape)  # (P, 6, N, T)
 
-    shape = (rows, steps)
+    is_lane = (kind == AreaKind.LANE) | (kind == AreaKind.LANE_CONNECTOR)
+    corners_in_lane = inside[is_lane, :CENTRE].sum(1, dtype=np.uint8)  # (P, N, T)
     return EgoAreas(
-        multiple_lanes=((lanes_touched > 1) & ~in_one_lane).reshape(shape),
-        non_drivable=(~drivable[:, :CENTRE].all(-1)).reshape(shape),
-        oncoming=(~on_route).reshape(shape),
-        in_intersection=in_intersection.reshape(shape),
+        multiple_lanes=((corners_in_lane > 0).sum(0) > 1) & ~(corners_in_lane == CENTRE).any(0),
+        non_drivable=~inside[~is_lane, :CENTRE].any(0).all(0),
+        oncoming=~inside[is_lane & on_route, CENTRE].any(0),
+        in_intersection=inside[kind == AreaKind.INTERSECTION, -1].any(0),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from wotempo.geometry.pose import wrap_angle
-from wotempo.maps.index import Lane, MapIndex
+from wotempo.maps import Lane, MapIndex
 from wotempo.pdm.states import CENTRE, box_points, centre_of
 
 SEARCH_BLOCKS = 30  # blocks of the route, from the start lane's on

@@ -11,7 +11,17 @@ from numba import njit
 
 from wotempo.pdm.areas import EgoAreas
 from wotempo.pdm.objects import STOPPED_SPEED, Objects
-from wotempo.pdm.states import FRONT_LEFT, FRONT_RIGHT, HALF_LENGTH, HALF_WIDTH, NUM_STEPS, SPEED, SPEED_Y, STEP_S
+from wotempo.pdm.states import (
+    CENTRE,
+    FRONT_LEFT,
+    FRONT_RIGHT,
+    HALF_LENGTH,
+    HALF_WIDTH,
+    NUM_STEPS,
+    SPEED,
+    SPEED_Y,
+    STEP_S,
+)
 
 TTC_MIN_SPEED = 0.005  # a slower ego has no time-to-collision
 TTC_OFFSETS = (0, 3, 6, 9)  # steps ahead
@@ -31,34 +41,45 @@ def collision_scores(
     # Work relative to the ego's start: differences of UTM coordinates lose digits in products.
     origin = points[0, 0, FRONT_LEFT]
     boxes = points[:, :, :4] - origin
+    centres = points[:, :, CENTRE] - origin
     pose = np.concatenate((states[..., :2] - origin, states[..., 2:3]), -1)
-    corners = objects.corners - origin
-    centres = corners.mean(2)
-    radii = np.hypot(*np.moveaxis(corners[:, :, 0] - centres, -1, 0)) + EGO_RADIUS
-    arguments = (corners, centres, radii, objects.present)
-    no_collision = _no_at_fault(*arguments, objects.is_agent, objects.is_stopped, boxes, pose, speed, areas.bad)
-    contested = areas.bad | areas.in_intersection
-    return no_collision, _time_to_collision(*arguments, boxes, pose, speed, contested)
+    arrays = (*_by_object(objects, origin), boxes, centres, pose, speed)
+    no_collision = _no_at_fault(*arrays, objects.is_agent, objects.is_stopped, areas.bad)
+    return no_collision, _time_to_collision(*arrays, areas.bad | areas.in_intersection)
+
+
+def _by_object(objects: Objects, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Corners (O, 51, 4, 2), centres (O, 51, 2), infinite where absent, swept boxes (O, 4) of low x, low y, high x,
+    high y of the centre, and the distance (O,) of centres beyond which no contact is possible."""
+    corners = np.ascontiguousarray(np.moveaxis(objects.corners, 1, 0)) - origin
+    middle = corners.mean(2)
+    reach = np.linalg.norm(corners[:, 0, 0] - middle[:, 0], axis=-1) + EGO_RADIUS + 1e-6
+    absent = ~objects.present.T[..., None]
+    low = np.where(absent, np.inf, middle).min(1)
+    high = np.where(absent, -np.inf, middle).max(1)
+    return corners, np.where(absent, np.inf, middle), np.concatenate((low, high), -1), reach
 
 
 @njit(cache=True)
-def _no_at_fault(corners, centres, radii, present, is_agent, is_stopped, boxes, pose, speed, bad):
+def _no_at_fault(corners, middles, swept, reach, boxes, centres, pose, speed, is_agent, is_stopped, bad):
     score = np.ones(len(boxes))
     for n in range(len(boxes)):
-        for o in range(len(is_agent)):
+        region = _region(centres[n], pose[n], speed[n], 0.0)
+        for o in range(len(corners)):
+            if _apart(region, swept[o], reach[o]):
+                continue
             for t in range(NUM_STEPS):
-                if not present[t, o]:
-                    continue
-                if not _contact(boxes[n, t], 0.0, 0.0, corners[t, o], centres[t, o], radii[t, o]):
+                dx, dy = centres[n, t, 0] - middles[o, t, 0], centres[n, t, 1] - middles[o, t, 1]
+                if dx * dx + dy * dy > reach[o] ** 2 or not _contact(boxes[n, t], 0.0, 0.0, corners[o, t]):
                     continue
                 if speed[n, t] <= STOPPED_SPEED:
                     at_fault = False
                 elif is_stopped[o]:
                     at_fault = True
-                elif _bearing(pose[n, t], centres[t, o]) > BEHIND:
+                elif _bearing(pose[n, t], middles[o, t]) > BEHIND:
                     at_fault = False
                 else:
-                    at_fault = bad[n, t] or _front_hit(boxes[n, t], corners[t, o])
+                    at_fault = bad[n, t] or _front_hit(boxes[n, t], corners[o, t])
                 if at_fault:
                     score[n] = min(score[n], 0.0 if is_agent[o] else STATIC_CONTACT)
                 break
@@ -66,31 +87,62 @@ def _no_at_fault(corners, centres, radii, present, is_agent, is_stopped, boxes, 
 
 
 @njit(cache=True)
-def _time_to_collision(corners, centres, radii, present, boxes, pose, speed, contested):
+def _time_to_collision(corners, middles, swept, reach, boxes, centres, pose, speed, contested):
     score = np.ones(len(boxes))
     for n in range(len(boxes)):
-        for o in range(corners.shape[1]):
-            if _threatens(n, o, corners, centres, radii, present, boxes, pose, speed, contested):
+        region = _region(centres[n], pose[n], speed[n], TTC_OFFSETS[-1] * STEP_S)
+        for o in range(len(corners)):
+            if _apart(region, swept[o], reach[o]):
+                continue
+            if _threatens(
+                corners[o], middles[o], reach[o], boxes[n], centres[n], pose[n], speed[n], contested[n]
+            ):
                 score[n] = 0.0
                 break
     return score
 
 
 @njit(cache=True)
-def _threatens(n, o, corners, centres, radii, present, boxes, pose, speed, contested):
-    """Whether the first predicted contact of proposal n with object o is an infraction."""
+def _threatens(corners, middles, reach, boxes, centres, pose, speed, contested):
+    """Whether the first predicted contact of one proposal with one object is an infraction."""
     for t in range(NUM_STEPS):
-        if speed[n, t] < TTC_MIN_SPEED:
+        if speed[t] < TTC_MIN_SPEED:
             continue
-        vx, vy = np.cos(pose[n, t, 2]) * speed[n, t], np.sin(pose[n, t, 2]) * speed[n, t]
+        vx, vy = np.cos(pose[t, 2]) * speed[t], np.sin(pose[t, 2]) * speed[t]
         for offset in TTC_OFFSETS:
             when, ahead = t + offset, offset * STEP_S
-            if not present[when, o]:
+            dx = centres[t, 0] + vx * ahead - middles[when, 0]
+            dy = centres[t, 1] + vy * ahead - middles[when, 1]
+            if dx * dx + dy * dy > reach**2 or not _contact(boxes[t], vx * ahead, vy * ahead, corners[when]):
                 continue
-            if _contact(boxes[n, t], vx * ahead, vy * ahead, corners[when, o], centres[when, o], radii[when, o]):
-                bearing = _bearing(pose[n, t], centres[when, o])
-                return bearing < AHEAD or (contested[n, t] and not bearing > BEHIND)
+            bearing = _bearing(pose[t], middles[when])
+            return bearing < AHEAD or (contested[t] and not bearing > BEHIND)
     return False
+
+
+@njit(cache=True)
+def _region(centres, pose, speed, ahead_s):
+    """Low x, low y, high x, high y of the ego's centre (41, 2) and of where it would be ``ahead_s`` later."""
+    low_x = low_y = np.inf
+    high_x = high_y = -np.inf
+    for t in range(NUM_STEPS):
+        for ahead in (0.0, ahead_s):
+            x = centres[t, 0] + np.cos(pose[t, 2]) * speed[t] * ahead
+            y = centres[t, 1] + np.sin(pose[t, 2]) * speed[t] * ahead
+            low_x, low_y = min(low_x, x), min(low_y, y)
+            high_x, high_y = max(high_x, x), max(high_y, y)
+    return low_x, low_y, high_x, high_y
+
+
+@njit(cache=True)
+def _apart(region, swept, reach):
+    """Whether two regions are further apart than ``reach`` in x or in y: most objects never come near."""
+    return (
+        region[0] - swept[2] > reach
+        or region[1] - swept[3] > reach
+        or swept[0] - region[2] > reach
+        or swept[1] - region[3] > reach
+    )
 
 
 @njit(cache=True)
@@ -102,15 +154,9 @@ def _bearing(pose, target):
 
 
 @njit(cache=True)
-def _contact(box, shift_x, shift_y, other, centre, reach):
-    """Whether an ego box (4, 2), moved by the shift, meets an object's box (4, 2); ``reach``: sum of both radii."""
-    dx = 0.5 * (box[0, 0] + box[2, 0]) + shift_x - centre[0]
-    dy = 0.5 * (box[0, 1] + box[2, 1]) + shift_y - centre[1]
-    if dx * dx + dy * dy > (reach + 1e-6) ** 2:
-        return False
-    return not (
-        _separated(box, other, box, shift_x, shift_y) or _separated(box, other, other, shift_x, shift_y)
-    )
+def _contact(box, shift_x, shift_y, other):
+    """Whether an ego box (4, 2), moved by the shift, meets an object's box (4, 2)."""
+    return not (_separated(box, other, box, shift_x, shift_y) or _separated(box, other, other, shift_x, shift_y))
 
 
 @njit(cache=True)

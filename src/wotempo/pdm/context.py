@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from wotempo.errors import UserError
-from wotempo.maps.index import MapIndex
+from wotempo.maps import MapIndex
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.areas import AreaKind, AreaMap
 from wotempo.pdm.centreline import route_lanes, trace_centreline

@@ -20,7 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from wotempo.errors import UserError
-from wotempo.maps.index import read_map
+from wotempo.maps import read_map
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.files import atomic_path
 from wotempo.navsim.schema import NUM_FUTURE, Scene

@@ -13,7 +13,7 @@ import shapely
 
 from wotempo.errors import UserError
 from wotempo.geometry.pose import wrap_angle
-from wotempo.maps.index import MapIndex, Roadblock
+from wotempo.maps import MapIndex, Roadblock
 
 BLOCK_LAYERS = ("lane_groups_polygons", "lane_group_connectors")
 START_RADIUS = 1.0  # metres around the rear axle
