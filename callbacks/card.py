@@ -1,0 +1,56 @@
+"""The verdict for people: a card of plain text and a Markdown page, both from the verdict's plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WORDS = {"pass": "pass", "fail": "FAIL", "skipped": "skip", "inconclusive": "open", "pending": "…"}
+
+
+def word(criterion: Mapping[str, Any]) -> str:
+    """One short word; what does not count is in lower case."""
+    text = WORDS[criterion["status"]]
+    if criterion["status"] == "fail" and criterion["policy"] == "warn":
+        return "warn"
+    counts = criterion["status"] == "inconclusive" and criterion["policy"] == "fail"
+    return text.upper() if counts and not criterion["allow_inconclusive"] else text
+
+
+def number(value: Any) -> str:
+    """A measured value or a limit for a narrow column."""
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def card(verdict: Mapping[str, Any]) -> str:
+    """One line per criterion: number, name, verdict, measured, limit, message; then the reason and the next step."""
+    facts = verdict["facts"]
+    title = " · ".join(str(facts[key]) for key in ("name", "data") if key in facts)
+    lines = [f"{verdict['status'].upper()} (exit {verdict['exit_code']})" + (f" · {title}" if title else "")]
+    lines.append(f"  {'#':>2} {'criterion':<14}{'verdict':<8}{'measured':>10} {'limit':>8}  finding")
+    for c in verdict["criteria"]:
+        row = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>10} {number(c['limit']):>8}"
+        lines.append(f"{row}  {c['message']}".rstrip())
+    if verdict["cost"]["share"] is not None:
+        lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time")
+    if verdict["status"] != "accepted":
+        lines.append(f"  why:  {verdict['reason']}")
+    lines.append(f"  next: {verdict['next']}")
+    return "\n".join(lines)
+
+
+def markdown(verdict: Mapping[str, Any]) -> str:
+    """The same as a page, with the facts of the run."""
+    lines = [f"# Verdict: {verdict['status']} (exit {verdict['exit_code']})", "", verdict["reason"], ""]
+    lines += ["| # | criterion | verdict | measured | limit | unit | finding |", "|---|---|---|---|---|---|---|"]
+    for c in verdict["criteria"]:
+        cells = [c["number"], c["name"], word(c), number(c["measured"]), number(c["limit"]), c["unit"], c["message"]]
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    lines += ["", f"Next: {verdict['next']}", ""]
+    lines += [f"- {verdict['steps']} steps, {verdict['epochs']} epochs, {verdict['seconds']} s, {verdict['started']}"]
+    share = verdict["cost"]["share"]
+    lines += [] if share is None else [f"- checks took {share:.2%} of the training time"]
+    lines += [f"- {key}: {value}" for key, value in {**verdict["facts"], **verdict["versions"]}.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,68 @@
+"""Criterion 1: the run did what it was asked to do, to the last batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+
+from callbacks.guard import Guard, Policy
+
+
+class CompleteGuard(Guard):
+    """Passes if ``max_epochs`` whole epochs or ``max_steps`` optimiser steps were done.
+
+    Lightning ends with exit 0 and an epoch counted as processed when ``should_stop``, ``max_time`` or a ``-1`` of
+    ``on_train_batch_start`` cut it short, so batches are counted: an epoch is whole if it saw every batch that the
+    loader (after ``limit_train_batches``) announced.
+    """
+
+    name = "complete"
+    number = 1
+    exit_code = 15
+    hint = "Resume the run from its last checkpoint."
+
+    def __init__(self, policy: Policy = "fail") -> None:
+        super().__init__(policy)
+        self.memory = {"cut_epochs": 0}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        announced = trainer.num_training_batches
+        # A loader of unknown length is exhausted when the fetcher says so.
+        whole = batches.is_last_batch if announced == float("inf") else batches.current.processed >= announced
+        self.memory["cut_epochs"] += not whole
+
+    def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Lightning's count of epochs survives a resume from a file saved during validation; ours would miss that one.
+        epochs = trainer.fit_loop.epoch_progress.current.processed - self.memory["cut_epochs"]
+        steps = trainer.global_step
+        max_steps, max_epochs = trainer.max_steps, trainer.max_epochs
+        by_steps = max_steps not in (None, -1)
+        by_epochs = max_epochs not in (None, -1)
+        details: dict[str, Any] = {"steps": steps, "epochs": epochs, "max_steps": max_steps, "max_epochs": max_epochs}
+        done_steps = by_steps and steps >= max_steps
+        done_epochs = by_epochs and epochs >= max_epochs
+        if done_steps or (by_steps and not by_epochs):
+            self.limit, self.unit, measured = max_steps, "steps", steps
+        else:
+            self.limit, self.unit, measured = max_epochs, "epochs", epochs
+        if steps == 0:
+            self.record("fail", "no optimiser step was taken", measured, **details)
+        elif not (by_steps or by_epochs):
+            self.record("inconclusive", "the run has no target: neither max_epochs nor max_steps is set", **details)
+        elif done_steps or done_epochs:
+            self.record("pass", f"{steps} steps, {epochs} whole epochs", measured, **details)
+        else:
+            why = _who_stopped(trainer)
+            self.record("fail", f"stopped after {steps} steps in epoch {epochs + 1}: {why}", measured, **details)
+
+
+def _who_stopped(trainer: Trainer) -> str:
+    for callback in trainer.callbacks:
+        if isinstance(callback, Timer) and (callback.time_remaining() or 1.0) <= 0:
+            return "max_time was used up"
+        if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
+            return "early stopping"
+    return "trainer.should_stop was set" if trainer.should_stop else "an epoch ended before its last batch"

@@ -1,0 +1,21 @@
+"""Hooks on a module that was compiled in place are not called once its graph exists: run it eagerly meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+
+def hookable(module: nn.Module) -> Callable[[], None]:
+    """Make ``module`` call its hooks even after ``module.compile()``; returns what restores the compiled call.
+
+    A module *inside* a compiled one stays out of reach: the criterion then finds that it was never seen.
+    """
+    compiled = module._compiled_call_impl
+    module._compiled_call_impl = None
+
+    def restore() -> None:
+        module._compiled_call_impl = compiled
+
+    return restore

@@ -1,0 +1,167 @@
+"""Criterion 10: gradient reaches every frame that is meant to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor, nn
+
+from callbacks.eager import hookable
+from callbacks.guard import Guard, Policy, agree
+from callbacks.protocol import missing_fields
+
+UPSTREAM = 0.5
+"""Of the parameters that the current frame reaches, at least this share: a stage may treat the current frame apart."""
+
+
+class GradientFlowGuard(Guard):
+    """Looks at the tensor (B, T, C, H, W) that enters ``pl_module.temporal_fusion``, and keeps its gradient.
+
+    Downstream: every valid history frame must have a non-zero gradient there, and a frame that is not valid must
+    have none. Upstream, once: a backward pass from the pure history frames alone must reach a trainable parameter
+    (history encoded without gradient is found here). Learned stages start with a zero output projection, through
+    which no gradient passes at the very first step (nor while a warm-up holds the learning rate at zero): looks from
+    ``first_step`` on, passes after ``looks`` good steps, fails after ``patience`` looks without.
+
+    Args:
+        first_step: optimiser steps before the first look.
+        looks: good steps needed.
+        patience: looks after which it is a failure.
+        min_share: smallest share of valid history frames with gradient in a good step.
+        upstream: False for a frozen encoder, or a stage that works on raw inputs.
+    """
+
+    name = "gradient_flow"
+    number = 10
+    exit_code = 19
+    unit = "share of history frames"
+    hint = "Look for detach(), no_grad() or a mask that hides valid frames between the encoder and the loss."
+    needs_history = True
+
+    def __init__(
+        self,
+        first_step: int = 2,
+        looks: int = 3,
+        patience: int = 20,
+        min_share: float = 0.99,
+        upstream: bool = True,
+        policy: Policy = "fail",
+        allow_inconclusive: bool = False,
+    ) -> None:
+        super().__init__(policy, allow_inconclusive)
+        self.limit = min_share
+        self.first_step = first_step
+        self.looks = looks
+        self.patience = patience
+        self.upstream = upstream
+        self.obstacle = "no training step was looked at"
+        self.memory = {"good": 0, "looked": 0, "share": None, "upstream": False}
+        self._undo: list[Callable[[], None]] = []
+        self._bev: Tensor | None = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step < self.first_step or self.memory["good"] >= self.looks or self.status == "fail":
+            return
+        stage = getattr(pl_module, "temporal_fusion", None)
+        if stage is None:
+            self.obstacle = "the module has no temporal_fusion"
+        elif obstacle := missing_fields(batch, ("valid", "frame_index")):
+            self.obstacle = obstacle
+        else:
+            self._batch = batch
+            self._undo = [hookable(stage), stage.register_forward_pre_hook(self._catch, with_kwargs=True).remove]
+
+    def _catch(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        bev = args[0] if args else kwargs["bev"]
+        if not torch.is_grad_enabled():
+            return None
+        if not bev.requires_grad and not self.upstream:
+            bev = bev.detach().requires_grad_()  # raw inputs: measure at a leaf of our own
+        if bev.requires_grad:
+            bev.retain_grad()
+        self._bev = bev
+        return ((bev, *args[1:]), kwargs) if args else (args, {**kwargs, "bev": bev})
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        for undo in self._undo:
+            undo()
+        if not self._undo or self.memory["upstream"] or self._bev is None or not self.upstream:
+            return
+        share = upstream_share(self._bev, self._batch, pl_module)
+        text = "history frames are cut off from the encoder: their gradient reaches few or none of its parameters"
+        self.stop_if(trainer, share is not None and share < UPSTREAM, text, 0.0, upstream_share=share)
+        # Unknown on one rank (no pure history frame in its batch): all ranks try again, so that they stay in step.
+        self.memory["upstream"] = not agree(trainer, share is None)
+
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        looked, self._undo = bool(self._undo), []
+        bev, self._bev = self._bev, None
+        if not looked:
+            return
+        if bev is None:
+            self.obstacle = "temporal_fusion was never called as a module in a training step"
+            return
+        valid = self._batch["valid"].bool()
+        gradient = torch.zeros_like(bev) if bev.grad is None else bev.grad
+        reached = gradient[:, :-1].flatten(2).abs().amax(-1) > 0
+        history = valid[:, :-1]
+        per_place = torch.stack([(reached & history).sum(0), history.sum(0), (reached & ~history).sum(0)])
+        counts = trainer.strategy.reduce(per_place.float(), reduce_op="sum")
+        hit, meant, leaked = ([int(n) for n in row] for row in self.fetch(counts))
+        if sum(meant) == 0:
+            return
+        self.memory["looked"] += 1
+        share = round(sum(hit) / sum(meant), 4)
+        self.memory["share"] = share
+        self.memory["good"] += share >= self.limit and all(h > 0 for h, m in zip(hit, meant, strict=True) if m)
+        facts = {"reached_by_place": hit, "valid_by_place": meant, "leaked_by_place": leaked}
+        self.stop_if(trainer, sum(leaked) > 0, f"{sum(leaked)} frames that are not valid get gradient", share, **facts)
+        silent = [place - len(hit) for place, h in enumerate(hit) if h == 0 and meant[place]]
+        where = f", none at all reaches frame {', '.join(map(str, silent))}" if silent else ""
+        text = f"gradient reaches {share:.0%} of the valid history frames after {trainer.global_step} steps{where}"
+        out_of_patience = self.memory["looked"] >= self.patience and self.memory["good"] < self.looks
+        self.stop_if(trainer, out_of_patience, text, share, **facts)
+
+    def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        good, looked, share = self.memory["good"], self.memory["looked"], self.memory["share"]
+        if good >= self.looks:
+            self.record("pass", f"gradient reaches {share:.0%} of the valid history frames in {good} steps", share)
+        elif looked == 0:
+            self.record("inconclusive", self.obstacle)
+        else:
+            text = f"gradient reached the history in {good} of {looked} looks, {self.looks} are needed"
+            # All looks bad is a finding even if the run was too short for the patience.
+            self.record("inconclusive" if good else "fail", text, share)
+
+
+def upstream_share(bev: Tensor, batch: Any, pl_module: LightningModule) -> float | None:
+    """Of the trainable parameters that gradient reaches from the current frames of ``bev`` (B, T, C, H, W), the share
+    that it also reaches from the pure history frames. None where the batch has no pure history frame.
+
+    Frames that are current in another sample of the batch do not count: they would be encoded with gradient anyway.
+    Accumulates no gradient; must run before the graph is freed.
+    """
+    index, valid = batch["frame_index"], batch["valid"].bool()
+    current = torch.zeros_like(valid)
+    current[:, -1] = True
+    pure = valid & ~torch.isin(index, index[:, -1])
+    if not bool(pure.any()):
+        return None
+    by_current = _reached(bev, current, pl_module)
+    return len(by_current & _reached(bev, pure, pl_module)) / max(len(by_current), 1)
+
+
+def _reached(bev: Tensor, places: Tensor, pl_module: LightningModule) -> set[str]:
+    if not bev.requires_grad:
+        return set()
+    # Not ones: batch norm passes no gradient of a constant. A generator of its own leaves the run's random state alone.
+    generator = torch.Generator(bev.device).manual_seed(0)
+    noise = torch.randn(bev.shape, generator=generator, device=bev.device).to(bev.dtype)
+    seed = noise * places.reshape(*places.shape, *[1] * (bev.dim() - 2))
+    parameters = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
+    gradients = torch.autograd.grad(bev, list(parameters.values()), seed, retain_graph=True, allow_unused=True)
+    pairs = zip(parameters, gradients, strict=True)
+    return {name for name, gradient in pairs if gradient is not None and bool(gradient.abs().amax() > 0)}

@@ -1,0 +1,139 @@
+"""Criterion 3: peak memory stays under a ceiling."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from callbacks.guard import Guard, Policy, share
+
+GIGABYTE = 1e9
+PROC = Path("/proc")
+
+
+class MemoryGuard(Guard):
+    """The peak counted from the start of the run, in GB (10^9 bytes), of the worst rank.
+
+    CUDA: the peak of *reserved* bytes (what an out-of-memory error is about), counted by the allocator itself.
+    CPU: the proportional set size of this process and all its descendants (data-loading workers; shared pages count
+    once), sampled; a spike between two samples is missed. Without /proc: the peak resident size since process start.
+
+    Args:
+        ceiling_gb: limit in GB.
+        every: batches between two samples.
+        read_bytes: replaces the source of the number: device -> bytes, the peak so far or the present use.
+    """
+
+    name = "memory"
+    number = 3
+    exit_code = 11
+    unit = "GB"
+    hint = "Lower the batch size, use bf16 or checkpoint activations; on CPU use fewer workers."
+
+    def __init__(
+        self,
+        ceiling_gb: float = 40.0,
+        every: int = 50,
+        policy: Policy = "fail",
+        read_bytes: Callable[[torch.device], float] | None = None,
+    ) -> None:
+        super().__init__(policy)
+        self.limit = ceiling_gb
+        self.every = every
+        self.read_bytes = read_bytes or used_bytes
+        self.memory = {"peak_bytes": 0.0}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.device = trainer.strategy.root_device  # the model is back on the CPU when the run is judged
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx % self.every == 0:
+            self._sample(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._sample(trainer)
+
+    def _sample(self, trainer: Trainer) -> None:
+        self.memory["peak_bytes"] = max(self.memory["peak_bytes"], float(self.read_bytes(self.device)))
+        peak = self.memory["peak_bytes"] / GIGABYTE
+        over = f"peak memory {peak:.2f} GB is over the ceiling of {self.limit:g} GB"
+        self.stop_if(trainer, peak > self.limit, over, round(peak, 3))
+
+    def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        peak = max(self.memory["peak_bytes"], float(self.read_bytes(self.device)))
+        ranks = [round(value / GIGABYTE, 3) for value in share(trainer, peak)]
+        details = {"peak_gb_by_rank": ranks, "device": str(self.device), **device_details(self.device)}
+        status = "pass" if max(ranks) <= self.limit else "fail"
+        text = f"peak {max(ranks):.2f} GB of {self.limit:g} GB on {self.device.type}"
+        self.record(status, text, max(ranks), **details)
+
+    def attribute(self, exception: BaseException) -> bool:
+        if not isinstance(exception, torch.OutOfMemoryError):
+            return False
+        self.record("fail", f"out of memory: {str(exception).splitlines()[0]}")
+        return True
+
+
+def used_bytes(device: torch.device) -> float:
+    """Peak reserved bytes of a CUDA device; present use of the process tree elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.memory_stats(device)["reserved_bytes.all.peak"]
+    return tree_bytes(os.getpid())
+
+
+def device_details(device: torch.device) -> dict[str, Any]:
+    """Further figures of the allocator, for the verdict."""
+    if device.type != "cuda":
+        return {}
+    stats = torch.cuda.memory_stats(device)
+    return {
+        "peak_allocated_gb": round(stats["allocated_bytes.all.peak"] / GIGABYTE, 3),
+        "allocation_retries": stats["num_alloc_retries"],
+    }
+
+
+def tree_bytes(pid: int) -> float:
+    """Proportional set size of a process and its descendants in bytes."""
+    if not (PROC / str(pid) / "smaps_rollup").exists():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
+        return peak if sys.platform == "darwin" else peak * 1024
+    return float(sum(_proportional_bytes(member) for member in _descendants(pid)))
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            children.setdefault(_parent(entry), []).append(int(entry.name))
+    family = [pid]
+    for member in family:
+        family.extend(children.get(member, []))
+    return family
+
+
+def _parent(process: Path) -> int:
+    try:
+        # "pid (name) state ppid …"; the name may hold spaces and brackets
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return -1
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        rollup = (PROC / str(pid) / "smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended, or not ours to look at
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))

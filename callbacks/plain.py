@@ -1,0 +1,32 @@
+"""Plain data that every JSON reader takes, and files that are either old or new, never half."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def plain(tree: Any) -> Any:
+    """Nested dicts, lists and scalars only. Non-finite numbers become "nan", "inf", "-inf" (JSON has none)."""
+    if isinstance(tree, Mapping):
+        return {str(key): plain(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple | set):
+        return [plain(value) for value in tree]
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return str(tree)
+    return tree if tree is None or isinstance(tree, bool | int | float | str) else str(tree)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    write_atomic(path, json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,75 @@
+"""How the criteria look into a run: the batch by field names, the LightningModule by a few optional attributes.
+
+Batch: a mapping (F = unique frames of the batch, B = samples, T = frames per sample: oldest first, current last)
+    lidar (F, 1, R, C) and camera (F, 3, H, W)   sensor content per unique frame; non-zero lidar cells are occupied
+    frame_index (B, T) int64                     which unique frame stands at each place
+    valid (B, T) bool                            False where history is missing
+    pose (B, T, 3) float                         (x forward, y left, heading) of each frame in the current one; m, rad
+    dt (B, T) float                              seconds before the current frame, >= 0
+    timestamp_us (B, T) int64
+    speed (B, T) float                           speed of the ego itself at each frame, m/s
+    tokens list[str]                             names of the samples, for messages only
+A criterion that lacks a field or an attribute is inconclusive and says what is missing; nothing is guessed.
+
+LightningModule: see ``AcceptedModule``; every attribute is optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+class AcceptedModule(Protocol):
+    """What a LightningModule may offer. The checks measure what these return and never re-compute it."""
+
+    is_temporal: bool
+    """Does the run use history? False or absent: the four criteria about history are ``skipped: single frame``."""
+
+    num_frames: int
+    """Frames per sample, the current one included."""
+
+    loss_terms: Mapping[str, Tensor]
+    """The named, unscaled loss terms of the latest ``training_step`` (scalars; detached or not)."""
+
+    temporal_fusion: nn.Module
+    """The fusion stage. It is called as a module, and its first argument (or the keyword ``bev``) is the gathered
+    BEV tensor (B, T, C, H, W); gradient is measured there."""
+
+    def shape_contract(self, stage: str) -> Mapping[str, str]:
+        """Named dimensions for ``stage`` "train" or "val", as ``{place: "B T 3 float32"}``.
+
+        Places: ``batch.lidar`` (a field of the batch), ``model.fusion:in.0`` / ``:in.bev`` (an argument of that
+        submodule by position or keyword), ``model.fusion:out`` / ``model:out.trajectory`` (what it returns, or an
+        entry of it; dots go deeper). A dimension is a number or a name; a name has one size over the whole contract.
+        A dtype may follow: a torch name, or ``float`` for any floating point type.
+        """
+
+    def warp_history(self, maps: Tensor, batch: Any) -> tuple[Tensor, Tensor] | None:
+        """What the stage itself does to align history: ``maps`` (B, T, 1, R, C) float, in each frame's own axes ->
+        (warped (B, T, 1, r, c) in the current axes, mask (B, T, 1, r, c) of the cells really seen). None: the stage
+        does not align."""
+
+
+def is_temporal(pl_module: Any) -> bool:
+    return bool(getattr(pl_module, "is_temporal", False))
+
+
+def loss_terms(pl_module: Any) -> dict[str, Tensor]:
+    """The latest loss terms, detached; empty where the module offers none."""
+    return {name: term.detach() for name, term in dict(getattr(pl_module, "loss_terms", None) or {}).items()}
+
+
+def missing_fields(batch: Any, names: tuple[str, ...]) -> str:
+    """A sentence naming what the batch lacks, or an empty string."""
+    if not isinstance(batch, Mapping):
+        return f"the batch is a {type(batch).__name__}, not a mapping with fields {', '.join(names)}"
+    absent = [name for name in names if name not in batch]
+    return f"the batch has no field {', '.join(absent)}" if absent else ""
+
+
+def tokens_of(batch: Any) -> list[str]:
+    """Names of the samples, where the batch has any."""
+    return [str(token) for token in batch["tokens"]] if isinstance(batch, Mapping) and "tokens" in batch else []

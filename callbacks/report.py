@@ -1,0 +1,215 @@
+"""One verdict for the run: collects the criteria, writes it down, and knows the exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from callbacks.card import card, markdown
+from callbacks.guard import AcceptanceError, Guard
+from callbacks.plain import plain, write_atomic, write_json
+
+ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
+
+
+def exit_code_of(error: BaseException | None) -> int:
+    """Exit code for what came out of ``trainer.fit``. An exception may carry its own ``exit_code``."""
+    if error is None:
+        return ACCEPTED
+    if isinstance(error, SIGTERMException):  # its own code is None, so Python would exit 0
+        return SIGTERM
+    if isinstance(error, KeyboardInterrupt):
+        return INCOMPLETE
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return int(getattr(error, "exit_code", CRASHED))
+
+
+class AcceptanceReport(Callback):
+    """Writes ``verdict.json`` and ``verdict.md`` into ``directory``: *incomplete* at the start (so a killed run says
+    the truth), again after each epoch, and the final verdict at the end or on an exception.
+
+    Status: accepted (every criterion passed, was skipped, or only warns) | rejected (a criterion failed, or could not
+    be decided and may not) | incomplete (stopped from outside or too early) | crashed.
+
+    Args:
+        directory: where the files go.
+        facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data`` and
+            ``next`` (the next step after an accepted run) also stand on the card.
+
+    Attributes:
+        status, exit_code: of the run; valid after ``fit`` returned or raised.
+    """
+
+    def __init__(self, directory: str | Path = "acceptance", facts: Mapping[str, Any] | None = None) -> None:
+        self.directory = Path(directory)
+        self.facts = dict(facts or {})
+        self.status, self.exit_code = "incomplete", INCOMPLETE
+        self.reason = "the run has not ended, or was killed"
+        self.guards: list[Guard] = []
+        self._started = datetime.now(UTC)
+        self._steps = self._epochs = 0
+        self._training_since: float | None = None
+        self._training_seconds = 0.0
+
+    # --- Lightning --------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit":
+            self._collect(trainer)
+            self._write(trainer)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._training_since = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._write(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop_clock()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for guard in self.guards:
+            guard.finish(trainer, pl_module)
+        self._stop_clock()
+        self._decide()
+        self._publish(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        # No collective here: other ranks may be gone.
+        self._collect(trainer)
+        self._stop_clock()
+        kind = type(exception).__name__
+        blamed = next((g for g in self.guards if g.policy == "fail" and g.attribute(exception)), None)
+        if isinstance(exception, AcceptanceError):
+            self._end("rejected", exception.exit_code, str(exception))
+        elif blamed is not None:
+            self._end("rejected", blamed.exit_code, f"{blamed.name} failed: {blamed.message}")
+        elif isinstance(exception, SIGTERMException):
+            self._end("incomplete", SIGTERM, "SIGTERM: the scheduler or the user ended the run")
+        elif isinstance(exception, KeyboardInterrupt):
+            self._end("incomplete", INCOMPLETE, "interrupted from the keyboard")
+        else:
+            self._end("crashed", exit_code_of(exception), f"{kind}: {exception}")
+        for guard in self.guards:
+            if guard.status == "pending":
+                guard.record("inconclusive", f"not judged, the run ended before ({kind})")
+        self._publish(trainer)
+
+    # --- deciding ---------------------------------------------------------------------------------------------------
+
+    def _collect(self, trainer: Trainer) -> None:
+        found = [callback for callback in trainer.callbacks if isinstance(callback, Guard)]
+        self.guards = sorted(found, key=lambda guard: guard.number)
+
+    def _end(self, status: str, exit_code: int, reason: str) -> None:
+        self.status, self.exit_code, self.reason = status, exit_code, reason
+
+    def _decide(self) -> None:
+        counting = [guard for guard in self.guards if guard.policy == "fail"]
+        failed = [guard for guard in counting if guard.status == "fail"]
+        undecided = [g for g in counting if g.status in ("inconclusive", "pending") and not g.allow_inconclusive]
+        # A run that stopped too early explains the criteria after it; hence its number is 1 and it comes first.
+        for guard in [*failed, *undecided]:
+            status = "incomplete" if guard.exit_code == INCOMPLETE else "rejected"
+            self._end(status, guard.exit_code, f"{guard.name}: {guard.message}")
+            return
+        judged = [guard for guard in counting if guard.status == "pass"]
+        if judged:
+            self._end("accepted", ACCEPTED, f"all {len(judged)} criteria that apply passed")
+        else:
+            self._end("rejected", CRASHED, "no criterion was judged: nothing is known about this run")
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def verdict(self) -> dict[str, Any]:
+        """The verdict as plain data: the content of verdict.json."""
+        now = datetime.now(UTC)
+        return plain(
+            {
+                "schema": 1,
+                "status": self.status,
+                "exit_code": self.exit_code,
+                "reason": self.reason,
+                "next": self._next_step(),
+                "started": self._started.isoformat(timespec="seconds"),
+                "written": now.isoformat(timespec="seconds"),
+                "seconds": round((now - self._started).total_seconds(), 1),
+                "steps": self._steps,
+                "epochs": self._epochs,
+                "criteria": [_entry(guard) for guard in self.guards],
+                "cost": self._cost(),
+                "facts": self.facts,
+                "versions": {"torch": torch.__version__, "lightning": lightning.__version__},
+            }
+        )
+
+    def card(self) -> str:
+        """The verdict in plain text, one line per criterion."""
+        return card(self.verdict())
+
+    def _next_step(self) -> str:
+        if self.status == "accepted":
+            return str(self.facts.get("next", "Compare it with other accepted runs."))
+        hints = [g.hint for g in self.guards if g.exit_code == self.exit_code and g.status in ("fail", "inconclusive")]
+        if hints:
+            return hints[0]
+        return "Resume the run from its last checkpoint." if self.status == "incomplete" else "Read the traceback."
+
+    def _cost(self) -> dict[str, Any]:
+        """Host seconds in the hooks of the guards during training, and their share of the training time."""
+        by_guard = {guard.name: round(guard.seconds - guard.waited, 4) for guard in self.guards}
+        training, waited = self._seconds_so_far(), sum(guard.waited for guard in self.guards)
+        total = sum(by_guard.values())
+        share = round(total / training, 5) if training else None
+        return {"training_seconds": round(training, 3), "guard_seconds": round(total, 4), "share": share,
+                "waited_for_device_seconds": round(waited, 4), "by_guard": by_guard}  # fmt: skip
+
+    def _seconds_so_far(self) -> float:
+        running = 0.0 if self._training_since is None else time.perf_counter() - self._training_since
+        return self._training_seconds + running
+
+    def _stop_clock(self) -> None:
+        self._training_seconds, self._training_since = self._seconds_so_far(), None
+
+    def _write(self, trainer: Trainer) -> None:
+        self._steps, self._epochs = trainer.global_step, trainer.current_epoch
+        if trainer.is_global_zero:
+            verdict = self.verdict()
+            write_json(self.directory / "verdict.json", verdict)
+            write_atomic(self.directory / "verdict.md", markdown(verdict))
+
+    def _publish(self, trainer: Trainer) -> None:
+        self._write(trainer)
+        accepted = self.status == "accepted"
+        numbers = {"acceptance/accepted": float(accepted), "acceptance/exit_code": float(self.exit_code)}
+        for guard in self.guards:
+            if guard.status in ("pass", "fail"):
+                numbers[f"acceptance/{guard.name}"] = float(guard.status == "pass")
+        for logger in trainer.loggers:
+            logger.log_metrics(numbers, step=trainer.global_step)
+
+
+def _entry(guard: Guard) -> dict[str, Any]:
+    return {
+        "number": guard.number,
+        "name": guard.name,
+        "status": guard.status,
+        "policy": guard.policy,
+        "allow_inconclusive": guard.allow_inconclusive,
+        "measured": guard.measured,
+        "limit": guard.limit,
+        "unit": guard.unit,
+        "message": guard.message,
+        "hint": guard.hint,
+        "exit_code": guard.exit_code,
+        "details": guard.details,
+    }

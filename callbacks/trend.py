@@ -1,0 +1,89 @@
+"""Did a noisy series go down? Two one-sided rank tests, without distributional assumptions and without scipy.
+
+A loss goes down in two typical ways, and no single test sees both: steadily (Mann-Kendall on block medians sees it, a
+comparison of the two ends may not), or quickly at first and then flat (the ends differ, the trend over all blocks does
+not). The series decreased if either test says so at ``alpha / 2`` (Bonferroni), so a series without trend passes with
+a probability of at most ``alpha``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import NormalDist, median
+
+FEWEST = 24
+"""Fewest values that can be judged: below that, 8 against 8 values leave nothing between the two ends."""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """early, late: medians of the two ends. drop: relative decrease from early to late. p_ends, p_trend: one-sided
+    p-values of the rank-sum test between the ends and of Mann-Kendall over the block medians."""
+
+    early: float
+    late: float
+    drop: float
+    p_ends: float
+    p_trend: float
+
+
+def decreasing_trend(values: Sequence[float]) -> Trend:
+    """Compare the first 5 % (8 to 50 values) with the last quarter, and test 20 blocks for a trend. At least
+    ``FEWEST`` finite values."""
+    n = len(values)
+    if n < FEWEST:
+        raise ValueError(f"a trend needs at least {FEWEST} values, not {n}")
+    first = values[: min(max(n // 20, 8), 50)]  # short: from scratch most of the decrease is over within 5 %
+    last = values[-max(n // 4, 8) :]
+    early, late = median(first), median(last)
+    scale = max(abs(early), abs(late)) or 1.0
+    return Trend(early, late, (early - late) / scale, rank_sum(first, last), mann_kendall(block_medians(values)))
+
+
+def block_medians(values: Sequence[float], blocks: int = 20) -> list[float]:
+    """Medians of equal consecutive blocks (sizes differ by one at most): robust to outliers, less autocorrelated."""
+    blocks = min(blocks, len(values) // 2)
+    edges = [round(i * len(values) / blocks) for i in range(blocks + 1)]
+    return [median(values[a:b]) for a, b in pairwise(edges)]
+
+
+def mann_kendall(values: Sequence[float]) -> float:
+    """One-sided p-value for a decreasing trend (normal approximation, ties corrected, continuity corrected)."""
+    n = len(values)
+    s = sum(_sign(values[i] - values[j]) for i in range(n) for j in range(i + 1, n))  # > 0: earlier values are larger
+    variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in _ties(values))) / 18
+    return _upper_tail(s, variance)
+
+
+def rank_sum(first: Sequence[float], last: Sequence[float]) -> float:
+    """One-sided p-value of Mann-Whitney's U for ``first`` being larger than ``last`` (ties and continuity corrected).
+
+    ``first`` values that precede in time, ``last`` that follow; both at least 8 long for the normal approximation.
+    """
+    n, m = len(first), len(last)
+    u = sum((a > b) + (a == b) / 2 for a in first for b in last)
+    total = n + m
+    ties = sum(t**3 - t for t in _ties([*first, *last]))
+    variance = n * m / 12 * (total + 1 - ties / (total * (total - 1)))
+    return _upper_tail(2 * (u - n * m / 2), 4 * variance)
+
+
+def _upper_tail(statistic: float, variance: float) -> float:
+    # The statistics step by 2 (pairs change sign), so half a step of continuity correction is 1.
+    if variance <= 0:
+        return 1.0  # all values are equal
+    return 1.0 - NormalDist().cdf((statistic - 1) / math.sqrt(variance))
+
+
+def _ties(values: Sequence[float]) -> list[int]:
+    counts: dict[float, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return list(counts.values())
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
