@@ -59,7 +59,7 @@ class Paths:
 
 def build_paths(network: Network, routes: list[tuple[int, ...]], sway: np.ndarray) -> Paths:
     """``sway`` (V, 3): amplitude, wavelength (metres) and phase of a slow drift about the centre line."""
-    count, most = len(routes), max(len(route) for route in routes)
+    count, most = len(routes), max(len(route) for route in routes) + 4  # so that looking ahead needs no bounds check
     elements = np.full((count, most), -1)
     starts = np.full((count, most + 1), np.inf)
     columns = []
