@@ -42,6 +42,7 @@ class DataConfig:
     labels: str | None = None  # score-table folder; None: made here
     cache: str | None = None  # frame and target cache; None: workspace/cache
     full_history_only: bool = False
+    missing_history: str = "error"  # sensor files of a history frame are absent: error, or mask the frame
     num_anchors: int = 256
     extra_drives: int = 4000  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int = 2

@@ -20,6 +20,8 @@ def read_verdicts(sweep_dir: Path) -> list[dict[str, Any]]:
     for folder in sorted(p for p in sweep_dir.iterdir() if p.is_dir() and p.name != ".hydra"):
         file = folder / "verdict.json"
         verdict = json.loads(file.read_text()) if file.exists() else {"status": "no verdict", "exit_code": 1}
+        metrics = folder / "metrics.json"
+        verdict["metrics"] = json.loads(metrics.read_text()) if metrics.exists() else {}
         rows.append({"job": folder.name, **verdict})
     return rows
 
@@ -28,7 +30,7 @@ def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Accepted jobs first, by displacement; an unaccepted run cannot win."""
 
     def key(row: dict[str, Any]) -> tuple[bool, float]:
-        return row["status"] != "accepted", row.get("metrics", {}).get("val/ade", float("inf"))
+        return row["status"] != "accepted", row["metrics"].get("val/ade", float("inf"))
 
     return sorted(rows, key=key)
 
@@ -38,7 +40,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
     for column in ("job", "verdict", "failed", *COLUMNS, "s/step", "memory GB"):
         view.add_column(column)
     for row in ranked(rows):
-        metrics = row.get("metrics", {})
+        metrics = row["metrics"]
         failed = [c["name"] for c in row.get("criteria", []) if c["status"] == "fail"]
         memory = next((c["measured"] for c in row.get("criteria", []) if c["name"] == "memory"), None)
         figures = [f"{metrics[name]:.3f}" if name in metrics else "–" for name in COLUMNS]
@@ -57,6 +59,6 @@ class SweepTable(Callback):
         rows = read_verdicts(sweep_dir)
         (sweep_dir / "sweep.json").write_text(json.dumps(ranked(rows), indent=1))
         Console(width=160).print(table(rows))
-        note = next((row["note"] for row in rows if row.get("note")), "")
+        note = next((row["facts"]["note"] for row in rows if row.get("facts", {}).get("note")), "")
         print(note or "", f"table: {sweep_dir / 'sweep.json'}", sep="\n" if note else "")
         SweepTable.worst = 1 if any(row["status"] != "accepted" for row in rows) else 0

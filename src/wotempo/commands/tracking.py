@@ -15,7 +15,7 @@ from wotempo.errors import UserError
 MODES = ("offline", "online", "off")
 
 
-def build_loggers(config: RunConfig, run_dir: Path, group: str, facts: dict[str, Any]) -> list[Logger]:
+def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> list[Logger]:
     """CSV below ``run_dir/metrics``; wandb with one group per run signature."""
     loggers: list[Logger] = []
     if config.tracking.csv:
@@ -32,24 +32,29 @@ def build_loggers(config: RunConfig, run_dir: Path, group: str, facts: dict[str,
         loggers.append(
             WandbLogger(
                 project=config.tracking.project,
-                name=f"{config.name}-{group}",
-                group=group,
+                name=f"{config.name}-{facts['signature']}",
+                group=facts["signature"],
                 job_type="train",
                 tags=[config.data.kind, config.fusion["name"], *config.tracking.tags],
                 save_dir=str(run_dir),
                 offline=mode == "offline",
-                config={**asdict(config), **facts},
+                config={**asdict(config), "facts": facts},
             )
         )
     return loggers
 
 
-def close_wandb(loggers: list[Logger], exit_code: int, pictures: list[Path]) -> None:
-    """Media, then an explicit finish: the logger itself does not mark a failed run as failed."""
+def close_wandb(loggers: list[Logger], verdict: dict[str, Any], pictures: list[Path]) -> None:
+    """Pictures, the verdict as summary, and an explicit finish: the logger does not mark a failed run as failed."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb
 
+            run = logger.experiment
             if pictures:
-                logger.experiment.log({"scenes": [wandb.Image(str(p), caption=p.stem) for p in pictures]})
-            logger.experiment.finish(exit_code=exit_code)
+                run.log({"scenes": [wandb.Image(str(path), caption=path.stem) for path in pictures]})
+            run.summary["verdict"] = verdict["status"]
+            run.summary["reason"] = verdict["reason"]
+            for criterion in verdict["criteria"]:
+                run.summary[f"criteria/{criterion['name']}"] = criterion["status"]
+            run.finish(exit_code=verdict["exit_code"])

@@ -5,10 +5,11 @@ python -m wotempo.commands.train experiment=convgru_1epoch [key=value ...]
 
 from __future__ import annotations
 
+import errno
 import json
-import os
-import signal
 import sys
+import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks import AcceptanceError, AcceptanceReport, Guard
+from callbacks import AcceptanceReport, Guard
 from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig, typed
+from wotempo.commands.config import RunConfig
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
 from wotempo.commands.prepare import Prepared, prepare
@@ -32,10 +33,11 @@ from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.model.pretrained import load_image_backbone
-from wotempo.navsim import fingerprint
+from wotempo.navsim import fingerprint, write_bytes
 from wotempo.report.scene_picture import draw_samples
 from wotempo.targets import TargetSpec
 from wotempo.training.module import LitWoTE, plain
+from wotempo.training.clock import StepClock
 from wotempo.training.samples import collect_samples
 
 
@@ -59,6 +61,7 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         ),
         target_spec=TargetSpec(grid=model.map_grid, mode=model.mode),
         num_frames=config.fusion["num_frames"],
+        missing_history=config.data.missing_history,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,
@@ -90,8 +93,11 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
 def build_callbacks(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> tuple[list[L.Callback], AcceptanceReport]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
     report = AcceptanceReport(run_dir, facts=facts)
-    checkpoint = ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/loss", save_last=True)
-    callbacks: list[L.Callback] = [*guards, report, checkpoint, LearningRateMonitor()]
+    validates = config.trainer.limit_val_batches != 0
+    checkpoint = ModelCheckpoint(
+        run_dir / "checkpoints", filename="best", monitor="val/loss" if validates else None, save_last=True
+    )
+    callbacks: list[L.Callback] = [*guards, report, checkpoint, LearningRateMonitor(), StepClock()]
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
     return callbacks, report
@@ -107,12 +113,76 @@ def save_pictures(config: RunConfig, module: LitWoTE, data: NavsimDataModule, ru
     return draw_samples(run_dir / "samples.npz", run_dir / "pictures")
 
 
+def next_step(config: RunConfig) -> str:
+    """What to type after an accepted run."""
+    if config.trainer.limit_train_batches is not None:
+        return "the configuration runs: train a whole epoch (PROFILE=full)"
+    if config.trainer.max_epochs == 1 and config.fusion["num_frames"] == 1:
+        return "make train-convgru-1epoch, then compare: make ablation-fusion"
+    if config.trainer.max_epochs == 1:
+        return "make train-baseline and compare; then ARGS=trainer.max_epochs=5; then 20 epochs; then make ablation-fusion"
+    return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
+
+
+def facts_of(config: RunConfig, prepared: Prepared, started: dict[str, Any]) -> dict[str, Any]:
+    """What the verdict says about the run besides its criteria."""
+    return {
+        "name": config.name,
+        "data": prepared.name,
+        "note": prepared.note,
+        "next": next_step(config),
+        "signature": signature(config),
+        "command": command_line(),
+        "git": git_state(),
+        "seed": config.seed,
+        "mode": config.model.mode,
+        "fusion": config.fusion,
+        "anchors": fingerprint(prepared.anchors),
+        "scenes": {stage: len(scenes) for stage, scenes in prepared.scenes.items()},
+        **started,
+    }
+
+
+def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
+    options = asdict(config.trainer)
+    for ours in ("batch_size", "num_workers", "run_length", "threads", "progress_bar"):
+        options.pop(ours)
+    return L.Trainer(
+        default_root_dir=run_dir,
+        logger=loggers,
+        callbacks=callbacks,
+        enable_model_summary=False,
+        enable_progress_bar=config.trainer.progress_bar,
+        **options,
+    )
+
+
+def fit(trainer: L.Trainer, module: LitWoTE, data: NavsimDataModule) -> BaseException | None:
+    """Run to the end -> what ended it early, if anything. Whatever it was, the report has written it down."""
+    try:
+        trainer.fit(module, datamodule=data)
+    except BaseException as error:  # SIGTERM and Ctrl-C are no Exceptions; each has its exit code in the report
+        return error
+    return None
+
+
+def explain(error: BaseException, report: AcceptanceReport) -> int:
+    """Say why the run ended early -> exit code."""
+    if isinstance(error, UserError) or getattr(error, "errno", None) == errno.ENOSPC:
+        reason = error if isinstance(error, UserError) else f"the disk is full ({error}): free space and resume"
+        print(f"error: {reason}", file=sys.stderr)
+        return UserError.exit_code
+    if report.status == "crashed":
+        traceback.print_exception(error)
+    return report.exit_code
+
+
 def work(raw: DictConfig) -> int:
     """One run -> its exit code."""
     config = check_config(raw)
     run_dir = Path(config.run_dir)
     claim_run_dir(run_dir)
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(raw, resolve=True))
+    write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
 
@@ -120,42 +190,26 @@ def work(raw: DictConfig) -> int:
         prepared = prepare(config, progress)
         data = build_data(config, prepared, progress)
         data.build_caches()
+    if prepared.note:
+        print(prepared.note, flush=True)
 
     L.seed_everything(config.seed, workers=True, verbose=False)
     module, started = build_module(config, prepared)
-    identity = signature(config)
-    facts = {
-        "name": config.name,
-        "signature": identity,
-        "data": prepared.name,
-        "note": prepared.note,
-        "command": command_line(),
-        "git": git_state(),
-        "mode": config.model.mode,
-        "fusion": config.fusion,
-        "anchors": fingerprint(prepared.anchors),
-        "scenes": {stage: len(scenes) for stage, scenes in prepared.scenes.items()},
-        **started,
-    }
-    loggers = build_loggers(config, run_dir, identity, facts)
+    facts = facts_of(config, prepared, started)
+    loggers = build_loggers(config, run_dir, facts)
     callbacks, report = build_callbacks(config, run_dir, facts)
-    options = config.trainer
-    trainer = L.Trainer(
-        default_root_dir=run_dir,
-        logger=loggers,
-        callbacks=callbacks,
-        enable_model_summary=False,
-        enable_progress_bar=options.progress_bar,
-        **{
-            name: getattr(options, name)
-            for name in (
-                "accelerator", "devices", "strategy", "precision", "max_epochs", "max_steps", "limit_train_batches",
-                "limit_val_batches", "accumulate_grad_batches", "gradient_clip_val",
-                "check_val_every_n_epoch", "log_every_n_steps", "num_sanity_val_steps", "deterministic", "max_time",
-            )
-        },
-    )  # fmt: skip
-    raise NotImplementedError
+    trainer = build_trainer(config, run_dir, loggers, callbacks)
+    error = fit(trainer, module, data)
+    code = report.exit_code if error is None else explain(error, report)
+    if not trainer.is_global_zero:
+        return code
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    write_bytes(run_dir / "metrics.json", json.dumps(metrics, indent=1).encode())
+    pictures = save_pictures(config, module, data, run_dir) if error is None else []
+    close_wandb(loggers, report.verdict(), pictures)
+    print(report.card())
+    print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
+    return code
 
 
 if __name__ == "__main__":
