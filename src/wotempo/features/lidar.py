@@ -26,11 +26,10 @@ def lidar_feature(points: np.ndarray, spec: FeatureSpec) -> np.ndarray:
     cell membership equals ``numpy.histogramdd`` on the grid's edges.
     """
     grid = spec.lidar_grid
-    x, y, z = points[:3]
-    keep = (z > spec.lidar_split_height) & (z < spec.lidar_max_height)
-    keep &= (x >= grid.x_min) & (x <= grid.x_max) & (y >= grid.y_min) & (y <= grid.y_max)
+    above = (points[2] > spec.lidar_split_height) & (points[2] < spec.lidar_max_height)
+    x, y = points[0, above].astype(np.float64), points[1, above].astype(np.float64)
+    inside = (x >= grid.x_min) & (x <= grid.x_max) & (y >= grid.y_min) & (y <= grid.y_max)
     x_edges, y_edges = grid.edges()
-    row = _bins(x[keep].astype(np.float64), x_edges)
-    col = _bins(y[keep].astype(np.float64), y_edges)
+    row, col = _bins(x[inside], x_edges), _bins(y[inside], y_edges)
     counts = np.bincount(row * grid.cols + col, minlength=grid.rows * grid.cols)
     return np.minimum(counts, spec.lidar_max).astype(np.uint8).reshape(grid.shape)
