@@ -1,0 +1,21 @@
+"""Warnings of Lightning itself that say nothing about the criteria."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HARMLESS = (
+    r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning",  # Lightning 2.6 with torch 2.14
+    r"ignore:.*does not have many workers",
+    r"ignore:Checkpoint directory .* exists and is not empty",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            for warning in HARMLESS:
+                item.add_marker(pytest.mark.filterwarnings(warning))
