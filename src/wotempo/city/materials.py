@@ -208,7 +208,9 @@ def surface(p, side, lx, ly, z, pixel, sky):
     if material == FACADE:
         red, green, blue = _facade(p, side, lx, ly, z, pixel, sky)
     elif material == FOLIAGE:
-        leaf = 0.72 + 0.5 * noise(lx * 1.6 + 5.0 * z, ly * 1.6 + 3.0 * z, np.int64(p[SEED]))
+        seed = np.int64(p[SEED])
+        leaf = noise(1.3 * (lx + ly), 1.3 * (z + lx - ly), seed) + 0.6 * noise(3.0 * (lx - z), 3.0 * (ly + z), seed)
+        leaf = 0.66 + 0.45 * leaf
         red, green, blue = p[RED] * leaf, p[GREEN] * leaf, p[BLUE] * leaf
     elif material == BODY:
         red, green, blue = _body(p, side, lx, ly, z)

@@ -114,17 +114,10 @@ def _vehicles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
 def _pedestrians(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     length, width = boxes[:, 3], boxes[:, 4]
     size = np.minimum(length, width)
-    leg = 0.13 * size
+    leg, low = 0.12 * size, _span(boxes, 0.0, 0.5)
+    trousers = 0.35 * colour + 15
     legs = [
-        _part(
-            boxes,
-            FRUSTUM,
-            PLAIN,
-            0.35 * colour + 15,
-            (leg, leg),
-            _span(boxes, 0.0, 0.5),
-            at=(s * 0.22 * length, s * 0.18 * width),
-        )
+        _part(boxes, FRUSTUM, PLAIN, trousers, (leg, leg), low, at=(s * 0.15 * length, s * 0.15 * width))
         for s in (-1, 1)
     ]
     torso = _part(boxes, ELLIPSOID, PLAIN, colour, (0.26 * size, 0.42 * size), _span(boxes, 0.4, 0.88))
@@ -134,22 +127,13 @@ def _pedestrians(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
 
 def _bicycles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     length, width, height = boxes[:, 3], boxes[:, 4], boxes[:, 5]
-    wheel = np.minimum(0.24 * length, 0.22 * height)
-    thin = np.full(len(boxes), 0.035)
-    bottom = boxes[:, 2] - height / 2
+    wheel, thin = np.minimum(0.19 * length, 0.2 * height), np.full(len(boxes), 0.03)
+    span = (boxes[:, 2] - height / 2, boxes[:, 2] - height / 2 + 2 * wheel)
     wheels = [
-        _part(
-            boxes,
-            ELLIPSOID,
-            PLAIN,
-            (28, 28, 30),
-            (wheel, thin),
-            (bottom, bottom + 2 * wheel),
-            at=(s * (length / 2 - wheel), 0.0),
-        )
+        _part(boxes, ELLIPSOID, PLAIN, (38, 38, 40), (wheel, thin), span, at=(s * (length / 2 - wheel), 0.0))
         for s in (-1, 1)
     ]
-    frame = _part(boxes, BOX, PLAIN, 0.6 * colour, (0.28 * length, thin), _span(boxes, 0.28, 0.42))
+    frame = _part(boxes, BOX, PLAIN, 0.6 * colour, (0.22 * length, thin), _span(boxes, 0.3, 0.38))
     rider = _part(boxes, ELLIPSOID, PLAIN, colour, (0.13 * length, 0.4 * width), _span(boxes, 0.42, 0.88))
     legs = _part(boxes, BOX, PLAIN, (45, 48, 60), (0.08 * length, 0.22 * width), _span(boxes, 0.15, 0.5))
     head = _part(

@@ -7,6 +7,9 @@ Rays need not have unit length: distances are multiples of the ray. No fastmath:
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
+
 import numpy as np
 from numba import njit
 
@@ -27,7 +30,21 @@ from wotempo.city.primitives import (
 )
 
 # numpy's error model: division by zero gives inf, without a test before each division
-jit = njit(cache=True, error_model="numpy")
+jit = njit(error_model="numpy")
+kernel = njit(cache=True, error_model="numpy")
+
+
+def _fingerprint() -> int:
+    """Of all the source that the kernels are compiled from.
+
+    numba recompiles a cached kernel when its own file changes but not when a function or constant from another file
+    does. A default argument is part of the signature that the cache looks up, so every kernel carries this one.
+    """
+    names = ("primitives", "raycast", "materials", "shade", "antialias")
+    return zlib.crc32(b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names))
+
+
+SOURCES = _fingerprint()
 
 # Faces of a box: front, back, left, right, top, bottom; frusta have CURVED and TOP, ellipsoids CURVED.
 FRONT, BACK, LEFT, RIGHT, TOP, BOTTOM, CURVED = range(7)
@@ -97,7 +114,18 @@ def _frustum_entry(ox, oy, oz, dx, dy, dz, radius, height, taper):
 
 
 @jit
-def cast(origin, rays, prims, windows, nearest, depth, hit, face):
+def entry(shape, half_l, half_w, height, taper_l, taper_w, ox, oy, oz, dx, dy, dz):
+    """Nearest (t, face) of a ray with a primitive, in the primitive's own axes; t is inf (or negative) for a miss."""
+    if shape == BOX:
+        t, leave, side = box_interval(ox, oy, oz, dx, dy, dz, half_l, half_w, height, taper_l, taper_w)
+        return (t, side) if t <= leave else (np.inf, -1)
+    if shape == ELLIPSOID:
+        return _ellipsoid_entry(ox, oy, oz - height / 2, dx, dy, dz, half_l, half_w, height / 2), CURVED
+    return _frustum_entry(ox, oy, oz, dx, dy, dz, half_l, height, taper_l)
+
+
+@kernel
+def cast(origin, rays, prims, windows, nearest, depth, hit, face, sources=SOURCES):
     """Intersects every ray with the primitives, keeping the nearest hit.
 
     origin (3,) float64; rays (H, W, 3) float32; prims (M, COLUMNS) float64 in the same frame, sorted by ``nearest``
@@ -110,6 +138,7 @@ def cast(origin, rays, prims, windows, nearest, depth, hit, face):
         p = prims[i]
         cos, sin, shape, bound = p[COS], p[SIN], p[SHAPE], nearest[i]
         half_l, half_w, height = p[HALF_L], p[HALF_W], p[Z1] - p[Z0]
+        taper_l, taper_w = p[TAPER_L], p[TAPER_W]
         ox = cos * (origin[0] - p[X]) + sin * (origin[1] - p[Y])
         oy = cos * (origin[1] - p[Y]) - sin * (origin[0] - p[X])
         oz = origin[2] - p[Z0]
@@ -122,17 +151,7 @@ def cast(origin, rays, prims, windows, nearest, depth, hit, face):
                 dx = cos * rays[r, c, 0] + sin * rays[r, c, 1]
                 dy = cos * rays[r, c, 1] - sin * rays[r, c, 0]
                 dz = np.float64(rays[r, c, 2])
-                side = CURVED
-                if shape == BOX:
-                    t, leave, side = box_interval(
-                        ox, oy, oz, dx, dy, dz, half_l, half_w, height, p[TAPER_L], p[TAPER_W]
-                    )
-                    if leave < t:
-                        continue
-                elif shape == ELLIPSOID:
-                    t = _ellipsoid_entry(ox, oy, oz - height / 2, dx, dy, dz, half_l, half_w, height / 2)
-                else:
-                    t, side = _frustum_entry(ox, oy, oz, dx, dy, dz, half_l, height, p[TAPER_L])
+                t, side = entry(shape, half_l, half_w, height, taper_l, taper_w, ox, oy, oz, dx, dy, dz)
                 if 0.0 < t < best:
                     depth[r, c] = t
                     hit[r, c] = i

@@ -10,11 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from wotempo.city.antialias import antialias
 from wotempo.city.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
 from wotempo.city.raycast import cast
 from wotempo.city.rig import IMAGE_WIDTH
 from wotempo.city.scenery import PALETTE, SHADOW_RANGE, Snapshot, take_snapshot
-from wotempo.city.shade import shade, shadow, smooth_edges
+from wotempo.city.shade import shade, shadow
 from wotempo.city.world import Actors, StaticWorld
 from wotempo.navsim.schema import Camera
 
@@ -66,7 +67,7 @@ def render_view(
     surfaces = (depth, hit, face, primitives)
     shade(view.origin, view.rays, view.focal, *surfaces, *ground, snapshot.place, light, snapshot.sun, colours)
     image = np.empty((height, width, 3), dtype=np.uint8)
-    smooth_edges(colours, hit, face, image)
+    antialias(view.origin, view.rays, snapshot.ground_z, primitives, depth, hit, face, colours, image)
     return image
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from wotempo.city.materials import cell_hash, clamp, noise, surface
 from wotempo.city.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
-from wotempo.city.raycast import box_interval, jit, surface_normal
+from wotempo.city.raycast import SOURCES, box_interval, jit, kernel, surface_normal
 
 HAZE = 320.0  # metres at which 63 % of a colour is haze
 _TAPS = 12  # samples along the footprint of a grazing ground pixel
@@ -57,12 +57,16 @@ def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, ce
     markings would flicker.
     """
     taps = int(min(_TAPS, 1.0 + length / (1.5 * cell)))
-    sharpness = min(4.0, cell / max(width, length / taps))
     red, green, blue = 0.0, 0.0, 0.0
-    for k in range(taps):
-        s = ((k + 0.5) / taps - 0.5) * length
-        r, g, b = _class_colour(ground, palette, (gx + s * ax) / cell, (gy + s * ay) / cell, sharpness)
-        red, green, blue = red + r, green + g, blue + b
+    if taps == 1:
+        red, green, blue = _class_colour(ground, palette, gx / cell, gy / cell, min(4.0, cell / length))
+    else:
+        for k in range(taps):
+            along = ((k + 0.5) / taps - 0.5) * length
+            across = (0.618 * k - np.floor(0.618 * k) - 0.5) * width
+            x, y = gx + along * ax - across * ay, gy + along * ay + across * ax
+            name = _ground_class(ground, np.floor(x / cell), np.floor(y / cell))
+            red, green, blue = red + palette[name, 0], green + palette[name, 1], blue + palette[name, 2]
     light = _tone(tone, gx / (cell * tone_ratio), gy / (cell * tone_ratio)) / taps
     fade = clamp(0.12 / max(length, width))
     if fade > 0.02:  # grain of the surface: two sizes of grit
@@ -72,12 +76,14 @@ def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, ce
 
 
 @jit
-def _sky(x, y, z, sun):
-    """Colour of the sky in the unit direction (x, y, z): a gradient, the sun's glow and a few clouds."""
+def _sky(x, y, z, glow):
+    """Colour of the sky in the unit direction (x, y, z), cosine ``glow`` from the sun: a gradient and a few clouds."""
     up = max(z, 0.0)
     t = np.sqrt(up)
     red, green, blue = 0.80 - 0.48 * t, 0.86 - 0.36 * t, 0.91 - 0.14 * t
-    glow = max(x * sun[0] + y * sun[1] + z * sun[2], 0.0) ** 24
+    glow = glow * glow * glow
+    glow *= glow
+    glow *= glow * glow * glow  # the 24th power
     cloud = 0.0
     if up > 0.02:
         u, v = 1.6 * x / (up + 0.15), 1.6 * y / (up + 0.15)
@@ -87,8 +93,8 @@ def _sky(x, y, z, sun):
     return red + (0.96 - red) * cloud, green + (0.96 - green) * cloud, blue + (0.97 - blue) * cloud
 
 
-@jit
-def shadow(origin, rays, depth, hit, casters, windows, sun, light):
+@kernel
+def shadow(origin, rays, depth, hit, casters, windows, sun, light, sources=SOURCES):
     """Darkens ``light`` (H, W) float32 of ground pixels in the shade of ``casters`` (rows like primitives).
 
     The way of the sunlight through the caster's box says how dark: zero at the shadow's rim, so shadows are soft. Close
@@ -113,10 +119,11 @@ def shadow(origin, rays, depth, hit, casters, windows, sun, light):
                 light[r, c] *= 1.0 - dark
 
 
-@jit
+@kernel
 def shade(
-    origin, rays, focal, depth, hit, face, prims, ground, cell, palette, tone, tone_ratio, place, light, sun, out
-):
+    origin, rays, focal, depth, hit, face, prims, ground, cell, palette, tone, tone_ratio, place, light, sun, out,
+    sources=SOURCES,
+):  # fmt: skip
     """Fills ``out`` (H, W, 3) float32 in [0, 1].
 
     Everything is in the ego frame except ``ground``, ``tone`` (rasters) and ``place`` = (x, y, cos, sin) of the ego in
@@ -127,17 +134,17 @@ def shade(
         for c in range(columns):
             dx, dy, dz = np.float64(rays[r, c, 0]), np.float64(rays[r, c, 1]), np.float64(rays[r, c, 2])
             norm = np.sqrt(dx * dx + dy * dy + dz * dz)
-            # the sky is fixed to the world, not to the ego
-            wx, wy = (place[2] * dx - place[3] * dy) / norm, (place[3] * dx + place[2] * dy) / norm
-            wsx, wsy = place[2] * sun[0] - place[3] * sun[1], place[3] * sun[0] + place[2] * sun[1]
             t = np.float64(depth[r, c])
-            if t == np.inf:
-                red, green, blue = _sky(wx, wy, dz / norm, (wsx, wsy, sun[2]))
+            if t == np.inf:  # clouds are fixed to the world, not to the ego
+                wx, wy = (place[2] * dx - place[3] * dy) / norm, (place[3] * dx + place[2] * dy) / norm
+                glow = max((dx * sun[0] + dy * sun[1] + dz * sun[2]) / norm, 0.0)
+                red, green, blue = _sky(wx, wy, dz / norm, glow)
                 out[r, c, 0], out[r, c, 1], out[r, c, 2] = red, green, blue
                 continue
             x, y, z = origin[0] + t * dx, origin[1] + t * dy, origin[2] + t * dz
             pixel = t / focal
-            haze = 1.0 - np.exp(-((t * norm / HAZE) ** 1.5))
+            far = t * norm / HAZE
+            haze = 1.0 - np.exp(-far * np.sqrt(far))
             if hit[r, c] < 0:
                 gx, gy = place[0] + place[2] * x - place[3] * y, place[1] + place[3] * x + place[2] * y
                 flat = np.sqrt(dx * dx + dy * dy)
@@ -160,24 +167,3 @@ def shade(
             out[r, c, 0] = red * lit + (0.80 - red * lit) * haze
             out[r, c, 1] = green * lit + (0.86 - green * lit) * haze
             out[r, c, 2] = blue * lit + (0.91 - blue * lit) * haze
-
-
-@jit
-def smooth_edges(colours, hit, face, image):
-    """Writes ``image`` (H, W, 3) uint8 from ``colours``, mixing the pixels at silhouettes and box edges with their
-    neighbours: one ray per pixel would leave stairs there."""
-    rows, columns = hit.shape
-    for r in range(rows):
-        for c in range(columns):
-            up, down, left, right = max(r - 1, 0), min(r + 1, rows - 1), max(c - 1, 0), min(c + 1, columns - 1)
-            me, side = hit[r, c], face[r, c]
-            edge = (
-                hit[up, c] != me or hit[down, c] != me or hit[r, left] != me or hit[r, right] != me
-                or face[up, c] != side or face[down, c] != side or face[r, left] != side or face[r, right] != side
-            )  # fmt: skip
-            for k in range(3):
-                value = np.float64(colours[r, c, k])
-                if edge:
-                    around = colours[up, c, k] + colours[down, c, k] + colours[r, left, k] + colours[r, right, k]
-                    value = 0.6 * value + 0.1 * around
-                image[r, c, k] = np.uint8(255.0 * clamp(value) + 0.5)
