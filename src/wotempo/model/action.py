@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from wotempo.geometry import BevGrid
 def mlp(*sizes: int) -> nn.Sequential:
     """Linear layers with ReLU between them."""
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         layers += [nn.ReLU()] * (i > 0) + [nn.Linear(fan_in, fan_out)]
     return nn.Sequential(*layers)
 
@@ -34,7 +36,8 @@ def splat_weights(xy: Tensor, grid: BevGrid, mode: str) -> Tensor:
     if mode == "fixed":
         row, col = grid.to_index(x, y)
     else:
-        row, col = (index + 0.5 for index in BevGrid(0.0, grid.x_max, grid.y_min, grid.y_max, rows, cols).to_index(x, y))
+        stretched = BevGrid(0.0, grid.x_max, grid.y_min, grid.y_max, rows, cols)
+        row, col = (index + 0.5 for index in stretched.to_index(x, y))
     # The hat function is 1 - d at the nearest cells and 0 from one cell on: bilinear weights without gathering.
     row_share = (1 - (row[..., None] - torch.arange(rows, device=xy.device, dtype=xy.dtype)).abs()).clamp(min=0)
     col_share = (1 - (col[..., None] - torch.arange(cols, device=xy.device, dtype=xy.dtype)).abs()).clamp(min=0)

@@ -11,17 +11,21 @@ from wotempo.model.config import WoTEConfig
 
 
 def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
-    """timm's ResNet without classifier; keys conv1, bn1, layer1..4."""
-    stem = {} if config.stem_width is None else {"stem_type": "deep", "stem_width": config.stem_width}
-    return ResNet(
+    """timm's ResNet without classifier: conv1, bn1, act1, maxpool, layer1..4."""
+    net = ResNet(
         BasicBlock,
         config.stage_blocks,
         num_classes=0,
         in_chans=in_channels,
+        stem_type="deep",
+        stem_width=config.stem_channels // 2,
         channels=config.stage_channels,
         zero_init_last=config.zero_init_last,
-        **stem,
     )
+    # timm ties the 7×7 stem to 64 channels; of its deep stem only the number of channels is wanted.
+    net.conv1 = nn.Conv2d(in_channels, config.stem_channels, 7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    return net
 
 
 class SelfAttention(nn.Module):
@@ -39,8 +43,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(F, L, C) -> (F, L, C)."""
-        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value))
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        query, key, value = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.resid_drop(self.proj(mixed.transpose(1, 2).flatten(2)))
 
 
@@ -107,6 +114,9 @@ class Backbone(nn.Module):
     def forward(self, camera: Tensor, lidar: Tensor) -> Tensor:
         """camera (F, 3, H, W), lidar (F, 1, R, C), both in [0, 1] -> (F, C, rows, cols) on the BEV grid."""
         image_net, lidar_net = self.image_encoder, self.lidar_encoder
+        # Channels last: the resampling and pooling between the convolutions is several times faster.
+        camera = camera.contiguous(memory_format=torch.channels_last)
+        lidar = lidar.contiguous(memory_format=torch.channels_last)
         image = image_net.maxpool(image_net.act1(image_net.bn1(image_net.conv1(camera))))
         bev = lidar_net.maxpool(lidar_net.act1(lidar_net.bn1(lidar_net.conv1(lidar))))
         for stage in range(4):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
 from wotempo.errors import UserError
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
@@ -31,13 +29,14 @@ class WoTEConfig:
     # backbone: two ResNets of BasicBlocks
     stage_blocks: tuple[int, ...] = (3, 4, 6, 3)
     stage_channels: tuple[int, ...] = (64, 128, 256, 512)
-    stem_width: int | None = None  # None: one 7×7 convolution to 64; else three 3×3 ones to 2·stem_width channels
-    zero_init_last: bool = True  # residual blocks start as the identity; too slow a start for runs of a few hundred steps
+    stem_channels: int = 64
+    zero_init_last: bool = True  # residual blocks start as the identity; a few hundred steps are too few to leave it
     image_tokens: tuple[int, ...] = (8, 32)
     bev_shape: tuple[int, ...] = BACKBONE_BEV.shape
     gpt_layers: int = 2
     gpt_heads: int = 4
     # planner
+    num_anchors: int = 256
     d_model: int = 256
     heads: int = 8
     encoder_layers: int = 2  # trajectory encoder and world model
@@ -50,7 +49,7 @@ class WoTEConfig:
     map_channels: int = 64
     map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on
     map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
-    map_classes: int = 8
+    num_bev_classes: int = 8
     num_agents: int = 30
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 
@@ -90,17 +89,6 @@ class WoTEConfig:
     def cells(self) -> int:
         return self.bev_shape[0] * self.bev_shape[1]
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> WoTEConfig:
-        """The inverse of ``to_dict``; UserError names keys that no WoTE has."""
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise UserError(f"unknown model key(s) {', '.join(unknown)}: the checkpoint is of another version")
-        return cls(**values)
-
 
 WOTE = WoTEConfig()
 
@@ -110,12 +98,15 @@ WOTE_TINY = WoTEConfig(
     image_width=512,
     stage_blocks=(1, 1, 1, 1),
     stage_channels=(16, 32, 64, 128),
-    stem_width=8,
+    stem_channels=16,
     zero_init_last=False,
     image_tokens=(4, 16),
+    gpt_heads=2,
+    num_anchors=64,
     d_model=64,
-    heads=4,
+    heads=2,
     encoder_ffn=128,
     decoder_ffn=128,
+    dropout=0.0,  # drawing the masks alone would cost a fifth of a step on a CPU
     map_channels=32,
 )

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class RewardConvNet(nn.Module):
-    """Stacked maps (M, (K+1)·C, rows, cols) -> pooled (M, C)."""
+    """Two convolutions over all maps of a trajectory, present and imagined, then the mean over cells."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -17,9 +17,20 @@ class RewardConvNet(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.bn2 = nn.BatchNorm2d(channels)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(maps)))
-        return F.relu(self.bn2(self.conv2(x))).mean((-2, -1))
+    def forward(self, scene: Tensor, action: Tensor, splat: Tensor, futures: Tensor) -> Tensor:
+        """scene (B, C, r, c) the present map · action (B, N, C), added to it for each trajectory and spread as splat
+        (r, c) · futures (B, N, K·C, r, c) -> (B, N, C).
+
+        conv1 reads the channels [present, futures]. All trajectories share the present map but for the splat, and a
+        convolution is linear: its part is computed once per sample, that of the splat as the kernel's response to it.
+        """
+        now, later = self.conv1.weight.split((action.shape[-1], futures.shape[2]), 1)
+        shared = F.conv2d(scene, now, self.conv1.bias, padding=1)
+        response = F.conv2d(splat[None, None], now.flatten(0, 1)[:, None], padding=1).unflatten(1, now.shape[:2])[0]
+        added = torch.einsum("bni,oirc->bnorc", action, response.to(action.dtype))
+        x = F.conv2d(futures.flatten(0, 1), later, padding=1).unflatten(0, action.shape[:2]) + shared[:, None] + added
+        x = F.relu(self.bn1(x.flatten(0, 1)))
+        return F.relu(self.bn2(self.conv2(x))).mean((-2, -1)).unflatten(0, action.shape[:2])
 
 
 def final_score(im_logits: Tensor, sim_logits: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ def roll_out(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Imagines K steps, one and the same network for each.
 
-    position (1+L, C) embedding of [action, map] · start (B, N, L, C) current map with the action in it · action (B, N, C) ·
-    splats (K, N, L) where each step's action belongs -> K future maps (B, N, L, C) and K future actions (B, N, C).
+    position (1+L, C) embedding of [action, map] · start (B, N, L, C) current map with the action in it ·
+    action (B, N, C) · splats (K, N, L) where each step's action belongs
+    -> K future maps (B, N, L, C) and K future actions (B, N, C).
     """
     b, n = action.shape[:2]
     maps, actions = [], []

@@ -25,14 +25,18 @@ from wotempo.model.world_model import roll_out
 
 class WoTE(nn.Module):
     """See the module. ``encode`` → ``fuse`` → ``predict`` (training) or ``select`` (driving); ``forward`` and ``plan``
-    do all of it on a batch of ``wotempo.data``. No per-anchor parameters: N is free."""
+    do all of it on a batch of ``wotempo.data``."""
 
     def __init__(self, config: WoTEConfig, anchors: Tensor, fusion: TemporalFusion) -> None:
-        """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` for ``config.bev_channels`` on ``config.bev_grid``."""
+        """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` built for ``config.bev_channels`` channels on
+        ``config.bev_grid``. UserError where they do not fit ``config``."""
         super().__init__()
         c, d = config, config.d_model
-        if anchors.ndim != 3 or anchors.shape[1:] != (c.num_poses, 3):
-            raise UserError(f"the anchors are {tuple(anchors.shape)}; a WoTE needs (N, {c.num_poses}, 3)")
+        if anchors.shape != (c.num_anchors, c.num_poses, 3):
+            raise UserError(
+                f"the anchors are {tuple(anchors.shape)}, not ({c.num_anchors}, {c.num_poses}, 3): "
+                "give another anchors file, or set model.num_anchors"
+            )
         if fusion.level != "bev8" or fusion.grid != c.bev_grid or fusion.channels != c.bev_channels:
             raise UserError(
                 f"the fusion stage is built for {fusion.channels} channels on {fusion.grid} at level '{fusion.level}', "
@@ -64,7 +68,7 @@ class WoTE(nn.Module):
         self.bev_semantic_head = nn.Sequential(
             nn.Conv2d(c.map_channels, c.map_channels, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(c.map_channels, c.map_classes, 1),
+            nn.Conv2d(c.map_channels, c.num_bev_classes, 1),
         )
         self._bev_upscale = nn.Conv2d(d, c.bev_channels, 1)
         self.new_scene_bev_feature_pos_embed = nn.Embedding(c.cells, d)
@@ -182,12 +186,14 @@ class WoTE(nn.Module):
         anchors, k = self.trajectory_anchors, self.config.future_steps
         steps_kn2 = anchors[:, anchors.shape[1] // k - 1 :: anchors.shape[1] // k, :2].transpose(0, 1)
         grid, mode = self.config.bev_grid, self.config.mode
-        start = inject(scene[:, None], action, splat_weights(anchors.new_zeros(2), grid, mode))
+        now_l = splat_weights(anchors.new_zeros(2), grid, mode)
+        start = inject(scene[:, None], action, now_l)
         splats = splat_weights(steps_kn2, grid, mode)
         maps, actions = roll_out(self.latent_world_model, self.scene_position_embedding.weight, start, action, splats)
 
-        stacked = torch.cat((start, *maps), -1).flatten(0, 1).transpose(1, 2).unflatten(2, grid.shape)
-        pooled = self.reward_conv_net(stacked).unflatten(0, action.shape[:2])
+        scene_bcrc = scene.transpose(1, 2).unflatten(2, grid.shape)
+        futures_bncrc = torch.cat(maps, -1).transpose(2, 3).unflatten(3, grid.shape)
+        pooled = self.reward_conv_net(scene_bcrc, action, now_l.unflatten(0, grid.shape), futures_bncrc)
         feature = self.reward_cat_head(torch.cat((action, *actions, pooled), -1))
         sim_logits = torch.cat([wide(head(feature)) for head in self.sim_reward_heads], -1)
         return maps, wide(self.reward_head(feature)).squeeze(-1), sim_logits.transpose(1, 2)
