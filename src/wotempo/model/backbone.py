@@ -22,7 +22,7 @@ def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
         channels=config.stage_channels,
         zero_init_last=config.zero_init_last,
     )
-    # timm ties the 7×7 stem to 64 channels; of its deep stem only the number of channels is wanted.
+    # timm ties the 7×7 stem to 64 channels. Of its deep stem only the width is wanted.
     net.conv1 = nn.Conv2d(in_channels, config.stem_channels, 7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
     return net
