@@ -1,0 +1,41 @@
+"""A town is a row of districts in one map; a district is everything that its logs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from wotempo.city.district import draw_network
+from wotempo.city.network import Network
+from wotempo.city.surroundings import Surroundings, draw_surroundings
+from wotempo.city.world import StaticWorld
+
+LOCATION, PROJECTED_CRS = "us-nv-las-vegas-strip", "EPSG:32611"
+CORNER = np.array([662_000.0, 3_994_000.0])  # of the town, UTM zone 11
+PITCH = 1500.0  # metres between districts: no sensor or map query sees two of them
+ROW = 4  # districts per row
+
+
+@dataclass(frozen=True)
+class District:
+    """One district, in local metres; add ``origin`` for global ones."""
+
+    index: int
+    origin: np.ndarray  # (2,) global x, y of the local origin
+    network: Network
+    surroundings: Surroundings
+
+
+def district_origin(index: int) -> np.ndarray:
+    """(2,) global; not round, so that nothing depends on it being so."""
+    return CORNER + PITCH * np.array([index % ROW, index // ROW]) + np.array([137.31, 89.57])
+
+
+@lru_cache(maxsize=2)  # a worker simulates its logs district by district
+def draw_district(seed: int, index: int) -> District:
+    """District ``index`` of the town with this seed, always the same."""
+    rng = np.random.default_rng([seed, index, 101])
+    network = draw_network(rng)
+    return District(index, district_origin(index), network, draw_surroundings(network, rng))
