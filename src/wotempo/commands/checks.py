@@ -70,7 +70,7 @@ def check_numbers(config: RunConfig) -> None:
     positive = {
         "trainer.batch_size": trainer.batch_size,
         "trainer.run_length": trainer.run_length,
-        "data.num_anchors": config.data.num_anchors,
+        "model.num_anchors": config.model.num_anchors,
         "data.prepare_workers": config.data.prepare_workers,
     }
     for key, value in positive.items():

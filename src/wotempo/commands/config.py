@@ -43,7 +43,6 @@ class DataConfig:
     cache: str | None = None  # frame and target cache; None: workspace/cache
     full_history_only: bool = False
     missing_history: str = "error"  # sensor files of a history frame are absent: error, or mask the frame
-    num_anchors: int = 256
     extra_drives: int = 4000  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int = 2
 

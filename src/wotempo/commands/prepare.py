@@ -29,7 +29,9 @@ from wotempo.navsim import (
     read_splits,
     write_anchors,
 )
-from wotempo.pdm import cluster_anchors, human_poses, label_scenes
+from wotempo.pdm.agents import human_poses
+from wotempo.pdm.anchors import cluster_anchors
+from wotempo.pdm.label import label_scenes
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 
@@ -126,10 +128,10 @@ def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress
     data = config.data
     if data.anchors is not None:
         anchors = read_anchors(Path(data.anchors))
-        if len(anchors) != data.num_anchors:
-            raise UserError(f"{data.anchors} holds {len(anchors)} anchors: set data.num_anchors={len(anchors)}")
+        if len(anchors) != config.model.num_anchors:
+            raise UserError(f"{data.anchors} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
         return anchors
-    path = Path(config.workspace) / "anchors" / f"{paths.root.name}-{data.num_anchors}.npy"
+    path = Path(config.workspace) / "anchors" / f"{paths.root.name}-{config.model.num_anchors}.npy"
     if path.exists():
         return read_anchors(path)
     progress("cluster anchors", 0, 1)
@@ -137,7 +139,7 @@ def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress
     if data.kind == "town" and data.extra_drives:
         city = city_config(data.preset, data.seed, data.all_cameras)
         futures = np.concatenate((futures, simulate_futures(city, data.extra_drives, seed=data.seed)))
-    anchors = cluster_anchors(futures, data.num_anchors, seed=0)
+    anchors = cluster_anchors(futures, config.model.num_anchors, seed=0)
     write_anchors(path, anchors)
     progress("cluster anchors", 1, 1)
     return anchors

@@ -32,7 +32,7 @@ from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
-from wotempo.model.pretrained import load_image_backbone
+from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.report.scene_picture import draw_samples
 from wotempo.targets import TargetSpec
@@ -83,7 +83,7 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
     )
     started: dict[str, Any] = {}
     if config.image_checkpoint is not None:
-        record = load_image_backbone(module.model, Path(config.image_checkpoint))
+        record = load_image_encoder(module.model, Path(config.image_checkpoint))
         started["image_checkpoint"] = plain(record)
     if config.init_from is not None:
         started["init_from"] = start_from(module, Path(config.init_from))

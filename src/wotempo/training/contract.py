@@ -28,6 +28,6 @@ def shape_contract(config: WoTEConfig, num_frames: int) -> dict[str, str]:
         "model:out.sim_rewards": "B 5 N float",
         "model:out.trajectory_offset": f"B N {config.num_poses} 3 float",
         "model:out.trajectory_offset_rewards": "B N float",
-        "model:out.bev_semantic_map": f"B {config.map_classes} {rows} {cols} float",
-        "model:out.fut_bev_semantic_map": f"M {config.map_classes} {rows} {cols} float",
+        "model:out.bev_semantic_map": f"B {config.num_bev_classes} {rows} {cols} float",
+        "model:out.fut_bev_semantic_map": f"M {config.num_bev_classes} {rows} {cols} float",
     }

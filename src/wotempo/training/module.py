@@ -42,7 +42,7 @@ class LitWoTE(L.LightningModule):
         self.model = build_wote(config, fusion, anchors)
         self.weights = LossWeights(**(losses or {}))
         self.optimiser_config = OptimiserConfig(**(optimiser or {}))
-        self.metrics = ValidationMetrics(num_classes=config.map_classes)
+        self.metrics = ValidationMetrics(num_classes=config.num_bev_classes)
         self.loss_terms: dict[str, Tensor] = {}
 
     # ------------------------------------------------------------------ steps
