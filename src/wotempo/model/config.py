@@ -30,13 +30,14 @@ class WoTEConfig:
     # backbone: two ResNets of BasicBlocks
     stage_blocks: tuple[int, ...] = (3, 4, 6, 3)
     stage_channels: tuple[int, ...] = (64, 128, 256, 512)
-    stem_width: int | None = None  # the stem has twice as many channels; None: 64
+    stem_channels: int = 64
     zero_init_last: bool = True  # residual blocks start as the identity; a few hundred steps are too few to leave it
     image_tokens: tuple[int, ...] = (8, 32)
     bev_shape: tuple[int, ...] = BACKBONE_BEV.shape
     gpt_layers: int = 2
     gpt_heads: int = 4
     # planner
+    num_anchors: int = 256
     d_model: int = 256
     heads: int = 8
     encoder_layers: int = 2  # trajectory encoder and world model
@@ -49,7 +50,7 @@ class WoTEConfig:
     map_channels: int = 64
     map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on
     map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
-    map_classes: int = 8
+    num_bev_classes: int = 8
     num_agents: int = 30
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 
@@ -81,10 +82,6 @@ class WoTEConfig:
         return SEMANTIC_FRONT.with_shape(*self.map_shape)
 
     @property
-    def stem_channels(self) -> int:
-        return 64 if self.stem_width is None else 2 * self.stem_width
-
-    @property
     def bev_channels(self) -> int:
         """Channels of the backbone's map: what the fusion stage is built with."""
         return self.stage_channels[-1]
@@ -107,10 +104,11 @@ WOTE_TINY = WoTEConfig(
     image_width=512,
     stage_blocks=(1, 1, 1, 1),
     stage_channels=(16, 32, 64, 128),
-    stem_width=8,
+    stem_channels=16,
     zero_init_last=False,
     image_tokens=(4, 16),
     gpt_heads=2,
+    num_anchors=64,
     d_model=64,
     heads=2,
     encoder_ffn=128,

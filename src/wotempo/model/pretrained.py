@@ -28,7 +28,7 @@ class PretrainedRecord:
     tensors: int
 
 
-def load_image_backbone(model: WoTE, path: str | Path) -> PretrainedRecord:
+def load_image_encoder(model: WoTE, path: str | Path) -> PretrainedRecord:
     """Loads timm or torchvision ResNet weights (``.pth`` state dict or ``.safetensors``) into the camera encoder.
 
     Every tensor of the encoder must be in the file with its shape, and nothing else but the classifier ``fc.*``, which

@@ -25,16 +25,17 @@ from wotempo.model.world_model import roll_out
 
 class WoTE(nn.Module):
     """See the module. ``encode`` → ``fuse`` → ``predict`` (training) or ``select`` (driving); ``forward`` and ``plan``
-    do all of it on a batch of ``wotempo.data``. No parameter belongs to an anchor: N is free."""
+    do all of it on a batch of ``wotempo.data``."""
 
     def __init__(self, config: WoTEConfig, anchors: Tensor, fusion: TemporalFusion) -> None:
         """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` built for ``config.bev_channels`` channels on
         ``config.bev_grid``. UserError where they do not fit ``config``."""
         super().__init__()
         c, d = config, config.d_model
-        if anchors.ndim != 3 or anchors.shape[1:] != (c.num_poses, 3):
+        if anchors.shape != (c.num_anchors, c.num_poses, 3):
             raise UserError(
-                f"the anchors are {tuple(anchors.shape)}, not (N, {c.num_poses}, 3): give a file of such trajectories"
+                f"the anchors are {tuple(anchors.shape)}, not ({c.num_anchors}, {c.num_poses}, 3): "
+                "give another anchors file, or set model.num_anchors"
             )
         if fusion.level != "bev8" or fusion.grid != c.bev_grid or fusion.channels != c.bev_channels:
             raise UserError(
@@ -67,7 +68,7 @@ class WoTE(nn.Module):
         self.bev_semantic_head = nn.Sequential(
             nn.Conv2d(c.map_channels, c.map_channels, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(c.map_channels, c.map_classes, 1),
+            nn.Conv2d(c.map_channels, c.num_bev_classes, 1),
         )
         self._bev_upscale = nn.Conv2d(d, c.bev_channels, 1)
         self.new_scene_bev_feature_pos_embed = nn.Embedding(c.cells, d)
