@@ -173,16 +173,19 @@ def _coach(p, side, lx, ly, z):
 
 
 @jit
-def _stripes(p, side, lx, ly, z):
-    """Warning colours: slanted white bands on the owner's colour (bands of half a height on cones)."""
+def _stripes(p, side, lx, ly, z, pixel):
+    """Warning colours: slanted white bands on the owner's colour, one level band on a cone."""
     height = p[Z1] - p[Z0]
     if p[SHAPE] == BOX:
         along = ly if side <= BACK else lx
         phase = (along + z) / 0.5
-        white = side != TOP and phase - np.floor(phase) < 0.5 and 0.25 * height < z < 0.85 * height
+        white = cover(0.5 * (0.25 - abs(phase - np.floor(phase) - 0.5)), pixel) * cover(
+            min(z, height - z) - 0.08, pixel
+        )
+        white *= side < TOP
     else:
-        white = 0.35 * height < z < 0.65 * height
-    return (0.93, 0.93, 0.9) if white else (p[RED], p[GREEN], p[BLUE])
+        white = cover(0.15 * height - abs(z - 0.5 * height), pixel)
+    return p[RED] + (0.93 - p[RED]) * white, p[GREEN] + (0.93 - p[GREEN]) * white, p[BLUE] + (0.9 - p[BLUE]) * white
 
 
 @jit
@@ -219,7 +222,7 @@ def surface(p, side, lx, ly, z, pixel, sky):
     elif material == COACH:
         red, green, blue = _coach(p, side, lx, ly, z)
     elif material == STRIPES:
-        red, green, blue = _stripes(p, side, lx, ly, z)
+        red, green, blue = _stripes(p, side, lx, ly, z, pixel)
     elif material == LAMP:
         return _signal(p, side, lx, ly, z)
     else:

@@ -18,6 +18,8 @@ BOX, ELLIPSOID, FRUSTUM = range(3)
 PLAIN, FACADE, FOLIAGE, BODY, CABIN, COACH, STRIPES, LAMP = range(8)
 
 _TALL_VEHICLE = 2.3  # metres: vans, lorries and buses have no separate cabin
+# The blobs of a tree's crown: diameter, foot, top and offset as fractions of the tree, and a turn so that they differ.
+_CROWN = ((0.84, 0.26, 0.86, 0.07, 0.0), (0.56, 0.52, 1.0, 0.08, 2.6), (0.52, 0.3, 0.72, 0.24, 4.2))
 _LAMP_BOX = (0.45, 0.45, 1.2)  # housing of a traffic light, centred on its lamps
 
 
@@ -64,9 +66,13 @@ def static_primitives(world: StaticWorld) -> np.ndarray:
     parts.append((_part(boxes, BOX, PLAIN, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), (z0, z1)), seed))
     boxes, colour, z0, z1, seed = owners(SolidKind.TREE)
     length, width, height = boxes[:, 3], boxes[:, 4], z1 - z0
-    trunk = 0.09 * np.minimum(length, width)
+    trunk = 0.07 * np.minimum(length, width)
     parts.append((_part(boxes, FRUSTUM, PLAIN, (92, 74, 58), (trunk, trunk), (z0, z0 + 0.5 * height)), seed))
-    parts.append((_part(boxes, ELLIPSOID, FOLIAGE, colour, (length / 2, width / 2), (z0 + 0.25 * height, z1)), seed))
+    for size, low, high, offset, angle in _CROWN:
+        half = (0.5 * size * length, 0.5 * size * width)
+        at = (offset * length * np.cos(seed + angle), offset * width * np.sin(seed + angle))
+        crown = _part(boxes, ELLIPSOID, FOLIAGE, colour, half, (z0 + low * height, z0 + high * height), at=at)
+        parts.append((crown, seed))
     for rows, seed in parts:
         rows[:, SEED] = seed
     return np.concatenate([rows for rows, _ in parts])

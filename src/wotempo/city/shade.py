@@ -58,8 +58,13 @@ def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, ce
     """
     taps = int(min(_TAPS, 1.0 + length / (1.5 * cell)))
     red, green, blue = 0.0, 0.0, 0.0
-    if taps == 1:
-        red, green, blue = _class_colour(ground, palette, gx / cell, gy / cell, min(4.0, cell / length))
+    if taps <= 3:  # few samples: blend them at the edges of cells
+        sharpness = min(4.0, cell / max(width, length / taps))
+        for k in range(taps):
+            along = ((k + 0.5) / taps - 0.5) * length
+            x, y = (gx + along * ax) / cell, (gy + along * ay) / cell
+            r, g, b = _class_colour(ground, palette, x, y, sharpness)
+            red, green, blue = red + r, green + g, blue + b
     else:
         for k in range(taps):
             along = ((k + 0.5) / taps - 0.5) * length
