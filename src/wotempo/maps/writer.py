@@ -70,7 +70,7 @@ def _write(
         with atomic_path(path, suffix=".gpkg") as temporary:
             for name, (frame, geometry) in frames.items():
                 stored = frame.set_crs(projected_crs, allow_override=True).to_crs(store_crs)
-                options = {"FID": "fid"}
+                options = {"FID": "fid", "SPATIAL_INDEX": "NO"}  # read whole, never by window
                 pyogrio.write_dataframe(
                     stored, temporary, layer=name, driver="GPKG", geometry_type=geometry, layer_options=options
                 )
