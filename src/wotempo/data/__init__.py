@@ -1,13 +1,19 @@
 """Caches, windows, batches and the Lightning data module."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from wotempo.data.build import BuildReport
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef
-from wotempo.data.module import NavsimDataModule
 from wotempo.data.sampler import RunSampler
 from wotempo.data.target_cache import TargetCache
 from wotempo.data.window import window_frames, window_motion
+
+if TYPE_CHECKING:
+    from wotempo.data.module import NavsimDataModule
 
 __all__ = [
     "BuildReport",
@@ -21,3 +27,12 @@ __all__ = [
     "window_frames",
     "window_motion",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Lightning takes seconds to import; the processes that fill caches do without.
+    if name == "NavsimDataModule":
+        from wotempo.data.module import NavsimDataModule
+
+        return NavsimDataModule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

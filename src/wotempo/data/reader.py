@@ -46,6 +46,8 @@ class RecordReader:
         path = self.root / self.files[part]
         try:
             mapped = np.load(path, mmap_mode="r")
+            if mapped.dtype != self.dtype or len(mapped) <= self.row[self.part == part].max():
+                raise ValueError(f"it holds {mapped.shape} of {mapped.dtype}")
         except (OSError, ValueError) as error:
             raise UserError(f"the cache file {path} cannot be read ({error}): run the cache command again") from None
         self._open[part] = record_bytes(mapped)

@@ -79,7 +79,7 @@ class RecordStore:
                 {token: Entry(*fields) for token, fields in raw["entries"].items()},
                 {name: PartStamp(*fields) for name, fields in raw["parts"].items()},
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return GroupIndex({}, {})
 
     def usable(self, group: str, wanted: Mapping[str, str], verify: bool = False) -> set[str]:
