@@ -15,7 +15,7 @@ from wotempo.commands.checks import check_config
 from wotempo.commands.entry import check_command_line, jobs_of
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES
-from wotempo.model.config import WoTEConfig
+from wotempo.model.config import WOTE, WOTE_TINY, WoTEConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -68,6 +68,11 @@ def test_every_acceptance_file_builds_ten_criteria(acceptance):
 def test_the_model_yaml_lists_every_field_so_that_each_can_be_overridden():
     listed = yaml.safe_load((CONFIGS / "model" / "wote.yaml").read_text())["model"]
     assert set(listed) == {field.name for field in fields(WoTEConfig)}
+
+
+@pytest.mark.parametrize(("name", "preset"), [("wote", WOTE), ("wote_tiny", WOTE_TINY)])
+def test_the_model_yamls_are_the_presets(name, preset):
+    assert composed(f"model={name}").model == preset
 
 
 @pytest.mark.parametrize("ablation", names("ablation"))

@@ -77,7 +77,7 @@ def sweep_overrides(config_name: str, overrides: list[str]) -> list[str]:
     """What ``hydra.sweeper.params`` of the chosen configs adds; the command line wins."""
     plain = jobs_of(overrides)[0]
     config = compose(config_name=config_name, overrides=plain, return_hydra_config=True)
-    params = OmegaConf.to_container(config.hydra.sweeper.get("params") or {})
+    params = dict(config.hydra.sweeper.get("params") or {})
     given = {text.split("=", 1)[0].lstrip("+~") for text in overrides}
     return [f"{key}={value}" for key, value in params.items() if key not in given]
 
