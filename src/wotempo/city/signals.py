@@ -22,19 +22,19 @@ class SignalPlan:
         """(n,) seconds."""
         return self.green.sum(1) + 2 * (YELLOW_S + ALL_RED_S)
 
-    def _clock(self, t: float) -> np.ndarray:
-        """(n, 2) seconds since each phase last turned green."""
-        since = (t + self.offset) % self.cycle
+    def _clock(self, t: np.ndarray) -> np.ndarray:
+        """(T, n, 2) seconds since each phase last turned green."""
+        since = (t[:, None] + self.offset) % self.cycle
         second = (since - self.green[:, 0] - YELLOW_S - ALL_RED_S) % self.cycle
-        return np.stack([since, second], 1)
+        return np.stack([since, second], -1)
 
-    def state(self, t: float) -> np.ndarray:
-        """(n, 2) of GREEN, YELLOW, RED."""
+    def state(self, t: np.ndarray) -> np.ndarray:
+        """At times ``t`` (T,): (T, n, 2) of GREEN, YELLOW, RED."""
         clock = self._clock(t)
         return np.where(clock < self.green, GREEN, np.where(clock < self.green + YELLOW_S, YELLOW, RED))
 
-    def red_left(self, t: float) -> np.ndarray:
-        """(n, 2) seconds until the next green; 0 unless red."""
+    def red_left(self, t: np.ndarray) -> np.ndarray:
+        """(T, n, 2) seconds until the next green; 0 unless red."""
         clock = self._clock(t)
         return np.where(clock < self.green + YELLOW_S, 0.0, self.cycle[:, None] - clock)
 

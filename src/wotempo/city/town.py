@@ -8,7 +8,10 @@ from functools import lru_cache
 import numpy as np
 
 from wotempo.city.district import draw_network
+from wotempo.city.furniture import signal_furniture, street_lamps
+from wotempo.city.ground import CELL, paint_ground
 from wotempo.city.network import Network
+from wotempo.city.solids import draw_solids
 from wotempo.city.surroundings import Surroundings, draw_surroundings
 from wotempo.city.world import StaticWorld
 
@@ -39,3 +42,16 @@ def draw_district(seed: int, index: int) -> District:
     rng = np.random.default_rng([seed, index, 101])
     network = draw_network(rng)
     return District(index, district_origin(index), network, draw_surroundings(network, rng))
+
+
+@lru_cache(maxsize=2)
+def draw_world(seed: int, index: int) -> StaticWorld:
+    """What stands in district ``index``, for the renderer. The same object again while a worker stays in the district."""
+    district = draw_district(seed, index)
+    canvas = paint_ground(district.network, district.surroundings)
+    rows = draw_solids(district.network, canvas, np.random.default_rng([seed, index, 102]))
+    rows += street_lamps(district.network) + signal_furniture(district.network)[1]
+    solids = np.array(rows)
+    solids[:, :2] -= canvas.corner
+    origin = district.origin + canvas.corner
+    return StaticWorld(canvas.cells, (float(origin[0]), float(origin[1])), CELL, solids.astype(np.float32))

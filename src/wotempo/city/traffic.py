@@ -47,22 +47,22 @@ def simulate(
     leaders, rules = Leaders(network, paths, fleet), RightOfWay(network, paths, fleet)
     watch = CrosswalkWatch(network, paths, fleet, crossers)
     allowed = allowed_speed(paths, fleet)
-    record: list[list[np.ndarray]] = [[], [], [], [], []]
+    time = np.arange(steps) * DT
+    lights, red_left = plan.state(time), plan.red_left(time)
+    record: list[list[np.ndarray]] = [[], [], [], []]
     for k in range(steps):
-        t = k * DT
-        lights = plan.state(t)
-        for store, now in zip(record, (s, v, a, watch.walked, lights), strict=True):
+        for store, now in zip(record, (s, v, a, watch.walked), strict=True):
             store.append(now.copy())
         gap, lead_speed, lead_a, leader = leaders.find(s, v, a)
-        watch.step(s, v, lights, plan.red_left(t), DT)
+        watch.step(s, v, lights[k], red_left[k], DT)
         walker_stop = watch.stops(s, v)
-        line = rules.step(s, v, lights, leaders.position, leader, gap, walker_stop)
+        line = rules.step(s, v, lights[k], leaders.position, leader, gap, walker_stop)
         stop = np.minimum(np.minimum(line - STOP_SHORT, walker_stop), paths.length - 2.0) - (s + fleet.front)
         a = _accelerate(fleet, moods, k, allowed, s, v, a, gap, lead_speed, lead_a, stop)
         faster = np.maximum(0.0, v + a * DT)
         a = (faster - v) / DT
         s, v = s + 0.5 * (v + faster) * DT, faster
-    return Tracks(*(np.array(store) for store in record))
+    return Tracks(*(np.array(store) for store in record), lights)
 
 
 def allowed_speed(paths: Paths, fleet: Fleet) -> np.ndarray:

@@ -17,6 +17,7 @@ from wotempo.city.routes import Paths
 from wotempo.city.signals import RED
 
 KERB = 1.2  # metres behind the kerb where one waits
+WALKWAY = 2.0  # metres that they are seen walking before and after
 BODY = 2.2  # half of the space that a vehicle needs around a pedestrian, along the crosswalk
 TOO_LATE = 6.0  # m/s² of braking above which a vehicle drives on
 NEXT = 2  # crosswalks ahead that a driver watches: at a turn the second one is at the exit
@@ -32,8 +33,17 @@ class Crossers:
     pace: np.ndarray  # m/s
     beside: np.ndarray  # metres off the crosswalk's middle line
 
+    def shown(self, network: Network, walked: np.ndarray, dt: float) -> np.ndarray:
+        """``walked`` (T, P) of a simulation, with the steps before and after: they come over the walkway and leave."""
+        time = np.arange(len(walked))[:, None] * dt
+        length = np.array([c.length for c in network.crosswalks])[self.crosswalk] + 2 * KERB
+        over = walked >= length
+        since = np.where(over.any(0), time - over.argmax(0) * dt, -1.0)
+        before = np.clip((self.ready - time) * self.pace, 0.0, WALKWAY)
+        return walked - np.where(walked > 0, 0.0, before) + np.clip(since * self.pace, 0.0, WALKWAY)
+
     def place(self, network: Network, walked: np.ndarray) -> np.ndarray:
-        """Metres walked (..., P) -> (..., P, 3) global-free x, y, heading in the district's frame."""
+        """Metres walked (..., P) -> (..., P, 3) local x, y, heading."""
         starts = np.array([c.start for c in network.crosswalks])[self.crosswalk]
         ends = np.array([c.end for c in network.crosswalks])[self.crosswalk]
         first = np.where(self.forward[:, None], starts, ends)

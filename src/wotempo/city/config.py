@@ -1,0 +1,64 @@
+"""How large a town is and what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+from wotempo.errors import UserError
+from wotempo.navsim.schema import CAMERAS, NUM_FUTURE, NUM_HISTORY, STITCHED_CAMERAS
+
+VERSION = 1  # of the generator: raise it when the same config yields other data
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """Logs of one split, spread evenly over districts that no other split uses."""
+
+    logs: int
+    districts: int
+
+
+@dataclass(frozen=True)
+class CityConfig:
+    """Everything that decides what a town's files contain."""
+
+    train: SplitSize
+    val: SplitSize
+    test: SplitSize
+    frames: int  # per log, 2 Hz
+    seed: int = 0
+    cameras: tuple[str, ...] = STITCHED_CAMERAS  # that are rendered
+    sensors: bool = True  # False: logs and map only
+
+    def __post_init__(self) -> None:
+        if self.frames < NUM_HISTORY + NUM_FUTURE:
+            raise UserError(f"a town's log needs at least {NUM_HISTORY + NUM_FUTURE} frames, not {self.frames}")
+        if unknown := set(self.cameras) - set(CAMERAS):
+            raise UserError(f"unknown camera {min(unknown)!r}; choose from {', '.join(CAMERAS)}")
+
+    @property
+    def splits(self) -> dict[str, tuple[str, SplitSize]]:
+        """stage -> (directory name of its logs, size)."""
+        return {"train": ("trainval", self.train), "val": ("trainval", self.val), "test": ("test", self.test)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal fingerprints mean equal files."""
+        text = json.dumps([VERSION, asdict(self)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+PRESETS = {
+    "micro": CityConfig(SplitSize(1, 1), SplitSize(1, 1), SplitSize(1, 1), frames=16),
+    "tiny": CityConfig(SplitSize(12, 4), SplitSize(2, 1), SplitSize(11, 3), frames=32),
+    "small": CityConfig(SplitSize(60, 8), SplitSize(6, 1), SplitSize(22, 5), frames=40),
+}
+
+
+def city_config(preset: str, seed: int = 0, all_cameras: bool = False) -> CityConfig:
+    """A preset by name. Raises UserError when there is none of that name."""
+    if preset not in PRESETS:
+        raise UserError(f"unknown town preset {preset!r}; choose from {', '.join(PRESETS)}")
+    return replace(PRESETS[preset], seed=seed, cameras=CAMERAS if all_cameras else STITCHED_CAMERAS)
