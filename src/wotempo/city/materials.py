@@ -64,6 +64,16 @@ def cover(inside, pixel):
 
 
 @jit
+def _mix(base, over, weight):
+    """``over`` painted on ``base`` with a weight in [0, 1]."""
+    return (
+        base[0] + (over[0] - base[0]) * weight,
+        base[1] + (over[1] - base[1]) * weight,
+        base[2] + (over[2] - base[2]) * weight,
+    )
+
+
+@jit
 def _facade(p, side, lx, ly, z, pixel, sky):
     """A wall of windows: (r, g, b) before lighting. ``pixel`` is the size of a pixel on the wall."""
     seed = np.int64(p[SEED])
@@ -88,88 +98,79 @@ def _facade(p, side, lx, ly, z, pixel, sky):
     ledge = cover(0.12 - abs(z - np.round(z / storey) * storey), pixel)
     wall = 1.0 + 0.12 * ledge - 0.18 * cover(0.5 - z, pixel) + 0.1 * cover(z - height + 0.6, pixel)
     wall *= 0.96 + 0.08 * noise(along * 0.7, z * 0.5, seed)
-    return (
-        p[RED] * wall * (1 - glass) + red * glass,
-        p[GREEN] * wall * (1 - glass) + green * glass,
-        p[BLUE] * wall * (1 - glass) + blue * glass,
-    )
+    return _mix((p[RED] * wall, p[GREEN] * wall, p[BLUE] * wall), (red, green, blue), glass)
 
 
 @jit
-def _wheel(lx, z, half_l, radius, colour):
-    """Darkness of wheels and underbody on a vehicle's side: replaces ``colour`` by (r, g, b)."""
+def _running_gear(colour, lx, z, half_l, radius, pixel):
+    """A vehicle's side: underbody and two wheels."""
     across = min(abs(lx - 0.62 * half_l), abs(lx + 0.62 * half_l))
     distance = np.sqrt(across * across + (z - radius) ** 2)
-    if distance < 0.55 * radius:
-        return 0.5, 0.5, 0.52
-    if distance < 1.05 * radius:
-        return 0.08, 0.08, 0.09
-    if z < 0.22:
-        return 0.1, 0.1, 0.11
+    colour = _mix(colour, (0.1, 0.1, 0.11), cover(0.22 - z, pixel))
+    colour = _mix(colour, (0.08, 0.08, 0.09), cover(1.05 * radius - distance, pixel))
+    return _mix(colour, (0.5, 0.5, 0.52), cover(0.58 * radius - distance, pixel))
+
+
+@jit
+def _lamps(colour, side, outward, z, low, high, pixel):
+    """Red lamps behind, white ones in front, where ``outward`` metres beyond the inner edge of a lamp is positive."""
+    lamp = (0.85, 0.05, 0.06) if side == BACK else (0.97, 0.96, 0.88)
+    return _mix(colour, lamp, cover(outward, pixel) * cover(min(z - low, high - z), pixel))
+
+
+@jit
+def _body(p, side, lx, ly, z, pixel):
+    """Lower body of a car: wheels on the sides, lamps on the ends."""
+    colour = (p[RED], p[GREEN], p[BLUE])
+    height, half_w = p[Z1] - p[Z0], p[HALF_W]
+    if side in (LEFT, RIGHT):
+        return _running_gear(colour, lx, z, p[HALF_L], min(0.34, 0.45 * height), pixel)
+    if side <= BACK:
+        colour = _mix(colour, (0.55 * p[RED], 0.55 * p[GREEN], 0.55 * p[BLUE]), cover(0.42 * height - z, pixel))
+        colour = _mix(colour, (0.1, 0.1, 0.11), cover(0.2 - z, pixel))
+        colour = _lamps(colour, side, abs(ly) - 0.58 * half_w, z, 0.55 * height, 0.88 * height, pixel)
+        plate = (0.82, 0.82, 0.78) if side == BACK else (0.12, 0.12, 0.13)  # number plate behind, grille in front
+        shown = cover(0.3 * half_w - abs(ly), pixel) * cover(0.085 * height - abs(z - 0.535 * height), pixel)
+        colour = _mix(colour, plate, shown)
     return colour
 
 
 @jit
-def _body(p, side, lx, ly, z):
-    """Lower body of a car: wheels on the sides, lamps on the ends."""
-    red, green, blue = p[RED], p[GREEN], p[BLUE]
-    height = p[Z1] - p[Z0]
-    if side in (LEFT, RIGHT):
-        return _wheel(lx, z, p[HALF_L], min(0.34, 0.45 * height), (red, green, blue))
-    if side <= BACK:
-        if z < 0.2:
-            return 0.1, 0.1, 0.11
-        lamp = abs(ly) > 0.58 * p[HALF_W] and 0.55 * height < z < 0.88 * height
-        if lamp and side == BACK:
-            return 0.85, 0.05, 0.06
-        if lamp:
-            return 0.97, 0.96, 0.88
-        if abs(ly) < 0.3 * p[HALF_W] and 0.45 * height < z < 0.62 * height:
-            return (0.82, 0.82, 0.78) if side == BACK else (0.12, 0.12, 0.13)  # number plate, grille
-        if z < 0.42 * height:
-            return 0.55 * red, 0.55 * green, 0.55 * blue
-    return red, green, blue
-
-
-@jit
-def _cabin(p, side, lx, ly, z, sky):
+def _cabin(p, side, lx, ly, z, pixel, sky):
     """Glasshouse of a car: dark glass between pillars, painted roof."""
+    colour = (p[RED], p[GREEN], p[BLUE])
+    if side >= TOP:
+        return colour
     height = p[Z1] - p[Z0]
-    half_l, half_w = p[HALF_L] - p[TAPER_L] * z, p[HALF_W] - p[TAPER_W] * z
-    if side == TOP or z > height - 0.07:
-        return p[RED], p[GREEN], p[BLUE]
     if side <= BACK:
-        glass = abs(ly) < half_w - 0.07
+        glass = cover(p[HALF_W] - p[TAPER_W] * z - 0.07 - abs(ly), pixel)
     else:
-        glass = abs(lx) < half_l - 0.12 and abs(lx) > 0.05
-    if not glass:
-        return p[RED], p[GREEN], p[BLUE]
+        glass = cover(min(p[HALF_L] - p[TAPER_L] * z - 0.12 - abs(lx), abs(lx) - 0.04), pixel)
     shine = 0.1 + 0.16 * sky + 0.14 * z / height
-    return shine * 0.9, shine, shine * 1.12
+    return _mix(colour, (0.9 * shine, shine, 1.12 * shine), glass * cover(height - 0.07 - z, pixel))
 
 
 @jit
-def _coach(p, side, lx, ly, z):
+def _coach(p, side, lx, ly, z, pixel):
     """Van, lorry or bus: one tall box with a windscreen; buses have windows all along."""
-    red, green, blue = p[RED], p[GREEN], p[BLUE]
-    height = p[Z1] - p[Z0]
-    glazed = 0.45 * height < z < 0.82 * height
+    colour = (p[RED], p[GREEN], p[BLUE])
+    height, half_l, half_w = p[Z1] - p[Z0], p[HALF_L], p[HALF_W]
+    glazed = cover(min(z - 0.45 * height, 0.82 * height - z), pixel)
     if side in (LEFT, RIGHT):
-        bus = p[HALF_L] > 4.5
-        pane = (lx + 50.0) / 1.4
-        if glazed and ((bus and abs(pane - np.floor(pane) - 0.5) < 0.44) or p[HALF_L] - 1.6 < lx < p[HALF_L] - 0.3):
-            return 0.14, 0.17, 0.2
-        return _wheel(lx, z, p[HALF_L], 0.45, (red, green, blue))
+        glass = cover(min(lx - half_l + 1.6, half_l - 0.3 - lx), pixel)  # the driver's door
+        if half_l > 4.5:
+            pane = lx / 1.4 - np.floor(lx / 1.4) - 0.5
+            glass = max(glass, cover(1.4 * (0.44 - abs(pane)), pixel))
+        colour = _mix(colour, (0.14, 0.17, 0.2), glazed * glass)
+        return _running_gear(colour, lx, z, half_l, 0.45, pixel)
     if side <= BACK:
-        if z < 0.3:
-            return 0.1, 0.1, 0.11
-        if glazed and side == FRONT and abs(ly) < p[HALF_W] - 0.12:
-            return 0.16, 0.19, 0.22
-        if abs(ly) > 0.72 * p[HALF_W] and 0.18 * height < z < 0.34 * height:
-            return (0.85, 0.05, 0.06) if side == BACK else (0.97, 0.96, 0.88)
-        if side == BACK and abs(ly) < 0.03:
-            return 0.6 * red, 0.6 * green, 0.6 * blue
-    return red, green, blue
+        if side == FRONT:
+            colour = _mix(colour, (0.16, 0.19, 0.22), glazed * cover(half_w - 0.12 - abs(ly), pixel))
+        else:  # the gap between two doors
+            colour = _mix(colour, (0.5 * p[RED], 0.5 * p[GREEN], 0.5 * p[BLUE]), cover(0.03 - abs(ly), pixel))
+        colour = _lamps(colour, side, abs(ly) - 0.72 * half_w, z, 0.18 * height, 0.34 * height, pixel)
+        colour = _mix(colour, (0.1, 0.1, 0.11), cover(0.3 - z, pixel))
+    return colour
 
 
 @jit
@@ -185,20 +186,19 @@ def _stripes(p, side, lx, ly, z, pixel):
         white *= side < TOP
     else:
         white = cover(0.15 * height - abs(z - 0.5 * height), pixel)
-    return p[RED] + (0.93 - p[RED]) * white, p[GREEN] + (0.93 - p[GREEN]) * white, p[BLUE] + (0.9 - p[BLUE]) * white
+    return _mix((p[RED], p[GREEN], p[BLUE]), (0.93, 0.93, 0.9), white)
 
 
 @jit
-def _signal(p, side, lx, ly, z):
-    """Traffic-light head: three lamps on every side, the one that its colour tells is lit."""
+def _signal(p, side, lx, ly, z, pixel):
+    """Traffic-light head: a lamp on every side, red on top, amber, green at the bottom."""
     height = p[Z1] - p[Z0]
     along = ly if side <= BACK else lx
     lit = 2 if p[RED] > 1.5 * p[GREEN] else (0 if p[GREEN] > 1.2 * p[RED] else 1)
-    slot = min(np.floor(3.0 * z / height), 2.0)
-    above = z - (slot + 0.5) * height / 3.0
-    if side < TOP and slot == lit and along * along + above * above < 0.21**2:
-        return p[RED], p[GREEN], p[BLUE], True
-    return 0.08, 0.08, 0.08, False
+    above = z - (lit + 0.5) * height / 3.0
+    shown = cover(0.19 - np.sqrt(along * along + above * above), pixel) if side < TOP else 0.0
+    red, green, blue = _mix((0.08, 0.08, 0.08), (p[RED], p[GREEN], p[BLUE]), shown)
+    return red, green, blue, shown > 0.1
 
 
 @jit
@@ -216,15 +216,15 @@ def surface(p, side, lx, ly, z, pixel, sky):
         leaf = 0.66 + 0.45 * leaf
         red, green, blue = p[RED] * leaf, p[GREEN] * leaf, p[BLUE] * leaf
     elif material == BODY:
-        red, green, blue = _body(p, side, lx, ly, z)
+        red, green, blue = _body(p, side, lx, ly, z, pixel)
     elif material == CABIN:
-        red, green, blue = _cabin(p, side, lx, ly, z, sky)
+        red, green, blue = _cabin(p, side, lx, ly, z, pixel, sky)
     elif material == COACH:
-        red, green, blue = _coach(p, side, lx, ly, z)
+        red, green, blue = _coach(p, side, lx, ly, z, pixel)
     elif material == STRIPES:
         red, green, blue = _stripes(p, side, lx, ly, z, pixel)
     elif material == LAMP:
-        return _signal(p, side, lx, ly, z)
+        return _signal(p, side, lx, ly, z, pixel)
     else:
         red, green, blue = p[RED], p[GREEN], p[BLUE]
     return red, green, blue, False

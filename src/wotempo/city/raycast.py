@@ -29,9 +29,10 @@ from wotempo.city.primitives import (
     Y,
 )
 
-# numpy's error model: division by zero gives inf, without a test before each division
-jit = njit(error_model="numpy")
-kernel = njit(cache=True, error_model="numpy")
+# numpy's error model: division by zero gives inf, without a test before each division. Helpers are only ever called by
+# kernels: leaving out their Python entry points saves seconds of compilation.
+jit = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+kernel = njit(cache=True, error_model="numpy", no_cfunc_wrapper=True)
 
 
 def _fingerprint() -> int:

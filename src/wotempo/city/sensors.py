@@ -29,7 +29,7 @@ def write_sensors(
     snapshot = take_snapshot(world, actors, frame.pose, frame.height)
     for name in cameras:
         camera = frame.cameras[name]
-        write_image(blob_dir / camera.path, enlarge(render_view(snapshot, camera)), quality=90)
+        write_image(blob_dir / camera.path, enlarge(render_view(snapshot, camera)), quality=85)
     xyz, intensity, ring, lidar_id = scan_snapshot(snapshot, seed=int(frame.token, 16))
     write_pcd(blob_dir / frame.lidar_path, xyz, intensity, lidar_id, ring)
 
