@@ -52,7 +52,7 @@ def make_frame(log: str, i: int, time_s: float) -> Frame:
         scene_token="0",
         map_location=LOCATION,
         vehicle_name="veh",
-        pose=np.array([*(ORIGIN + [6.0 * time_s, 0.02 * time_s**2]), 0.01 * time_s]),
+        pose=np.array([ORIGIN[0] + 6.0 * time_s, ORIGIN[1] + 0.02 * time_s**2, 0.01 * time_s]),
         height=0.4,
         velocity=np.array([6.0, 0.5]),
         acceleration=np.array([0.1 * i, 0.0]),
@@ -133,6 +133,6 @@ def write_dataset(root: Path) -> DataPaths:
 
 
 def read_scenes(paths: DataPaths, logs: tuple[str, ...] = ("straight", "gap")) -> list[Scene]:
-    """Every window with a full future: 8 + 9 scenes, those at the begin and after the gap with missing history."""
+    """Every window with a full future: 8 + 5 scenes, those at the begin and after the gap with missing history."""
     loaded = [read_log(paths.log_dir(SPLIT) / f"{log}.pkl", SPLIT) for log in logs]
     return find_scenes(loaded, SceneFilter(require_full_history=False))

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pickle
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from tiny_dataset import SPEC, TARGETS
+from torch import nn
+
+from wotempo.data import NavsimDataModule
+from wotempo.errors import UserError
+from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.scores import write_score_table
+
+# Lightning 2.6 with torch 2.14, and what it thinks of short loaders with few workers.
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+]
+
+
+@pytest.fixture
+def make_module(dataset, scenes, anchors, labels, cache_root):
+    def make(**changes) -> NavsimDataModule:
+        arguments = {
+            "scenes": {"train": scenes[:9], "val": scenes[9:], "test": scenes[9:], "predict": scenes[9:]},
+            "anchors": anchors,
+            "labels": labels,
+            "feature_spec": SPEC,
+            "target_spec": TARGETS,
+            "num_frames": 4,
+            "batch_size": 5,
+        }
+        return NavsimDataModule(dataset, cache_root, **(arguments | changes))
+
+    return make
+
+
+class Recorder(L.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.trained: list[list[dict]] = []
+        self.validated: list[list[dict]] = []
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    def on_train_epoch_start(self) -> None:
+        self.trained.append([])
+
+    def on_validation_epoch_start(self) -> None:
+        self.validated.append([])
+
+    def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
+        self.trained[-1].append(batch)
+        return self.layer(torch.zeros(1, 1)).sum()
+
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        self.validated[-1].append(batch)
+
+    def predict_step(self, batch: dict, batch_idx: int) -> list[str]:
+        return batch["tokens"]
+
+
+def trainer(**options) -> L.Trainer:
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return L.Trainer(accelerator="cpu", num_sanity_val_steps=0, **quiet, **options)
+
+
+def tokens(batches) -> list[str]:
+    return [token for batch in batches for token in batch["tokens"]]
+
+
+def anchor_of(batches) -> dict[str, int]:
+    return {t: int(a) for batch in batches for t, a in zip(batch["tokens"], batch["sampled_anchor"][:, 0], strict=True)}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_training_sees_every_window_each_epoch_in_a_new_order(make_module, scenes, num_workers):
+    data, recorder = make_module(num_workers=num_workers), Recorder()
+    trainer(max_epochs=3).fit(recorder, datamodule=data)
+    train, val = [s.token for s in scenes[:9]], [s.token for s in scenes[9:]]
+    orders = [tokens(epoch) for epoch in recorder.trained]
+    assert [sorted(order) for order in orders] == [sorted(train)] * 3
+    assert orders[0] != orders[1]
+    drawn = [anchor_of(epoch) for epoch in recorder.trained]
+    assert drawn[0] != drawn[1] != drawn[2]  # persistent workers hear of the epoch
+    assert [tokens(epoch) for epoch in recorder.validated] == [val] * 3
+    assert anchor_of(recorder.validated[0]) == anchor_of(recorder.validated[2])
+    # Another run, with another number of workers, sees the same.
+    again = Recorder()
+    trainer(max_epochs=2).fit(again, datamodule=make_module(num_workers=0))
+    assert [tokens(epoch) for epoch in again.trained] == orders[:2]
+    assert [anchor_of(epoch) for epoch in again.trained] == drawn[:2]
+
+
+def test_prediction_needs_no_targets_and_keeps_the_order(make_module, scenes):
+    data = make_module(scenes={"predict": scenes}, labels=None)
+    assert data.build_caches()["targets"].built == 0
+    predicted = trainer().predict(Recorder(), datamodule=data)
+    assert [token for batch in predicted for token in batch] == [scene.token for scene in scenes]
+    assert "trajectory" not in next(iter(data.predict_dataloader()))
+
+
+def test_caches_are_built_once_and_setup_alone_says_what_lacks(make_module, tmp_path, dataset, scenes, anchors):
+    heard = []
+    data = NavsimDataModule(
+        dataset,
+        tmp_path,
+        {"train": scenes},
+        anchors,
+        feature_spec=SPEC,
+        num_frames=4,
+        progress=lambda *news: heard.append(news),
+    )
+    with pytest.raises(UserError, match=r"frames cache .* lacks"):
+        data.setup("fit")
+    first = data.build_caches()
+    assert (first["frames"].built, first["targets"].built) == (13, 13)
+    assert {news[0] for news in heard} == {"frames", "targets"}
+    again = data.build_caches(verify=True)
+    assert (again["frames"].built, again["targets"].built) == (0, 0)
+    data.setup("fit")
+    assert len(data.train_dataloader()) == 1
+
+
+def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):
+    write_score_table(tmp_path / "few", [s.token for s in scenes[:7]], np.ones((7, 5, 12)), fingerprint(anchors), "t")
+    data = make_module(labels=tmp_path / "few")
+    data.prepare_data()
+    with pytest.raises(UserError, match="no labels for 2 of 9 scenes"):
+        data.setup("fit")
+    other = make_module(anchors=anchors[::-1])
+    with pytest.raises(UserError, match="labels were made for anchors"):
+        other.setup("fit")
+
+
+def test_bad_arguments_are_named(make_module, scenes):
+    with pytest.raises(UserError, match="stages \\['training'\\]"):
+        make_module(scenes={"training": scenes})
+    with pytest.raises(UserError, match="missing_history = 'skip'"):
+        make_module(missing_history="skip")
+    data = make_module(scenes={"train": [], "val": scenes})
+    with pytest.raises(UserError, match="no scenes for train"):
+        data.setup("fit")
+    with pytest.raises(UserError, match="no scenes for test"):
+        make_module(scenes={"val": scenes}).test_dataloader()
+
+
+def test_datasets_travel_to_processes_without_pixels_or_scenes(make_module):
+    data = make_module()
+    data.prepare_data()
+    data.setup("fit")
+    windows = data.datasets["train"]
+    windows.frame_reader.read(0)  # an open map must not travel
+    assert len(pickle.dumps(windows)) < 40_000
