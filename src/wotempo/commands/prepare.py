@@ -169,8 +169,8 @@ def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("t
     paths = dataset(config, progress)
     scenes = {stage: stage_scenes(paths, config.data, stage, progress) for stage in stages}
     anchors = anchors_of(config, paths, scenes.get("train", []), progress)
-    labelled = [scene for stage in ("train", "val") for scene in scenes.get(stage, [])]
-    labels = labels_of(config, paths, labelled, anchors, progress)
+    labelled = {scene.token: scene for stage in ("train", "val") for scene in scenes.get(stage, [])}
+    labels = labels_of(config, paths, list(labelled.values()), anchors, progress)
     town = config.data.kind == "town"
     return Prepared(
         paths=paths,

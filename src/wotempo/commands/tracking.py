@@ -28,19 +28,19 @@ def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> li
     if mode != "off":
         import wandb
 
-        wandb.setup(wandb.Settings(silent=True))
-        loggers.append(
-            WandbLogger(
-                project=config.tracking.project,
-                name=f"{config.name}-{facts['signature']}",
-                group=facts["signature"],
-                job_type="train",
-                tags=[config.data.kind, config.fusion["name"], *config.tracking.tags],
-                save_dir=str(run_dir),
-                offline=mode == "offline",
-                config={**asdict(config), "facts": facts},
-            )
+        logger = WandbLogger(
+            project=config.tracking.project,
+            name=f"{config.name}-{facts['signature']}",
+            group=facts["signature"],
+            job_type="train",
+            tags=[config.data.kind, config.fusion["name"], *config.tracking.tags],
+            save_dir=str(run_dir),
+            offline=mode == "offline",
+            config={**asdict(config), "facts": facts},
+            settings=wandb.Settings(silent=True, mode=mode),
         )
+        _ = logger.experiment  # start now: trouble with the service must show before the first step
+        loggers.append(logger)
     return loggers
 
 

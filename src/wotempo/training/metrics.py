@@ -35,7 +35,8 @@ class ValidationMetrics(nn.Module):
         self.scalars["fde"].update(fde)
         for index, name in enumerate(REWARDS):
             predicted, truth = plan["sim_rewards"][:, index].float(), batch["sim_reward"][:, index]
-            self.rewards[name].update(predicted, truth if name == "ep" else (truth > 0.75).long())
+            # contiguous: the metric views its input flat
+            self.rewards[name].update(predicted, truth.contiguous() if name == "ep" else (truth > 0.75).long())
         self.bev_miou.update(plan["bev_semantic_map"].argmax(1), batch["bev_map"].long())
 
     def compute(self) -> dict[str, Tensor]:
