@@ -62,7 +62,7 @@ def render_view(
     seen = nearest < SHADOW_RANGE
     shadow(view.origin, view.rays, depth, hit, snapshot.casters[seen], windows[seen], snapshot.sun, light)
     world, scenery = snapshot.world, snapshot.scenery
-    ground = (world.ground, float(world.ground_cell), PALETTE, scenery.tone, scenery.tone_ratio)
+    ground = (scenery.ground, float(world.ground_cell), PALETTE, scenery.tone, scenery.tone_ratio)
     colours = np.empty((height, width, 3), dtype=np.float32)
     surfaces = (depth, hit, face, primitives)
     shade(view.origin, view.rays, view.focal, *surfaces, *ground, snapshot.place, light, snapshot.sun, colours)

@@ -21,6 +21,7 @@ from wotempo.city.primitives import (
     static_primitives,
     to_ego,
 )
+from wotempo.city.shade import MIXED
 from wotempo.city.world import Actors, GroundClass, SolidKind, StaticWorld
 
 VIEW_RANGE = 180.0  # metres from the ego beyond which nothing but ground and sky is drawn
@@ -50,6 +51,7 @@ class Scenery:
     """A district made ready: primitives in the district frame and the baked brightness of its ground."""
 
     primitives: np.ndarray  # (M, COLUMNS)
+    ground: np.ndarray  # (H, W) uint8: GroundClass, plus MIXED where the neighbourhood holds several
     tone: np.ndarray  # (h, w) float32: shadows of buildings and trees, patches and stains
     tone_ratio: float  # ground cells per tone cell
 
@@ -74,7 +76,9 @@ def prepare(world: StaticWorld) -> Scenery:
     """The scenery of ``world``; the latest one is kept, since a whole log is rendered in one district."""
     if not (_latest and _latest[0][0] is world):
         ratio = _TONE_CELL / world.ground_cell
-        _latest[:] = [(world, Scenery(static_primitives(world), _bake_tone(world, ratio), ratio))]
+        _latest[:] = [
+            (world, Scenery(static_primitives(world), _mark_mixed(world.ground), _bake_tone(world, ratio), ratio))
+        ]
     return _latest[0][1]
 
 
@@ -106,6 +110,12 @@ def _casters(actors: Actors, origin: tuple[float, float], place: tuple[float, fl
     rows[:, HALF_L], rows[:, HALF_W] = boxes[:, 3] / 2, boxes[:, 4] / 2
     rows[:, COS], rows[:, SIN] = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
     return rows
+
+
+def _mark_mixed(ground: np.ndarray) -> np.ndarray:
+    around = np.ones((3, 3), np.uint8)
+    mixed = cv2.dilate(ground, around) != cv2.erode(ground, around)
+    return ground | (mixed * np.uint8(MIXED))
 
 
 def _bake_tone(world: StaticWorld, ratio: float) -> np.ndarray:

@@ -8,33 +8,43 @@ from wotempo.city.materials import cell_hash, clamp, noise, surface
 from wotempo.city.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
 from wotempo.city.raycast import SOURCES, box_interval, jit, kernel, surface_normal
 
+MIXED = 128  # bit of a ground cell that has another class among its eight neighbours
 HAZE = 320.0  # metres at which 63 % of a colour is haze
 _TAPS = 12  # samples along the footprint of a grazing ground pixel
 
 
 @jit
-def _ground_class(ground, column, row):
-    """GroundClass of a cell; grass beyond the raster."""
+def _ground_cell(ground, column, row):
+    """A cell of the prepared raster, its MIXED bit included; grass beyond the raster."""
     if 0 <= row < ground.shape[0] and 0 <= column < ground.shape[1]:
-        return ground[np.int64(row), np.int64(column)]
-    return 0
+        return np.int64(ground[np.int64(row), np.int64(column)])
+    return np.int64(0)
 
 
 @jit
-def _class_colour(ground, palette, column, row, sharpness):
-    """Class colours at a continuous raster position, blended over 1/sharpness of a cell so that edges stay crisp."""
-    j, i = np.floor(column - 0.5), np.floor(row - 0.5)
-    c00, c01 = _ground_class(ground, j, i), _ground_class(ground, j + 1, i)
-    c10, c11 = _ground_class(ground, j, i + 1), _ground_class(ground, j + 1, i + 1)
-    if c00 == c01 and c00 == c10 and c00 == c11:
-        return palette[c00, 0], palette[c00, 1], palette[c00, 2]
-    u = clamp((column - 1.0 - j) * sharpness + 0.5)
-    v = clamp((row - 1.0 - i) * sharpness + 0.5)
-    w00, w01, w10, w11 = (1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v
-    red = w00 * palette[c00, 0] + w01 * palette[c01, 0] + w10 * palette[c10, 0] + w11 * palette[c11, 0]
-    green = w00 * palette[c00, 1] + w01 * palette[c01, 1] + w10 * palette[c10, 1] + w11 * palette[c11, 1]
-    blue = w00 * palette[c00, 2] + w01 * palette[c01, 2] + w10 * palette[c10, 2] + w11 * palette[c11, 2]
-    return red, green, blue
+def _class_colour(ground, palette, column, row, weights):
+    """Colour at a continuous raster position, smooth across cells of different classes.
+
+    Each class has the weight that a quadratic B-spline gives its cells, squared: edges that run askew to the raster
+    come out straight instead of as stairs, and still crisp. ``weights`` (9,) is scratch.
+    """
+    j, i = np.floor(column), np.floor(row)
+    name = _ground_cell(ground, j, i)
+    if name < MIXED:
+        return palette[name, 0], palette[name, 1], palette[name, 2]
+    u, v = column - j - 0.5, row - i - 0.5
+    weights[:] = 0.0
+    for di in range(-1, 2):
+        down = 0.75 - v * v if di == 0 else 0.5 * (0.5 + di * v) ** 2
+        for dj in range(-1, 2):
+            right = 0.75 - u * u if dj == 0 else 0.5 * (0.5 + dj * u) ** 2
+            weights[_ground_cell(ground, j + dj, i + di) & (MIXED - 1)] += down * right
+    red, green, blue, total = 0.0, 0.0, 0.0, 0.0
+    for k in range(len(weights)):
+        weight = weights[k] * weights[k]
+        red, green, blue = red + weight * palette[k, 0], green + weight * palette[k, 1], blue + weight * palette[k, 2]
+        total += weight
+    return red / total, green / total, blue / total
 
 
 @jit
@@ -50,7 +60,7 @@ def _tone(tone, column, row):
 
 
 @jit
-def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, cell):
+def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, cell, weights):
     """Colour of a ground pixel at district (gx, gy), whose footprint is ``length`` along (ax, ay) and ``width`` across.
 
     At a grazing angle a pixel covers metres of road: it averages several samples along its footprint, otherwise lane
@@ -58,19 +68,18 @@ def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, ce
     """
     taps = int(min(_TAPS, 1.0 + length / (1.5 * cell)))
     red, green, blue = 0.0, 0.0, 0.0
-    if taps <= 3:  # few samples: blend them at the edges of cells
-        sharpness = min(4.0, cell / max(width, length / taps))
+    if taps <= 3:
         for k in range(taps):
             along = ((k + 0.5) / taps - 0.5) * length
             x, y = (gx + along * ax) / cell, (gy + along * ay) / cell
-            r, g, b = _class_colour(ground, palette, x, y, sharpness)
+            r, g, b = _class_colour(ground, palette, x, y, weights)
             red, green, blue = red + r, green + g, blue + b
     else:
         for k in range(taps):
             along = ((k + 0.5) / taps - 0.5) * length
             across = (0.618 * k - np.floor(0.618 * k) - 0.5) * width
             x, y = gx + along * ax - across * ay, gy + along * ay + across * ax
-            name = _ground_class(ground, np.floor(x / cell), np.floor(y / cell))
+            name = _ground_cell(ground, np.floor(x / cell), np.floor(y / cell)) & (MIXED - 1)
             red, green, blue = red + palette[name, 0], green + palette[name, 1], blue + palette[name, 2]
     light = _tone(tone, gx / (cell * tone_ratio), gy / (cell * tone_ratio)) / taps
     fade = clamp(0.12 / max(length, width))
@@ -135,6 +144,7 @@ def shade(
     the district frame. ``focal`` in pixels gives the size of a pixel, ``sun`` (3,) points to the sun.
     """
     rows, columns = depth.shape
+    weights = np.empty(len(palette))
     for r in range(rows):
         for c in range(columns):
             dx, dy, dz = np.float64(rays[r, c, 0]), np.float64(rays[r, c, 1]), np.float64(rays[r, c, 2])
@@ -155,7 +165,9 @@ def shade(
                 flat = np.sqrt(dx * dx + dy * dy)
                 ax, ay = (place[2] * dx - place[3] * dy) / flat, (place[3] * dx + place[2] * dy) / flat
                 length = pixel * norm / max(-dz / norm, 1e-3)
-                red, green, blue = _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, pixel, cell)
+                red, green, blue = _ground(
+                    ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, pixel, cell, weights
+                )
                 lit = np.float64(light[r, c])
             else:
                 p = prims[hit[r, c]]
