@@ -12,7 +12,7 @@ from torch import Tensor
 from wotempo.fusion import STAGES, TemporalFusion
 from wotempo.geometry import BevGrid, relative_to
 
-GRID = BevGrid(-32.0, 48.0, -24.0, 24.0, 20, 12)  # 4 m cells, oblong and off centre: no symmetry to hide behind
+GRID = BevGrid(-32.0, 48.0, -20.0, 28.0, 20, 12)  # 4 m cells, oblong and off centre: no symmetry to hide behind
 CHANNELS, FRAMES = 5, 4
 
 # Every stage as it comes, and some with options that take another path.

@@ -46,6 +46,16 @@ def test_state_passes_through_a_missing_frame(frame: int) -> None:
     assert torch.equal(stage(*w.args()), stage(*(x[:, without] for x in w.args())))
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_state_is_summed_in_float32(autocast: bool) -> None:
+    dtypes = set()
+    stage = randomise(ConvGRUFusion(CHANNELS, GRID, 4))
+    stage.cell.register_forward_hook(lambda module, args, h: dtypes.add(h.dtype))
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        (stage if autocast else stage.bfloat16())(*window(dtype=torch.bfloat16).args())
+    assert dtypes == {torch.float32}
+
+
 def test_parameter_count_at_full_size() -> None:
     with torch.device("meta"):
         stage = ConvGRUFusion(512, BACKBONE_BEV, 4)

@@ -68,6 +68,15 @@ def test_maps_reversed_under_their_poses(stage: TemporalFusion) -> None:
     assert (difference > 1e-3) == sees_history(stage)
 
 
+def test_invalid_frames_spoil_no_gradient(stage: TemporalFusion) -> None:
+    """0·NaN is NaN: it is not enough to mask the output."""
+    w = window()
+    w.bev[:, 1], w.valid[:, 1] = float("nan"), False
+    w.bev.requires_grad_()
+    stage(*w.args()).square().sum().backward()
+    assert all(bool(x.grad.isfinite().all()) for x in (w.bev, *stage.parameters()))
+
+
 @pytest.mark.parametrize("frame", PAST)
 def test_invalid_frames_have_no_influence(stage: TemporalFusion, frame: int) -> None:
     w = window()

@@ -7,7 +7,7 @@ import pytest
 
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 
-OBLONG = BevGrid(-16.0, 48.0, -24.0, 24.0, 32, 12)
+OBLONG = BevGrid(-16.0, 48.0, -20.0, 28.0, 32, 12)
 
 
 @pytest.mark.parametrize("grid", [BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, OBLONG])

@@ -17,7 +17,7 @@ GRIDS = {
     "64x64": MAP_64,
     "histogram": LIDAR_HISTOGRAM,
     "front half": BevGrid(0.0, 32.0, -32.0, 32.0, 32, 64),
-    "oblong cells off centre": BevGrid(-16.0, 48.0, -24.0, 24.0, 96, 60),
+    "oblong cells off centre": BevGrid(-16.0, 48.0, -20.0, 28.0, 96, 60),
 }
 
 
