@@ -24,12 +24,14 @@ class GradientFlowGuard(Guard):
     have none. Upstream, once: a backward pass from the pure history frames alone must reach a trainable parameter
     (history encoded without gradient is found here). Learned stages start with a zero output projection, through
     which no gradient passes at the very first step (nor while a warm-up holds the learning rate at zero): looks from
-    ``first_step`` on, passes after ``looks`` good steps, fails after ``patience`` looks without.
+    ``first_step`` on, passes after ``looks`` good steps, fails after ``patience`` looks without,
+    and looks again now and then, to start anew where the gradient is gone.
 
     Args:
         first_step: optimiser steps before the first look.
         looks: good steps needed.
         patience: looks after which it is a failure.
+        every: batches between two later looks.
         min_share: smallest share of valid history frames with gradient in a good step.
         upstream: False for a frozen encoder, or a stage that works on raw inputs.
     """
@@ -46,6 +48,7 @@ class GradientFlowGuard(Guard):
         first_step: int = 2,
         looks: int = 3,
         patience: int = 20,
+        every: int = 100,
         min_share: float = 0.99,
         upstream: bool = True,
         policy: Policy = "fail",
@@ -56,6 +59,7 @@ class GradientFlowGuard(Guard):
         self.first_step = first_step
         self.looks = looks
         self.patience = patience
+        self.every = every
         self.upstream = upstream
         self.obstacle = "no training step was looked at"
         self.memory = {"good": 0, "looked": 0, "share": None, "upstream": False}
@@ -63,7 +67,8 @@ class GradientFlowGuard(Guard):
         self._bev: Tensor | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step < self.first_step or self.memory["good"] >= self.looks or self.status == "fail":
+        satisfied = self.memory["good"] >= self.looks and batch_idx % self.every != 0
+        if trainer.global_step < self.first_step or satisfied or self.status == "fail":
             return
         stage = getattr(pl_module, "temporal_fusion", None)
         if stage is None:
@@ -91,6 +96,7 @@ class GradientFlowGuard(Guard):
         if not self._undo or self.memory["upstream"] or self._bev is None or not self.upstream:
             return
         share = upstream_share(self._bev, self._batch, pl_module)
+        self._bev.grad = None  # that pass left its own seed there
         text = "history frames are cut off from the encoder: their gradient reaches few or none of its parameters"
         self.stop_if(trainer, share is not None and share < UPSTREAM, text, 0.0, upstream_share=share)
         # Unknown on one rank (no pure history frame in its batch): all ranks try again, so that they stay in step.
@@ -106,20 +112,29 @@ class GradientFlowGuard(Guard):
             return
         valid = self._batch["valid"].bool()
         gradient = torch.zeros_like(bev) if bev.grad is None else bev.grad
-        reached = gradient[:, :-1].flatten(2).abs().amax(-1) > 0
-        history = valid[:, :-1]
-        per_place = torch.stack([(reached & history).sum(0), history.sum(0), (reached & ~history).sum(0)])
-        counts = trainer.strategy.reduce(per_place.float(), reduce_op="sum")
-        hit, meant, leaked = ([int(n) for n in row] for row in self.fetch(counts))
-        if sum(meant) == 0:
-            return
-        self.memory["looked"] += 1
+        size = gradient[:, :-1].flatten(2).abs().amax(-1)  # (B, T-1)
+        history, broken = valid[:, :-1], ~torch.isfinite(size).all()
+        per_place = torch.stack([((size > 0) & history).sum(0), history.sum(0), ((size > 0) & ~history).sum(0)])
+        counts = trainer.strategy.reduce(torch.cat([per_place.flatten(), broken[None]]).float(), reduce_op="sum")
+        *numbers, overflow = (int(number) for number in self.fetch(counts))
+        places = len(numbers) // 3
+        hit, meant, leaked = numbers[:places], numbers[places : 2 * places], numbers[2 * places :]
+        if overflow or sum(meant) == 0:
+            return  # a step that the fp16 scaler skips, or no history in this batch: nothing to learn here
+        self._judge(trainer, hit, meant, leaked)
+
+    def _judge(self, trainer: Trainer, hit: list[int], meant: list[int], leaked: list[int]) -> None:
+        """Per place, oldest first: valid history frames with gradient, valid ones, and missing ones with gradient."""
         share = round(sum(hit) / sum(meant), 4)
+        silent = [place - len(hit) for place, h in enumerate(hit) if h == 0 and meant[place]]
+        good = share >= self.limit and not silent
+        if not good and self.memory["good"] >= self.looks:
+            self.memory.update(good=0, looked=0)  # it was fine and is not any more: look at every step again
+        self.memory["looked"] += 1
+        self.memory["good"] += good
         self.memory["share"] = share
-        self.memory["good"] += share >= self.limit and all(h > 0 for h, m in zip(hit, meant, strict=True) if m)
         facts = {"reached_by_place": hit, "valid_by_place": meant, "leaked_by_place": leaked}
         self.stop_if(trainer, sum(leaked) > 0, f"{sum(leaked)} frames that are not valid get gradient", share, **facts)
-        silent = [place - len(hit) for place, h in enumerate(hit) if h == 0 and meant[place]]
         where = f", none at all reaches frame {', '.join(map(str, silent))}" if silent else ""
         text = f"gradient reaches {share:.0%} of the valid history frames after {trainer.global_step} steps{where}"
         out_of_patience = self.memory["looked"] >= self.patience and self.memory["good"] < self.looks

@@ -18,11 +18,12 @@ KEPT_ON_DEVICE = 64
 
 
 class LossGuard(Guard):
-    """Passes if the loss per batch went down by at least ``min_drop`` and a rank test (see trend.py) excludes chance
-    at level ``alpha``: a run without any trend passes with a probability of at most ``alpha``.
+    """Passes if the loss per batch went down by at least ``min_drop`` and rank tests (see trend.py) exclude chance at
+    level ``alpha``: a run without any trend passes with a probability of at most ``alpha``. A decrease that may be
+    chance is inconclusive, no decrease is a failure.
 
     Args:
-        min_drop: smallest relative decrease from the median of the first 5 % to that of the last quarter.
+        min_drop: smallest relative decrease from the median of the first 2.5 % to that of the last quarter.
         alpha: probability of accepting a run whose loss has no trend.
         min_batches: fewer batches are inconclusive.
         warm_up: batches at the beginning that do not count.
@@ -93,12 +94,15 @@ class LossGuard(Guard):
         drop = round(trend.drop, 4)
         details = {"early": trend.early, "late": trend.late, "p": p, "alpha": self.alpha, "batches": len(losses)}
         details["terms"] = {name: _ends(values[self.warm_up :]) for name, values in series.items() if name != "loss"}
-        ends = f"median {trend.early:.4g} → {trend.late:.4g} over {len(losses)} batches ({drop:+.1%} decrease"
-        if p <= self.alpha and drop >= self.limit:
-            self.record("pass", f"{ends}, p = {p:.1g})", drop, **details)
+        ends = f"median {trend.early:.4g} → {trend.late:.4g} over {len(losses)} batches, p = {p:.1g}"
+        if drop < self.limit:
+            self.record("fail", f"the loss does not fall: {ends}", drop, **details)
+        elif p > self.alpha:
+            self.record(
+                "inconclusive", f"{ends}: may be chance, more batches or less noise are needed", drop, **details
+            )
         else:
-            why = f"less than {self.limit:.1%}" if p <= self.alpha else f"p = {p:.2g}, chance is not excluded"
-            self.record("fail", f"{ends}; {why})", drop, **details)
+            self.record("pass", ends, drop, **details)
 
 
 def _ends(values: list[float]) -> list[float] | None:

@@ -31,12 +31,12 @@ class Trend:
 
 
 def decreasing_trend(values: Sequence[float]) -> Trend:
-    """Compare the first 5 % (8 to 50 values) with the last quarter, and test 20 blocks for a trend. At least
+    """Compare the first 2.5 % (8 to 50 values) with the last quarter, and test 20 blocks for a trend. At least
     ``FEWEST`` finite values."""
     n = len(values)
     if n < FEWEST:
         raise ValueError(f"a trend needs at least {FEWEST} values, not {n}")
-    first = values[: min(max(n // 20, 8), 50)]  # short: from scratch most of the decrease is over within 5 %
+    first = values[: min(max(n // 40, 8), 50)]  # short: from scratch much of the decrease is over within 5 %
     last = values[-max(n // 4, 8) :]
     early, late = median(first), median(last)
     scale = max(abs(early), abs(late)) or 1.0

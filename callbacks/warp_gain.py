@@ -21,7 +21,8 @@ SEEN = 0.25
 class WarpGainGuard(Guard):
     """Feeds the LiDAR maps of live batches to ``pl_module.warp_history`` and compares occupied cells with the current
     map: overlap (IoU) after the warp minus overlap without it, over the same cells, for history frames from which the
-    ego moved at least ``moving`` metres. Cells are dilated by one, so that a bilinear half-cell shift does not count.
+    ego moved at least ``moving`` metres. Cells are dilated by one, so that a bilinear half-cell shift does not
+    count.
 
     Passes if the mean gain is at least ``min_gain`` beyond its own uncertainty (two standard errors) and at least
     ``min_share`` of the frames gain. Decided as soon as ``frames`` were compared: a wrong warp ends the run early.
@@ -112,8 +113,9 @@ def overlap_gain(
     maps (B, T, 1, R, C) in {0, 1}; warped and mask (B, T, 1, r, c); valid (B, T); pose (B, T, 3).
     """
     size = warped.shape[-2:]
-    plain = _grow(maps, size)
-    aligned, present, seen = _grow(warped, size), plain[:, -1:], mask.float()
+    coarse = size != maps.shape[-2:]
+    plain, aligned = _grow(maps, size, coarse), _grow(warped, size, coarse)
+    present, seen = plain[:, -1:], mask.float()
     after, before = _iou(aligned, present, seen), _iou(plain, present, seen)  # (B, T)
     use = valid.bool() & (pose[..., :2].norm(dim=-1) >= moving) & (seen.mean((2, 3, 4)) >= SEEN)
     use = use.clone()
@@ -129,12 +131,15 @@ def overlap_gain(
     }
 
 
-def _grow(maps: Tensor, size: torch.Size) -> Tensor:
-    """Occupancy at the stage's resolution, dilated by one cell."""
+def _grow(maps: Tensor, size: torch.Size, coarse: bool) -> Tensor:
+    """Occupancy at the stage's resolution. Cells of full maps are dilated by one; a coarser stage gets the mean of the
+    cells, which tells half-cell shifts apart by itself and would drown in a dilation."""
     flat = maps.flatten(0, 1).float()
-    if flat.shape[-2:] != size:
-        flat = F.adaptive_avg_pool2d(flat, tuple(size))  # type: ignore[arg-type]
-    return F.max_pool2d(flat, 3, stride=1, padding=1).unflatten(0, maps.shape[:2])
+    if coarse:
+        flat = F.adaptive_avg_pool2d(flat, tuple(size)) if flat.shape[-2:] != size else flat  # type: ignore[arg-type]
+    else:
+        flat = F.max_pool2d(flat, 3, stride=1, padding=1)
+    return flat.unflatten(0, maps.shape[:2])
 
 
 def _iou(a: Tensor, b: Tensor, seen: Tensor) -> Tensor:

@@ -1,0 +1,158 @@
+"""Gradient must reach every valid history frame, up to the encoder, and no frame that is missing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from toy_drive import loader
+from toy_run import STEPS, ToyFusion, ToyModule, failing, judge, ten_guards
+
+from callbacks import GradientFlowGuard
+
+
+class DetachedFusion(ToyFusion):
+    def forward(self, bev, pose, valid):
+        bev = torch.cat((bev[:, :-1].detach(), bev[:, -1:]), 1)
+        return super().forward(bev, pose, valid)
+
+
+class ForgetsOldest(ToyFusion):
+    def forward(self, bev, pose, valid):
+        bev = torch.cat((bev[:, :1].detach(), bev[:, 1:]), 1)
+        return super().forward(bev, pose, valid)
+
+
+class Unmasked(ToyFusion):
+    def align(self, bev, pose, valid):
+        return super().align(bev, pose, torch.ones_like(valid))
+
+
+def with_fusion(stage: type[ToyFusion]) -> ToyModule:
+    module = ToyModule()
+    module.fusion = stage(8)
+    return module
+
+
+class HistoryWithoutGradient(ToyModule):
+    """The usual trick to save memory: history is encoded under no_grad, the current frames with gradient."""
+
+    def gather(self, batch):
+        index = batch["frame_index"]
+        with torch.no_grad():
+            bev = self.encode(batch["lidar"])[index]
+        now = self.encode(batch["lidar"][index[:, -1]])
+        return torch.cat((bev[:, :-1], now[:, None]), 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "finding"),
+    [
+        (lambda: with_fusion(DetachedFusion), "reaches 0% of the valid history frames"),
+        (lambda: with_fusion(ForgetsOldest), "none at all reaches frame -3"),
+        (HistoryWithoutGradient, "cut off from the encoder"),
+    ],
+)
+def test_cut_gradient_ends_the_run(tmp_path, module, finding):
+    report, raised = judge(tmp_path, module())
+    assert failing(report) == ["gradient_flow"], report.card()
+    assert (report.status, report.exit_code) == ("rejected", 19)
+    assert finding in str(raised)
+    assert raised.step <= 22
+
+
+def test_gradient_into_missing_frames_is_found(tmp_path):
+    def gap(batch: dict, number: int) -> None:
+        batch["valid"][0, 1] = False
+
+    report, raised = judge(tmp_path, with_fusion(Unmasked), loader(STEPS, fault=gap))
+    assert failing(report) == ["gradient_flow"]
+    assert "frames that are not valid get gradient" in str(raised)
+    report, raised = judge(tmp_path / "masked", ToyModule(), loader(STEPS, fault=gap))
+    assert raised is None
+    assert report.guards[9].status == "pass"
+
+
+def test_gradient_that_is_lost_later_is_found(tmp_path):
+    class LosesIt(ToyFusion):
+        def forward(self, bev, pose, valid):
+            if self.training and self.calls > 24:
+                bev = torch.cat((bev[:, :-1].detach(), bev[:, -1:]), 1)
+            self.calls += self.training
+            return super().forward(bev, pose, valid)
+
+        calls = 0
+
+    guards = ten_guards(gradient_flow=GradientFlowGuard(every=10, patience=5))
+    report, raised = judge(tmp_path, with_fusion(LosesIt), guards=guards)
+    assert failing(report) == ["gradient_flow"]
+    assert raised.step == 34  # the look at step 30 finds it, four more confirm it
+
+
+def test_short_run_with_a_cut_fails_at_the_end(tmp_path):
+    report, raised = judge(tmp_path, with_fusion(DetachedFusion), loader(12), guards=[GradientFlowGuard()])
+    assert raised is None
+    assert failing(report) == ["gradient_flow"]
+    assert report.exit_code == 19
+
+
+def test_learning_rate_that_warms_up_from_zero_is_healthy(tmp_path):
+    class WarmUp(ToyModule):
+        def configure_optimizers(self):
+            optimiser = torch.optim.Adam(self.parameters(), 0.01)
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 0.0 if step < 6 else 1.0)
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    report, raised = judge(tmp_path, WarmUp())
+    assert raised is None
+    guard = report.guards[9]
+    assert (guard.status, guard.memory["good"]) == ("pass", 3)
+    assert guard.memory["looked"] == 8  # steps 2 to 6 show nothing yet
+
+
+def test_frozen_encoder_fails_unless_declared(tmp_path):
+    def frozen() -> ToyModule:
+        module = ToyModule()
+        module.encoder.requires_grad_(False)
+        return module
+
+    report, _ = judge(tmp_path / "a", frozen())
+    assert failing(report) == ["gradient_flow"]
+    declared = ten_guards(gradient_flow=GradientFlowGuard(upstream=False))
+    report, raised = judge(tmp_path / "b", frozen(), guards=declared)
+    assert raised is None
+    assert report.guards[9].status == "pass", report.guards[9].message
+
+
+def test_look_changes_nothing(tmp_path):
+    """The same run with and without the guard ends with the same weights."""
+    weights = []
+    for name, guards in (("a", []), ("b", [GradientFlowGuard()])):
+        torch.manual_seed(3)
+        module = ToyModule()
+        judge(tmp_path / name, module, loader(10), guards=guards)
+        weights.append(module.state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # dynamo looks at its inputs
+def test_compiled_stage_is_still_seen(tmp_path):
+    module = ToyModule()
+    module.fusion.compile(backend="eager")
+    report, _ = judge(tmp_path, module, loader(STEPS))
+    assert report.guards[9].status == "pass"
+
+
+def test_accumulated_gradients(tmp_path):
+    report, raised = judge(tmp_path, accumulate_grad_batches=2)
+    assert raised is None
+    assert report.guards[9].status == "pass"
+
+
+def test_module_without_a_stage_is_inconclusive(tmp_path):
+    class Without(ToyModule):
+        temporal_fusion = property()
+
+    guards = [GradientFlowGuard()]
+    report, _ = judge(tmp_path, Without(), guards=guards)
+    assert guards[0].message == "the module has no temporal_fusion"
+    assert report.exit_code == 19

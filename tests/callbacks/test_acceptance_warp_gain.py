@@ -1,0 +1,91 @@
+"""The stage's own warp must make the past fit the present: wrong directions, axes, signs and scales do not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from toy_drive import loader, relative
+from toy_run import STEPS, ToyModule, failing, judge, ten_guards, warp
+
+from callbacks import WarpGainGuard
+
+
+class Warps(ToyModule):
+    """Aligns with poses that ``change`` falsified on the way."""
+
+    def __init__(self, change):
+        super().__init__()
+        align = self.fusion.align
+        self.fusion.align = lambda bev, pose, valid: align(bev, change(pose), valid)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pose: relative(pose, torch.zeros_like(pose)),
+        lambda pose: pose[..., [1, 0, 2]],
+        lambda pose: pose * torch.tensor([1.0, -1.0, -1.0]) * torch.tensor([-1.0, 1.0, 1.0]),
+        lambda pose: pose * torch.tensor([4.0, 4.0, 1.0]),
+        lambda pose: pose * 0,
+    ],
+    ids=["inverse", "axes", "signs", "scale", "none"],
+)
+def test_wrong_warp_ends_the_run(tmp_path, change):
+    report, raised = judge(tmp_path, Warps(change))
+    assert failing(report) == ["warp_gain"], report.card()
+    assert (report.status, report.exit_code) == ("rejected", 18)
+    assert raised.step < STEPS
+
+
+def test_reversed_poses_among_frames(tmp_path):
+    """The pose of the wrong frame: neighbours are near, so some gain stays; it is below a strict limit."""
+    guards = ten_guards(warp_gain=WarpGainGuard(every=4, frames=64, min_gain=0.35))
+    report, _ = judge(tmp_path, Warps(lambda pose: pose.roll(1, 1)), guards=guards)
+    assert failing(report) == ["warp_gain"]
+
+
+def test_coarse_maps_of_the_stage_are_judged_at_their_own_resolution(tmp_path):
+    class Coarse(ToyModule):
+        def warp_history(self, maps, batch):
+            small = torch.nn.functional.adaptive_avg_pool2d(maps.flatten(0, 1), 16)
+            warped, mask = warp(small, batch["pose"].flatten(0, 1))
+            return (warped * mask).unflatten(0, maps.shape[:2]), mask.unflatten(0, maps.shape[:2])
+
+    report, raised = judge(tmp_path, Coarse())
+    assert raised is None
+    assert report.guards[8].status == "pass", report.guards[8].message
+
+
+def test_stage_that_does_not_align_is_skipped(tmp_path):
+    module = ToyModule()
+    module.warp_history = lambda maps, batch: None
+    report, _ = judge(tmp_path, module)
+    assert report.guards[8].status == "skipped"
+    assert report.exit_code == 0
+
+
+def test_standing_ego_is_inconclusive(tmp_path):
+    def parked(batch: dict, number: int) -> None:
+        batch["pose"][:, :-1] *= 0.01
+
+    guards = [WarpGainGuard(every=4)]
+    report, _ = judge(tmp_path, train=loader(STEPS, fault=parked), guards=guards)
+    assert guards[0].status == "inconclusive"
+    assert "only 0 frames with enough ego motion" in guards[0].message
+    assert report.exit_code == 18
+
+
+def test_few_frames_are_judged_at_the_end(tmp_path):
+    guards = [WarpGainGuard(every=16, frames=1000)]
+    judge(tmp_path, guards=guards)
+    assert guards[0].status == "pass"
+    assert guards[0].details["frames"] < 40
+
+
+def test_module_without_the_method_is_named(tmp_path):
+    class Without(ToyModule):
+        warp_history = property()
+
+    guards = [WarpGainGuard()]
+    judge(tmp_path, Without(), guards=guards)
+    assert guards[0].message == "the module has no warp_history"
