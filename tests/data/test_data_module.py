@@ -12,6 +12,7 @@ from torch import nn
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.schema import DataPaths
 from wotempo.navsim.scores import write_score_table
 
 # Lightning 2.6 with torch 2.14, and what it thinks of short loaders with few workers.
@@ -25,6 +26,7 @@ pytestmark = [
 def make_module(dataset, scenes, anchors, labels, cache_root):
     def make(**changes) -> NavsimDataModule:
         arguments = {
+            "paths": dataset,
             "scenes": {"train": scenes[:9], "val": scenes[9:], "test": scenes[9:], "predict": scenes[9:]},
             "anchors": anchors,
             "labels": labels,
@@ -33,7 +35,7 @@ def make_module(dataset, scenes, anchors, labels, cache_root):
             "num_frames": 4,
             "batch_size": 5,
         }
-        return NavsimDataModule(dataset, cache_root, **(arguments | changes))
+        return NavsimDataModule(cache_root=cache_root, **(arguments | changes))
 
     return make
 
@@ -130,6 +132,16 @@ def test_caches_are_built_once_and_setup_alone_says_what_lacks(make_module, tmp_
     assert (again["frames"].built, again["targets"].built) == (0, 0)
     data.setup("fit")
     assert len(data.train_dataloader()) == 1
+
+
+def test_a_trusted_cache_needs_no_source_files(make_module, dataset):
+    make_module().prepare_data()
+    data = make_module(paths=DataPaths(dataset.root / "nowhere", dataset.maps), trust_cache=True)
+    data.prepare_data()
+    data.setup("fit")
+    assert next(iter(data.train_dataloader()))["valid"].any()
+    with pytest.raises(UserError, match="lack sensor files"):
+        data.build_caches()
 
 
 def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):

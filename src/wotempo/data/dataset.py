@@ -47,11 +47,14 @@ class WindowDataset(Dataset):
         self.labels, self.anchors, self.seed = labels, anchors, seed
         self.feature_spec = frames.spec
         self.target_spec = None if targets is None else targets.spec
+        self.num_anchors = 0 if anchors is None else len(anchors)
+        self.num_sampled = 0 if targets is None else targets.spec.num_sampled
 
         self.tokens = np.array([scene.token for scene in scenes], dtype=str)
         windows = [window_frames(scene, num_frames, frame_stride) for scene in scenes]
         self._place(scenes, windows, frames, mask_missing)
         self._measure(windows)
+        self.status = np.array([status_feature(scene.current) for scene in scenes]).reshape(-1, 8)
         self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
         self.log_index = np.array([scene.index for scene in scenes], np.int64)
         self.target_reader = None if targets is None else targets.reader(scenes)
@@ -85,13 +88,11 @@ class WindowDataset(Dataset):
         self.dt = np.zeros(shape, np.float32)
         self.timestamp_us = np.zeros(shape, np.int64)
         self.speed = np.zeros(shape, np.float32)
-        self.status = np.zeros((shape[0], 8), np.float32)
         for row, window in enumerate(windows):
             known = [frame if ok else None for frame, ok in zip(window, self.valid[row], strict=True)]
             motion = window_motion(known)
             self.pose[row], self.dt[row] = motion.pose, motion.dt
             self.timestamp_us[row], self.speed[row] = motion.timestamp_us, motion.speed
-            self.status[row] = status_feature(known[-1])
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -112,9 +113,7 @@ class WindowDataset(Dataset):
         }
         if self.target_reader is not None:
             item["target"] = self.target_reader.read(index)
-            item["sampled_anchor"] = sampled_anchors(
-                token, epoch, len(self.anchors), self.target_spec.num_sampled, self.seed
-            )
+            item["sampled_anchor"] = sampled_anchors(token, epoch, self.num_anchors, self.num_sampled, self.seed)
         if self.labels is not None:
             item["sim_reward"] = self.labels.scores(token)
         return item

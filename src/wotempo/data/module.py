@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -53,12 +53,15 @@ class NavsimDataModule(L.LightningDataModule):
         supervised: Sequence[str] = ("train", "val"),
         seed: int = 0,
         cache_is_shared: bool = True,
+        trust_cache: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """``anchors`` (N, 8, 3) float32. ``labels``: score-table folder, checked against anchors and scenes at setup.
 
         ``missing_history``: what to do when a *history* frame's sensor files are absent: refuse, or mask the frame.
         ``cache_is_shared``: all nodes see one ``cache_root``, so only one process fills it.
+        ``trust_cache``: do not look at the source files at all (they may be slow to ask, or not on this machine); setup
+        still refuses a cache that lacks records, and every record read is compared with its checksum.
         """
         super().__init__()
         unknown = set(scenes) - set(STAGES)
@@ -79,6 +82,7 @@ class NavsimDataModule(L.LightningDataModule):
         self.supervised = tuple(supervised)
         self.progress = progress
         self.prepare_data_per_node = not cache_is_shared
+        self.trust_cache = trust_cache
         self.frames = FrameCache(cache_root, paths, feature_spec or FeatureSpec())
         self.targets = TargetCache(cache_root, paths, target_spec or TargetSpec())
         self.datasets: dict[str, WindowDataset] = {}
@@ -108,7 +112,8 @@ class NavsimDataModule(L.LightningDataModule):
         }
 
     def prepare_data(self) -> None:
-        self.build_caches()
+        if not self.trust_cache:
+            self.build_caches()
 
     def setup(self, stage: str) -> None:
         wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}[stage]
@@ -120,7 +125,7 @@ class NavsimDataModule(L.LightningDataModule):
         scenes = self.scenes[name]
         if not scenes:
             raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
-        inputs = {
+        inputs: dict[str, Any] = {
             "num_frames": self.num_frames,
             "frame_stride": self.frame_stride,
             "mask_missing": self.mask_missing,
@@ -134,8 +139,10 @@ class NavsimDataModule(L.LightningDataModule):
         return WindowDataset(scenes, self.frames, self.targets, labels, self.anchors, **inputs)
 
     def _loader(self, name: str) -> DataLoader:
-        if name not in self.datasets:
+        if name not in self.scenes:
             raise UserError(f"no scenes for {name}: the data module was given {', '.join(self.scenes) or 'none'}")
+        if name not in self.datasets:
+            self.datasets[name] = self._dataset(name)
         dataset = self.datasets[name]
         training = name == "train"
         trainer = self.trainer

@@ -41,11 +41,12 @@ class RunSampler(DistributedSampler):
     ) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed, drop_last=False)
         self.run_length = run_length
+        self._count = len(dataset)
         self._chains = chains(dataset) if shuffle else []
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:
-            return np.arange(len(self.dataset))
+            return np.arange(self._count)
         generator = np.random.default_rng([self.seed, self.epoch])
         runs: list[np.ndarray] = []
         for chain in self._chains:
