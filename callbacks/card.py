@@ -24,15 +24,19 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def limit(criterion: Mapping[str, Any]) -> str:
+    return "–" if criterion["limit"] is None else f"{criterion['sense']} {number(criterion['limit'])}"
+
+
 def card(verdict: Mapping[str, Any]) -> str:
     """One line per criterion: number, name, verdict, measured, limit, message; then the reason and the next step."""
     facts = verdict["facts"]
     title = " · ".join(str(facts[key]) for key in ("name", "data") if key in facts)
     lines = [f"{verdict['status'].upper()} (exit {verdict['exit_code']})" + (f" · {title}" if title else "")]
-    lines.append(f"  {'#':>2} {'criterion':<14}{'verdict':<8}{'measured':>10} {'limit':>8}  finding")
+    lines.append(f"  {'#':>2} {'criterion':<14}{'verdict':<8}{'measured':>9}  {'limit':<9}finding")
     for c in verdict["criteria"]:
-        row = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>10} {number(c['limit']):>8}"
-        lines.append(f"{row}  {c['message']}".rstrip())
+        row = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>9}  {limit(c):<9}"
+        lines.append(f"{row}{c['message']}".rstrip())
     if verdict["cost"]["share"] is not None:
         lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time")
     if verdict["status"] != "accepted":
@@ -46,7 +50,7 @@ def markdown(verdict: Mapping[str, Any]) -> str:
     lines = [f"# Verdict: {verdict['status']} (exit {verdict['exit_code']})", "", verdict["reason"], ""]
     lines += ["| # | criterion | verdict | measured | limit | unit | finding |", "|---|---|---|---|---|---|---|"]
     for c in verdict["criteria"]:
-        cells = [c["number"], c["name"], word(c), number(c["measured"]), number(c["limit"]), c["unit"], c["message"]]
+        cells = [c["number"], c["name"], word(c), number(c["measured"]), limit(c), c["unit"], c["message"]]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     lines += ["", f"Next: {verdict['next']}", ""]
     lines += [f"- {verdict['steps']} steps, {verdict['epochs']} epochs, {verdict['seconds']} s, {verdict['started']}"]

@@ -21,6 +21,7 @@ class CompleteGuard(Guard):
     name = "complete"
     number = 1
     exit_code = 15
+    unit = "epochs"
     hint = "Resume the run from its last checkpoint."
 
     def __init__(self, policy: Policy = "fail") -> None:

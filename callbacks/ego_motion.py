@@ -45,6 +45,7 @@ class EgoMotionGuard(Guard):
     number = 8
     exit_code = 17
     unit = "share of wrong pairs"
+    sense = "≤"
     hint = "Poses must be (x, y, heading in radians) of each frame in the axes of the current frame."
     needs_history = True
     reads = ("valid", "pose", "speed", "timestamp_us")

@@ -31,6 +31,7 @@ class FiniteGuard(Guard):
     number = 5
     exit_code = 10
     unit = "non-finite steps"
+    sense = "="
     hint = "Lower the learning rate, clip gradients, or repair the named module. The weights are still clean."
 
     def __init__(self, max_scaler_skips: int = 16, diagnose: bool = True, policy: Policy = "fail") -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.protocol import is_temporal
 
@@ -56,15 +57,15 @@ def share(trainer: Trainer, value: Any) -> list[Any]:
 
 
 def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
-    """Skip the hook where the criterion does not apply, and charge its time to the guard."""
+    """Skip the hook where the criterion does not apply (nor in ``validate`` and ``test``), and charge its time."""
 
     @functools.wraps(hook)
-    def timed(self: Guard, *args: Any, **kwargs: Any) -> None:
-        if self.policy == "off" or self.status == "skipped":
+    def timed(self: Guard, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        if self.policy == "off" or self.status == "skipped" or trainer.state.fn != TrainerFn.FITTING:
             return
         start = time.perf_counter()
         try:
-            hook(self, *args, **kwargs)
+            hook(self, trainer, *args, **kwargs)
         finally:
             self.seconds += time.perf_counter() - start
 
@@ -91,6 +92,7 @@ class Guard(Callback):
     number: ClassVar[int]
     exit_code: ClassVar[int]
     unit: ClassVar[str] = ""
+    sense: ClassVar[str] = "≥"  # measured must be … the limit: ≥, ≤ or =
     hint: ClassVar[str] = ""
     needs_history: ClassVar[bool] = False
 

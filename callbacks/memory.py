@@ -35,6 +35,7 @@ class MemoryGuard(Guard):
     number = 3
     exit_code = 11
     unit = "GB"
+    sense = "≤"
     hint = "Lower the batch size, use bf16 or checkpoint activations; on CPU use fewer workers."
 
     def __init__(

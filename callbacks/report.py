@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from callbacks.card import card, markdown
@@ -46,7 +47,8 @@ class AcceptanceReport(Callback):
             ``next`` (the next step after an accepted run) also stand on the card.
 
     Attributes:
-        status, exit_code: of the run; valid after ``fit`` returned or raised.
+        status, exit_code: of the run; valid after ``fit`` returned or raised. Where Lightning spawns or forks the
+            ranks, this object stays in the parent: read verdict.json there.
     """
 
     def __init__(self, directory: str | Path = "acceptance", facts: Mapping[str, Any] | None = None) -> None:
@@ -84,6 +86,8 @@ class AcceptanceReport(Callback):
         self._publish(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return  # a crash of a later `test` says nothing about the run that was judged
         # No collective here: other ranks may be gone.
         self._collect(trainer)
         self._stop_clock()
@@ -207,6 +211,7 @@ def _entry(guard: Guard) -> dict[str, Any]:
         "allow_inconclusive": guard.allow_inconclusive,
         "measured": guard.measured,
         "limit": guard.limit,
+        "sense": guard.sense,
         "unit": guard.unit,
         "message": guard.message,
         "hint": guard.hint,

@@ -29,6 +29,7 @@ class ShapeGuard(Guard):
     number = 6
     exit_code = 14
     unit = "mismatches"
+    sense = "="
     hint = "Compare the named dimension with the configuration (frames, channels, grid, anchors)."
 
     def __init__(self, policy: Policy = "fail", allow_inconclusive: bool = False) -> None:

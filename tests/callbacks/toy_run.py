@@ -111,7 +111,7 @@ class ToyModule(L.LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.log("val/loss", torch.stack(list(self.losses(batch).values())).sum(), batch_size=BATCH)
+        self.log("val/loss", torch.stack(list(self.losses(batch).values())).sum(), batch_size=BATCH, sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), 0.01)
