@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,23 @@ def test_a_map_with_pages_of_zeros_is_never_half_read(root: Path):
         else:
             assert counts(survivor) == whole
     assert refused >= 10
+
+
+def test_a_damaged_shape_is_refused(root: Path):
+    path = gpkg(root)
+    with closing(sqlite3.connect(path)) as database, database:
+        fid, shape = database.execute("SELECT fid, geom FROM walkways LIMIT 1").fetchone()
+        open_ring = shape[:-8] + b"\0" * 8
+        database.execute("UPDATE walkways SET geom = ? WHERE fid = ?", (open_ring, fid))
+    with pytest.raises(UserError, match=r"map\.gpkg: corrupt GeoPackage \(.*closed"):
+        MapIndex(path).layer("walkways")
+
+
+def test_a_layer_without_a_needed_column_is_refused(root: Path):
+    with closing(sqlite3.connect(gpkg(root))) as database, database:
+        database.execute("ALTER TABLE lane_connectors DROP COLUMN entry_lane_fid")
+    with pytest.raises(UserError, match=r"map\.gpkg: layer lane_connectors lacks the columns \['entry_lane_fid'\]"):
+        read_map(root, LOCATION).lane("1")
 
 
 def test_other_files_are_no_maps(root: Path):

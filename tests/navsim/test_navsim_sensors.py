@@ -105,13 +105,16 @@ def test_a_picture_keeps_its_channels(tmp_path: Path):
     assert np.abs(read.astype(int) - picture).mean() < 2
 
 
-@pytest.mark.parametrize("progressive", [False, True])
-def test_a_cut_picture_is_refused_wherever_it_was_cut(tmp_path: Path, progressive: bool):
-    Image.fromarray(road_picture()).save(tmp_path / "whole.jpg", quality=90, progressive=progressive)
+# Pillow alone takes a zero-filled picture with optimised tables for whole.
+@pytest.mark.parametrize("kind", [{}, {"progressive": True}, {"optimize": True}], ids=str)
+def test_a_cut_picture_is_refused_wherever_it_was_cut(tmp_path: Path, kind: dict[str, bool]):
+    texture = np.random.default_rng(0).integers(-40, 40, (270, 480, 1))
+    picture = np.clip(road_picture() + texture, 0, 255).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "whole.jpg", quality=90, **kind)
     data = (tmp_path / "whole.jpg").read_bytes()
     read_image(tmp_path / "whole.jpg")
     path = tmp_path / "x.jpg"
-    for end in [1, 2, 10, *np.linspace(20, len(data) - 2, 60).astype(int), len(data) - 1]:
+    for end in [1, 2, 10, *np.linspace(20, len(data) - 2, 30).astype(int), len(data) - 1]:
         # cut off, and cut off in a file that the download had filled with zeros
         for tail in (b"", bytes(len(data) - end)):
             path.write_bytes(data[:end] + tail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -12,6 +13,7 @@ import pyogrio
 import shapely
 
 from wotempo.errors import UserError
+from wotempo.maps.layers import ESSENTIAL
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,6 @@ class MapLayer:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def column(self, name: str) -> np.ndarray:
-        """(n,) values. Raises KeyError when the layer has no such column."""
-        return self.columns[name]
 
     def id_column(self, name: str) -> np.ndarray:
         """(n,) str: a column of feature ids in the form of ``ids``; "" where it is null."""
@@ -45,14 +43,17 @@ def as_ids(values: np.ndarray) -> np.ndarray:
 
 
 def read_layer(path: Path, name: str, projected_crs: str) -> MapLayer:
-    """One layer in ``projected_crs``. Raises UserError naming file and layer when it is missing or damaged."""
+    """One layer in ``projected_crs``. Raises UserError naming file and layer when missing, incomplete or damaged."""
     meta, fids, geometry, columns = _read(path, name)
     try:
         shapes = shapely.from_wkb(geometry)
     except shapely.errors.ShapelyError as error:
         raise _damaged(path, error) from error
     if meta["crs"] is None:
-        raise UserError(f"{path}: layer {name} names no coordinate system")
+        raise UserError(f"{path}: layer {name} names no coordinate system; the map is incomplete, fetch it again")
+    required = ESSENTIAL[name].required if name in ESSENTIAL else ()
+    if missing := sorted(set(required) - set(meta["fields"])):
+        raise UserError(f"{path}: layer {name} lacks the columns {missing}; the map is incomplete, fetch it again")
     if len(shapes):
         shapes = geopandas.GeoSeries(shapes, crs=meta["crs"]).to_crs(projected_crs).to_numpy()
     return MapLayer(as_ids(np.asarray(fids, np.int64)), shapes, dict(zip(meta["fields"], columns, strict=True)))
@@ -77,21 +78,18 @@ def layer_names(path: Path) -> list[str]:
         raise _damaged(path, error) from error
 
 
-def _read(path: Path, name: str):
+def _read(path: Path, name: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray, list[np.ndarray]]:
+    """(description, feature ids, WKB, one array per column)."""
     _require_whole(path)
     try:
         with warnings.catch_warnings():
             # GDAL comments on old GeoPackage versions; the real maps are such.
             warnings.simplefilter("ignore", RuntimeWarning)
-            expected = pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]
-            content = pyogrio.raw.read(path, layer=name, return_fids=True, force_2d=True)
+            return pyogrio.raw.read(path, layer=name, return_fids=True, force_2d=True)
     except pyogrio.errors.DataLayerError as error:
         raise UserError(f"{path}: has no layer {name} ({error})") from error
     except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, ValueError) as error:
         raise _damaged(path, error) from error
-    if len(content[1]) != expected:  # GDAL stops at a damaged page without an error
-        raise UserError(f"{path}: corrupt GeoPackage (layer {name} yields {len(content[1])} of {expected} features)")
-    return content
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -16,6 +16,7 @@ Row = tuple[str, int]  # layer, row
 @dataclass(frozen=True)
 class LaneTable:
     rows: dict[str, Row]
+    roadblocks: dict[str, str]  # the one each lane belongs to
     polygons: dict[str, shapely.Polygon]
     baselines: dict[str, shapely.LineString]
     outgoing: dict[str, list[str]]
@@ -42,7 +43,10 @@ def build_lane_table(layer: Callable[[str], MapLayer]) -> LaneTable:
         baselines |= {owner: line for owner, line in zip(owners, paths.geometry, strict=True) if owner}
     rows = _rows(lanes_polygons=lanes, lane_connectors=connectors)
     outgoing, incoming = _edges(connectors, "exit_lane_fid", "entry_lane_fid", rows)
-    return LaneTable(rows, polygons, baselines, outgoing, incoming)
+    roadblocks = dict(zip(lanes.ids.tolist(), lanes.id_column("lane_group_fid").tolist(), strict=True))
+    groups = connectors.id_column("lane_group_connector_fid").tolist()
+    roadblocks |= dict(zip(connectors.ids.tolist(), groups, strict=True))
+    return LaneTable(rows, roadblocks, polygons, baselines, outgoing, incoming)
 
 
 def build_roadblock_table(layer: Callable[[str], MapLayer]) -> RoadblockTable:

@@ -6,6 +6,7 @@ Coordinates are the map's UTM metres. Ids are the decimal strings of the GeoPack
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -58,7 +59,7 @@ class MapIndex:
         self._lanes: dict[str, Lane] = {}
         self._roadblocks: dict[str, Roadblock] = {}
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[Path], MapIndex], tuple[Path]]:
         """Travels to worker processes as its path; each of them reads the file once."""
         return _open, (self.path,)
 
@@ -101,20 +102,18 @@ class MapIndex:
         if lane_id not in table.rows:
             raise UserError(f"{self.path}: no lane or lane connector has the id {lane_id!r}; is it the log's map?")
         layer, row = table.rows[lane_id]
-        is_connector = layer == "lane_connectors"
         if lane_id not in table.baselines or lane_id not in table.polygons:
             raise UserError(f"{self.path}: lane {lane_id} of layer {layer} has no baseline or no polygon")
         line = table.baselines[lane_id]
-        group = "lane_group_connector_fid" if is_connector else "lane_group_fid"
         limit = self.layer(layer).columns["speed_limit_mps"][row]
         return Lane(
             id=lane_id,
             polygon=table.polygons[lane_id],
             baseline=with_headings(shapely.get_coordinates(line)),
             length=float(line.length),
-            roadblock_id=str(self.layer(layer).id_column(group)[row]),
+            roadblock_id=table.roadblocks[lane_id],
             speed_limit=None if limit is None or np.isnan(limit) else float(limit),
-            is_connector=is_connector,
+            is_connector=layer == "lane_connectors",
             outgoing=tuple(table.outgoing[lane_id]),
             incoming=tuple(table.incoming[lane_id]),
         )

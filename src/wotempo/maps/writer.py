@@ -18,7 +18,10 @@ from wotempo.navsim.files import atomic_path, write_bytes
 
 GEOGRAPHIC_CRS = "EPSG:4326"
 _NO_FEATURES_ALLOWED = ("boundaries", "stop_polygons")  # the official code expects at least one row in each
-_FIXED_DATE = "2000-01-01T00:00:00Z"  # else two writings of the same map differ
+_GDAL_OPTIONS = {
+    "OGR_CURRENT_DATE": "2000-01-01T00:00:00Z",  # else two writings of the same map differ
+    "OGR_SQLITE_SYNCHRONOUS": "OFF",  # a rename publishes the file; waiting for the disk per layer takes seconds
+}
 
 
 def write_map(
@@ -65,7 +68,7 @@ def _write(
             "value": [GEOGRAPHIC_CRS.lower(), projected_crs.lower()],
         }
     )
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _FIXED_DATE})
+    pyogrio.set_gdal_config_options(_GDAL_OPTIONS)
     try:
         with atomic_path(path, suffix=".gpkg") as temporary:
             for name, (frame, geometry) in frames.items():
@@ -78,7 +81,7 @@ def _write(
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
         raise UserError(f"{path}: cannot be written ({error}); check free space of {path.parent}") from error
     finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+        pyogrio.set_gdal_config_options(dict.fromkeys(_GDAL_OPTIONS))
 
 
 def _complete_columns(name: str, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:

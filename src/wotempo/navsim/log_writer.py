@@ -13,6 +13,7 @@ import numpy as np
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.schema import CAMERAS, Boxes, Camera, Frame
 
+_PythonPickler: Any = pickle._Pickler  # the C pickler has no hook for the module of a global
 _PROTOCOL = 4  # the newest that keeps arrays to numpy's two oldest reconstructors
 
 
@@ -33,7 +34,7 @@ def write_log(path: Path, frames: Sequence[Frame]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-class _LegacyPickler(pickle._Pickler):  # the pure Python one: the C pickler has no hook for a global's module
+class _LegacyPickler(_PythonPickler):
     """Names numpy's private functions as numpy 1 did, because the official tools pin numpy 1.23."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def _optional_int(value: Any) -> int | None:
     return None if value in _NULL else int(value)
 
 
-_READERS = {
+_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "log_names": ("log_names", _names),
     "tokens": ("tokens", _names),
     "num_history_frames": ("num_history", int),
