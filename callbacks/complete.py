@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
-from callbacks.guard import Guard, Policy
+from callbacks.guard import Guard, Policy, callbacks_of
 
 
 class CompleteGuard(Guard):
@@ -32,12 +32,13 @@ class CompleteGuard(Guard):
         batches = trainer.fit_loop.epoch_loop.batch_progress
         announced = trainer.num_training_batches
         # A loader of unknown length is exhausted when the fetcher says so.
-        whole = batches.is_last_batch if announced == float("inf") else batches.current.processed >= announced
+        whole = batches.is_last_batch if announced == float("inf") else batches.current.ready >= announced
         self.memory["cut_epochs"] += not whole
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Lightning's count of epochs survives a resume from a file saved during validation; ours would miss that one.
-        epochs = trainer.fit_loop.epoch_progress.current.processed - self.memory["cut_epochs"]
+        progress: Any = trainer.fit_loop.epoch_progress.current  # typed as a class without `processed`
+        epochs = progress.processed - self.memory["cut_epochs"]
         steps = trainer.global_step
         max_steps, max_epochs = trainer.max_steps, trainer.max_epochs
         by_steps = max_steps not in (None, -1)
@@ -61,7 +62,7 @@ class CompleteGuard(Guard):
 
 
 def _who_stopped(trainer: Trainer) -> str:
-    for callback in trainer.callbacks:
+    for callback in callbacks_of(trainer):
         if isinstance(callback, Timer) and (callback.time_remaining() or 1.0) <= 0:
             return "max_time was used up"
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch:

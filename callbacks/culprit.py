@@ -59,7 +59,7 @@ def _diagnose(trainer: Trainer, pl_module: LightningModule, batch: Any, batch_id
     try:
         with _untouched(pl_module), torch.enable_grad(), trainer.precision_plugin.forward_context():
             output = pl_module.training_step(batch, batch_idx)
-            loss = output["loss"] if isinstance(output, Mapping) else output
+            loss: Any = output["loss"] if isinstance(output, Mapping) else output
         if births:
             return f"the first non-finite output is that of {births[0]}"
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)  # leaves `.grad` alone
@@ -78,11 +78,13 @@ def _diagnose(trainer: Trainer, pl_module: LightningModule, batch: Any, batch_id
 def _untouched(pl_module: LightningModule) -> Iterator[None]:
     """Buffers (batch norm) and logs stay as they are."""
     buffers = {name: buffer.clone() for name, buffer in pl_module.named_buffers()}
-    pl_module.log = pl_module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    silent = dict.fromkeys(("log", "log_dict"), lambda *args, **kwargs: None)
+    vars(pl_module).update(silent)  # in front of the methods of the class
     try:
         yield
     finally:
-        del pl_module.log, pl_module.log_dict
+        for name in silent:
+            del vars(pl_module)[name]
         for name, buffer in pl_module.named_buffers():
             buffer.data.copy_(buffers[name])
 

@@ -40,6 +40,10 @@ class AcceptanceError(RuntimeError):
         return f"{self.criterion} failed at step {self.step}: {self.message}. {self.hint}"
 
 
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector, which type checkers do not see
+
+
 def agree(trainer: Trainer, failed: bool) -> bool:
     """True on every rank as soon as one rank says so. Collective: every rank must call it at the same point."""
     if trainer.world_size == 1:
@@ -91,7 +95,7 @@ class Guard(Callback):
     name: ClassVar[str]
     number: ClassVar[int]
     exit_code: ClassVar[int]
-    unit: ClassVar[str] = ""
+    unit: str = ""
     sense: ClassVar[str] = "≥"  # measured must be … the limit: ≥, ≤ or =
     hint: ClassVar[str] = ""
     needs_history: ClassVar[bool] = False

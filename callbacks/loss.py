@@ -92,7 +92,13 @@ class LossGuard(Guard):
         trend = decreasing_trend(losses)
         p = min(1.0, 2 * min(trend.p_ends, trend.p_trend))
         drop = round(trend.drop, 4)
-        details = {"early": trend.early, "late": trend.late, "p": p, "alpha": self.alpha, "batches": len(losses)}
+        details: dict[str, Any] = {
+            "early": trend.early,
+            "late": trend.late,
+            "p": p,
+            "alpha": self.alpha,
+            "batches": len(losses),
+        }
         details["terms"] = {name: _ends(values[self.warm_up :]) for name, values in series.items() if name != "loss"}
         ends = f"median {trend.early:.4g} → {trend.late:.4g} over {len(losses)} batches, p = {p:.1g}"
         if drop < self.limit:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from callbacks.guard import Guard, Policy, share
+from callbacks.guard import Guard, Policy, Status, share
 
 GIGABYTE = 1e9
 PROC = Path("/proc")
@@ -76,7 +76,7 @@ class MemoryGuard(Guard):
         peak = max(self.memory["peak_bytes"], float(self.read_bytes(self.device)))
         ranks = [round(value / GIGABYTE, 3) for value in share(trainer, peak)]
         details = {"peak_gb_by_rank": ranks, "device": str(self.device), **device_details(self.device)}
-        status = "pass" if max(ranks) <= self.limit else "fail"
+        status: Status = "pass" if max(ranks) <= self.limit else "fail"
         text = f"peak {max(ranks):.2f} GB of {self.limit:g} GB on {self.device.type}"
         self.record(status, text, max(ranks), **details)
 

@@ -15,7 +15,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from callbacks.card import card, markdown
-from callbacks.guard import AcceptanceError, Guard
+from callbacks.guard import AcceptanceError, Guard, callbacks_of
 from callbacks.plain import plain, write_atomic, write_json
 
 ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
@@ -111,7 +111,7 @@ class AcceptanceReport(Callback):
     # --- deciding ---------------------------------------------------------------------------------------------------
 
     def _collect(self, trainer: Trainer) -> None:
-        found = [callback for callback in trainer.callbacks if isinstance(callback, Guard)]
+        found = [callback for callback in callbacks_of(trainer) if isinstance(callback, Guard)]
         self.guards = sorted(found, key=lambda guard: guard.number)
 
     def _end(self, status: str, exit_code: int, reason: str) -> None:

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.nn import functional as F
 
-from callbacks.guard import Guard, Policy
+from callbacks.guard import Guard, Policy, Status
 from callbacks.protocol import missing_fields
 from callbacks.tally import Tally
 
@@ -68,7 +68,8 @@ class WarpGainGuard(Guard):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if batch_idx % self.every or self.tally.totals.get("frames", 0) >= self.frames or self.status != "pending":
             return
-        if not hasattr(pl_module, "warp_history"):
+        warp: Any = getattr(pl_module, "warp_history", None)
+        if warp is None:
             self.obstacle = "the module has no warp_history"
             return
         if obstacle := missing_fields(batch, self.reads):
@@ -76,17 +77,18 @@ class WarpGainGuard(Guard):
             return
         with torch.no_grad():
             maps = (batch["lidar"] > 0).float()[batch["frame_index"]]  # (B, T, 1, R, C)
-            answer = pl_module.warp_history(maps, batch)
+            answer = warp(maps, batch)
             if answer is None:
                 self.record("skipped", "this stage does not align history")
                 return
-            self.tally.add(overlap_gain(maps, *answer, batch["valid"], batch["pose"], self.moving))
+            warped, mask = answer
+            self.tally.add(overlap_gain(maps, warped, mask, batch["valid"], batch["pose"], self.moving))
         totals = self.tally.read(trainer)
         enough = totals["frames"] >= self.frames
         status, text, gain, facts = self._verdict(totals)
         self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
 
-    def _verdict(self, totals: dict[str, float]) -> tuple[str, str, float | None, dict[str, Any]]:
+    def _verdict(self, totals: dict[str, float]) -> tuple[Status, str, float | None, dict[str, Any]]:
         n = int(totals.get("frames", 0))
         if n < self.min_frames:
             few = f"only {n} frames with enough ego motion, {self.min_frames} are needed"
@@ -102,7 +104,7 @@ class WarpGainGuard(Guard):
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         status, text, gain, facts = self._verdict(self.tally.read(trainer))
-        self.record(status, text, gain, **facts)  # type: ignore[arg-type]
+        self.record(status, text, gain, **facts)
 
 
 def overlap_gain(
