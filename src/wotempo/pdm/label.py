@@ -104,7 +104,7 @@ def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str], overw
         differs = f"{len(table)} scenes, not these {len(tokens)}"
     else:
         return table
-    raise UserError(f"{out_dir}: holds labels of {differs}; name another folder or allow overwriting")
+    raise UserError(f"{out_dir}: holds labels of {differs}; delete it, or name another folder, or allow overwriting")
 
 
 def _cut(scenes: Sequence[Scene]) -> list[list[Scene]]:
