@@ -190,18 +190,6 @@ def _stripes(p, side, lx, ly, z, pixel):
 
 
 @jit
-def _signal(p, side, lx, ly, z, pixel):
-    """Traffic-light head: a lamp on every side, red on top, amber, green at the bottom."""
-    height = p[Z1] - p[Z0]
-    along = ly if side <= BACK else lx
-    lit = 2 if p[RED] > 1.5 * p[GREEN] else (0 if p[GREEN] > 1.2 * p[RED] else 1)
-    above = z - (lit + 0.5) * height / 3.0
-    shown = cover(0.19 - np.sqrt(along * along + above * above), pixel) if side < TOP else 0.0
-    red, green, blue = _mix((0.08, 0.08, 0.08), (p[RED], p[GREEN], p[BLUE]), shown)
-    return red, green, blue, shown > 0.1
-
-
-@jit
 def surface(p, side, lx, ly, z, pixel, sky):
     """Unlit colour of a primitive at a local point, and whether it shines by itself: (r, g, b, shines).
 
@@ -223,8 +211,6 @@ def surface(p, side, lx, ly, z, pixel, sky):
         red, green, blue = _coach(p, side, lx, ly, z, pixel)
     elif material == STRIPES:
         red, green, blue = _stripes(p, side, lx, ly, z, pixel)
-    elif material == LAMP:
-        return _signal(p, side, lx, ly, z, pixel)
     else:
         red, green, blue = p[RED], p[GREEN], p[BLUE]
-    return red, green, blue, False
+    return red, green, blue, material == LAMP

@@ -20,7 +20,6 @@ PLAIN, FACADE, FOLIAGE, BODY, CABIN, COACH, STRIPES, LAMP = range(8)
 _TALL_VEHICLE = 2.3  # metres: vans, lorries and buses have no separate cabin
 # The blobs of a tree's crown: diameter, foot, top and offset as fractions of the tree, and a turn so that they differ.
 _CROWN = ((0.84, 0.26, 0.86, 0.07, 0.0), (0.56, 0.52, 1.0, 0.08, 2.6), (0.52, 0.3, 0.72, 0.24, 4.2))
-_LAMP_BOX = (0.45, 0.45, 1.2)  # housing of a traffic light, centred on its lamps
 
 
 def _part(
@@ -179,11 +178,16 @@ def _generic(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
 
 
 def _traffic_lights(lights: np.ndarray) -> list[np.ndarray]:
-    length, width, height = _LAMP_BOX
+    """Dark heads with one lit ball each, seen from all sides: red at the top, green at the bottom, amber between."""
+    height, red, green = lights[:, 2], lights[:, 3], lights[:, 4]
     owner = np.zeros((len(lights), 7))
     owner[:, :3] = lights[:, :3]
-    z = (lights[:, 2] - height / 2, lights[:, 2] + height / 2)
-    return [_part(owner, BOX, LAMP, lights[:, 3:6], (length / 2, width / 2), z)]
+    half = np.full(len(lights), 0.15)
+    housing = _part(owner, BOX, PLAIN, (24, 24, 24), (half, half), (height - 0.6, height + 0.6))
+    slot = np.where(red > 1.5 * green, 0.4, np.where(green > 1.2 * red, -0.4, 0.0))
+    ball = np.full(len(lights), 0.24)
+    span = (height + slot - ball, height + slot + ball)
+    return [housing, _part(owner, ELLIPSOID, LAMP, lights[:, 3:6], (ball, ball), span)]
 
 
 _BUILDERS = {

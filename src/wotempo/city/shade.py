@@ -10,7 +10,7 @@ from wotempo.city.raycast import SOURCES, box_interval, jit, kernel, surface_nor
 
 MIXED = 128  # bit of a ground cell that has another class among its eight neighbours
 HAZE = 320.0  # metres at which 63 % of a colour is haze
-_TAPS = 12  # samples along the footprint of a grazing ground pixel
+_TAPS = 48  # most samples along the footprint of a grazing ground pixel
 
 
 @jit
@@ -66,9 +66,9 @@ def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, ce
     At a grazing angle a pixel covers metres of road: it averages several samples along its footprint, otherwise lane
     markings would flicker.
     """
-    taps = int(min(_TAPS, 1.0 + length / (1.5 * cell)))
+    taps = int(min(_TAPS, 1.0 + length / max(cell, 0.15)))
     red, green, blue = 0.0, 0.0, 0.0
-    if taps <= 3:
+    if taps <= 4:
         for k in range(taps):
             along = ((k + 0.5) / taps - 0.5) * length
             x, y = (gx + along * ax) / cell, (gy + along * ay) / cell
