@@ -115,3 +115,17 @@ def test_box_points() -> None:
     left, right, rear = -HALF_WIDTH, HALF_WIDTH, FRONT - 5.176
     expected = np.array([(left, FRONT), (left, rear), (right, rear), (right, FRONT), (0, 1.461)])
     np.testing.assert_allclose(points - np.array([10, 20]), expected)
+
+
+def test_off_the_map() -> None:
+    nowhere = _areas((AreaKind.ROADBLOCK, shapely.box(500, 500, 600, 600), False))
+    assert nowhere["non_drivable"]
+    assert nowhere["oncoming"]
+    assert not nowhere["in_intersection"]
+
+
+def test_multi_polygons_hold_the_points_of_all_parts() -> None:
+    islands = shapely.MultiPolygon([shapely.box(0, 0, 1, 1), shapely.box(5, 0, 6, 1)])
+    xy = np.array([[0.5, 0.5], [3, 0.5], [5.5, 0.5]])
+    inside = contains_points(np.array([islands, shapely.box(2, 0, 4, 1)], object), xy)
+    np.testing.assert_array_equal(inside, [[True, False, True], [False, True, False]])

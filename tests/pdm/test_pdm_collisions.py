@@ -186,3 +186,10 @@ def test_kernels_agree_with_polygons_step_by_step() -> None:
         ego = shapely.polygons(box_points(states)[:, :, :4])
         meets = shapely.intersects(ego, shapely.Polygon(thing.corners[0, 0])).any(1)
         np.testing.assert_array_equal(nc, np.where(meets, 0.5, 1.0))
+
+
+def test_object_exactly_on_the_rear_axle_has_no_bearing() -> None:
+    """Neither ahead nor behind: no threat in a lane, one in an intersection; and a lateral contact."""
+    thing = make_object(0, 0, length=1, width=1)
+    assert _stand(thing, speed=1) == (1, 1)
+    assert _stand(thing, speed=1, areas=CROSSING) == (1, 0)

@@ -1,1 +1,5 @@
-"""Simulation and PDM scoring."""
+"""Simulation and PDM scoring.
+
+`context.SceneContext.build` gathers a scene; `score.score_trajectories` simulates and scores plans at it;
+`label.label_scenes` does so for all anchors and many scenes; `anchors.cluster_anchors` makes anchors.
+"""

@@ -149,7 +149,10 @@ def _apart(region, swept, reach):
 def _bearing(pose, target):
     """Unsigned angle between the ego's heading and the line from its rear axle to a point, radians."""
     dx, dy = target[0] - pose[0], target[1] - pose[1]
-    cosine = (np.cos(pose[2]) * dx + np.sin(pose[2]) * dy) / np.hypot(dx, dy)
+    distance = np.hypot(dx, dy)
+    if distance == 0:
+        return np.nan  # neither ahead nor behind, as in NAVSIM
+    cosine = (np.cos(pose[2]) * dx + np.sin(pose[2]) * dy) / distance
     return np.arccos(min(max(cosine, -1.0), 1.0))
 
 

@@ -15,14 +15,16 @@ MAX_BANDS = 64  # horizontal bands per polygon that its edges are sorted into
 
 
 def contains_points(polygons: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """(P, Q) bool: polygon (P,) contains point (Q, 2); a point on the border is outside."""
+    """(P, Q) bool: polygon (P,), or multi-polygon, contains point (Q, 2); a point on the border is outside."""
     shapely.prepare(polygons)
     origin = xy.mean(0)
-    rings, ring_polygon = shapely.get_rings(polygons, return_index=True)
+    parts, part_polygon = shapely.get_parts(polygons, return_index=True)
+    rings, ring_part = shapely.get_rings(parts, return_index=True)
     vertices, vertex_ring = shapely.get_coordinates(rings, return_index=True)
     is_edge = vertex_ring[1:] == vertex_ring[:-1]
     edges = np.concatenate((vertices[:-1][is_edge], vertices[1:][is_edge]), 1) - np.tile(origin, 2)
-    first_edge = np.searchsorted(ring_polygon[vertex_ring[:-1][is_edge]], np.arange(len(polygons) + 1))
+    edge_polygon = part_polygon[ring_part[vertex_ring[:-1][is_edge]]]
+    first_edge = np.searchsorted(edge_polygon, np.arange(len(polygons) + 1))
     inside, doubtful = _cross(edges, first_edge, xy - origin)
     for polygon, point in doubtful:
         inside[polygon, point] = shapely.contains_xy(polygons[polygon], *xy[point])

@@ -77,7 +77,7 @@ def _require_scorable(scenes: Sequence[Scene]) -> None:
         raise UserError("no scenes to label; check the scene filter and the split")
     if len({scene.token for scene in scenes}) < len(scenes):
         raise UserError("some scenes are listed twice; label each token once")
-    short = [s.token for s in scenes if len(s.future) < NUM_FUTURE or any(f.boxes is None for f in s.future)]
+    short = [s.token for s in scenes if sum(f.boxes is not None for f in (s.current, *s.future)) <= NUM_FUTURE]
     lost = [s.token for s in scenes if not s.current.roadblock_ids]
     for unfit, lack, remedy in (
         (short, f"{NUM_FUTURE} future frames with boxes", f"num_future_frames: {NUM_FUTURE}"),
@@ -127,7 +127,7 @@ def _run(label: Callable[[list[Scene]], int], parts: list[list[Scene]], workers:
         yield from map(label, parts)
         return
     # spawn: forking a process that has started threads may hang
-    with ProcessPoolExecutor(workers, get_context("spawn"), threadpool_limits, (1,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _limit_threads) as pool:
         try:
             for future in as_completed([pool.submit(label, part) for part in parts]):
                 yield future.result()
@@ -135,6 +135,11 @@ def _run(label: Callable[[list[Scene]], int], parts: list[list[Scene]], workers:
             raise UserError("a labelling process was killed, most likely for memory; use fewer workers") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _limit_threads() -> None:
+    """In a worker: its processor is its own, the others belong to other workers."""
+    threadpool_limits(1)
 
 
 def _label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list[Scene]) -> int:

@@ -1,4 +1,7 @@
-"""The ego's state vector, its box, and where both come from."""
+"""The ego's state vector, its box, and where both come from.
+
+Numba kernels of other files bake these constants in: whoever changes one deletes the ``__pycache__`` beside.
+"""
 
 from __future__ import annotations
 

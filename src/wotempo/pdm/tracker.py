@@ -1,4 +1,4 @@
-"""LQR tracker: speed and curvature profiles of a reference, and the command of one step (pdm_score.md §3.1, §3.2).
+"""What the LQR tracker makes of a reference before it starts: speed and curvature profiles (pdm_score.md §3.1).
 
 The profiles are ridge regressions. Both have a structure that makes them cheap: the speed fit is one constant matrix,
 because displacements are projected on unit headings; the curvature fit is tridiagonal.
@@ -12,15 +12,12 @@ import numpy as np
 from numba import njit
 
 from wotempo.geometry.pose import wrap_angle
-from wotempo.pdm.states import HEADING, NUM_STEPS, STEP_S, WHEEL_BASE
+from wotempo.pdm.states import HEADING, NUM_STEPS, STEP_S
 
-HORIZON = 10  # steps of look-ahead
 NUM_DISPLACEMENTS = NUM_STEPS - 1
 SPEED_PENALTY = 1e-4
 CURVATURE_RATE_PENALTY = 1e-2
 INITIAL_CURVATURE_PENALTY = 1e-10
-SPEED_WEIGHT, LATERAL_WEIGHT, HEADING_WEIGHT = 10.0, 1.0, 10.0
-STOP_SPEED, STOP_GAIN = 0.2, 0.5
 
 
 def profiles(reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,34 +66,3 @@ def _fit_curvature(speed: np.ndarray, turn: np.ndarray) -> np.ndarray:
         for k in range(m - 2, -1, -1):
             curvature[n, k] -= upper[k] * curvature[n, k + 1]
     return curvature
-
-
-@njit(cache=True)
-def command(
-    t: int, state: np.ndarray, pose: np.ndarray, speed: np.ndarray, curvature: np.ndarray
-) -> tuple[float, float]:
-    """Acceleration (m/s²) and steering rate (rad/s) at step t, from a state (11,), the reference pose (3,) of that step
-    and the profiles (40,)."""
-    ahead = min(t + HORIZON, NUM_DISPLACEMENTS - 1)
-    current, wanted = state[3], speed[ahead]
-    if wanted <= STOP_SPEED and current <= STOP_SPEED:
-        return -STOP_GAIN * (current - wanted), 0.0
-    reach = HORIZON * STEP_S
-    accel = -reach * SPEED_WEIGHT * (current - wanted) / (reach * reach * SPEED_WEIGHT + 1.0)
-
-    dx, dy = state[0] - pose[0], state[1] - pose[1]
-    lateral = -dx * np.sin(pose[2]) + dy * np.cos(pose[2])
-    error = state[2] - pose[2]
-    heading = np.arctan2(np.sin(error), np.cos(error))
-    # The errors after HORIZON steps are affine in the steering rate: carry the free motion and the response to rate 1.
-    lateral_gain = heading_gain = steering_gain = 0.0
-    for k in range(HORIZON):
-        advance = STEP_S * (current + k * STEP_S * accel)
-        lateral += advance * heading
-        heading += advance * (state[7] / WHEEL_BASE - curvature[min(t + k, ahead)])
-        lateral_gain += advance * heading_gain
-        heading_gain += advance * steering_gain / WHEEL_BASE
-        steering_gain += STEP_S
-    heading = np.arctan2(np.sin(heading), np.cos(heading))
-    numerator = LATERAL_WEIGHT * lateral_gain * lateral + HEADING_WEIGHT * heading_gain * heading
-    return accel, -numerator / (LATERAL_WEIGHT * lateral_gain**2 + HEADING_WEIGHT * heading_gain**2 + 1.0)
