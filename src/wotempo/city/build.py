@@ -1,10 +1,10 @@
-"""Config -> a dataset on disk: ``navsim_logs``, ``sensor_blobs``, ``maps``, ``splits.json`` and, last, ``city.json``."""
+"""Config -> a dataset on disk: ``navsim_logs``, ``sensor_blobs``, ``maps``, ``splits.json``; last ``city.json``."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -83,11 +83,12 @@ def _log_path(root: Path, plan: LogPlan) -> Path:
     return root / "navsim_logs" / plan.split / f"{plan.identity.name}.pkl"
 
 
-def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int):
+def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> Iterator[None]:
     """Yields once per finished log."""
     if workers <= 1 or len(plans) <= 1:
         for plan in plans:
-            yield make_log(root, config, plan)
+            make_log(root, config, plan)
+            yield
         return
     # Each worker starts at its own place in the list and so stays within a district, whose drawing it keeps.
     stripe = -(-len(plans) // workers)
@@ -97,7 +98,8 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int):
         jobs = [pool.submit(make_log, root, config, plan) for plan in order]
         try:
             for job in as_completed(jobs):
-                yield job.result()
+                job.result()
+                yield
         finally:
             for job in jobs:
                 job.cancel()

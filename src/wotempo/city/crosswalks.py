@@ -27,10 +27,13 @@ def middle_crosswalk(road: RoadShape, where: float, elements: list[Element], lan
     """Across a road between its junctions; ``where`` is a share of its length."""
     point, heading = road.centre.at(where * road.centre.length)
     side = road.half_width * direction(heading + np.pi / 2)
-    return Crosswalk(point - side, point + side, WIDTH, _crossings(point - side, point + side, elements, lanes), -1, 0, False)
+    crossings = _crossings(point - side, point + side, elements, lanes)
+    return Crosswalk(point - side, point + side, WIDTH, crossings, node=-1, phase=0, signalised=False)
 
 
-def _crossings(start: np.ndarray, end: np.ndarray, elements: list[Element], candidates: list[int]) -> tuple[Crossing, ...]:
+def _crossings(
+    start: np.ndarray, end: np.ndarray, elements: list[Element], candidates: list[int]
+) -> tuple[Crossing, ...]:
     length = float(np.hypot(*(end - start)))
     along = (end - start) / length
     found = []

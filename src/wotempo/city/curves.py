@@ -27,7 +27,7 @@ def arc_lengths(points: np.ndarray) -> np.ndarray:
 def resample(points: np.ndarray, spacing: float) -> np.ndarray:
     """The same line with equal steps of at most ``spacing``; both ends stay."""
     s = arc_lengths(points)
-    count = max(2, int(np.ceil(s[-1] / spacing)) + 1)
+    count = max(3, int(np.ceil(s[-1] / spacing)) + 1)
     even = np.linspace(0.0, s[-1], count)
     return np.stack([np.interp(even, s, points[:, 0]), np.interp(even, s, points[:, 1])], 1)
 
@@ -36,7 +36,7 @@ def resample(points: np.ndarray, spacing: float) -> np.ndarray:
 class Line:
     """A directed smooth line with its arc length, heading and curvature at every vertex."""
 
-    points: np.ndarray  # (M, 2), evenly spaced
+    points: np.ndarray  # (M, 2), M ≥ 3, evenly spaced
 
     @cached_property
     def s(self) -> np.ndarray:
@@ -45,7 +45,7 @@ class Line:
     @cached_property
     def heading(self) -> np.ndarray:
         """(M,) radians, unwrapped."""
-        dx, dy = np.gradient(self.points, axis=0, edge_order=min(2, len(self.points) - 1)).T
+        dx, dy = np.gradient(self.points, axis=0, edge_order=2).T
         return np.unwrap(np.arctan2(dy, dx))
 
     @cached_property
@@ -68,7 +68,7 @@ class Line:
         return self.points + left * normal
 
     def strip(self, right: float, left: float, extend: float = 0.0) -> np.ndarray:
-        """Outline (K, 2) of the band between two offsets (left of the line > right), longer by ``extend`` at both ends."""
+        """Outline (K, 2) of the band between two offsets, ``left`` > ``right``, longer by ``extend`` at both ends."""
         first, last = direction(self.heading[0]), direction(self.heading[-1])
         sides = []
         for offset in (right, left):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from shapely import unary_union
@@ -15,6 +16,8 @@ from wotempo.city.junctions import connector_line, lane_pairs, posted_speed, sur
 from wotempo.city.layout import ROUNDABOUT, SIGNAL, Layout, draw_layout
 from wotempo.city.network import STRAIGHT, Crosswalk, Element, Group, Network, RoadShape
 from wotempo.city.roads import centre_lines, group_polygon, lane_lines, strip_polygon
+
+_Linked = TypeVar("_Linked", Element, Group)
 
 
 def draw_network(rng: np.random.Generator) -> Network:
@@ -44,16 +47,21 @@ class _Builder:
 
     def link(self) -> None:
         """Fill ``before`` and ``after`` of lanes and lane groups from those of the connectors."""
-        for items in (self.elements, self.groups):
-            before: dict[int, list[int]] = {}
-            after: dict[int, list[int]] = {}
-            for k, item in enumerate(items):
-                if item.connector:
-                    after.setdefault(item.before[0], []).append(k)
-                    before.setdefault(item.after[0], []).append(k)
-            for k, item in enumerate(items):
-                if not item.connector:
-                    items[k] = replace(item, before=tuple(before[k]), after=tuple(after[k]))
+        self.elements = _linked(self.elements)
+        self.groups = _linked(self.groups)
+
+
+def _linked(items: list[_Linked]) -> list[_Linked]:
+    before: dict[int, list[int]] = {}
+    after: dict[int, list[int]] = {}
+    for k, item in enumerate(items):
+        if item.connector:
+            after.setdefault(item.before[0], []).append(k)
+            before.setdefault(item.after[0], []).append(k)
+    return [
+        item if item.connector else replace(item, before=tuple(before[k]), after=tuple(after[k]))
+        for k, item in enumerate(items)
+    ]
 
 
 def _build(layout: Layout, centres: list[Line], rng: np.random.Generator) -> Network:
@@ -91,7 +99,7 @@ def _with_crossings(crosswalks: list[Crosswalk]) -> tuple[Crosswalk, ...]:
 
 
 def _stop_line(road: RoadShape, at_start: bool) -> Polygon:
-    """A band across the incoming lanes, just before their end. At a road's start it is the lanes against it that end."""
+    """A band across the lanes that end here, just before their end (at a road's start: those against its direction)."""
     line = road.centre if at_start else road.centre.reversed()
     points = line.points[:2]
     end = Line(np.array([points[0] + f * (points[1] - points[0]) for f in (0.1, 0.3, 0.5)]))
@@ -115,7 +123,13 @@ def _add_road(builder: _Builder, layout: Layout, e: int, centre: Line) -> RoadSh
         directions.append(group)
     lane_edge = street.median / 2 + street.lanes * street.lane_width
     return RoadShape(
-        centre, street.half_width, lane_edge, street.median, street.lane_width, street.lanes, (directions[0], directions[1])
+        centre,
+        street.half_width,
+        lane_edge,
+        street.median,
+        street.lane_width,
+        street.lanes,
+        (directions[0], directions[1]),
     )
 
 

@@ -33,9 +33,9 @@ def choose_ego(drive: Drive, people: People, area: shapely.Geometry, rng: np.ran
     """Index into the fleet, or None when no expert's drive is worth recording."""
     first = round(WARM_UP_S / DT)
     scores = {}
-    for ego in np.flatnonzero(drive.fleet.expert):
+    for ego in map(int, np.flatnonzero(drive.fleet.expert)):
         if _eventful(drive, ego, first) and _faultless(drive, people, area, ego, first):
-            scores[int(ego)] = _interest(drive, ego, first) + rng.uniform(0.0, 1.0)
+            scores[ego] = _interest(drive, ego, first) + rng.uniform(0.0, 1.0)
     return max(scores, key=scores.__getitem__) if scores else None
 
 
@@ -96,6 +96,4 @@ def _interest(drive: Drive, ego: int, first: int) -> float:
     starts_and_stops = int(np.abs(np.diff((speed > 1.0).astype(int))).sum())
     leaders = np.hypot(*(drive.poses[first:, :, :2] - drive.poses[first:, ego, None, :2]).transpose(2, 0, 1))
     company = (np.partition(leaders, 1, axis=1)[:, 1] < 25.0).mean()
-    return float(
-        min(turning, 1.8) + min(speed.std() / 2.5, 1.2) + 0.4 * min(starts_and_stops, 3) + 0.5 * company
-    )
+    return float(min(turning, 1.8) + min(speed.std() / 2.5, 1.2) + 0.4 * min(starts_and_stops, 3) + 0.5 * company)

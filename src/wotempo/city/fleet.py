@@ -69,7 +69,7 @@ def draw_fleet(count: int, experts: int, rng: np.random.Generator) -> Fleet:
         brake_most=habit((6.0, 8.0), (6.0, 6.0)),
         jerk=habit((2.5, 6.0), (2.5, 3.0)),
         pace=np.where(crawler, rng.uniform(0.35, 0.6, count), habit((0.75, 1.1), (0.92, 1.0))),
-        lateral=habit((1.6, 2.8), (1.9, 2.3)),
+        lateral=habit((1.4, 2.6), (1.5, 1.9)),
         sway=sway,
     )
 

@@ -89,9 +89,7 @@ def _frame(
             (feature_id(district.index, "element", element), bool(state[node, phase] == RED))
             for element, node, phase in drive.network.phases
         ),
-        cameras={
-            name: rig_camera(name, f"{identity.name}/{name}/{identity.token(name, k)}.jpg") for name in CAMERAS
-        },
+        cameras={name: rig_camera(name, f"{identity.name}/{name}/{identity.token(name, k)}.jpg") for name in CAMERAS},
         lidar_path=f"{identity.name}/MergedPointCloud/{token}.pcd",
         boxes=_boxes(people, pose, ego, identity, step),
     )

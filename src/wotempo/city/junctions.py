@@ -9,7 +9,7 @@ from shapely import box, intersection, unary_union
 from shapely.affinity import rotate, translate
 from shapely.geometry import Point, Polygon
 
-from wotempo.city.curves import Line, angle_between, direction, spline, turn
+from wotempo.city.curves import Line, angle_between, spline, turn
 from wotempo.city.layout import (
     CORNER_RADIUS,
     ROUNDABOUT,
@@ -55,8 +55,9 @@ def lane_pairs(node: Node, lanes: list[int]) -> list[tuple[int, int, int, int]]:
     for b in range(len(node.arms)):
         fed = {k for _, _, arm, k in pairs if arm == b}
         for k in set(range(lanes[b])) - fed:
-            source = next((p for p in pairs if p[2] == b and turn_of(node.arms[p[0]].outward, node.arms[b].outward) == LEFT))
-            pairs.append((source[0], source[1], b, k))
+            arms = [(p[0], p[1]) for p in pairs if p[2] == b]
+            source = next(a for a in arms if turn_of(node.arms[a[0]].outward, node.arms[b].outward) == LEFT)
+            pairs.append((*source, b, k))
     return sorted(set(pairs))
 
 

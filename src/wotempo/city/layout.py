@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wotempo.city.curves import angle_between, direction
+from wotempo.city.curves import angle_between, direction, turn
 
 CORNER_RADIUS = 6.0  # of the kerb between two arms of a junction, metres
 CROSSWALK_NEAR, CROSSWALK_FAR = 1.0, 4.5  # a crosswalk lies this far beyond the stop line
 ROUNDABOUT_LANE, ROUNDABOUT_INNER, ROUNDABOUT_OUTER = 17.0, 13.6, 20.6  # radii: lane centre, island, kerb
-MIN_RADIUS = 14.0  # of the innermost lane of any road
+MIN_RADIUS = 38.0  # of any road's centre line
 MIN_ROAD = 45.0  # metres between two stop lines
 GRIDS = ((3, 4), (4, 3), (4, 4))  # rows, columns of nodes; the four corners become bends
 SIGNAL, PRIORITY, ROUNDABOUT = "signal", "priority", "roundabout"
@@ -132,7 +132,7 @@ def _grid(rng: np.random.Generator, rows: int, cols: int) -> dict[tuple[int, int
     at = {}
     for r in range(rows):
         for c in range(cols):
-            bend = 14.0 * np.sin(phase + np.array([ys[r], xs[c]]) / 75.0)
+            bend = 11.0 * np.sin(phase + np.array([ys[r], xs[c]]) / 75.0)
             at[r, c] = (np.array([xs[c], ys[r]]) + bend + rng.uniform(-8.0, 8.0, 2)) @ spin
     return at
 
@@ -159,18 +159,17 @@ def _bow(rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if rng.random() < 0.5:
         return np.empty((0, 2))
     along = (b - a) / np.hypot(*(b - a))
-    bulge = rng.uniform(6.0, 16.0) * rng.choice([-1.0, 1.0])
+    bulge = rng.uniform(3.0, 9.0) * rng.choice([-1.0, 1.0])
     return ((a + b) / 2 + bulge * np.array([-along[1], along[0]]))[None]
 
 
 def _fillet(rng: np.random.Generator, a: np.ndarray, corner: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(3, 2) points of the bend that replaces a corner of the grid."""
-    radius = rng.uniform(32.0, 45.0)
+    """(7, 2) points of the bend that replaces a corner of the grid."""
     to_a, to_b = (a - corner) / np.hypot(*(a - corner)), (b - corner) / np.hypot(*(b - corner))
-    half = np.arccos(np.clip(to_a @ to_b, -1, 1)) / 2
-    middle = (to_a + to_b) / np.hypot(*(to_a + to_b)) * (radius / np.sin(half) - radius)
-    reach = radius / np.tan(half)
-    return corner + np.array([to_a * reach, middle, to_b * reach])
+    reach = rng.uniform(0.48, 0.6) * min(np.hypot(*(a - corner)), np.hypot(*(b - corner)))
+    headings = np.arctan2(-to_a[1], -to_a[0]), np.arctan2(to_b[1], to_b[0])
+    bend = turn(corner + reach * to_a, headings[0], corner + reach * to_b, headings[1], 1.0)
+    return bend.points[np.linspace(0, len(bend.points) - 1, 7).round().astype(int)]
 
 
 def _assemble(rng: np.random.Generator, positions: list[np.ndarray], edges: list[Edge]) -> Layout | None:
@@ -202,7 +201,7 @@ def _assemble(rng: np.random.Generator, positions: list[np.ndarray], edges: list
 def _control(rng: np.random.Generator, streets: list[Street]) -> str:
     widest = max(street.lanes for street in streets)
     if widest == 1:
-        return ROUNDABOUT if rng.random() < 0.6 else PRIORITY
+        return ROUNDABOUT if rng.random() < 0.75 else PRIORITY
     return SIGNAL if len(streets) == 4 or rng.random() < 0.5 else PRIORITY
 
 

@@ -42,7 +42,7 @@ class Leaders:
                 self._along[v, sibling], self._shared[v, sibling] = starts[k], shared
             self._along[v, elements[k]], self._shared[v, elements[k]] = starts[k], np.inf
 
-    def find(self, s: np.ndarray, v: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def find(self, s: np.ndarray, v: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, ...]:
         """Gap bumper to bumper (V,), the leader's speed and acceleration, and its index (-1: nobody, gap inf)."""
         every = np.arange(len(s))
         moved = np.flatnonzero(s >= self._paths.starts[every, self.position + 1])

@@ -26,6 +26,13 @@ _BLOCKS = {
     "element": 0, "group": 10_000, "intersection": 20_000, "car_park": 21_000, "stop": 22_000, "crosswalk": 23_000,
     "walkway": 24_000, "road": 25_000, "shoulder": 26_000, "surface": 30_000, "baseline": 40_000, "boundary": 50_000,
 }  # fmt: skip
+_LANE_LAYERS = (
+    "lanes_polygons",
+    "lane_connectors",
+    "baseline_paths",
+    "gen_lane_connectors_scaled_width_polygons",
+    "boundaries",
+)
 _TURN_TYPE = {STRAIGHT: 0, LEFT: 1, RIGHT: 2}
 _STOP_TYPE_LIGHT, _STOP_TYPE_YIELD, _STOP_TYPE_WALKERS = 2, 4, 0
 
@@ -36,7 +43,7 @@ def feature_id(district: int, kind: str, index: int) -> int:
 
 
 def write_town_map(maps_root: Path, districts: Sequence[District]) -> None:
-    """The one map file of the town and the stubs of the other three locations. Raises UserError when the disk is full."""
+    """The town's one map file, then the index and the stubs of the other locations. UserError when the disk is full."""
     parts = [district_layers(district) for district in districts]
     layers = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
     write_map(maps_root, LOCATION, layers, PROJECTED_CRS)
@@ -76,25 +83,29 @@ def _frame(rows: list[dict], shapes: list[shapely.Geometry]) -> geopandas.GeoDat
 def _lane_layers(district: District) -> dict[str, geopandas.GeoDataFrame]:
     """Lanes, connectors, their centre lines, surfaces and boundaries."""
     d, network = district.index, district.network
-    lanes, connectors, baselines, surfaces, boundaries = ([], []), ([], []), ([], []), ([], []), ([], [])
+    rows: dict[str, list[dict]] = {name: [] for name in _LANE_LAYERS}
+    shapes: dict[str, list[shapely.Geometry]] = {name: [] for name in _LANE_LAYERS}
+    lanes, connectors, baselines, surfaces, boundaries = _LANE_LAYERS
 
-    def add(layer: tuple[list, list], shape: shapely.Geometry, **columns: object) -> None:
-        layer[0].append(columns)
-        layer[1].append(shape)
+    def add(layer: str, shape: shapely.Geometry, **columns: object) -> None:
+        rows[layer].append(columns)
+        shapes[layer].append(shape)
 
     signalised = {element for element, _, _ in network.phases}
     stop_of = {group: feature_id(d, "stop", k) for k, (group, _, _) in enumerate(network.stop_lines)}
     for k, element in enumerate(network.elements):
         fid, group = feature_id(d, "element", k), feature_id(d, "group", element.group)
-        sides = {f"{side}_boundary_fid": feature_id(d, "boundary", 2 * k + j) for j, side in enumerate(("left", "right"))}
-        for j, offset in enumerate((element.width / 2, -element.width / 2)):
+        sides = {}
+        for j, (side, offset) in enumerate((("left", element.width / 2), ("right", -element.width / 2))):
             edge = LineString(element.line.parallel(offset)).simplify(0.01)
-            add(boundaries, edge, fid=feature_id(d, "boundary", 2 * k + j), boundary_type_fid=0)
+            sides[f"{side}_boundary_fid"] = feature_id(d, "boundary", 2 * k + j)
+            add(boundaries, edge, fid=sides[f"{side}_boundary_fid"], boundary_type_fid=0)
         centre = LineString(element.line.points)
         none = float("nan")  # a null in a float column is what the official look-up survives
         add(
             baselines, centre, fid=feature_id(d, "baseline", k), path_type_fid=0,
-            lane_fid=none if element.connector else float(fid), lane_connector_fid=float(fid) if element.connector else none,
+            lane_fid=none if element.connector else float(fid),
+            lane_connector_fid=float(fid) if element.connector else none,
         )  # fmt: skip
         if not element.connector:
             index = network.groups[element.group].elements.index(k)
@@ -109,19 +120,14 @@ def _lane_layers(district: District) -> dict[str, geopandas.GeoDataFrame]:
         add(
             connectors, centre, fid=fid, exit_lane_fid=feature_id(d, "element", source),
             entry_lane_fid=feature_id(d, "element", target), lane_group_connector_fid=group,
-            exit_lane_group_fid=feature_id(d, "group", groups[0]), entry_lane_group_fid=feature_id(d, "group", groups[1]),
+            exit_lane_group_fid=feature_id(d, "group", groups[0]),
+            entry_lane_group_fid=feature_id(d, "group", groups[1]),
             speed_limit_mps=element.speed_limit, turn_type_fid=_TURN_TYPE[element.turn],
             intersection_fid=feature_id(d, "intersection", node_areas[0]),
             traffic_light_stop_line_fids=str(stop_of[groups[0]]) if k in signalised else "",
         )  # fmt: skip
         add(surfaces, element_polygon(element), fid=feature_id(d, "surface", k), lane_connector_fid=fid, **sides)
-    return {
-        "lanes_polygons": _frame(*lanes),
-        "lane_connectors": _frame(*connectors),
-        "baseline_paths": _frame(*baselines),
-        "gen_lane_connectors_scaled_width_polygons": _frame(*surfaces),
-        "boundaries": _frame(*boundaries),
-    }
+    return {name: _frame(rows[name], shapes[name]) for name in _LANE_LAYERS}
 
 
 def _group_layers(district: District) -> dict[str, geopandas.GeoDataFrame]:
@@ -137,7 +143,9 @@ def _group_layers(district: District) -> dict[str, geopandas.GeoDataFrame]:
         for k in turning
     ]
     return {
-        "lane_groups_polygons": _frame([{"fid": feature_id(d, "group", k)} for k in plain], [groups[k].polygon for k in plain]),
+        "lane_groups_polygons": _frame(
+            [{"fid": feature_id(d, "group", k)} for k in plain], [groups[k].polygon for k in plain]
+        ),
         "lane_group_connectors": _frame(rows, [groups[k].polygon for k in turning]),
     }
 

@@ -37,11 +37,12 @@ def gather(drive: Drive, standing: Standing, strollers: list[Stroller], seed: in
     time = np.arange(steps) * DT
     ahead = ((fleet.front - fleet.rear) / 2)[:, None]
     heading = drive.poses[..., 2:]
-    cars = np.concatenate([drive.poses[..., :2] + ahead * np.concatenate([np.cos(heading), np.sin(heading)], -1), heading], -1)
+    forward = np.concatenate([np.cos(heading), np.sin(heading)], -1)
+    cars = np.concatenate([drive.poses[..., :2] + ahead * forward, heading], -1)
     car_sizes = np.stack([fleet.front + fleet.rear, fleet.width, fleet.height], 1)
     walkers = crossers.place(drive.network, crossers.shown(drive.network, drive.tracks.walked, DT))
     count = len(crossers.pace)
-    walker_sizes = np.stack([rng.uniform(0.5, 0.75, count), rng.uniform(0.5, 0.75, count), rng.uniform(1.55, 1.9, count)], 1)
+    walker_sizes = rng.uniform((0.5, 0.5, 1.55), (0.75, 0.75, 1.9), (count, 3))
     side = np.stack([stroller.poses(time) for stroller in strollers], 1) if strollers else np.empty((steps, 0, 3))
     still = np.broadcast_to(standing.boxes[:, [0, 1, 6]], (steps, len(standing.boxes), 3))
     poses = np.concatenate([cars, walkers, side, still], 1)

@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 from wotempo.city.config import CityConfig
 from wotempo.city.frames import LogIdentity
 
-_STAGE_DAYS = {"train": datetime(2021, 5, 10, tzinfo=UTC), "val": datetime(2021, 8, 16, tzinfo=UTC), "test": datetime(2021, 10, 4, tzinfo=UTC)}
+_STAGE_DAYS = {  # so that no two stages share a name
+    "train": datetime(2021, 5, 10, tzinfo=UTC),
+    "val": datetime(2021, 8, 16, tzinfo=UTC),
+    "test": datetime(2021, 10, 4, tzinfo=UTC),
+}
 
 
 @dataclass(frozen=True)

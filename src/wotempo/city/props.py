@@ -66,7 +66,9 @@ class _Collection:
     def done(self) -> Standing:
         boxes, classes, colours = zip(*self.rows, strict=True) if self.rows else ((), (), ())
         return Standing(
-            np.array(boxes, float).reshape(-1, 7), np.array(classes, np.int64), np.array(colours, np.uint8).reshape(-1, 3)
+            boxes=np.array(boxes, float).reshape(-1, 7),
+            classes=np.array(classes, np.int64),
+            colours=np.array(colours, np.uint8).reshape(-1, 3),
         )
 
 
@@ -100,8 +102,15 @@ def draw_props(
     return things.done(), strollers
 
 
-def _size(rng: np.random.Generator, *ranges: tuple[float, float]) -> tuple[float, ...]:
-    return tuple(float(rng.uniform(*r)) for r in ranges)
+def _size(
+    rng: np.random.Generator, length: tuple[float, float], width: tuple[float, float], height: tuple[float, float]
+) -> tuple[float, float, float]:
+    return float(rng.uniform(*length)), float(rng.uniform(*width)), float(rng.uniform(*height))
+
+
+def _colour(rng: np.random.Generator, low: int, high: int) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in rng.integers(low, high, 3))
+    return red, green, blue
 
 
 def _parked_car(things: _Collection, point: np.ndarray, yaw: float, rng: np.random.Generator) -> None:
@@ -128,7 +137,9 @@ def _inside(area, point: np.ndarray) -> bool:
     return low_x < point[0] < high_x and low_y < point[1] < high_y
 
 
-def _work_site(things: _Collection, line: Line, start: float, end: float, half: float, rng: np.random.Generator) -> None:
+def _work_site(
+    things: _Collection, line: Line, start: float, end: float, half: float, rng: np.random.Generator
+) -> None:
     """Cones along the traffic side (the left) of a strip of half width ``half``, barriers across its ends, a sign."""
     end = min(end, line.length - 4.0)
     left = line.parallel(half - 0.1)
@@ -151,13 +162,13 @@ def _work_site(things: _Collection, line: Line, start: float, end: float, half: 
 
 def _cyclists(line: Line, rng: np.random.Generator) -> list[Stroller]:
     count = 1 + rng.poisson(line.length / 90.0)
-    return [
-        Stroller(
-            line, float(rng.uniform(2.0, line.length - 10.0)), float(rng.uniform(2.5, 5.5)),
-            _size(rng, (1.65, 1.85), (0.55, 0.7), (1.55, 1.8)), "bicycle", tuple(int(c) for c in rng.integers(30, 230, 3)),
-        )
-        for _ in range(count)
-    ]  # fmt: skip
+    found = []
+    for _ in range(count):
+        start, pace = float(rng.uniform(2.0, line.length - 10.0)), float(rng.uniform(2.5, 5.5))
+        size = _size(rng, (1.65, 1.85), (0.55, 0.7), (1.55, 1.8))
+        colour = _colour(rng, 30, 230)
+        found.append(Stroller(line, start, pace, size, "bicycle", colour))
+    return found
 
 
 def _walkers(base: Line, half_width: float, rng: np.random.Generator) -> list[Stroller]:
@@ -166,7 +177,7 @@ def _walkers(base: Line, half_width: float, rng: np.random.Generator) -> list[St
         line = Line(base.parallel(-(half_width + rng.uniform(1.1, 2.9))))
         pace = float(rng.uniform(0.8, 1.8) * rng.choice([-1, 1]) * (rng.random() > 0.12))
         size = _size(rng, (0.5, 0.75), (0.5, 0.75), (1.55, 1.9))
-        colour = tuple(int(c) for c in rng.integers(20, 230, 3))
+        colour = _colour(rng, 20, 230)
         found.append(Stroller(line, float(rng.uniform(2.0, base.length - 2.0)), pace, size, "pedestrian", colour))
     return found
 
@@ -180,4 +191,4 @@ def _litter(
         point, heading = line.at(rng.uniform(8.0, line.length - 8.0))
         if not any(_inside(park.driveway.buffer(2.0), point) for park in surroundings.car_parks):
             size = _size(rng, (0.5, 0.9), (0.5, 0.8), (0.8, 1.3))
-            things.add("generic_object", point, size, heading, rng.integers(50, 190, 3))
+            things.add("generic_object", point, size, heading, _colour(rng, 50, 190))

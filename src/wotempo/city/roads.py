@@ -9,6 +9,7 @@ from wotempo.city.curves import Line, direction, resample, spline
 from wotempo.city.layout import MIN_RADIUS, MIN_ROAD, Edge, Layout
 
 LANE_SPACING = 1.0  # metres between vertices of a lane's centre line
+GUTTER = 0.5  # metres of a roadblock beyond its outer lane, and beyond the inner one where there is a median
 OVERLAP = 0.05  # neighbouring polygons overlap: a point on a shared border counts as inside of neither
 
 
@@ -30,8 +31,7 @@ def centre_lines(layout: Layout) -> list[Line] | None:
         if min(np.hypot(*np.diff(points, axis=0).T)) < 8.0:
             return None
         line = spline(points, *edge.headings, LANE_SPACING)
-        inner_radius = 1.0 / max(float(np.abs(line.curvature).max()), 1e-6) - edge.street.half_width
-        if line.length < MIN_ROAD or inner_radius < MIN_RADIUS:
+        if line.length < MIN_ROAD or np.abs(line.curvature).max() > 1.0 / MIN_RADIUS:
             return None
         lines.append(line)
     return lines
@@ -48,7 +48,8 @@ def lane_lines(centre: Line, edge: Edge, against: bool) -> list[Line]:
 def group_polygon(centre: Line, edge: Edge, against: bool) -> Polygon:
     """All lanes of one direction, without the shoulder."""
     street = edge.street
-    inner, outer = street.median / 2 - OVERLAP, street.median / 2 + street.lanes * street.lane_width + OVERLAP
+    inner = street.median / 2 - (GUTTER if street.median > 0 else OVERLAP)
+    outer = street.median / 2 + street.lanes * street.lane_width + GUTTER
     right, left = (inner, outer) if against else (-outer, -inner)
     return strip_polygon(centre, right, left, extend=0.1)
 

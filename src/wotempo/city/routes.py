@@ -85,6 +85,8 @@ def build_paths(network: Network, routes: list[tuple[int, ...]], sway: np.ndarra
             limits[np.clip(np.searchsorted(s, even, "right") - 1, 0, len(s) - 1)],
         ))  # fmt: skip
     most_samples = max(len(column[0]) for column in columns)
-    padded = [np.stack([np.pad(c[k], (0, most_samples - len(c[k])), "edge") for c in columns]) for k in range(5)]
+    x, y, headings, curvatures, speeds = (
+        np.stack([np.pad(c[k], (0, most_samples - len(c[k])), "edge") for c in columns]) for k in range(5)
+    )
     length = np.array([len(column[0]) * STEP - STEP for column in columns])
-    return Paths(elements, starts, *padded, length)
+    return Paths(elements, starts, x, y, headings, curvatures, speeds, length)

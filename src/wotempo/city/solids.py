@@ -13,8 +13,8 @@ from wotempo.city.world import GroundClass, SolidKind
 
 COARSE = 1.0  # metres per cell of the map of free ground
 WALLS = np.array(
-    [[196, 178, 150], [170, 160, 150], [150, 95, 80], [205, 200, 190], [120, 125, 132], [178, 150, 120], [220, 210, 180],
-     [135, 120, 110], [160, 172, 178], [188, 120, 95]]
+    [[196, 178, 150], [170, 160, 150], [150, 95, 80], [205, 200, 190], [120, 125, 132],
+     [178, 150, 120], [220, 210, 180], [135, 120, 110], [160, 172, 178], [188, 120, 95]]
 )  # fmt: skip
 LEAVES = np.array([[62, 92, 44], [80, 108, 52], [52, 80, 50], [98, 112, 60]])
 
@@ -60,13 +60,16 @@ def draw_solids(network: Network, canvas: Canvas, rng: np.random.Generator) -> l
     for _ in range(260):  # the insides of the blocks
         centre, yaw = rng.uniform(low, high), rng.uniform(0.0, np.pi)
         if rng.random() < 0.35:
-            _building(solids, plot, centre, yaw, rng.uniform(12.0, 26.0), rng.uniform(12.0, 22.0), rng.uniform(5, 30), rng)
+            length, depth, height = rng.uniform((12.0, 12.0, 5.0), (26.0, 22.0, 30.0))
+            _building(solids, plot, centre, yaw, length, depth, height, rng)
         else:
             _tree(solids, plot, centre, rng)
     return solids
 
 
-def _line_with_buildings(solids: list, plot: _Plot, road: RoadShape, side: int, height: float, rng: np.random.Generator) -> None:
+def _line_with_buildings(
+    solids: list, plot: _Plot, road: RoadShape, side: int, height: float, rng: np.random.Generator
+) -> None:
     s = rng.uniform(4.0, 14.0)
     while s < road.centre.length - 6.0:
         length, depth = rng.uniform(10.0, 28.0), rng.uniform(9.0, 20.0)

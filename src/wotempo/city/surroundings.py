@@ -11,7 +11,7 @@ from shapely.geometry import Polygon
 
 from wotempo.city.curves import direction
 from wotempo.city.network import Network, RoadShape
-from wotempo.city.roads import OVERLAP, strip_polygon
+from wotempo.city.roads import GUTTER, OVERLAP, strip_polygon
 
 WALK_INNER, WALK_OUTER = 0.4, 3.4  # metres from the kerb
 BAY_WIDTH, BAY_LENGTH = 2.7, 5.4
@@ -62,7 +62,7 @@ def draw_surroundings(network: Network, rng: np.random.Generator) -> Surrounding
             for side in (-1, 1)
         ),
         medians=tuple(
-            strip_polygon(r.centre, -r.median / 2 + 0.15, r.median / 2 - 0.15) for r in network.roads if r.median > 0
+            strip_polygon(r.centre, GUTTER - r.median / 2, r.median / 2 - GUTTER) for r in network.roads if r.median > 0
         ),
         walkways=tuple(walkways),
         car_parks=tuple(car_parks),

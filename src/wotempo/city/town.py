@@ -46,7 +46,7 @@ def draw_district(seed: int, index: int) -> District:
 
 @lru_cache(maxsize=2)
 def draw_world(seed: int, index: int) -> StaticWorld:
-    """What stands in district ``index``, for the renderer. The same object again while a worker stays in the district."""
+    """What stands in district ``index``, for the renderer; the same object while a worker stays in the district."""
     district = draw_district(seed, index)
     canvas = paint_ground(district.network, district.surroundings)
     rows = draw_solids(district.network, canvas, np.random.default_rng([seed, index, 102]))

@@ -62,7 +62,8 @@ def simulate(
         faster = np.maximum(0.0, v + a * DT)
         a = (faster - v) / DT
         s, v = s + 0.5 * (v + faster) * DT, faster
-    return Tracks(*(np.array(store) for store in record), lights)
+    places, speeds, accelerations, walked = (np.array(store) for store in record)
+    return Tracks(places, speeds, accelerations, walked, lights)
 
 
 def allowed_speed(paths: Paths, fleet: Fleet) -> np.ndarray:

@@ -49,7 +49,8 @@ class Crossers:
         first = np.where(self.forward[:, None], starts, ends)
         along = np.where(self.forward[:, None], ends - starts, starts - ends)
         along = along / np.hypot(along[:, 0], along[:, 1])[:, None]
-        point = first + along * (walked[..., None] - KERB) + self.beside[:, None] * np.stack([-along[:, 1], along[:, 0]], 1)
+        left = np.stack([-along[:, 1], along[:, 0]], 1)
+        point = first + along * (walked[..., None] - KERB) + self.beside[:, None] * left
         heading = np.broadcast_to(np.arctan2(along[:, 1], along[:, 0]), walked.shape)
         return np.concatenate([point, heading[..., None]], -1)
 
@@ -60,7 +61,8 @@ def draw_crossers(network: Network, seconds: float, rng: np.random.Generator) ->
     for k, crosswalk in enumerate(network.crosswalks):
         mean = seconds / (20.0 if crosswalk.node >= 0 else 10.0)
         for _ in range(rng.poisson(mean)):
-            rows.append((k, rng.random() < 0.5, rng.uniform(0.0, seconds), rng.uniform(0.9, 1.8), rng.uniform(-1.2, 1.2)))
+            forward, (ready, pace, beside) = rng.random() < 0.5, rng.uniform((0.0, 0.9, -1.2), (seconds, 1.8, 1.2))
+            rows.append((k, forward, ready, pace, beside))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     return Crossers(*columns)
 
@@ -82,9 +84,8 @@ class CrosswalkWatch:
 
     def _ahead(self) -> tuple[np.ndarray, ...]:
         """Start, end, crosswalk, place across of the NEXT crossings of every vehicle, each (V, NEXT)."""
-        rows = np.arange(len(self._next))[:, None]
-        columns = self._next[:, None] + np.arange(NEXT)
-        return self._start[rows, columns], self._end[rows, columns], self._which[rows, columns], self._across[rows, columns]
+        at = np.arange(len(self._next))[:, None], self._next[:, None] + np.arange(NEXT)
+        return self._start[at], self._end[at], self._which[at], self._across[at]
 
     def step(self, s: np.ndarray, v: np.ndarray, lights: np.ndarray, red_left: np.ndarray, dt: float) -> None:
         """Pedestrians walk for ``dt``; those who wait may set off."""
@@ -114,7 +115,7 @@ class CrosswalkWatch:
         forward = self._crossers.forward[on]
         along = self.walked[on] - KERB
         width = self._length[on] - 2 * KERB
-        goal = np.where(forward, across, width - across)  # (V, NEXT, P) where the vehicle crosses, from the walker's kerb
+        goal = np.where(forward, across, width - across)  # (V, NEXT, P) the vehicle's way, from the walker's kerb
         pace = self._crossers.pace[on]
         enters, leaves = (goal - BODY - along) / pace, (goal + BODY - along) / pace
         distance = start - (s + self._fleet.front)[:, None, None]
