@@ -49,8 +49,8 @@ class AcceptedModule(Protocol):
 
     def warp_history(self, maps: Tensor, batch: Any) -> tuple[Tensor, Tensor] | None:
         """What the stage itself does to align history: ``maps`` (B, T, 1, R, C) float, in each frame's own axes ->
-        (warped (B, T, 1, r, c) in the current axes, mask (B, T, 1, r, c) of the cells really seen). None: the stage
-        does not align."""
+        (warped (B, T, 1, r, c) in the current axes, mask (B, T, 1, r, c) bool of the cells really seen). The poses are
+        those of ``batch`` (also probed with falsified ones). None: the stage does not align."""
 
 
 def is_temporal(pl_module: Any) -> bool:

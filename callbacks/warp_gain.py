@@ -1,31 +1,40 @@
-"""Criterion 9: the stage's own alignment makes the past fit the present better than doing nothing."""
+"""Criterion 9: the stage's own alignment makes the past fit the present, and no other motion fits better."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.nn import functional as F
 
 from callbacks.guard import Guard, Policy, Status
+from callbacks.overlap import advantage, at_size, summary
 from callbacks.protocol import missing_fields
 from callbacks.tally import Tally
 
-SEEN = 0.25
-"""Smallest share of cells inside the mask for a comparison to mean something."""
+PROBES = {
+    "a shorter way": (0.8, 1.0),
+    "a longer way": (1.25, 1.0),
+    "no turn": (1.0, 0.0),
+    "twice the turn": (1.0, 2.0),
+}
+"""Falsified motions (factor of the translation, of the heading), given to the stage's own warp."""
+NOTHING = "nothing"
+TURNING = 0.05  # rad
 
 
 class WarpGainGuard(Guard):
-    """Feeds the LiDAR maps of live batches to ``pl_module.warp_history`` and compares occupied cells with the current
-    map: overlap (IoU) after the warp minus overlap without it, over the same cells, for history frames from which the
-    ego moved at least ``moving`` metres. Cells are dilated by one, so that a bilinear half-cell shift does not
-    count.
+    """Feeds the LiDAR maps of live batches to ``pl_module.warp_history`` and compares their overlap (IoU of occupied
+    cells) with the current map, for history frames from which the ego moved at least ``moving`` metres:
 
-    Passes if the mean gain is at least ``min_gain`` beyond its own uncertainty (two standard errors) and at least
-    ``min_share`` of the frames gain. Decided as soon as ``frames`` were compared: a wrong warp ends the run early.
+    - with the warp and without: the mean gain must be at least ``min_gain`` beyond two standard errors, and at least
+      ``min_share`` of the frames must gain. This finds wrong directions, axes and signs.
+    - with the true poses and with the falsified ones of ``PROBES``: none of them may fit better (by two standard
+      errors), and the result must depend on them. This finds wrong scales and a heading that is ignored.
+
+    Decided as soon as ``frames`` were compared: a wrong warp ends the run early. The turns of the probes are judged on
+    frames that turned, if there were enough of them.
 
     Args:
         min_gain: smallest mean gain in IoU.
@@ -66,86 +75,64 @@ class WarpGainGuard(Guard):
         self.memory = self.tally.totals
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if batch_idx % self.every or self.tally.totals.get("frames", 0) >= self.frames or self.status != "pending":
+        done = self.tally.totals.get(f"{NOTHING}/frames", 0) >= self.frames or self.status != "pending"
+        if done or batch_idx % self.every:
             return
-        warp: Any = getattr(pl_module, "warp_history", None)
-        if warp is None:
+        if getattr(pl_module, "warp_history", None) is None:
             self.obstacle = "the module has no warp_history"
-            return
-        if obstacle := missing_fields(batch, self.reads):
+        elif obstacle := missing_fields(batch, self.reads):
             self.obstacle = obstacle
-            return
-        with torch.no_grad():
-            maps = (batch["lidar"] > 0).float()[batch["frame_index"]]  # (B, T, 1, R, C)
-            answer = warp(maps, batch)
-            if answer is None:
-                self.record("skipped", "this stage does not align history")
-                return
-            warped, mask = answer
-            self.tally.add(overlap_gain(maps, warped, mask, batch["valid"], batch["pose"], self.moving))
-        totals = self.tally.read(trainer)
-        enough = totals["frames"] >= self.frames
-        status, text, gain, facts = self._verdict(totals)
-        self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
+        elif not self._measure(pl_module, batch):
+            self.record("skipped", "this stage does not align history")
+        else:
+            totals = self.tally.read(trainer)
+            status, text, gain, facts = self._verdict(totals)
+            enough = totals[f"{NOTHING}/frames"] >= self.frames
+            self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
 
-    def _verdict(self, totals: dict[str, float]) -> tuple[Status, str, float | None, dict[str, Any]]:
-        n = int(totals.get("frames", 0))
-        if n < self.min_frames:
-            few = f"only {n} frames with enough ego motion, {self.min_frames} are needed"
-            return "inconclusive", few if totals else self.obstacle, None, {"frames": n}
-        gain = totals["gain"] / n
-        spread = math.sqrt(max(totals["gain_squared"] / n - gain**2, 0.0) / n)  # standard error of the mean
-        share = totals["better"] / n
-        before, after = totals["before"] / n, totals["after"] / n
-        facts = {"frames": n, "share_better": share, "standard_error": spread, "iou_before": before, "iou_after": after}
-        ok = gain - 2 * spread >= self.limit and share >= self.min_share
-        text = f"IoU {before:.3f} → {after:.3f} by the warp, ±{spread:.3f}, better in {share:.0%} of {n} frames"
-        return "pass" if ok else "fail", text, round(gain, 4), facts
+    @torch.no_grad()
+    def _measure(self, pl_module: Any, batch: Any) -> bool:
+        maps = (batch["lidar"] > 0).float()[batch["frame_index"]]  # (B, T, 1, R, C)
+        pose = batch["pose"]
+        ours = pl_module.warp_history(maps, batch)
+        if ours is None:
+            return False
+        use = batch["valid"].bool() & (pose[..., :2].norm(dim=-1) >= self.moving)
+        use[:, -1] = False  # the current frame against itself
+        unmoved = at_size(maps, ours[0].shape[-2:])
+        self._count(NOTHING, advantage(maps, ours, (unmoved, torch.ones_like(ours[1])), use))
+        for name, (way, turn) in PROBES.items():
+            changed = {**batch, "pose": pose * pose.new_tensor([way, way, turn])}
+            judged = use if turn == 1.0 else use & (pose[..., 2].abs() >= TURNING)
+            self._count(name, advantage(maps, ours, pl_module.warp_history(maps, changed), judged))
+        return True
+
+    def _count(self, name: str, sums: dict[str, Tensor]) -> None:
+        self.tally.add({f"{name}/{key}": value for key, value in sums.items()})
+
+    def _sums(self, totals: dict[str, Any], name: str) -> dict[str, float]:
+        return summary({key.split("/")[1]: value for key, value in totals.items() if key.split("/")[0] == name})
+
+    def _verdict(self, totals: dict[str, Any]) -> tuple[Status, str, float | None, dict[str, Any]]:
+        if not totals:
+            return "inconclusive", self.obstacle, None, {}
+        s = self._sums(totals, NOTHING)
+        if s["frames"] < self.min_frames:
+            few = f"only {s['frames']} frames with enough ego motion, {self.min_frames} are needed"
+            return "inconclusive", few, None, {"against": {NOTHING: s}}
+        probes = {name: self._sums(totals, name) for name in PROBES}
+        text = f"IoU {s['before']:.3f} → {s['after']:.3f} by the warp, ±{s['error']:.3f}, better in {s['better']:.0%} "
+        text += f"of {s['frames']} frames"
+        good = s["gain"] - 2 * s["error"] >= self.limit and s["better"] >= self.min_share
+        for name, probe in probes.items() if good else ():
+            if probe["frames"] < self.min_frames:
+                text += f"; too few frames to rule out {name}"
+            elif probe["gain"] + 2 * probe["error"] < 0 or (probe["gain"] == 0 and probe["error"] == 0):
+                how = "fits better" if probe["gain"] < 0 else "fits as well"
+                text += f"; but {name} than the poses say {how} ({-probe['gain']:+.3f})"
+                good = False
+        return "pass" if good else "fail", text, round(s["gain"], 4), {"against": {NOTHING: s, **probes}}
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         status, text, gain, facts = self._verdict(self.tally.read(trainer))
         self.record(status, text, gain, **facts)
-
-
-def overlap_gain(
-    maps: Tensor, warped: Tensor, mask: Tensor, valid: Tensor, pose: Tensor, moving: float
-) -> dict[str, Tensor]:
-    """Sums over the comparable history frames of one batch.
-
-    maps (B, T, 1, R, C) in {0, 1}; warped and mask (B, T, 1, r, c); valid (B, T); pose (B, T, 3).
-    """
-    size = warped.shape[-2:]
-    coarse = size != maps.shape[-2:]
-    plain, aligned = _grow(maps, size, coarse), _grow(warped, size, coarse)
-    present, seen = plain[:, -1:], mask.float()
-    after, before = _iou(aligned, present, seen), _iou(plain, present, seen)  # (B, T)
-    use = valid.bool() & (pose[..., :2].norm(dim=-1) >= moving) & (seen.mean((2, 3, 4)) >= SEEN)
-    use = use.clone()
-    use[:, -1] = False  # the current frame against itself
-    gain = torch.where(use, after - before, 0.0)
-    return {
-        "frames": use,
-        "gain": gain,
-        "gain_squared": gain**2,
-        "better": use & (gain > 0),
-        "before": torch.where(use, before, 0.0),
-        "after": torch.where(use, after, 0.0),
-    }
-
-
-def _grow(maps: Tensor, size: torch.Size, coarse: bool) -> Tensor:
-    """Occupancy at the stage's resolution. Cells of full maps are dilated by one; a coarser stage gets the mean of the
-    cells, which tells half-cell shifts apart by itself and would drown in a dilation."""
-    flat = maps.flatten(0, 1).float()
-    if coarse:
-        flat = F.adaptive_avg_pool2d(flat, tuple(size)) if flat.shape[-2:] != size else flat  # type: ignore[arg-type]
-    else:
-        flat = F.max_pool2d(flat, 3, stride=1, padding=1)
-    return flat.unflatten(0, maps.shape[:2])
-
-
-def _iou(a: Tensor, b: Tensor, seen: Tensor) -> Tensor:
-    """Soft intersection over union inside the mask: (B, T)."""
-    inter = (torch.minimum(a, b) * seen).sum((2, 3, 4))
-    union = (torch.maximum(a, b) * seen).sum((2, 3, 4))
-    return inter / union.clamp(min=1e-6)

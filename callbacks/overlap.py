@@ -1,0 +1,70 @@
+"""How much better do past and present occupancy maps overlap after one alignment than after another?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SEEN = 0.25
+"""Smallest share of cells inside both masks for a comparison to mean something."""
+
+
+def advantage(
+    maps: Tensor, ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor], use: Tensor
+) -> dict[str, Tensor]:
+    """Overlap (IoU) with the current map after ``ours`` minus after ``theirs``, over the cells that both have seen.
+
+    maps (B, T, 1, R, C) in {0, 1}; each alignment (warped, mask) of (B, T, 1, r, c); use (B, T) bool, which frames.
+    Returns tensors to be summed: how many ``frames``, their ``gain``, ``gain_squared``, how many are ``better``, and
+    the overlaps ``after`` ours and ``before``, after theirs.
+    """
+    size = ours[0].shape[-2:]
+    coarse = size != maps.shape[-2:]
+    present = _grow(maps[:, -1:], size, coarse)
+    seen = (ours[1] & theirs[1]).float()
+    after = _iou(_grow(ours[0], size, coarse), present, seen)  # (B, T)
+    before = _iou(_grow(theirs[0], size, coarse), present, seen)
+    use = use & (seen.mean((2, 3, 4)) >= SEEN)
+    gain = torch.where(use, after - before, 0.0)
+    return {
+        "frames": use,
+        "gain": gain,
+        "gain_squared": gain**2,
+        "better": use & (gain > 0),
+        "before": torch.where(use, before, 0.0),
+        "after": torch.where(use, after, 0.0),
+    }
+
+
+def summary(sums: dict[str, Any]) -> dict[str, float]:
+    """The sums of ``advantage`` over a run -> means per frame, and the standard error of the mean gain."""
+    n = sums["frames"]
+    means = {name: sums[name] / max(n, 1) for name in ("gain", "better", "before", "after")}
+    variance = max(sums["gain_squared"] / max(n, 1) - means["gain"] ** 2, 0.0)
+    return {"frames": int(n), **means, "error": math.sqrt(variance / max(n, 1))}
+
+
+def at_size(maps: Tensor, size: torch.Size) -> Tensor:
+    """Mean of the cells where the stage works on a coarser map."""
+    if maps.shape[-2:] == size:
+        return maps
+    return F.adaptive_avg_pool2d(maps.flatten(0, 1), tuple(size)).unflatten(0, maps.shape[:2])  # type: ignore[arg-type]
+
+
+def _grow(maps: Tensor, size: torch.Size, coarse: bool) -> Tensor:
+    """Cells of full maps are dilated by one, so that a half-cell shift does not count. The means of a coarser stage
+    tell half-cell shifts apart by themselves, and would drown in a dilation."""
+    if coarse:
+        return at_size(maps, size)
+    return F.max_pool2d(maps.flatten(0, 1), 3, stride=1, padding=1).unflatten(0, maps.shape[:2])
+
+
+def _iou(a: Tensor, b: Tensor, seen: Tensor) -> Tensor:
+    """Soft intersection over union: (B, T)."""
+    inter = (torch.minimum(a, b) * seen).sum((2, 3, 4))
+    union = (torch.maximum(a, b) * seen).sum((2, 3, 4))
+    return inter / union.clamp(min=1e-6)
