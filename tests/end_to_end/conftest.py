@@ -1,0 +1,55 @@
+"""A micro town, made once, and a way to train on it inside the test process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+
+# Small enough for a training run of seconds; everything else as `make train-convgru-1epoch`.
+SMALL = (
+    "data.preset=micro",
+    "model.image_height=64",
+    "model.image_width=256",
+    "model.num_anchors=16",
+    "data.extra_drives=50",
+    "trainer.batch_size=2",
+    "trainer.run_length=2",
+    "trainer.max_epochs=3",
+    "trainer.progress_bar=false",
+    "tracking=off",
+)
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory) -> Path:
+    """Holds the town, anchors, labels and caches that the runs of a session share."""
+    return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture
+def train(workspace, tmp_path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """``train(*overrides) -> (exit code, verdict)``: the command's own ``work`` on a composed config."""
+    from wotempo.commands.train import work
+
+    counter = iter(range(100))
+    threads = torch.get_num_threads()
+
+    def run(*overrides: str) -> tuple[int, dict[str, Any]]:
+        folder = tmp_path / f"run{next(counter)}"
+        given = [f"run_dir={folder}", f"workspace={workspace}", *SMALL, *overrides]
+        with initialize_config_module("wotempo.configs", version_base="1.3"):
+            config = compose("train", overrides=given)
+        code = work(config)
+        verdict = json.loads((folder / "verdict.json").read_text())
+        verdict["run_dir"] = folder
+        return code, verdict
+
+    yield run
+    torch.set_num_threads(threads)
+
