@@ -23,10 +23,11 @@ def _key(hit, face, depth):
 
 
 @jit
-def _first(ray_x, ray_y, ray_z, origin, ground_z, prims, candidates, count):
+def _first(origin, ray, ground_z, prims, candidates, count):
     """Key of the nearest of a few candidate primitives and the ground."""
+    ray_x, ray_y, ray_z = ray[0], ray[1], ray[2]
     best = (ground_z - origin[2]) / ray_z if ray_z < 0.0 else np.inf
-    nearest, nearest_side = -1, 0
+    nearest, nearest_side = np.int64(-1), np.int64(0)
     for k in range(count):
         p = prims[candidates[k]]
         x, y = origin[0] - p[X], origin[1] - p[Y]
@@ -48,12 +49,11 @@ def antialias(origin, rays, ground_z, prims, depth, hit, face, colours, image, s
     colour of the nearest of those pixels that shows the same face: no shading is repeated.
     """
     rows, columns = hit.shape
-    right, down = rays[0, 1] - rays[0, 0], rays[1, 0] - rays[0, 0]
     keys = np.empty((rows, columns), dtype=np.int64)  # what a pixel shows: a face of a primitive, the ground, the sky
     for r in range(rows):
         for c in range(columns):
             keys[r, c] = _key(hit[r, c], face[r, c], depth[r, c])
-    candidates = np.empty(9, dtype=np.int64)
+    candidates, ray = np.empty(9, dtype=np.int64), np.empty(3)
     for r in range(rows):
         for c in range(columns):
             edge = False
@@ -64,7 +64,7 @@ def antialias(origin, rays, ground_z, prims, depth, hit, face, colours, image, s
                 for k in range(3):
                     image[r, c, k] = np.uint8(255.0 * min(max(colours[r, c, k], 0.0), 1.0) + 0.5)
                 continue
-            count = 0
+            count = np.int64(0)  # not a literal: that would compile a second copy of _first
             for n in range(9):
                 neighbour = hit[r + _ROWS[n], c + _COLUMNS[n]]
                 known = neighbour < 0
@@ -75,10 +75,10 @@ def antialias(origin, rays, ground_z, prims, depth, hit, face, colours, image, s
                     count += 1
             red, green, blue = 0.0, 0.0, 0.0
             for s in range(4):
-                x = rays[r, c, 0] + _RIGHT[s] * right[0] + _DOWN[s] * down[0]
-                y = rays[r, c, 1] + _RIGHT[s] * right[1] + _DOWN[s] * down[1]
-                z = rays[r, c, 2] + _RIGHT[s] * right[2] + _DOWN[s] * down[2]
-                key = _first(x, y, z, origin, ground_z, prims, candidates, count)
+                for k in range(3):  # pinhole rays change linearly from pixel to pixel
+                    across, along = rays[r, c + 1, k] - rays[r, c, k], rays[r + 1, c, k] - rays[r, c, k]
+                    ray[k] = rays[r, c, k] + _RIGHT[s] * across + _DOWN[s] * along
+                key = _first(origin, ray, ground_z, prims, candidates, count)
                 source = 0
                 for n in range(8, 0, -1):  # the last match is the nearest pixel
                     if keys[r + _ROWS[n], c + _COLUMNS[n]] == key:

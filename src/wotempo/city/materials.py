@@ -35,7 +35,7 @@ from wotempo.city.raycast import BACK, FRONT, LEFT, RIGHT, TOP, jit
 
 @jit
 def cell_hash(i, j, seed):
-    """[0, 1) from two lattice coordinates and a seed."""
+    """[0, 1) from two lattice coordinates and a seed, all floats: numba would compile a copy per integer literal."""
     n = (np.int64(i) * 374761393 + np.int64(j) * 668265263 + np.int64(seed) * 974634777) & 0xFFFFFFFF
     n = ((n ^ (n >> 13)) * 1274126177) & 0xFFFFFFFF
     return ((n ^ (n >> 16)) & 0xFFFF) / 65536.0
@@ -47,8 +47,8 @@ def noise(x, y, seed):
     i, j = np.floor(x), np.floor(y)
     u, v = x - i, y - j
     u, v = u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v)
-    low = cell_hash(i, j, seed) * (1.0 - u) + cell_hash(i + 1, j, seed) * u
-    high = cell_hash(i, j + 1, seed) * (1.0 - u) + cell_hash(i + 1, j + 1, seed) * u
+    low = cell_hash(i, j, seed) * (1.0 - u) + cell_hash(i + 1.0, j, seed) * u
+    high = cell_hash(i, j + 1.0, seed) * (1.0 - u) + cell_hash(i + 1.0, j + 1.0, seed) * u
     return low * (1.0 - v) + high * v
 
 
@@ -76,26 +76,26 @@ def _mix(base, over, weight):
 @jit
 def _facade(p, side, lx, ly, z, pixel, sky):
     """A wall of windows: (r, g, b) before lighting. ``pixel`` is the size of a pixel on the wall."""
-    seed = np.int64(p[SEED])
+    seed = p[SEED]
     if side >= TOP:
         return 0.55 * p[RED] + 0.2, 0.55 * p[GREEN] + 0.2, 0.55 * p[BLUE] + 0.2
     along, half = (ly, p[HALF_W]) if side <= BACK else (lx, p[HALF_L])
     height = p[Z1] - p[Z0]
-    pitch = 2.4 + 1.6 * cell_hash(seed, 1, 7)
+    pitch = 2.4 + 1.6 * cell_hash(seed, 1.0, 7.0)
     pitch = 2.0 * half / max(1.0, np.floor(2.0 * half / pitch))
-    storey = height / max(1.0, np.round(height / 3.3))
+    storey = height / max(1.0, np.floor(height / 3.3 + 0.5))
     column, floor = np.floor((along + half) / pitch), np.floor(z / storey)
     u, v = along + half - (column + 0.5) * pitch, z - (floor + 0.5) * storey
     shop = floor == 0.0
-    wide = pitch * (0.42 if shop else 0.2 + 0.2 * cell_hash(seed, 2, 7))
-    tall = storey * (0.36 if shop else 0.24 + 0.1 * cell_hash(seed, 3, 7))
+    wide = pitch * (0.42 if shop else 0.2 + 0.2 * cell_hash(seed, 2.0, 7.0))
+    tall = storey * (0.36 if shop else 0.24 + 0.1 * cell_hash(seed, 3.0, 7.0))
     glass = cover(wide - abs(u), pixel) * cover(tall - abs(v), pixel)
     pane = cell_hash(column + 40 * side, floor, seed)
     shine = 0.16 + 0.22 * pane + 0.12 * sky
     red, green, blue = shine * 0.85, shine * 0.97, shine * 1.1
     if pane > 0.93:
         red, green, blue = 0.85, 0.72, 0.45  # somebody is at home
-    ledge = cover(0.12 - abs(z - np.round(z / storey) * storey), pixel)
+    ledge = cover(0.12 - abs(z - np.floor(z / storey + 0.5) * storey), pixel)
     wall = 1.0 + 0.12 * ledge - 0.18 * cover(0.5 - z, pixel) + 0.1 * cover(z - height + 0.6, pixel)
     wall *= 0.96 + 0.08 * noise(along * 0.7, z * 0.5, seed)
     return _mix((p[RED] * wall, p[GREEN] * wall, p[BLUE] * wall), (red, green, blue), glass)
@@ -199,7 +199,7 @@ def surface(p, side, lx, ly, z, pixel, sky):
     if material == FACADE:
         red, green, blue = _facade(p, side, lx, ly, z, pixel, sky)
     elif material == FOLIAGE:
-        seed = np.int64(p[SEED])
+        seed = p[SEED]
         leaf = noise(1.3 * (lx + ly), 1.3 * (z + lx - ly), seed) + 0.6 * noise(3.0 * (lx - z), 3.0 * (ly + z), seed)
         leaf = 0.66 + 0.45 * leaf
         red, green, blue = p[RED] * leaf, p[GREEN] * leaf, p[BLUE] * leaf

@@ -33,7 +33,8 @@ def _class_colour(ground, palette, column, row, weights):
     if name < MIXED:
         return palette[name, 0], palette[name, 1], palette[name, 2]
     u, v = column - j - 0.5, row - i - 0.5
-    weights[:] = 0.0
+    for k in range(len(weights)):
+        weights[k] = 0.0
     for di in range(-1, 2):
         down = 0.75 - v * v if di == 0 else 0.5 * (0.5 + di * v) ** 2
         for dj in range(-1, 2):
@@ -84,7 +85,7 @@ def _ground(ground, palette, tone, tone_ratio, gx, gy, ax, ay, length, width, ce
     light = _tone(tone, gx / (cell * tone_ratio), gy / (cell * tone_ratio)) / taps
     fade = clamp(0.12 / max(length, width))
     if fade > 0.02:  # grain of the surface: two sizes of grit
-        grit = cell_hash(np.floor(gx * 25.0), np.floor(gy * 25.0), 1) + noise(gx * 6.0, gy * 6.0, 2) - 1.0
+        grit = cell_hash(np.floor(gx * 25.0), np.floor(gy * 25.0), 1.0) + noise(gx * 6.0, gy * 6.0, 2.0) - 1.0
         light *= 1.0 + 0.09 * fade * grit
     return red * light, green * light, blue * light
 
@@ -101,7 +102,7 @@ def _sky(x, y, z, glow):
     cloud = 0.0
     if up > 0.02:
         u, v = 1.6 * x / (up + 0.15), 1.6 * y / (up + 0.15)
-        cloud = 0.6 * noise(u, v, 11) + 0.3 * noise(2.1 * u, 2.1 * v, 12) + 0.15 * noise(4.3 * u, 4.3 * v, 13)
+        cloud = 0.6 * noise(u, v, 11.0) + 0.3 * noise(2.1 * u, 2.1 * v, 12.0) + 0.15 * noise(4.3 * u, 4.3 * v, 13.0)
         cloud = clamp(2.6 * (cloud - 0.5)) * clamp(8.0 * up) * 0.75
     red, green, blue = red + 0.2 * glow, green + 0.16 * glow, blue + 0.08 * glow
     return red + (0.96 - red) * cloud, green + (0.96 - green) * cloud, blue + (0.97 - blue) * cloud
