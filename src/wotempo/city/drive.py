@@ -18,7 +18,7 @@ WARM_UP_S = 12.0  # until the random start has turned into traffic
 BEYOND_S = 5.0  # that the route must go on after the last frame …
 BEYOND_M = 160.0  # … and this much more, for two further roadblocks
 TOP_SPEED = 14.0  # m/s that nobody averages
-VEHICLES_PER_KM = 10.0  # of lane
+VEHICLES_PER_KM = 11.0  # of lane
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from wotempo.city.network import Network
 from wotempo.city.overlap import boxes_touch
 from wotempo.city.people import People
 from wotempo.city.traffic import DT
+from wotempo.geometry import relative_to
 
-MIN_DISTANCE_SHARE = 2.2  # m/s averaged over the log
+MIN_DISTANCE_SHARE = 2.8  # m/s averaged over the log
 MAX_STANDING = 0.5  # share of the log
 HARDEST = 3.6  # m/s² of braking that still is comfortable driving
 CLEARANCE = 0.1  # metres that the ego keeps to everything
@@ -32,10 +33,10 @@ def drivable_area(network: Network) -> shapely.Geometry:
 def choose_ego(drive: Drive, people: People, area: shapely.Geometry, rng: np.random.Generator) -> int | None:
     """Index into the fleet, or None when no expert's drive is worth recording."""
     first = round(WARM_UP_S / DT)
-    scores = {}
+    taste, scores = rng.uniform(0.0, 1.0, 4), {}  # logs differ in what they are about
     for ego in map(int, np.flatnonzero(drive.fleet.expert)):
         if _eventful(drive, ego, first) and _faultless(drive, people, area, ego, first):
-            scores[ego] = _interest(drive, ego, first) + rng.uniform(0.0, 1.0)
+            scores[ego] = float(taste @ _interest(drive, ego, first)) + rng.uniform(0.0, 0.5)
     return max(scores, key=scores.__getitem__) if scores else None
 
 
@@ -90,10 +91,16 @@ def ego_corners(poses: np.ndarray) -> np.ndarray:
     return poses[:, None, :2] + x * forward + y * left
 
 
-def _interest(drive: Drive, ego: int, first: int) -> float:
+def _interest(drive: Drive, ego: int, first: int) -> np.ndarray:
+    """(4,) each about 0 to 1: turning, changing speed, stopping and starting, having somebody in front."""
     speed, heading = drive.tracks.speed[first:, ego], drive.poses[first:, ego, 2]
     turning = np.abs(np.diff(heading)).sum()
-    starts_and_stops = int(np.abs(np.diff((speed > 1.0).astype(int))).sum())
-    leaders = np.hypot(*(drive.poses[first:, :, :2] - drive.poses[first:, ego, None, :2]).transpose(2, 0, 1))
-    company = (np.partition(leaders, 1, axis=1)[:, 1] < 25.0).mean()
-    return float(min(turning, 1.8) + min(speed.std() / 2.5, 1.2) + 0.4 * min(starts_and_stops, 3) + 0.5 * company)
+    starts_and_stops = int(np.abs(np.diff((speed > 0.5).astype(int))).sum())
+    local = relative_to(drive.poses[first:, ego, None], drive.poses[first:])
+    in_front = (
+        (local[..., 0] > 0) & (local[..., 0] < 35.0) & (np.abs(local[..., 1]) < 2.5) & (np.cos(local[..., 2]) > 0.7)
+    )
+    return np.array([
+        min(turning / 1.8, 1.0), min(speed.std() / 3.0, 1.0), min(starts_and_stops / 2.0, 1.0),
+        in_front.any(1).mean(),
+    ])  # fmt: skip

@@ -53,7 +53,7 @@ def draw_fleet(count: int, experts: int, rng: np.random.Generator) -> Fleet:
     def habit(others: tuple[float, float], experts_: tuple[float, float]) -> np.ndarray:
         return np.where(expert, rng.uniform(*experts_, count), rng.uniform(*others, count))
 
-    crawler = ~expert & (rng.random(count) < 0.12)
+    crawler = ~expert & (rng.random(count) < 0.06)
     sway = np.stack([habit((0.0, 0.2), (0.0, 0.1)), rng.uniform(60, 120, count), rng.uniform(0, 2 * np.pi, count)], 1)
     return Fleet(
         front=length * EGO_FRONT / EGO_LENGTH,
