@@ -6,8 +6,13 @@ import pytest
 from wotempo.features import FeatureSpec, lidar_feature
 from wotempo.geometry import LIDAR_HISTOGRAM, BevGrid
 
-# The second grid has cells that no binary fraction expresses.
-GRIDS = [LIDAR_HISTOGRAM, BevGrid(-1.1, 2.3, -0.7, 0.6, 17, 13)]
+# The second has cells that no binary fraction expresses; in the third, dividing puts many an edge into the cell below
+# it, and some points just below an edge into the cell above.
+GRIDS = [
+    LIDAR_HISTOGRAM,
+    BevGrid(-1.1, 2.3, -0.7, 0.6, 17, 13),
+    BevGrid(0.0, 103.0, -7.5, 7.5, 64, 84),
+]
 
 
 def numpy_histogram(points: np.ndarray, spec: FeatureSpec) -> np.ndarray:
