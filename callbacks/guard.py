@@ -171,6 +171,9 @@ class Guard(Callback):
     # --- Lightning --------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        self.status, self.message = "pending", ""  # the same object may serve a second `fit`
         if self.policy == "off":
             self.record("skipped", "switched off")
         elif self.needs_history and not is_temporal(pl_module):

@@ -19,6 +19,7 @@ from callbacks.guard import AcceptanceError, Guard, callbacks_of
 from callbacks.plain import plain, write_atomic, write_json
 
 ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
+UNFINISHED = "the run has not ended, or was killed"
 
 
 def exit_code_of(error: BaseException | None) -> int:
@@ -54,8 +55,7 @@ class AcceptanceReport(Callback):
     def __init__(self, directory: str | Path = "acceptance", facts: Mapping[str, Any] | None = None) -> None:
         self.directory = Path(directory)
         self.facts = dict(facts or {})
-        self.status, self.exit_code = "incomplete", INCOMPLETE
-        self.reason = "the run has not ended, or was killed"
+        self.status, self.exit_code, self.reason = "incomplete", INCOMPLETE, UNFINISHED
         self.guards: list[Guard] = []
         self._started = datetime.now(UTC)
         self._steps = self._epochs = 0
@@ -66,6 +66,7 @@ class AcceptanceReport(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
+            self._end("incomplete", INCOMPLETE, UNFINISHED)
             self._collect(trainer)
             self._write(trainer)
 

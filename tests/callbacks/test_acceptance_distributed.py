@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_drive import loader
 from toy_run import STEPS, ToyModule, ten_guards, toy_trainer
 
-from callbacks import AcceptanceReport, exit_code_of
+from callbacks import AcceptanceReport, Guard, exit_code_of
 
 
 class OneRankFails(ToyModule):
@@ -28,14 +28,23 @@ class OneRankFails(ToyModule):
         return loss
 
 
-def one_rank(rank: int, port: int, folder: Path, module: ToyModule) -> None:
+class OneRankObjects(Guard):
+    """Comes to its own conclusion on each rank."""
+
+    name, number, exit_code = "opinion", 11, 99
+
+    def conclude(self, trainer, pl_module):
+        self.record("fail" if trainer.global_rank == 1 else "pass", f"rank {trainer.global_rank} says so", 0)
+
+
+def one_rank(rank: int, port: int, folder: Path, module: ToyModule, *extra: Guard) -> None:
     """What torchrun starts; writes the end of this rank as a file."""
     os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     warnings.simplefilter("ignore")
     report = AcceptanceReport(folder / "acceptance")
     saver = ModelCheckpoint(folder / "checkpoints")
     options = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
-    trainer = toy_trainer(folder, *ten_guards(), report, saver, **options)
+    trainer = toy_trainer(folder, *ten_guards(), *extra, report, saver, **options)
     raised = None
     try:
         trainer.fit(module, loader(STEPS), loader(1))
@@ -48,12 +57,12 @@ def one_rank(rank: int, port: int, folder: Path, module: ToyModule) -> None:
     os._exit(0)  # the parent's test session must not be torn down here
 
 
-def run(folder: Path, module: ToyModule) -> list[dict]:
+def run(folder: Path, module: ToyModule, *extra: Guard) -> list[dict]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     fork = multiprocessing.get_context("fork")  # no second import of torch
-    processes = [fork.Process(target=one_rank, args=(rank, port, folder, module)) for rank in (0, 1)]
+    processes = [fork.Process(target=one_rank, args=(rank, port, folder, module, *extra)) for rank in (0, 1)]
     for process in processes:
         process.start()
     for process in processes:
@@ -91,3 +100,9 @@ def test_file_that_only_one_rank_misses_is_known_to_all(tmp_path):
 
     for rank in run(tmp_path, NoFinalFile()):
         assert (rank["status"], rank["exit_code"]) == ("rejected", 13)
+
+
+def test_the_worst_conclusion_of_all_ranks_counts(tmp_path):
+    for rank in run(tmp_path, ToyModule(), OneRankObjects()):
+        assert (rank["status"], rank["exit_code"]) == ("rejected", 99)
+    assert "rank 1 says so" in json.loads((tmp_path / "acceptance" / "verdict.json").read_text())["reason"]

@@ -123,6 +123,23 @@ def test_crash_in_a_later_test_does_not_touch_the_verdict(tmp_path):
     assert report.exit_code == 0
 
 
+def test_validation_alone_is_not_judged(tmp_path):
+    report, guards = AcceptanceReport(tmp_path / "acceptance"), ten_guards()
+    toy_trainer(tmp_path, report, *guards).validate(ToyModule(), loader(1), verbose=False)
+    assert {guard.status for guard in guards} == {"pending"}
+    assert not (tmp_path / "acceptance").exists()
+
+
+def test_same_objects_judge_a_second_run_anew(tmp_path):
+    report, finite = AcceptanceReport(tmp_path / "acceptance"), FiniteGuard()
+    bad = ToyModule(noise=math.inf)
+    with pytest.raises(AcceptanceError):
+        toy_trainer(tmp_path, report, finite).fit(bad, loader(4), loader(1))
+    assert report.exit_code == 10
+    toy_trainer(tmp_path, report, finite).fit(ToyModule(), loader(4), loader(1))
+    assert (finite.status, report.exit_code) == ("pass", 0)
+
+
 def test_all_switched_off_is_not_accepted(tmp_path):
     guards = [CompleteGuard(policy="off"), FiniteGuard(policy="off")]
     report, _ = judge(tmp_path, train=loader(2), guards=guards)

@@ -29,7 +29,7 @@ from wotempo.navsim.schema import FRAME_PERIOD_S
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 
-EXPERTS = 10  # vehicles of a drive that may become the ego
+EXPERTS = 14  # vehicles of a drive that may become the ego
 ATTEMPTS = 30  # drives until one has an ego worth recording; nearly always the first has
 _STAGES = ("train", "val", "test")
 

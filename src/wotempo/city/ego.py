@@ -33,10 +33,10 @@ def drivable_area(network: Network) -> shapely.Geometry:
 def choose_ego(drive: Drive, people: People, area: shapely.Geometry, rng: np.random.Generator) -> int | None:
     """Index into the fleet, or None when no expert's drive is worth recording."""
     first = round(WARM_UP_S / DT)
-    taste, scores = rng.uniform(0.0, 1.0, 4), {}  # logs differ in what they are about
+    taste, scores = rng.uniform(0.3, 1.0, 4), {}  # logs differ in what they are about
     for ego in map(int, np.flatnonzero(drive.fleet.expert)):
         if _eventful(drive, ego, first) and _faultless(drive, people, area, ego, first):
-            scores[ego] = float(taste @ _interest(drive, ego, first)) + rng.uniform(0.0, 0.5)
+            scores[ego] = float(taste @ _interest(drive, ego, first)) + rng.uniform(0.0, 0.3)
     return max(scores, key=scores.__getitem__) if scores else None
 
 

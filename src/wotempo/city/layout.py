@@ -89,7 +89,7 @@ def _street(rng: np.random.Generator, lanes: int) -> Street:
         lanes=lanes,
         lane_width=float(rng.uniform(3.5, 3.8)),
         median=float(rng.choice([0.0, 2.0, 3.0])) if lanes > 1 else 0.0,
-        shoulder=2.5 if wide else 0.7,
+        shoulder=2.7 if wide else 0.7,
         speed_limit=(11.2, 13.4, 15.6)[lanes - 1],
     )
 

@@ -8,28 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.primitives import (
-    BODY,
-    CABIN,
-    COACH,
-    COS,
-    FACADE,
-    FOLIAGE,
-    HALF_L,
-    HALF_W,
-    LAMP,
-    MATERIAL,
-    PLAIN,
-    SIN,
-    STRIPES,
-    Z0,
-    Z1,
-    X,
-    Y,
-)
-from wotempo.city.raycast import BACK, CURVED, RIGHT, cast
+from wotempo.city.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
+from wotempo.city.raycast import cast
+from wotempo.city.returns import GROUND, SURFACES, receive
 from wotempo.city.scenery import Snapshot, take_snapshot
-from wotempo.city.world import AXLE_HEIGHT, Actors, GroundClass, StaticWorld
+from wotempo.city.world import AXLE_HEIGHT, Actors, StaticWorld
 
 ORIGIN = np.array([1.0, 0.0, 1.7])  # metres in the ego frame: on the roof
 LIDAR_ID = 0  # "top"
@@ -52,23 +35,6 @@ def _directions() -> np.ndarray:
 
 _RAYS = _directions()
 
-# Reflected intensity (0..255) of a surface that is met head-on, and how much of it mirrors the beam away.
-_SURFACE = {
-    PLAIN: (50, 0.0),
-    FACADE: (70, 0.0),
-    FOLIAGE: (45, 0.08),
-    BODY: (90, 0.03),
-    CABIN: (35, 0.35),  # glass
-    COACH: (90, 0.05),
-    STRIPES: (220, 0.0),  # reflective sheeting
-    LAMP: (40, 0.0),
-}
-_BRIGHTNESS = np.array([_SURFACE[material][0] for material in range(len(_SURFACE))])
-_MIRRORED = np.array([_SURFACE[material][1] for material in range(len(_SURFACE))])
-_GROUND_BRIGHTNESS = np.full(len(GroundClass), 26.0)
-_GROUND_BRIGHTNESS[[GroundClass.MARKING_WHITE, GroundClass.CROSSWALK, GroundClass.STOP_LINE]] = 120.0
-_GROUND_BRIGHTNESS[[GroundClass.MARKING_YELLOW, GroundClass.WALKWAY, GroundClass.GRASS]] = 95.0, 48.0, 60.0
-
 
 def scan_lidar(
     world: StaticWorld, actors: Actors, ego_pose: np.ndarray, ego_z: float = AXLE_HEIGHT, seed: int = 0
@@ -81,23 +47,16 @@ def scan_lidar(
 def scan_snapshot(snapshot: Snapshot, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """As ``scan_lidar``, from a snapshot that several sensors of one frame share."""
     distance, hit, face, primitives = trace(snapshot)
-    beam, column = np.nonzero(distance < MAX_RANGE)
-    distance, hit, face = distance[beam, column], hit[beam, column], face[beam, column]
-    rays = _RAYS[beam, column]
-    cosine, brightness, mirrored = _reflection(snapshot, primitives, rays, distance, hit, face)
-
     # Drawn for every ray of the sweep, so that one thing's noise does not depend on what else is there.
     random = np.random.default_rng(seed)
-    noise = RANGE_NOISE * random.standard_normal(_RAYS.shape[:2], dtype=np.float32)[beam, column]
-    luck = random.random(_RAYS.shape[:2], dtype=np.float32)[beam, column]
-    far = distance / MAX_RANGE
-    lost = 0.01 + mirrored + 0.5 * far**2 + 0.8 * far * (1.0 - cosine) ** 4
-    kept = luck >= lost
-
-    xyz = ORIGIN + (distance + noise)[:, None] * rays
-    intensity = np.clip(brightness * (0.35 + 0.65 * cosine) * (0.85 + 0.3 * luck), 0, 255)
-    ring = beam[kept].astype(np.uint8)
-    return xyz[kept].astype(np.float32), intensity[kept].astype(np.uint8), ring, np.full_like(ring, LIDAR_ID)
+    noise = RANGE_NOISE * random.standard_normal(distance.shape, dtype=np.float32)
+    luck = random.random(distance.shape, dtype=np.float32)
+    xyz = np.empty((distance.size, 3), dtype=np.float32)
+    intensity, ring = np.empty((2, distance.size), dtype=np.uint8)
+    ground = (snapshot.world.ground, float(snapshot.world.ground_cell), snapshot.place)
+    fate = (SURFACES, GROUND, noise, luck, MAX_RANGE)
+    count = receive(ORIGIN, _RAYS, distance, hit, face, primitives, *ground, *fate, xyz, intensity, ring)
+    return xyz[:count], intensity[:count], ring[:count], np.full(count, LIDAR_ID, dtype=np.uint8)
 
 
 def trace(snapshot: Snapshot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -146,42 +105,3 @@ def beam_windows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # A millionth of a radian more: the rays are float32
     rings = np.searchsorted(BEAMS, bottom - 1e-6), np.searchsorted(BEAMS, top + 1e-6, side="right")
     return np.stack((*rings, first + turn, last + turn), -1), nearest
-
-
-def _reflection(
-    snapshot: Snapshot,
-    primitives: np.ndarray,
-    rays: np.ndarray,
-    distance: np.ndarray,
-    hit: np.ndarray,
-    face: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per return (n,): cosine of incidence, head-on intensity, share of beams mirrored away. Tapers and curvature are
-    left out of the cosine: it only dims the intensity."""
-    cosine = np.abs(rays[:, 2]).astype(np.float64)  # ground, roofs
-    brightness = np.empty(len(hit))
-    mirrored = np.zeros(len(hit))
-    on_ground = hit < 0
-    points = ORIGIN[:2] + distance[on_ground, None] * rays[on_ground, :2]
-    brightness[on_ground] = _GROUND_BRIGHTNESS[_ground_classes(snapshot, points)]
-
-    solid = ~on_ground
-    row, side, ray = hit[solid], face[solid], rays[solid]
-    cos, sin = primitives[row, COS], primitives[row, SIN]
-    along, across = np.abs(cos * ray[:, 0] + sin * ray[:, 1]), np.abs(cos * ray[:, 1] - sin * ray[:, 0])
-    flat = np.where(side <= BACK, along, np.where(side <= RIGHT, across, cosine[solid]))
-    cosine[solid] = np.where(side == CURVED, 0.7, flat)
-    material = primitives[row, MATERIAL].astype(int)
-    brightness[solid] = _BRIGHTNESS[material]
-    mirrored[solid] = np.where(side <= RIGHT, _MIRRORED[material], 0.0)
-    return cosine, brightness, mirrored
-
-
-def _ground_classes(snapshot: Snapshot, points: np.ndarray) -> np.ndarray:
-    """(n,) GroundClass of ego-frame points (n, 2); grass beyond the raster."""
-    x, y, cos, sin = snapshot.place
-    cell, ground = snapshot.world.ground_cell, snapshot.world.ground
-    column = np.floor((x + cos * points[:, 0] - sin * points[:, 1]) / cell).astype(np.int64)
-    row = np.floor((y + sin * points[:, 0] + cos * points[:, 1]) / cell).astype(np.int64)
-    inside = (row >= 0) & (row < ground.shape[0]) & (column >= 0) & (column < ground.shape[1])
-    return np.where(inside, ground[np.where(inside, row, 0), np.where(inside, column, 0)], GroundClass.GRASS)

@@ -16,6 +16,8 @@ from wotempo.city.surroundings import Surroundings
 from wotempo.city.world import CLASS_NAMES
 
 PARKED_GAP = 7.0  # metres between the middles of parked cars, at least
+PARKED_FROM_KERB = 1.15  # metres to their middle
+PARKED_BEND = 1 / 110.0  # nobody parks on the outside of a sharper bend, where everybody heads for him
 CLEAR_OF_ENDS = 14.0  # metres that parked cars keep from junctions
 WALKERS_PER_METRE = 1 / 55.0  # of walkway along roads
 ORANGE, RED_WHITE = (235, 110, 30), (205, 60, 50)
@@ -82,12 +84,12 @@ def draw_props(
         for side in (-1, 1):
             base = road.centre if side < 0 else road.centre.reversed()  # drives with the traffic of that side
             use = rng.choice(["parked", "cyclists", "work", "empty"], p=[0.5, 0.25, 0.1, 0.15]) if wide else "empty"
-            middle = Line(base.parallel(-(road.lane_edge + road.half_width) / 2))
             if use == "parked":
-                _park_along(things, network, surroundings, middle, rng)
+                _park_along(things, network, surroundings, Line(base.parallel(PARKED_FROM_KERB - road.half_width)), rng)
             elif use == "cyclists":
                 strollers += _cyclists(Line(base.parallel(-road.lane_edge - 1.0)), rng)
             elif use == "work":
+                middle = Line(base.parallel(-(road.lane_edge + road.half_width) / 2 - 0.2))
                 start = rng.uniform(0.3, 0.5) * middle.length
                 _work_site(things, middle, start, start + rng.uniform(12.0, 24.0), 0.9, rng)
             strollers += _walkers(base, road.half_width, rng)
@@ -127,7 +129,8 @@ def _park_along(
     keep_off += [park.driveway.buffer(5.0) for park in surroundings.car_parks]
     while s < line.length - CLEAR_OF_ENDS:
         point, heading = line.at(s)
-        if not any(_inside(area, point) for area in keep_off):
+        outside = np.interp(s, line.s, line.curvature) > PARKED_BEND
+        if not outside and not any(_inside(area, point) for area in keep_off):
             _parked_car(things, point, heading, rng)
         s += PARKED_GAP + rng.exponential(5.0)
 

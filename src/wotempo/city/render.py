@@ -129,6 +129,9 @@ def screen_windows(rows: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray
     The depth is inf, and the window empty, for what lies behind the camera or outside of the image.
     """
     height, width = view.rays.shape[:2]
+    windows, nearest = np.zeros((len(rows), 4), dtype=np.int64), np.full(len(rows), np.inf)
+    seen = np.flatnonzero(_in_frustum(rows, view))
+    rows = rows[seen]
     half = np.stack((rows[:, HALF_L], rows[:, HALF_W], rows[:, Z1] - rows[:, Z0]), -1)
     local = _CORNERS * half[:, None]  # (M, 8, 3) in the primitive's own axes
     cos, sin = rows[:, None, COS], rows[:, None, SIN]
@@ -151,11 +154,23 @@ def screen_windows(rows: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray
 
     size = np.array([width, height])
     first, last = np.clip(np.ceil(low), 0, size), np.clip(np.floor(high) + 1, 0, size)
-    empty = (first >= last).any(1)
-    nearest = np.where(empty, np.inf, np.maximum(deep.min(1), 0.0))
-    first[empty], last[empty] = 0, 0
-    windows = np.stack((first[:, 1], last[:, 1], first[:, 0], last[:, 0]), -1).astype(np.int64)
+    shown = (first < last).all(1)
+    nearest[seen[shown]] = np.maximum(deep.min(1), 0.0)[shown]
+    windows[seen[shown]] = np.stack((first[:, 1], last[:, 1], first[:, 0], last[:, 0]), -1)[shown]
     return windows, nearest
+
+
+def _in_frustum(rows: np.ndarray, view: View) -> np.ndarray:
+    """Whether the ball around each primitive reaches between the planes through the image's left and right sides."""
+    half_height = (rows[:, Z1] - rows[:, Z0]) / 2
+    reach = np.sqrt(rows[:, HALF_L] ** 2 + rows[:, HALF_W] ** 2 + half_height**2)
+    centre = np.stack((rows[:, X], rows[:, Y], rows[:, Z0] + half_height), -1) - view.origin
+    inside = np.ones(len(rows), dtype=bool)
+    for column in (0, -1):
+        normal = np.cross(view.rays[0, column], view.rays[-1, column])
+        normal /= np.linalg.norm(normal) * np.sign(normal @ view.rotation[:, 2])
+        inside &= centre @ normal + reach > -_NEAR
+    return inside
 
 
 def _pixels(points: np.ndarray, view: View) -> np.ndarray:

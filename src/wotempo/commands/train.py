@@ -31,7 +31,7 @@ from wotempo.commands.prepare import Prepared, prepare
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.tracking import build_loggers, close_wandb
-from wotempo.data import NavsimDataModule
+from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.model.pretrained import load_image_encoder
@@ -106,12 +106,16 @@ def build_callbacks(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> 
 
 
 def save_pictures(config: RunConfig, module: LitWoTE, data: NavsimDataModule, run_dir: Path) -> list[Path]:
-    """``samples.npz`` of the first validation batch and its pictures; none without validation."""
-    if config.tracking.pictures == 0 or "val" not in data.datasets:
+    """``samples.npz`` of a few validation scenes with a whole history, and its pictures; none without validation."""
+    dataset = data.datasets.get("val")
+    if config.tracking.pictures == 0 or dataset is None:
         return []
-    batch = next(iter(data.val_dataloader()))
-    samples = collect_samples(module.eval().cpu(), batch, config.tracking.pictures)
-    np.savez_compressed(run_dir / "samples.npz", **samples)
+    whole = np.flatnonzero(dataset.valid.all(1))
+    chosen = whole[np.linspace(0, len(whole) - 1, min(config.tracking.pictures, len(whole))).astype(int)]
+    if len(chosen) == 0:
+        return []
+    batch = WindowCollator(dataset)([dataset[int(index)] for index in chosen])
+    np.savez_compressed(run_dir / "samples.npz", **collect_samples(module.eval().cpu(), batch, len(chosen)))
     return draw_samples(run_dir / "samples.npz", run_dir / "pictures")
 
 
