@@ -6,8 +6,10 @@ In a multirun an unaccepted job must not abort the sweep, so codes other than 1 
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from itertools import islice, product
 
@@ -108,6 +110,14 @@ def check_command_line(config_name: str, check: Callable[[DictConfig], object], 
     GlobalHydra.instance().clear()
 
 
+def quieten() -> None:
+    """Lightning's advice and its notes to itself are not what a run should print."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # the cache is memory-mapped
+
+
 def is_multirun(argv: list[str]) -> bool:
     return any(arg in ("-m", "--multirun") for arg in argv)
 
@@ -115,6 +125,7 @@ def is_multirun(argv: list[str]) -> bool:
 def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]) -> None:
     """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2. In a multirun a job that is
     not accepted lets the others run, and the command exits 1."""
+    quieten()
     multirun = is_multirun(sys.argv[1:])
     codes: list[int] = []
 

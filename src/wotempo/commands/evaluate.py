@@ -21,7 +21,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.commands.config import DataConfig, RunConfig, typed
+from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
+from wotempo.commands.drivers import DRIVERS, drive
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import read_checkpoint
 from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
@@ -31,14 +32,13 @@ from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.maps import read_map
 from wotempo.navsim import DataPaths, Scene
-from wotempo.pdm.agents import constant_velocity_poses, human_poses
+from wotempo.pdm.agents import human_poses
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.score import score
 from wotempo.pdm.simulate import simulate
 from wotempo.targets import TargetSpec
 from wotempo.training.module import LitWoTE
 
-BASELINES = {"human": human_poses, "constant_velocity": constant_velocity_poses}
 COLUMNS = ("ade", "fde", "nc", "dac", "ep", "ttc", "comfort", "score")
 
 
@@ -50,6 +50,8 @@ class EvaluateConfig:
     workspace: str = "workspace"
     data: DataConfig = field(default_factory=DataConfig)
     baselines: list[str] = field(default_factory=list)
+    untrained: bool = False  # the same network before training, too
+    seed: int = 0  # of the blind MLP and the untrained network
     batch_size: int = 8
     num_workers: int = 0
     accelerator: str = "cpu"
@@ -59,8 +61,8 @@ class EvaluateConfig:
 def check(raw: DictConfig) -> EvaluateConfig:
     config = typed(raw, EvaluateConfig)
     for name in config.baselines:
-        if name not in BASELINES:
-            raise UserError(f"there is no baseline '{name}': known are {', '.join(BASELINES)}")
+        if name not in DRIVERS:
+            raise UserError(f"there is no baseline '{name}': {nearest(name, list(DRIVERS))}")
     if config.stage not in ("train", "val", "test"):
         raise UserError(f"stage is '{config.stage}': set it to train, val or test")
     if config.checkpoint is not None and not Path(config.checkpoint).is_file():
@@ -68,16 +70,15 @@ def check(raw: DictConfig) -> EvaluateConfig:
     return config
 
 
-def load_module(path: Path) -> LitWoTE:
-    """The model of a checkpoint, built from what the checkpoint says about itself."""
+def load_module(path: Path, untrained: bool = False) -> LitWoTE:
+    """The model of a checkpoint, built from what the checkpoint says about itself; ``untrained`` keeps its anchors
+    only."""
     checkpoint = read_checkpoint(path)
-    module = LitWoTE(**{**checkpoint["hyper_parameters"], "anchors": anchors_in(checkpoint)})
-    module.load_state_dict(checkpoint["state_dict"])
+    anchors = checkpoint["state_dict"]["model.trajectory_anchors"].numpy()
+    module = LitWoTE(**{**checkpoint["hyper_parameters"], "anchors": anchors})
+    if not untrained:
+        module.load_state_dict(checkpoint["state_dict"])
     return module.eval()
-
-
-def anchors_in(checkpoint: dict[str, Any]) -> np.ndarray:
-    return checkpoint["state_dict"]["model.trajectory_anchors"].numpy()
 
 
 class Planner(L.LightningModule):
@@ -92,9 +93,10 @@ class Planner(L.LightningModule):
         return list(zip(batch["tokens"], plans, strict=True))
 
 
-def plan_all(config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], progress) -> dict[str, np.ndarray]:
+def plan_all(
+    config: EvaluateConfig, module: LitWoTE, paths: DataPaths, scenes: list[Scene], progress
+) -> dict[str, np.ndarray]:
     """token -> (8, 3), by batched inference."""
-    module = load_module(Path(config.checkpoint))
     model = module.model.config
     data = NavsimDataModule(
         paths,
@@ -168,12 +170,14 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset(where, progress)
         scenes = stage_scenes(paths, config.data, config.stage, progress)
-    drivers: dict[str, dict[str, np.ndarray]] = {
-        name: {scene.token: BASELINES[name](scene) for scene in scenes} for name in config.baselines
-    }
+    train = stage_scenes(paths, config.data, "train", progress) if "ego_status_mlp" in config.baselines else []
+    drivers = {name: drive(name, train, scenes, config.seed) for name in config.baselines}
     if config.checkpoint is not None:
-        with PreparationProgress(config.progress_bar) as progress:
-            drivers["model"] = plan_all(config, paths, scenes, progress)
+        for name, untrained in (("model", False), ("untrained", True)):
+            if not untrained or config.untrained:
+                L.seed_everything(config.seed, verbose=False)
+                module = load_module(Path(config.checkpoint), untrained)
+                drivers[name] = plan_all(config, module, paths, scenes, progress)
     rows = Parallel(n_jobs=config.data.prepare_workers)(
         delayed(score_scene)(paths.maps, scene, {name: plans[scene.token] for name, plans in drivers.items()})
         for scene in scenes

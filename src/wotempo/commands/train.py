@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import sys
 import traceback
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -183,17 +181,8 @@ def explain(error: BaseException, report: AcceptanceReport) -> int:
     return report.exit_code
 
 
-def quieten() -> None:
-    """Lightning's advice and its notes to itself are not what a run should print."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # the cache is memory-mapped
-
-
 def work(raw: DictConfig) -> int:
     """One run -> its exit code."""
-    quieten()
     config = check_config(raw)
     run_dir = Path(config.run_dir)
     claim_run_dir(run_dir)

@@ -60,7 +60,7 @@ def ego_areas(area_map: AreaMap, points: np.ndarray, rear_axle: np.ndarray) -> E
     corners_in_lane = inside[is_lane, :CENTRE].sum(1, dtype=np.uint8)  # (P, N, T)
     return EgoAreas(
         multiple_lanes=((corners_in_lane > 0).sum(0) > 1) & ~(corners_in_lane == CENTRE).any(0),
-        non_drivable=~inside[~is_lane, :CENTRE].any(0).all(0),
+        non_drivable=~np.all(inside[~is_lane, :CENTRE].any(0), axis=0),
         oncoming=~inside[is_lane & on_route, CENTRE].any(0),
         in_intersection=inside[kind == AreaKind.INTERSECTION, -1].any(0),
     )

@@ -38,28 +38,22 @@ def trace_centreline(
 def _start_lane(map_index: MapIndex, lanes: Sequence[str], pose: np.ndarray, containing: Sequence[str]) -> Lane:
     """The on-route lane under the rear axle that points most alike; else one under or near the box."""
     on_route = set(lanes)
-    best, least_turn = None, np.inf
-    for lane_id in containing:
-        if lane_id in on_route:
-            baseline = map_index.lane(lane_id).baseline
-            nearest = np.argmin(np.hypot(*(baseline[:, :2] - pose[:2]).T))
-            turn = abs(wrap_angle(baseline[nearest, 2] - pose[2]))
-            if turn < least_turn:
-                best, least_turn = map_index.lane(lane_id), turn
-    if best is not None:
-        return best
+    under = [map_index.lane(lane_id) for lane_id in containing if lane_id in on_route]
+    if under:
+        return min(under, key=lambda lane: _turn(lane, pose))
 
-    centre = centre_of(pose)
-    box = shapely.Polygon(box_points(pose)[:CENTRE])
-    least_distance = np.inf
-    for lane_id in lanes:
-        lane = map_index.lane(lane_id)
-        if shapely.contains_xy(lane.polygon, *centre):
+    candidates = [map_index.lane(lane_id) for lane_id in lanes]
+    for lane in candidates:
+        if shapely.contains_xy(lane.polygon, *centre_of(pose)):
             return lane
-        distance = shapely.distance(lane.polygon, box)
-        if distance < least_distance:
-            best, least_distance = lane, distance
-    return best
+    box = shapely.Polygon(box_points(pose)[:CENTRE])
+    return min(candidates, key=lambda lane: shapely.distance(lane.polygon, box))
+
+
+def _turn(lane: Lane, pose: np.ndarray) -> float:
+    """Unsigned angle between the ego and a lane's baseline where it is nearest, radians."""
+    nearest = np.argmin(np.hypot(*(lane.baseline[:, :2] - pose[:2]).T))
+    return abs(wrap_angle(lane.baseline[nearest, 2] - pose[2]))
 
 
 def shortest_lanes(map_index: MapIndex, start: str, allowed: set[str], goal_block: str) -> list[str]:
@@ -91,6 +85,6 @@ def shortest_lanes(map_index: MapIndex, start: str, allowed: set[str], goal_bloc
 
 def _path_to(lane_id: str, previous: dict[str, str | None]) -> list[str]:
     path = [lane_id]
-    while previous[path[-1]] is not None:
-        path.append(previous[path[-1]])
+    while (before := previous[path[-1]]) is not None:
+        path.append(before)
     return path[::-1]

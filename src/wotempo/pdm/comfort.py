@@ -50,7 +50,7 @@ def _filter_matrix(window: int, order: int, derivative: int) -> np.ndarray:
 
 
 def _within(signal: np.ndarray, low: float, high: float) -> np.ndarray:
-    return ((signal > low) & (signal < high)).all(-1)
+    return np.all((signal > low) & (signal < high), axis=-1)
 
 
 def _unwrap(heading: np.ndarray) -> np.ndarray:

@@ -73,15 +73,16 @@ def surrounding_areas(
     polygons: list[shapely.Polygon] = []
     kinds: list[AreaKind] = []
     lane_ids: list[str | None] = []
+    x, y = centre
 
     def add_layer(layer: str, kind: AreaKind) -> None:
-        found = map_index.layer(layer).geometry[map_index.near(layer, *centre, MAP_RADIUS)]
+        found = map_index.layer(layer).geometry[map_index.near(layer, x, y, MAP_RADIUS)]
         polygons.extend(found)
         kinds.extend([kind] * len(found))
         lane_ids.extend([None] * len(found))
 
     def add_lanes(layer: str, kind: AreaKind) -> None:
-        for block_id in map_index.layer(layer).ids[map_index.near(layer, *centre, MAP_RADIUS)]:
+        for block_id in map_index.layer(layer).ids[map_index.near(layer, x, y, MAP_RADIUS)]:
             for lane_id in map_index.roadblock(block_id).lane_ids:
                 polygons.append(map_index.lane(lane_id).polygon)
                 kinds.append(kind)

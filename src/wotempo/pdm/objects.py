@@ -41,11 +41,12 @@ def replay_objects(frames: Sequence[Frame]) -> Objects:
     A track exists from its first to its last frame; gaps in between are bridged linearly. A track that was seen in one
     frame only stands still in all 51 steps. Size, class and "stopped" come from the first frame of the track.
     """
-    if len(frames) != NUM_OBJECT_FRAMES:
-        raise ValueError(f"replay needs {NUM_OBJECT_FRAMES} frames, got {len(frames)}")
+    annotated = [(frame.pose, frame.boxes) for frame in frames if frame.boxes is not None]
+    if len(annotated) != NUM_OBJECT_FRAMES:
+        raise ValueError(f"replay needs {NUM_OBJECT_FRAMES} frames with boxes, got {len(annotated)}")
     column: dict[str, int] = {}
-    for frame in frames:
-        for token in frame.boxes.track_tokens:
+    for _, boxes in annotated:
+        for token in boxes.track_tokens:
             column.setdefault(token, len(column))
 
     count = len(column)
@@ -54,11 +55,10 @@ def replay_objects(frames: Sequence[Frame]) -> Objects:
     size = np.zeros((count, 2))
     is_agent = np.zeros(count, bool)
     speed = np.zeros(count)
-    for step, frame in reversed(list(enumerate(frames))):  # backwards, so that the first frame of a track wins
-        boxes = frame.boxes
+    for step, (ego, boxes) in reversed(list(enumerate(annotated))):  # backwards: the first frame of a track wins
         columns = np.array([column[token] for token in boxes.track_tokens], np.int64)
         seen[step, columns] = True
-        pose[step, columns] = compose(frame.pose, boxes.boxes[:, [0, 1, 6]].astype(np.float64))
+        pose[step, columns] = compose(ego, boxes.boxes[:, [0, 1, 6]].astype(np.float64))
         size[columns] = boxes.boxes[:, 3:5]
         is_agent[columns] = np.isin(boxes.names, AGENT_NAMES)
         speed[columns] = np.hypot(boxes.velocity[:, 0], boxes.velocity[:, 1])

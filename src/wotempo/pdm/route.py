@@ -59,7 +59,9 @@ def _blocks_at(map_index: MapIndex, pose: np.ndarray, route: list[str]) -> tuple
         blocks += [str(ids[i]) for i in map_index.near(layer, pose[0], pose[1], START_RADIUS)]
     if not blocks:
         blocks = [_nearest(map_index, layer, pose) for layer in BLOCK_LAYERS]
-    on_route, off_route, closest = [], [], []
+    on_route: list[tuple[float, str]] = []
+    off_route: list[tuple[float, str]] = []
+    closest: list[tuple[float, str]] = []
     for block in blocks:
         best = np.inf
         for lane_id in map_index.roadblock(block).lane_ids:
@@ -94,7 +96,7 @@ def _fill_gaps(map_index: MapIndex, route: list[str]) -> list[str]:
 
 def _cut_loop(map_index: MapIndex, route: list[str]) -> list[str]:
     """End the route before the first connector that crosses an earlier one."""
-    passed = []
+    passed: list[shapely.Polygon] = []
     for index, block_id in enumerate(route):
         block = map_index.roadblock(block_id)
         if not block.is_connector:
