@@ -39,8 +39,7 @@ def card(verdict: Mapping[str, Any]) -> str:
         lines.append(f"{row}{c['message']}".rstrip())
     if verdict["cost"]["share"] is not None:
         lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time")
-    if verdict["status"] != "accepted":
-        lines.append(f"  why:  {verdict['reason']}")
+    lines.append(f"  why:  {verdict['reason']}")
     lines.append(f"  next: {verdict['next']}")
     return "\n".join(lines)
 

@@ -127,9 +127,13 @@ class AcceptanceReport(Callback):
             status = "incomplete" if guard.exit_code == INCOMPLETE else "rejected"
             self._end(status, guard.exit_code, f"{guard.name}: {guard.message}")
             return
-        judged = [guard for guard in counting if guard.status == "pass"]
-        if judged:
-            self._end("accepted", ACCEPTED, f"all {len(judged)} criteria that apply passed")
+        passed = [guard.name for guard in counting if guard.status == "pass"]
+        still_open = [guard.name for guard in counting if guard.status == "inconclusive"]
+        text = f"{len(passed)} criteria passed, none failed"
+        if still_open:
+            text += f"; not decided, and allowed to be: {', '.join(still_open)}"
+        if passed:
+            self._end("accepted", ACCEPTED, text)
         else:
             self._end("rejected", CRASHED, "no criterion was judged: nothing is known about this run")
 

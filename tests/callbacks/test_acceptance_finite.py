@@ -149,16 +149,17 @@ def test_nan_validation_loss_is_found(tmp_path):
 
 
 class Overflowing(ToyModule):
-    """fp16 gradients overflow in the first ``until`` steps, as they do while the scaler looks for its scale."""
+    """fp16 gradients overflow in the first ``until`` steps, as they do while the scaler looks for its scale; each
+    ``pause``-th step is fine nevertheless."""
 
-    def __init__(self, until: int) -> None:
+    def __init__(self, until: int, pause: int = 10_000) -> None:
         super().__init__()
-        self.until = until
+        self.until, self.pause = until, pause
         self.batches = 0
 
     def on_after_backward(self):
         self.batches += 1
-        if self.batches <= self.until:
+        if self.batches <= self.until and self.batches % self.pause:
             self.head.weight.grad.fill_(math.inf)
 
 
@@ -172,6 +173,12 @@ def test_overflow_of_the_fp16_scaler_is_healthy(tmp_path):
     finite = next(guard for guard in report.guards if guard.name == "finite")
     assert finite.details["scaler_skips"] == 10
     assert report.exit_code == 0, report.card()
+
+
+def test_overflows_between_good_steps_are_healthy(tmp_path):
+    report, raised = judge(tmp_path, Overflowing(1000, pause=12), plugins=half_precision())
+    assert raised is None
+    assert statuses(report)["finite"] == "pass"
 
 
 def test_endless_overflow_is_not(tmp_path):
