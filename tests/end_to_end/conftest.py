@@ -52,4 +52,3 @@ def train(workspace, tmp_path) -> Callable[..., tuple[int, dict[str, Any]]]:
 
     yield run
     torch.set_num_threads(threads)
-

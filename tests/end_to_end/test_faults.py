@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from verdicts import failed
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]

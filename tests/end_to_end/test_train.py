@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 import torch
-
 from verdicts import failed, statuses
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]

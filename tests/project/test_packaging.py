@@ -49,7 +49,9 @@ def test_constraints_pin_every_dependency_inside_its_range():
     from packaging.version import Version
 
     pins = dict(
-        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line and line[0] != "#"
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line and line[0] != "#"
     )
     extras = PROJECT["project"]["optional-dependencies"]
     for text in PROJECT["project"]["dependencies"] + extras["dev"]:
@@ -60,8 +62,19 @@ def test_constraints_pin_every_dependency_inside_its_range():
 
 @pytest.mark.parametrize(
     "target",
-    ["help", "setup", "train-convgru-1epoch", "train-baseline", "overfit-batch", "ablation-fusion", "evaluate"]
-    + ["nuplan", "test", "check", "clean"],
+    [
+        "help",
+        "setup",
+        "train-convgru-1epoch",
+        "train-baseline",
+        "overfit-batch",
+        "ablation-fusion",
+        "evaluate",
+        "nuplan",
+        "test",
+        "check",
+        "clean",
+    ],
 )
 def test_makefile_has_the_target_and_help_shows_it(target):
     shown = subprocess.run(["make", "-s", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout

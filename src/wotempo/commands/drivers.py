@@ -17,14 +17,16 @@ HIDDEN = (128, 128)
 
 
 def ego_status_mlp(train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -> np.ndarray:
-    """Blind: (M, 8, 3) plans from command, velocity and acceleration of the current frame only (NAVSIM's EgoStatusMLP).
+    """Blind: (M, 8, 3) plans from the current frame's command, velocity and acceleration (NAVSIM's EgoStatusMLP).
 
     Fitted on ``train`` with a tenth of it held out for early stopping.
     """
     scaler = StandardScaler()
     inputs = scaler.fit_transform(np.stack([status_feature(scene.current) for scene in train]))
     targets = np.stack([human_poses(scene) for scene in train]).reshape(len(train), -1)
-    mlp = MLPRegressor(hidden_layer_sizes=HIDDEN, max_iter=2000, early_stopping=True, n_iter_no_change=50, random_state=seed)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=HIDDEN, max_iter=2000, early_stopping=True, n_iter_no_change=50, random_state=seed
+    )
     mlp.fit(inputs, targets)
     statuses = scaler.transform(np.stack([status_feature(scene.current) for scene in scenes]))
     return mlp.predict(statuses).reshape(len(scenes), *human_poses(scenes[0]).shape)

@@ -141,7 +141,14 @@ def score_scene(maps: Path, scene: Scene, plans: dict[str, np.ndarray]) -> list[
         error = np.linalg.norm(poses[index, :, :2] - human[:, :2], axis=-1)
         values = {key: float(getattr(result, key)[0]) for key in COLUMNS[2:]}
         rows.append(
-            {"driver": name, "token": scene.token, "log": scene.log.name, "ade": error.mean(), "fde": error[-1], **values}
+            {
+                "driver": name,
+                "token": scene.token,
+                "log": scene.log.name,
+                "ade": error.mean(),
+                "fde": error[-1],
+                **values,
+            }
         )
     return rows
 

@@ -145,7 +145,9 @@ def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress
     return anchors
 
 
-def labels_of(config: RunConfig, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray, progress: Progress) -> Path:
+def labels_of(
+    config: RunConfig, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray, progress: Progress
+) -> Path:
     """The score table over ``scenes``: the given one (checked by the data module) or one made here."""
     if config.data.labels is not None:
         folder = Path(config.data.labels)

@@ -36,8 +36,8 @@ from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.report.scene_picture import draw_samples
 from wotempo.targets import TargetSpec
-from wotempo.training.module import LitWoTE, plain
 from wotempo.training.clock import StepClock
+from wotempo.training.module import LitWoTE, plain
 from wotempo.training.samples import collect_samples
 
 
@@ -90,7 +90,9 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
     return module, started
 
 
-def build_callbacks(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> tuple[list[L.Callback], AcceptanceReport]:
+def build_callbacks(
+    config: RunConfig, run_dir: Path, facts: dict[str, Any]
+) -> tuple[list[L.Callback], AcceptanceReport]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
     report = AcceptanceReport(run_dir, facts=facts)
     validates = config.trainer.limit_val_batches != 0
@@ -124,7 +126,7 @@ def next_step(config: RunConfig) -> str:
     if config.trainer.max_epochs == 1 and config.fusion["num_frames"] == 1:
         return "make train-convgru-1epoch, then compare: make ablation-fusion"
     if config.trainer.max_epochs == 1:
-        return "make train-baseline and compare; then ARGS=trainer.max_epochs=5; then 20 epochs; then make ablation-fusion"
+        return "make train-baseline and compare; then ARGS=trainer.max_epochs=5, then 20; then make ablation-fusion"
     return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
 
 

@@ -57,7 +57,8 @@ def overlay(maps: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def _map_axes(axes, raster: np.ndarray, title: str) -> None:
-    axes.imshow(upright(raster), cmap=COLOURS, vmin=-0.5, vmax=7.5, extent=extent(SEMANTIC_FRONT), interpolation="nearest")
+    shown = {"extent": extent(SEMANTIC_FRONT), "interpolation": "nearest"}
+    axes.imshow(upright(raster), cmap=COLOURS, vmin=-0.5, vmax=7.5, **shown)
     axes.set_title(title, fontsize=9)
 
 

@@ -12,7 +12,7 @@ REWARDS = ("nc", "dac", "ep", "ttc", "comfort")
 
 
 def displacement(plan: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """(average, final) displacement error in metres, each (B,). plan, truth (B, 8, 3) x, y, heading in the ego frame."""
+    """(average, final) displacement error in metres, each (B,). plan, truth (B, 8, 3) x, y, heading, ego frame."""
     error = torch.linalg.vector_norm(plan[..., :2] - truth[..., :2], dim=-1)
     return error.mean(-1), error[:, -1]
 

@@ -61,5 +61,3 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int)
     fused = any(p.is_cuda for p in model.parameters())
     optimiser = AdamW(parameter_groups(model, config), lr=config.lr, weight_decay=config.weight_decay, fused=fused)
     return optimiser, LambdaLR(optimiser, lambda step: schedule_factor(step, total_steps, config))
-
-

@@ -1,0 +1,52 @@
+"""The schedule ends with the run, and the rates of the groups really apply."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from wotempo.training.optimiser import OptimiserConfig, build_optimiser, parameter_groups, schedule_factor
+
+
+class Toy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self._backbone = nn.ModuleDict({"image_encoder": nn.Linear(2, 2), "lidar_encoder": nn.Linear(2, 2)})
+        self.fusion = nn.Linear(2, 2)
+        self.head = nn.Linear(2, 2)
+        self.trajectory_anchors = nn.Parameter(torch.zeros(3), requires_grad=False)
+
+
+CONFIG = OptimiserConfig(lr=1e-3, image_encoder_multiplier=0.1, fusion_multiplier=2.0)
+
+
+def test_every_trained_parameter_is_in_exactly_one_group():
+    model = Toy()
+    grouped = [p for group in parameter_groups(model, CONFIG) for p in group["params"]]
+    assert len(grouped) == len({id(p) for p in grouped}) == 8
+    assert all(p is not model.trajectory_anchors for p in grouped)
+
+
+@pytest.mark.parametrize("total", [1, 2, 5, 71, 1000])
+def test_the_cosine_ends_at_the_last_step_of_the_run(total):
+    factors = [schedule_factor(step, total, CONFIG) for step in range(total)]
+    assert max(factors) == pytest.approx(1.0)
+    assert all(0 < f <= 1 for f in factors)
+    if total > 2:
+        assert factors[-1] == pytest.approx(CONFIG.final_fraction)
+
+
+def test_group_rates_keep_their_ratio_over_the_whole_schedule():
+    optimiser, schedule = build_optimiser(Toy(), CONFIG, total_steps=20)
+    for _ in range(20):
+        rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
+        assert rates["image_encoder"] == pytest.approx(0.1 * rates["main"])
+        assert rates["fusion"] == pytest.approx(2.0 * rates["main"])
+        optimiser.step()
+        schedule.step()
+
+
+def test_warm_up_rises_linearly_to_the_peak():
+    config = OptimiserConfig(warmup_fraction=0.1)
+    assert [schedule_factor(step, 100, config) for step in range(10)] == pytest.approx([i / 10 for i in range(1, 11)])
