@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from itertools import islice, product
+from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -28,13 +29,13 @@ from wotempo.errors import UserError
 MAX_CHECKED_JOBS = 64
 
 
-def _flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
+def _flat_keys(tree: Any, prefix: str = "") -> list[str]:
+    """Dotted names of all keys of a nested dict."""
     keys: list[str] = []
-    for key, node in OmegaConf.to_container(config, resolve=False).items():
-        name = f"{prefix}{key}"
-        keys.append(name)
+    for key, node in tree.items():
+        keys.append(f"{prefix}{key}")
         if isinstance(node, dict):
-            keys += _flat_keys(OmegaConf.create(node), f"{name}.")
+            keys += _flat_keys(node, f"{prefix}{key}.")
     return keys
 
 
@@ -68,7 +69,7 @@ def _explain(config_name: str, message: str) -> str:
     unknown_key = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
     if unknown_key:
         key = unknown_key.group(1).split("@")[0]
-        known = _flat_keys(compose(config_name=config_name))
+        known = _flat_keys(OmegaConf.to_container(compose(config_name=config_name)))
         if key in known:
             return f"config key '{key}': {message.splitlines()[0]}"
         return f"unknown config key '{key}': {nearest(key, known)}"

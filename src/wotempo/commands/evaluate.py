@@ -22,21 +22,19 @@ from rich.console import Console
 from rich.table import Table
 
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
+from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.drivers import DRIVERS, drive
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import read_checkpoint
 from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.commands.progress import PreparationProgress
-from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
-from wotempo.features import FeatureSpec
 from wotempo.maps import read_map
 from wotempo.navsim import DataPaths, Scene
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.score import score
 from wotempo.pdm.simulate import simulate
-from wotempo.targets import TargetSpec
 from wotempo.training.module import LitWoTE
 
 COLUMNS = ("ade", "fde", "nc", "dac", "ep", "ttc", "comfort", "score")
@@ -97,21 +95,16 @@ def plan_all(
     config: EvaluateConfig, module: LitWoTE, paths: DataPaths, scenes: list[Scene], progress
 ) -> dict[str, np.ndarray]:
     """token -> (8, 3), by batched inference."""
-    model = module.model.config
-    data = NavsimDataModule(
+    data = data_module(
+        module.model.config,
+        config.data,
         paths,
-        Path(config.data.cache or Path(config.workspace) / "cache") / paths.root.name,
+        cache_root(config.data, config.workspace, paths),
         {"predict": scenes},
         module.model.trajectory_anchors.detach().numpy(),
-        feature_spec=FeatureSpec(
-            image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid
-        ),
-        target_spec=TargetSpec(grid=model.map_grid, mode=model.mode),
         num_frames=module.num_frames,
-        missing_history=config.data.missing_history,
         batch_size=config.batch_size,
         num_workers=config.num_workers,
-        prepare_workers=config.data.prepare_workers,
         progress=progress,
     )
     data.build_caches()
@@ -124,7 +117,7 @@ def plan_all(
         enable_model_summary=False,
     )
     batches = trainer.predict(Planner(module), datamodule=data)
-    return dict(pair for batch in batches for pair in batch)
+    return dict(pair for batch in batches or [] for pair in batch)
 
 
 def score_scene(maps: Path, scene: Scene, plans: dict[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""Everything a run needs before the first step: dataset, scenes, anchors, labels. Each part is re-used when it is there.
+"""Everything a run needs before the first step: dataset, scenes, anchors, labels. What is there is used again.
 
 The caches of features and targets are the data module's.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +47,6 @@ class Prepared:
     scenes: dict[str, list[Scene]]
     anchors: np.ndarray
     labels: Path
-    cache: Path
     name: str
     note: str
 
@@ -63,7 +63,7 @@ def dataset(config: RunConfig, progress: Progress) -> DataPaths:
     """The dataset's folders; a town is generated where it is missing."""
     if config.data.kind == "navsim":
         if config.data.root is None:
-            return DataPaths.from_env()
+            return DataPaths.from_env(os.environ)
         root = Path(config.data.root)
         return DataPaths(root, Path(config.data.maps) if config.data.maps else root / "maps")
     if config.data.kind != "town":
@@ -179,7 +179,6 @@ def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("t
         scenes=scenes,
         anchors=anchors,
         labels=labels,
-        cache=Path(config.data.cache or Path(config.workspace) / "cache"),
         name=f"town '{config.data.preset}'" if town else "NAVSIM",
         note=TOWN_NOTE if town else "",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
@@ -37,7 +37,7 @@ def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> li
             save_dir=str(run_dir),
             offline=mode == "offline",
             config={**asdict(config), "facts": facts},
-            settings=wandb.Settings(silent=True, mode=mode),
+            settings=wandb.Settings(silent=True, mode=cast(Any, mode)),
         )
         _ = logger.experiment  # start now: trouble with the service must show before the first step
         loggers.append(logger)

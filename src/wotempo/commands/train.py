@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks import AcceptanceReport, Guard
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig
+from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
 from wotempo.commands.prepare import Prepared, prepare
@@ -31,11 +32,9 @@ from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
-from wotempo.features import FeatureSpec
 from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.report.scene_picture import draw_samples
-from wotempo.targets import TargetSpec
 from wotempo.training.clock import StepClock
 from wotempo.training.module import LitWoTE, plain
 from wotempo.training.samples import collect_samples
@@ -49,24 +48,20 @@ def claim_run_dir(path: Path) -> None:
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
-    model, trainer = config.model, config.trainer
-    return NavsimDataModule(
+    trainer = config.trainer
+    return data_module(
+        config.model,
+        config.data,
         prepared.paths,
-        prepared.cache / prepared.paths.root.name,
+        cache_root(config.data, config.workspace, prepared.paths),
         prepared.scenes,
         prepared.anchors,
         labels=prepared.labels,
-        feature_spec=FeatureSpec(
-            image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid
-        ),
-        target_spec=TargetSpec(grid=model.map_grid, mode=model.mode),
         num_frames=config.fusion["num_frames"],
-        missing_history=config.data.missing_history,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,
         pin_memory=trainer.accelerator == "gpu",
-        prepare_workers=config.data.prepare_workers,
         seed=config.seed,
         progress=progress,
     )
@@ -115,7 +110,8 @@ def save_pictures(config: RunConfig, module: LitWoTE, data: NavsimDataModule, ru
     if len(chosen) == 0:
         return []
     batch = WindowCollator(dataset)([dataset[int(index)] for index in chosen])
-    np.savez_compressed(run_dir / "samples.npz", **collect_samples(module.eval().cpu(), batch, len(chosen)))
+    samples: dict[str, Any] = collect_samples(module.eval().cpu(), batch, len(chosen))
+    np.savez_compressed(run_dir / "samples.npz", **samples)
     return draw_samples(run_dir / "samples.npz", run_dir / "pictures")
 
 

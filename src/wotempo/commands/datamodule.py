@@ -1,0 +1,48 @@
+"""The data module that fits a model: input sizes, map raster and layout are the model's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from wotempo.commands.config import DataConfig
+from wotempo.data import NavsimDataModule
+from wotempo.errors import UserError
+from wotempo.features import FeatureSpec
+from wotempo.model.config import WoTEConfig
+from wotempo.navsim import DataPaths, Scene
+from wotempo.targets import TargetSpec
+
+
+def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
+    """One folder of caches per dataset."""
+    return Path(data.cache or Path(workspace) / "cache") / paths.root.name
+
+
+def data_module(
+    model: WoTEConfig,
+    data: DataConfig,
+    paths: DataPaths,
+    cache: Path,
+    scenes: dict[str, list[Scene]],
+    anchors: np.ndarray,
+    **options: Any,
+) -> NavsimDataModule:
+    """``options``: further keywords of ``NavsimDataModule`` (labels, num_frames, batch_size, …)."""
+    if data.missing_history not in ("error", "mask"):
+        raise UserError(f"data.missing_history is '{data.missing_history}'; set it to error or mask")
+    return NavsimDataModule(
+        paths,
+        cache,
+        scenes,
+        anchors,
+        feature_spec=FeatureSpec(
+            image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid
+        ),
+        target_spec=TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode)),
+        missing_history=cast(Any, data.missing_history),
+        prepare_workers=data.prepare_workers,
+        **options,
+    )
