@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanMetric, MetricCollection
+from torchmetrics import MeanAbsoluteError, MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy, MulticlassJaccardIndex
 
 # Order of the simulation rewards; progress (EP) is a share, the others are yes or no (NC = ½ counts as no).
@@ -36,18 +38,21 @@ class ValidationMetrics(nn.Module):
         for index, name in enumerate(REWARDS):
             predicted, truth = plan["sim_rewards"][:, index].float(), batch["sim_reward"][:, index]
             # contiguous: the metric views its input flat
-            self.rewards[name].update(predicted, truth.contiguous() if name == "ep" else (truth > 0.75).long())
+            self.reward(name).update(predicted, truth.contiguous() if name == "ep" else (truth > 0.75).long())
         self.bev_miou.update(plan["bev_semantic_map"].argmax(1), batch["bev_map"].long())
 
     def compute(self) -> dict[str, Tensor]:
         values = {f"val/{k}": v for k, v in self.scalars.compute().items()}
-        for name, metric in self.rewards.items():
-            values[f"val/{name}_{'mae' if name == 'ep' else 'accuracy'}"] = metric.compute()
+        for name in REWARDS:
+            values[f"val/{name}_{'mae' if name == 'ep' else 'accuracy'}"] = self.reward(name).compute()
         values["val/bev_miou"] = self.bev_miou.compute()
         return values
 
     def reset(self) -> None:
         self.scalars.reset()
         self.bev_miou.reset()
-        for metric in self.rewards.values():
-            metric.reset()
+        for name in REWARDS:
+            self.reward(name).reset()
+
+    def reward(self, name: str) -> Metric:
+        return cast(Metric, self.rewards[name])
