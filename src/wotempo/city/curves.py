@@ -91,10 +91,13 @@ def spline(points: np.ndarray, start_heading: float, end_heading: float, spacing
     return Line(resample(dense, spacing))
 
 
-def turn(start: np.ndarray, start_heading: float, end: np.ndarray, end_heading: float, spacing: float) -> Line:
-    """A driveable way from one pose to another: straight on the longer leg, then one bend.
+def turn(
+    start: np.ndarray, start_heading: float, end: np.ndarray, end_heading: float, spacing: float, radius: float = np.inf
+) -> Line:
+    """A driveable way from one pose to another: straight where there is room, and one bend.
 
-    The bend is a quintic Bézier with zero curvature at both ends, its handles chosen for the largest minimum radius.
+    The bend is a quintic Bézier with zero curvature at both ends, its handles chosen for the largest minimum radius;
+    it is wide enough for about ``radius`` where the legs are long enough, and no wider.
     """
     t0, t1 = direction(start_heading), direction(end_heading)
     bend = angle_between(start_heading, end_heading)
@@ -104,11 +107,10 @@ def turn(start: np.ndarray, start_heading: float, end: np.ndarray, end_heading: 
     if abs(bend) > np.radians(15.0):
         before = (gap[0] * t1[1] - gap[1] * t1[0]) / cross  # distances from the ends to where the two legs meet
         after = (t0[0] * gap[1] - t0[1] * gap[0]) / cross
-        if before > after > 0:
-            first = start + (before - after) * t0
-        elif after > before > 0:
-            last = end - (after - before) * t1
-        reach = min(before, after) if min(before, after) > 0 else 0.5 * float(np.hypot(*gap))
+        reach = 0.5 * float(np.hypot(*gap))
+        if min(before, after) > 0:
+            reach = min(before, after, radius / 0.8 * np.tan(abs(bend) / 2))
+            first, last = start + (before - reach) * t0, end - (after - reach) * t1
     else:
         reach = 0.5 * float(np.hypot(*gap))
     handle = reach * (0.375 - 0.078 * abs(bend) / (np.pi / 2))
@@ -116,9 +118,4 @@ def turn(start: np.ndarray, start_heading: float, end: np.ndarray, end_heading: 
     u = np.linspace(0.0, 1.0, max(32, int(np.hypot(*gap) / 0.1)))[:, None]
     weights = (1, 5, 10, 10, 5, 1)
     curve = sum(w * u**i * (1 - u) ** (5 - i) * p for i, (w, p) in enumerate(zip(weights, control, strict=True)))
-    pieces = [curve]
-    if first is not start:
-        pieces.insert(0, start[None])
-    if last is not end:
-        pieces.append(end[None])
-    return Line(resample(np.concatenate(pieces), spacing))
+    return Line(resample(np.concatenate([start[None], curve, end[None]]), spacing))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wotempo.city.curves import direction
+from wotempo.city.curves import angle_between, direction
+from wotempo.city.layout import Arm
 from wotempo.city.network import Network
 from wotempo.city.signals import GREEN, RED, YELLOW
 from wotempo.city.world import SolidKind
@@ -39,9 +40,8 @@ def signal_furniture(network: Network) -> tuple[list[SignalHead], list[list[floa
             inward, right = direction(arm.outward + np.pi), direction(arm.outward + np.pi / 2)
             lanes = street.median / 2 + street.lanes * street.lane_width / 2  # middle of the incoming lanes
             near = node.position - (arm.setback + 0.3) * inward + (street.half_width + 0.6) * right
-            across = arm.setback if arm.through else _beyond(network, n, arm.edge)
-            far = node.position + across * inward + (street.half_width + 0.8) * right
-            reach = street.half_width + 0.8 - lanes
+            far = _far_kerb(network, n, arm)
+            reach = float((far - node.position) @ right) - lanes
             heads.append(SignalHead(n, arm.phase, np.array([*near, NEAR_HEIGHT])))
             heads.append(SignalHead(n, arm.phase, np.array([*(far - reach * right), FAR_HEIGHT])))
             solids.append([*near, 0.0, NEAR_HEIGHT - 0.6, 0.16, 0.16, 0.0, *GREY, SolidKind.POLE])
@@ -52,10 +52,23 @@ def signal_furniture(network: Network) -> tuple[list[SignalHead], list[list[floa
     return heads, solids
 
 
-def _beyond(network: Network, n: int, edge: int) -> float:
-    """From a node to behind the far kerb, for an arm that ends there."""
-    arms = network.layout.nodes[n].arms
-    return max(network.layout.edges[arm.edge].street.half_width for arm in arms if arm.edge != edge) + 1.5
+def _far_kerb(network: Network, n: int, arm: Arm) -> np.ndarray:
+    """(2,) where the far head's pole stands: right of the road straight ahead, or behind the kerb of a T-junction."""
+    node = network.layout.nodes[n]
+    half_widths = {other.edge: network.layout.edges[other.edge].street.half_width for other in node.arms}
+    right = direction(arm.outward + np.pi / 2)
+    for other in node.arms:
+        if abs(angle_between(other.outward, arm.outward + np.pi)) < np.radians(45.0):
+            side = (half_widths[other.edge] + 0.8) * direction(other.outward - np.pi / 2)
+            return node.position + (other.setback + 0.3) * direction(other.outward) + side
+    along = next(
+        direction(other.outward) for other in node.arms if other.edge != arm.edge
+    )  # the road that goes through
+    along = along * np.sign(along @ right)
+    away = np.array([along[1], -along[0]])
+    away = away * np.sign(away @ direction(arm.outward + np.pi))
+    behind = max(width for edge, width in half_widths.items() if edge != arm.edge) + 1.5
+    return node.position + behind * away + (half_widths[arm.edge] + 0.8) * along
 
 
 def lamp_lights(heads: list[SignalHead], state: np.ndarray) -> np.ndarray:

@@ -28,6 +28,11 @@ class Canvas:
         # OpenCV's integer coordinates are the centres of cells.
         return np.round(((points - self.corner) / CELL - 0.5) * 2**_SHIFT).astype(np.int32)
 
+    def at(self, point: np.ndarray) -> GroundClass:
+        """What is painted at a local point (2,) of the canvas."""
+        column, row = ((point - self.corner) / CELL).astype(int)
+        return GroundClass(self.cells[row, column])
+
     def fill(self, polygon: Polygon | np.ndarray, value: GroundClass) -> None:
         points = np.asarray(polygon.exterior.coords) if isinstance(polygon, Polygon) else polygon
         cv2.fillPoly(self.cells, [self._pixels(points)], int(value), cv2.LINE_8, _SHIFT)
@@ -87,8 +92,8 @@ def _paint_crosswalk(canvas: Canvas, start: np.ndarray, end: np.ndarray, width: 
     length = np.hypot(*(end - start))
     along = (end - start) / length
     across = np.array([-along[1], along[0]]) * width / 2
-    for u in np.arange(0.4, length - 0.6, 1.0):
-        a, b = start + u * along, start + (u + 0.5) * along
+    for u in np.arange(0.4, length - 0.6, 1.2):
+        a, b = start + u * along, start + (u + 0.4) * along  # painted, a cell wider
         canvas.fill(np.array([a - across, b - across, b + across, a + across]), GroundClass.CROSSWALK)
 
 

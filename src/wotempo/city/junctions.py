@@ -22,6 +22,8 @@ from wotempo.city.network import LEFT, RIGHT, STRAIGHT
 from wotempo.city.roads import OVERLAP
 
 CONNECTOR_SPACING = 0.5  # metres between vertices: connectors bend more than lanes do
+RIGHT_RADIUS, LEFT_RADIUS = 9.5, 18.0  # metres: a wider right turn would cut the kerb
+ROUNDABOUT_KERB = 13.0  # metres: the radius of the kerb between ring and arms
 LATERAL_COMFORT = 2.2  # m/s² sideways that a turn's posted speed allows
 
 
@@ -66,7 +68,8 @@ def connector_line(node: Node, lane_in: Line, lane_out: Line, arm_in: int, arm_o
     start, end = lane_in.points[-1], lane_out.points[0]
     headings = float(lane_in.heading[-1]), float(lane_out.heading[0])
     if node.control != ROUNDABOUT:
-        return turn(start, headings[0], end, headings[1], CONNECTOR_SPACING)
+        right = angle_between(*headings) < 0
+        return turn(start, headings[0], end, headings[1], CONNECTOR_SPACING, RIGHT_RADIUS if right else LEFT_RADIUS)
     margin = np.radians(36.0)  # where the ring is joined and left, seen from the arm
     first, last = node.arms[arm_in].outward + margin, node.arms[arm_out].outward - margin
     sweep = np.mod(last - first, 2 * np.pi)
@@ -105,7 +108,7 @@ def surfaces(node: Node, half_widths: list[float]) -> list[Polygon]:
         return [_rounded(unary_union(arms), CORNER_RADIUS).simplify(0.01)]
     disc = Point(node.position).buffer(ROUNDABOUT_OUTER, quad_segs=24)
     island = Point(node.position).buffer(ROUNDABOUT_INNER, quad_segs=24)
-    whole = _rounded(unary_union([disc, *arms]), CORNER_RADIUS).difference(island)
+    whole = _rounded(unary_union([disc, *arms]), ROUNDABOUT_KERB).difference(island)
     outward = [arm.outward for arm in node.arms]
     cuts = [a + np.mod(b - a, 2 * np.pi) / 2 for a, b in pairwise([*outward, outward[0]])]
     return [intersection(whole, _wedge(node, cuts[k - 1], cuts[k])).simplify(0.01) for k in range(len(cuts))]

@@ -13,8 +13,9 @@ from wotempo.city.ground import CELL, paint_ground
 from wotempo.city.network import Network
 from wotempo.city.solids import draw_solids
 from wotempo.city.surroundings import Surroundings, draw_surroundings
-from wotempo.city.world import StaticWorld
+from wotempo.city.world import GroundClass, StaticWorld
 
+_UNPAVED = (GroundClass.GRASS, GroundClass.WALKWAY)  # for wheels
 LOCATION, PROJECTED_CRS = "us-nv-las-vegas-strip", "EPSG:32611"
 CORNER = np.array([662_000.0, 3_994_000.0])  # of the town, UTM zone 11
 PITCH = 1500.0  # metres between districts: no sensor or map query sees two of them
@@ -50,7 +51,8 @@ def draw_world(seed: int, index: int) -> StaticWorld:
     district = draw_district(seed, index)
     canvas = paint_ground(district.network, district.surroundings)
     rows = draw_solids(district.network, canvas, np.random.default_rng([seed, index, 102]))
-    rows += street_lamps(district.network) + signal_furniture(district.network)[1]
+    rows += [row for row in street_lamps(district.network) if canvas.at(np.array(row[:2])) in _UNPAVED]
+    rows += signal_furniture(district.network)[1]
     solids = np.array(rows)
     solids[:, :2] -= canvas.corner
     origin = district.origin + canvas.corner
