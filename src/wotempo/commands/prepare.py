@@ -22,6 +22,7 @@ from wotempo.navsim import (
     Scene,
     SceneFilter,
     ScoreTable,
+    check_frames,
     find_scenes,
     fingerprint,
     log_paths,
@@ -166,10 +167,19 @@ def labels_of(
     return folder
 
 
+def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
+    """That every sensor file which the windows need is there, before hours go into labels. UserError counts them."""
+    frames = 1 if config.data.missing_history == "mask" else config.fusion["num_frames"]
+    for stage, members in scenes.items():
+        needed = {f.token: f for scene in members for f in scene.history[-frames:] if f is not None}
+        check_frames(paths, getattr(config.data, stage).split, needed.values())
+
+
 def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("train", "val")) -> Prepared:
     """All of it; ``stages`` are the splits whose scenes are wanted, labels cover train and val."""
     paths = dataset(config, progress)
     scenes = {stage: stage_scenes(paths, config.data, stage, progress) for stage in stages}
+    check_sensors(config, paths, scenes)
     anchors = anchors_of(config, paths, scenes.get("train", []), progress)
     labelled = {scene.token: scene for stage in ("train", "val") for scene in scenes.get(stage, [])}
     labels = labels_of(config, paths, list(labelled.values()), anchors, progress)
