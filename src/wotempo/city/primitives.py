@@ -11,8 +11,8 @@ import numpy as np
 from wotempo.city.world import CLASS_NAMES, Actors, SolidKind, StaticWorld
 
 # Columns of a primitive. A frustum's radius is HALF_L at Z0; TAPER is what a half extent loses per metre of height.
-SHAPE, X, Y, Z0, Z1, HALF_L, HALF_W, COS, SIN, TAPER_L, TAPER_W, MATERIAL, RED, GREEN, BLUE, SEED, MOVING = range(17)
-COLUMNS = 17
+SHAPE, X, Y, Z0, Z1, HALF_L, HALF_W, COS, SIN, TAPER_L, TAPER_W, MATERIAL, RED, GREEN, BLUE, SEED = range(16)
+COLUMNS = 16
 
 BOX, ELLIPSOID, FRUSTUM = range(3)
 PLAIN, FACADE, FOLIAGE, BODY, CABIN, COACH, STRIPES, LAMP = range(8)
@@ -91,7 +91,6 @@ def actor_primitives(actors: Actors, origin: tuple[float, float]) -> np.ndarray:
     if not parts:
         return np.zeros((0, COLUMNS))
     rows = np.concatenate(parts)
-    rows[:, MOVING] = 1.0
     # A thing's colour is all that stays with it from frame to frame, so the colour seeds its texture.
     rows[:, SEED] = np.round(255 * (rows[:, RED] + 3 * rows[:, GREEN] + 7 * rows[:, BLUE]))
     return rows
