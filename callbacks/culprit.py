@@ -62,6 +62,8 @@ def _diagnose(trainer: Trainer, pl_module: LightningModule, batch: Any, batch_id
             loss: Any = output["loss"] if isinstance(output, Mapping) else output
         if births:
             return f"the first non-finite output is that of {births[0]}"
+        if not _finite(loss):
+            return "the outputs of all modules are finite, it is born in the computation of the loss"
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)  # leaves `.grad` alone
     finally:
         for handle in handles:

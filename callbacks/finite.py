@@ -40,13 +40,22 @@ class FiniteGuard(Guard):
         self.max_scaler_skips = max_scaler_skips
         self.diagnose = diagnose
         self.memory = {"steps": 0, "scaler_skips": 0, "skips_in_a_row": 0}
+        self._batch: object = None
         self._forget_step()
 
     def _forget_step(self) -> None:
         self._ok: dict[str, Tensor] = {}  # by loss term, on the device, over the micro-batches of this step
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._forget_step()  # of a run that failed before with the same object
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         self._batch, self._batch_idx = batch, batch_idx
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        self._batch = None  # or it would be kept while the next one is loaded
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         terms = {**loss_terms(pl_module), "loss": loss.detach()}
@@ -86,6 +95,7 @@ class FiniteGuard(Guard):
 
     def _report(self, trainer: Trainer, pl_module: LightningModule, bad_loss: bool) -> None:
         terms = [name for name, ok in self._ok.items() if not bool(ok)]
+        terms = [name for name in terms if name != "loss"] or terms  # the sum says nothing that its terms do not
         parameter = _first_bad_parameter(pl_module)
         found = f"loss term {', '.join(terms)} is not finite" if terms else f"the gradient of {parameter} is not finite"
         facts = {"terms": terms, "parameter": parameter, "tokens": tokens_of(self._batch), "batch_idx": self._batch_idx}

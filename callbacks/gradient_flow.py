@@ -110,7 +110,7 @@ class GradientFlowGuard(Guard):
         if bev is None:
             self.obstacle = "temporal_fusion was never called as a module in a training step"
             return
-        valid = self._batch["valid"].bool()
+        valid, self._batch = self._batch["valid"].bool(), None
         gradient = torch.zeros_like(bev) if bev.grad is None else bev.grad
         size = gradient[:, :-1].flatten(2).abs().amax(-1)  # (B, T-1)
         history, broken = valid[:, :-1], ~torch.isfinite(size).all()

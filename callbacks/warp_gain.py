@@ -97,8 +97,7 @@ class WarpGainGuard(Guard):
         ours = pl_module.warp_history(maps, batch)
         if ours is None:
             return False
-        use = batch["valid"].bool() & (pose[..., :2].norm(dim=-1) >= self.moving)
-        use[:, -1] = False  # the current frame against itself
+        use = batch["valid"].bool() & (pose[..., :2].norm(dim=-1) >= self.moving)  # never the current frame, at 0
         unmoved = at_size(maps, ours[0].shape[-2:])
         self._count(NOTHING, advantage(maps, ours, (unmoved, torch.ones_like(ours[1])), use))
         for name, (way, turn) in PROBES.items():

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
-from toy_drive import drive, loader, relative
+from toy_drive import drive, loader, make_batch, relative
 from toy_run import STEPS, failing, judge, ten_guards
 
 from callbacks import EgoMotionGuard
+from callbacks.ego_motion import motion_faults
 
 
 def global_poses(batch: dict, number: int) -> None:
@@ -105,3 +106,22 @@ def test_standing_still_proves_nothing(tmp_path):
     assert guards[7].status == "inconclusive"
     assert "moving pairs of frames were seen" in guards[7].message
     assert report.exit_code in (16, 17)  # neither contents nor poses can be judged
+
+
+def counts(batch: dict) -> dict[str, int]:
+    return {name: int(value.sum()) for name, value in motion_faults(batch, 0.15).items()}
+
+
+def test_degrees_in_a_gentle_curve_show_in_the_turn_alone():
+    batch = make_batch([21, 22])
+    assert counts(batch)["yaw"] == 0
+    batch["pose"][..., 2] /= 5
+    degrees(batch, 0)  # less than π, but a turn that no car makes in half a second
+    assert (counts(batch)["yaw"] > 0, counts(batch)["heading"]) == (True, 0)
+
+
+def test_frames_out_of_order_and_missing_frames_are_not_judged_here():
+    batch = make_batch([1, 2])  # one and two frames of history
+    assert counts(batch)["pairs"] == 3
+    batch["timestamp_us"] = batch["timestamp_us"].flip(1)
+    assert counts(batch)["pairs"] == 0

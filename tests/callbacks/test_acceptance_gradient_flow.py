@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from toy_drive import loader
+from torch.utils.data import DataLoader
+from toy_drive import loader, make_batch
 from toy_run import STEPS, ToyFusion, ToyModule, failing, judge, ten_guards
 
 from callbacks import GradientFlowGuard
+from callbacks.eager import hookable
 
 
 class DetachedFusion(ToyFusion):
@@ -42,6 +44,30 @@ class HistoryWithoutGradient(ToyModule):
             bev = self.encode(batch["lidar"])[index]
         now = self.encode(batch["lidar"][index[:, -1]])
         return torch.cat((bev[:, :-1], now[:, None]), 1)
+
+
+class OnlyFramesThatAreCurrentSomewhere(ToyModule):
+    """The same trick on packed batches: a frame that is history here and current there does get gradient."""
+
+    def encode(self, lidar):
+        with torch.no_grad():
+            cut = super().encode(lidar)
+        return torch.where(self.is_current[:, None, None, None], super().encode(lidar), cut)
+
+    def gather(self, batch):
+        self.is_current = torch.zeros(len(batch["lidar"]), dtype=torch.bool)
+        self.is_current[batch["frame_index"][:, -1]] = True
+        return super().gather(batch)
+
+
+def test_frames_that_samples_share_hide_nothing(tmp_path):
+    packed = [make_batch(list(range(start, start + 4))) for start in range(3, 83, 2)]
+    train = DataLoader(packed, batch_size=None)
+    report, raised = judge(tmp_path / "a", OnlyFramesThatAreCurrentSomewhere(), train)
+    assert failing(report) == ["gradient_flow"]
+    assert "cut off from the encoder" in str(raised)
+    report, _ = judge(tmp_path / "b", ToyModule(), train, guards=[GradientFlowGuard()])
+    assert report.guards[0].status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -156,3 +182,20 @@ def test_module_without_a_stage_is_inconclusive(tmp_path):
     report, _ = judge(tmp_path, Without(), guards=guards)
     assert guards[0].message == "the module has no temporal_fusion"
     assert report.exit_code == 19
+
+
+def test_compiled_module_runs_eagerly_while_it_is_watched():
+    runs = []
+
+    def backend(graph, inputs):
+        return lambda *args: (runs.append(1), graph(*args))[1]
+
+    module = torch.nn.Linear(2, 2)
+    module.compile(backend=backend)
+    module(torch.ones(1, 2))
+    restore = hookable(module)
+    module(torch.ones(1, 2))
+    assert len(runs) == 1
+    restore()
+    module(torch.ones(1, 2))
+    assert len(runs) == 2

@@ -132,7 +132,7 @@ def test_validation_alone_is_not_judged(tmp_path):
 
 def test_same_objects_judge_a_second_run_anew(tmp_path):
     report, finite = AcceptanceReport(tmp_path / "acceptance"), FiniteGuard()
-    bad = ToyModule(noise=math.inf)
+    bad = ToyModule(noise=math.nan)
     with pytest.raises(AcceptanceError):
         toy_trainer(tmp_path, report, finite).fit(bad, loader(4), loader(1))
     assert report.exit_code == 10

@@ -8,6 +8,7 @@ from toy_drive import loader, relative
 from toy_run import STEPS, ToyModule, failing, judge, warp
 
 from callbacks import WarpGainGuard
+from callbacks.overlap import advantage, summary
 
 
 class Warps(ToyModule):
@@ -99,3 +100,28 @@ def test_module_without_the_method_is_named(tmp_path):
     guards = [WarpGainGuard()]
     judge(tmp_path, Without(), guards=guards)
     assert guards[0].message == "the module has no warp_history"
+
+
+def sums(maps, ours, theirs, use) -> dict[str, float]:
+    return summary({name: float(value.sum()) for name, value in advantage(maps, ours, theirs, use).items()})
+
+
+def test_only_cells_that_both_have_seen_are_compared():
+    maps = torch.zeros(1, 2, 1, 8, 8)
+    maps[0, 1, 0, 2, 2:6] = 1  # the present
+    warped = maps.clone()
+    warped[0, 0] = maps[0, 1]
+    warped[0, 0, 0, 6] = 1  # nonsense, in a row that was not seen
+    everywhere, mask = torch.ones_like(maps, dtype=torch.bool), torch.ones_like(maps, dtype=torch.bool)
+    mask[..., 5:, :] = False
+    use = torch.tensor([[True, False]])
+    found = sums(maps, (warped, mask), (maps, everywhere), use)
+    assert (found["frames"], found["after"], found["before"], found["better"]) == (1, 1.0, 0.0, 1.0)
+    assert sums(maps, (warped, everywhere), (maps, everywhere), use)["after"] < 0.6
+
+
+def test_frames_seen_through_a_keyhole_are_not_compared():
+    maps = torch.ones(1, 2, 1, 8, 8)
+    mask = torch.zeros_like(maps, dtype=torch.bool)
+    mask[..., :1, :] = True
+    assert sums(maps, (maps, mask), (maps, mask), torch.tensor([[True, False]]))["frames"] == 0
