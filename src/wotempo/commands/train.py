@@ -90,11 +90,10 @@ def build_callbacks(
 ) -> tuple[list[L.Callback], AcceptanceReport]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
     report = AcceptanceReport(run_dir, facts=facts)
-    validates = config.trainer.limit_val_batches != 0
-    checkpoint = ModelCheckpoint(
-        run_dir / "checkpoints", filename="best", monitor="val/loss" if validates else None, save_last=True
-    )
-    callbacks: list[L.Callback] = [*guards, report, checkpoint, LearningRateMonitor(), StepClock()]
+    checkpoints = [ModelCheckpoint(run_dir / "checkpoints", filename="last", save_on_train_epoch_end=True)]
+    if config.trainer.limit_val_batches != 0:
+        checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/loss"))
+    callbacks: list[L.Callback] = [*guards, report, *checkpoints, LearningRateMonitor(), StepClock()]
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
     return callbacks, report

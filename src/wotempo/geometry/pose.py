@@ -7,15 +7,21 @@ relative.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 
 def _ops(a: Array):
+    if isinstance(a, np.ndarray):
+        return np
+    import torch  # here, because importing it costs each worker process of the town three seconds
+
     return torch if isinstance(a, torch.Tensor) else np
 
 
