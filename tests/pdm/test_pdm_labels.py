@@ -63,6 +63,16 @@ def test_table_holds_the_scores(scenes, maps, golden, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["labels"]
 
 
+def test_size_of_the_parts_does_not_matter(scenes, maps, anchors, tmp_path, monkeypatch) -> None:
+    whole = label_scenes(scenes, maps, anchors, tmp_path / "whole")
+    monkeypatch.setattr(label, "SCENES_PER_PART", 1)
+    reports = []
+    cut = label_scenes(scenes, maps, anchors, tmp_path / "cut", progress=lambda *report: reports.append(report))
+    assert reports == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert cut.rows == whole.rows
+    np.testing.assert_array_equal(cut.flags, whole.flags)
+
+
 def test_processes_write_what_one_writes(scenes, maps, anchors, tmp_path) -> None:
     one = label_scenes(scenes, maps, anchors, tmp_path / "one")
     two = label_scenes(scenes, maps, anchors, tmp_path / "two", workers=2)

@@ -133,6 +133,13 @@ def test_search_finds_the_path_of_a_queue_without_memory(seed: int) -> None:
     assert found > 2
 
 
+def test_search_remembers_the_last_predecessor_of_a_level() -> None:
+    """The third level is queued as p, r, p: p comes before r and after it."""
+    graph = Graph([("s", "q"), ("s", "t"), ("q", "p"), ("q", "r"), ("t", "p"), ("p", "c"), ("r", "c")])
+    assert search_blocks(graph, "s", ["c"], 9) == ["s", "t", "p", "c"]
+    assert search_blocks(graph, "s", ["r", "p"], 9) == ["s", "t", "p"], "the first target in the queue, p"
+
+
 def test_centreline_joins_the_lanes_from_the_ego_on() -> None:
     line = trace_centreline(TOWN, list("axbyc"), _pose(35, 0), ["bL"])
     assert line[0].tolist() == [30, 0, 0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pdm_builders import start_state, straight
+from pdm_builders import make_frame, start_state, straight
 
 from wotempo.geometry.pose import compose, wrap_angle
 from wotempo.pdm.comfort import comfort_tests
 from wotempo.pdm.reference import reference_poses
 from wotempo.pdm.simulate import MAX_STEERING, simulate
-from wotempo.pdm.states import SPEED, STEERING
+from wotempo.pdm.states import SPEED, STEERING, ego_state
 from wotempo.pdm.tracker import profiles
 
 T = 0.5 * np.arange(1, 9)
@@ -136,6 +136,13 @@ def test_reference_times_are_truncated_to_microseconds() -> None:
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(N, K, 3\)"):
         simulate(start_state(), np.zeros((8, 3)))
+
+
+def test_start_state_holds_velocities_as_navsim_stores_them() -> None:
+    state = ego_state(make_frame(pose=(1, 2, 3), ego_velocity=(0.1, 0.2), ego_acceleration=(0.3, 0.4)))
+    np.testing.assert_array_equal(state[3:7], np.array([0.1, 0.2, 0.3, 0.4], np.float32).astype(np.float64))
+    np.testing.assert_array_equal(state[:3], (1, 2, 3))
+    assert not state[7:].any()
 
 
 def test_stopping_controller_holds_the_steering() -> None:

@@ -72,14 +72,11 @@ def shortest_lanes(map_index: MapIndex, start: str, allowed: set[str], goal_bloc
             return _path_to(lane_id, previous)
         expanded.append(lane_id)
         for after in map_index.lane(lane_id).outgoing:
-            if after not in allowed:
-                continue
-            through = cost[lane_id] + map_index.lane(after).length
-            if after not in cost:
+            # A lane costs its own length whatever leads to it, so its first predecessor is its cheapest.
+            if after in allowed and after not in cost:
                 frontier.append(after)
-            elif after not in frontier or through >= cost[after]:
-                continue
-            cost[after], depth[after], previous[after] = through, depth[lane_id] + 1, lane_id
+                cost[after] = cost[lane_id] + map_index.lane(after).length
+                depth[after], previous[after] = depth[lane_id] + 1, lane_id
     return _path_to(min(expanded, key=lambda lane_id: (-depth[lane_id], cost[lane_id])), previous)
 
 
