@@ -51,7 +51,7 @@ class CityConfig:
 
 
 PRESETS = {
-    "micro": CityConfig(SplitSize(1, 1), SplitSize(1, 1), SplitSize(1, 1), frames=16),
+    "micro": CityConfig(SplitSize(2, 1), SplitSize(1, 1), SplitSize(1, 1), frames=24),
     "tiny": CityConfig(SplitSize(12, 4), SplitSize(2, 1), SplitSize(11, 3), frames=32),
     "small": CityConfig(SplitSize(60, 8), SplitSize(6, 1), SplitSize(22, 5), frames=40),
 }

@@ -125,7 +125,7 @@ def score_scene(maps: Path, scene: Scene, plans: dict[str, np.ndarray]) -> list[
     context = SceneContext.build(scene, read_map(maps, scene.current.map_location))
     human = human_poses(scene)
     poses = np.stack([human, *plans.values()])
-    states = simulate(context.ego, poses)
+    states = simulate(context.ego, poses, start_us=context.start_us)
     reference = float(score(context, states[:1]).masked_progress[0])
     rows = []
     for index, name in enumerate(plans, 1):

@@ -5,6 +5,7 @@ The caches of features and targets are the data module's.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -154,7 +155,8 @@ def labels_of(
         folder = Path(config.data.labels)
         ScoreTable.open(folder).require_anchors(anchors)
         return folder
-    folder = Path(config.workspace) / "labels" / f"{paths.root.name}-{fingerprint(anchors)}"
+    which = hashlib.sha256("".join(scene.token for scene in scenes).encode()).hexdigest()[:8]
+    folder = Path(config.workspace) / "labels" / f"{paths.root.name}-{fingerprint(anchors)}-{which}"
     label_scenes(
         scenes,
         paths.maps,
