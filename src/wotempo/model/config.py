@@ -61,6 +61,9 @@ class WoTEConfig:
                 object.__setattr__(self, field.name, tuple(value))
         if self.mode not in MODES:
             raise UserError(f"model.mode is '{self.mode}'; set it to one of {', '.join(MODES)}")
+        if any(channels % 16 for channels in (self.stem_channels, *self.stage_channels)):
+            # With 8 channels the strided 1×1 convolution's backward writes outside its memory (oneDNN, AVX-512).
+            raise UserError(f"model.stage_channels are {self.stage_channels}; set them and the stem to multiples of 16")
         if self.num_poses % self.future_steps:
             raise UserError(
                 f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
