@@ -55,6 +55,7 @@ def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progr
     write_splits(root, {stage: SplitLogs(split, logs[stage]) for stage, (split, _) in config.splits.items()})
     counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
     write_bytes(root / "city.json", _description(config, counts))
+    (root / "city.unfinished.json").unlink()
 
 
 def _description(config: CityConfig, counts: dict[str, int] | None = None) -> bytes:
