@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +168,11 @@ def judge(
     guards: list[Guard] | None = None,
     extra: tuple[L.Callback, ...] = (),
     ckpt_path: str | None = None,
+    seed: int = 0,
     **options: Any,
 ) -> tuple[AcceptanceReport, BaseException | None]:
     """Train and judge: (report, what ``fit`` raised)."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     module = ToyModule() if module is None else module
     frames = getattr(module, "frames", 4)
     report = AcceptanceReport(folder / "acceptance", facts={"name": "toy", "data": "random walls"})
@@ -193,7 +193,3 @@ def statuses(report: AcceptanceReport) -> dict[str, str]:
 
 def failing(report: AcceptanceReport) -> list[str]:
     return [guard.name for guard in report.guards if guard.status == "fail"]
-
-
-def nan() -> float:
-    return math.nan
