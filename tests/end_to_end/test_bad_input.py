@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 
 import numpy as np
@@ -30,10 +31,6 @@ def truncate(path):
     return path.name
 
 
-def first(folder, pattern):
-    return sorted(folder.rglob(pattern))[8]
-
-
 def refused(train, town, *overrides) -> str:
     with pytest.raises(UserError) as caught:
         train(*SMOKE, f"data.root={town}", f"workspace={town.parent / 'workspace'}", *overrides)
@@ -42,16 +39,17 @@ def refused(train, town, *overrides) -> str:
 
 @pytest.mark.parametrize("pattern", ["trainval/**/*.jpg", "trainval/**/*.pcd"])
 def test_a_truncated_sensor_file_is_named(pattern, train, town):
-    name = truncate(first(town / "sensor_blobs", pattern))
-    assert name in refused(train, town)
+    names = [truncate(path) for path in (town / "sensor_blobs").glob(pattern)]
+    message = refused(train, town)
+    assert any(name in message for name in names)
 
 
 def test_missing_sensor_files_are_counted(train, town):
-    gone = [first(town / "sensor_blobs", "trainval/**/*.jpg"), first(town / "sensor_blobs", "trainval/**/*.pcd")]
+    gone = sorted((town / "sensor_blobs").glob("trainval/**/*.pcd"))
     for path in gone:
         path.unlink()
     message = refused(train, town)
-    assert "missing" in message
+    assert re.search(r"\d+ of \d+ sensor files are missing", message)
     assert any(path.name in message for path in gone)
 
 
