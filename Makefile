@@ -27,8 +27,9 @@ help: ## show the targets
 
 setup: $(STAMP) ## create $(VENV) and install (does nothing when nothing changed)
 $(STAMP): pyproject.toml constraints.txt
+	@echo "installing into $(VENV): several GB and some minutes the first time"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
 	@touch $(STAMP)
 
 train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by ten criteria

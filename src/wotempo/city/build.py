@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from wotempo.city.config import VERSION, CityConfig
@@ -95,7 +96,7 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
     stripe = -(-len(plans) // workers)
     order = [plans[k] for offset in range(stripe) for k in range(offset, len(plans), stripe)]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context, initializer=_single_threaded) as pool:
         jobs = [pool.submit(make_log, root, config, plan) for plan in order]
         try:
             for job in as_completed(jobs):
@@ -104,6 +105,11 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
         finally:
             for job in jobs:
                 job.cancel()
+
+
+def _single_threaded() -> None:
+    """There are as many workers as the user wants busy cores."""
+    cv2.setNumThreads(1)
 
 
 def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:

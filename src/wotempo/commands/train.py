@@ -92,7 +92,7 @@ def build_callbacks(
     report = AcceptanceReport(run_dir, facts=facts)
     checkpoints = [ModelCheckpoint(run_dir / "checkpoints", filename="last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
-        checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/loss"))
+        checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/ade"))
     callbacks: list[L.Callback] = [*guards, report, *checkpoints, LearningRateMonitor(), StepClock()]
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
