@@ -26,6 +26,7 @@ def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> li
     if mode == "online" and not (os.environ.get("WANDB_API_KEY") or (Path.home() / ".netrc").exists()):
         raise UserError("tracking.wandb=online needs a key: run 'wandb login', or set tracking.wandb=offline")
     if mode != "off":
+        os.environ.setdefault("WANDB_SILENT", "true")  # its remarks stay in its own log
         import wandb
 
         logger = WandbLogger(

@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError) as error:
-        raise UserError(f"{path} is no file of weights ({str(error).splitlines()[0][:200]})") from None
+        raise UserError(f"{path} is no file of weights ({str(error)[:200] or 'it is empty'})") from None
     if not (isinstance(weights, dict) and all(isinstance(value, Tensor) for value in weights.values())):
         raise UserError(f"{path} holds no plain state dict: save the encoder's state_dict() itself")
     return weights
