@@ -118,6 +118,8 @@ def next_step(config: RunConfig) -> str:
     """What to type after an accepted run."""
     if config.trainer.limit_train_batches is not None:
         return "the configuration runs: train a whole epoch (PROFILE=full)"
+    if config.data.train.max_scenes is not None:
+        return "learning works on a part of the data: make train-convgru-1epoch"
     if config.trainer.max_epochs == 1 and config.fusion["num_frames"] == 1:
         return "make train-convgru-1epoch, then compare: make ablation-fusion"
     if config.trainer.max_epochs == 1:
