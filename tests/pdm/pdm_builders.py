@@ -155,8 +155,13 @@ class ToyMap:
     Every roadblock is one lane from point a to point b, its id and its lane's id are ``name`` and ``name + 'L'``.
     """
 
-    def __init__(self, blocks: dict[str, tuple[tuple[float, float], tuple[float, float]]], connectors: Sequence[str],
-                 links: Sequence[tuple[str, str]], width: float = 3.0) -> None:
+    def __init__(
+        self,
+        blocks: dict[str, tuple[tuple[float, float], tuple[float, float]]],
+        connectors: Sequence[str],
+        links: Sequence[tuple[str, str]],
+        width: float = 3.0,
+    ) -> None:
         self._blocks = {}
         self._lanes = {}
         for name, (a, b) in blocks.items():

@@ -138,6 +138,7 @@ def test_time_to_collision_never_counts_what_is_behind() -> None:
 
 def test_time_to_collision_reads_object_steps_up_to_49() -> None:
     """The last projection is step 40 plus 9; step 50 is never asked."""
+
     def only_at(step: int):
         return make_object(FRONT + 0.5, 0, length=2, stopped=True, present=[step])
 

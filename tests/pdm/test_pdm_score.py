@@ -44,6 +44,7 @@ def test_reference_progress_joins_the_maximum_only() -> None:
 
 def test_direction_compliance_sums_eleven_steps() -> None:
     """Steps of 0.25 m are exact in binary: the thresholds 2 and 6 m are met exactly."""
+
     def off_route(steps: range, step_m: float = 0.25) -> float:
         centres = np.zeros((1, 41, 2))
         centres[0, :, 0] = step_m * np.arange(41)

@@ -7,6 +7,7 @@ into the ego frame once per frame of a log. Every road user's primitives lie ins
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from wotempo.city.world import CLASS_NAMES, Actors, SolidKind, StaticWorld
 
@@ -26,7 +27,7 @@ def _part(
     owner: np.ndarray,
     shape: int,
     material: int,
-    colour: np.ndarray,
+    colour: ArrayLike,
     half: tuple,
     z: tuple,
     at=(0.0, 0.0),

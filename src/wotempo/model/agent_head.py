@@ -17,11 +17,11 @@ class AgentHead(nn.Module):
 
     def __init__(self, d_model: int, hidden: int, grid: BevGrid) -> None:
         super().__init__()
-        self.half = grid.half
+        self.half_extents = grid.half
         self._mlp_states = mlp(d_model, hidden, 5)
         self._mlp_label = nn.Sequential(nn.Linear(d_model, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         states = wide(self._mlp_states(x))
-        scale = states.new_tensor((*self.half, math.pi))
+        scale = states.new_tensor((*self.half_extents, math.pi))
         return torch.cat((scale * states[..., :3].tanh(), states[..., 3:]), -1), wide(self._mlp_label(x)).squeeze(-1)

@@ -13,7 +13,7 @@ from wotempo.model.config import WoTEConfig
 def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
     """timm's ResNet without classifier: conv1, bn1, act1, maxpool, layer1..4."""
     net = ResNet(
-        BasicBlock,
+        BasicBlock,  # type: ignore[arg-type]  # timm annotates an instance where it takes the class
         config.stage_blocks,
         num_classes=0,
         in_chans=in_channels,
@@ -23,8 +23,9 @@ def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
         zero_init_last=config.zero_init_last,
     )
     # timm ties the 7×7 stem to 64 channels. Of its deep stem only the width is wanted.
-    net.conv1 = nn.Conv2d(in_channels, config.stem_channels, 7, stride=2, padding=3, bias=False)
-    nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    stem = nn.Conv2d(in_channels, config.stem_channels, 7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+    net.conv1 = stem  # type: ignore[assignment]
     return net
 
 

@@ -94,9 +94,7 @@ def _time_to_collision(corners, middles, swept, reach, boxes, centres, pose, spe
         for o in range(len(corners)):
             if _apart(region, swept[o], reach[o]):
                 continue
-            if _threatens(
-                corners[o], middles[o], reach[o], boxes[n], centres[n], pose[n], speed[n], contested[n]
-            ):
+            if _threatens(corners[o], middles[o], reach[o], boxes[n], centres[n], pose[n], speed[n], contested[n]):
                 score[n] = 0.0
                 break
     return score

@@ -63,9 +63,7 @@ class SceneContext:
         )
 
 
-def surrounding_areas(
-    map_index: MapIndex, centre: np.ndarray, on_route: set[str]
-) -> tuple[AreaMap, list[str | None]]:
+def surrounding_areas(map_index: MapIndex, centre: np.ndarray, on_route: set[str]) -> tuple[AreaMap, list[str | None]]:
     """Polygons in a square of MAP_RADIUS around ``centre`` (2,), and for each its lane id or None.
 
     Lanes come with their roadblock: all lanes of a roadblock that reaches into the square are in.

@@ -56,9 +56,7 @@ def score(context: SceneContext, states: np.ndarray, reference_progress: float =
     ep = relative_progress(progress_raw, nc * dac, reference_progress)
     weighted = PROGRESS_WEIGHT * ep + TTC_WEIGHT * ttc + COMFORT_WEIGHT * comfort
     total = nc * dac * weighted / (PROGRESS_WEIGHT + TTC_WEIGHT + COMFORT_WEIGHT)
-    return SubScores(
-        nc, dac, ep, ttc, comfort, direction_compliance(centres, areas.oncoming), total, progress_raw
-    )
+    return SubScores(nc, dac, ep, ttc, comfort, direction_compliance(centres, areas.oncoming), total, progress_raw)
 
 
 def relative_progress(progress_raw: np.ndarray, multiplier: np.ndarray, reference_progress: float = 0.0) -> np.ndarray:
