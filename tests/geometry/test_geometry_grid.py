@@ -26,7 +26,7 @@ def test_histogram_cell_is_the_nearest_index(grid: BevGrid) -> None:
 
 
 def test_histogram_example() -> None:
-    """reference/temporal.md §4.1, run with navsim's own builder: the point (10.1, 5.1) falls into [168, 148]."""
+    """As navsim's own builder: the point (10.1, 5.1) falls into [168, 148]."""
     assert tuple(round(i) for i in LIDAR_HISTOGRAM.to_index(10.1, 5.1)) == (168, 148)
 
 

@@ -1,4 +1,4 @@
-"""Where the ego's box lies on the map, at every step of every proposal (pdm_score.md §5)."""
+"""Where the ego's box lies on the map, at every step of every proposal."""
 
 from __future__ import annotations
 

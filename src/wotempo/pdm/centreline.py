@@ -1,4 +1,4 @@
-"""The line that progress is measured along: lanes of the route, joined from the ego's lane on (pdm_score.md §8)."""
+"""The line that progress is measured along: lanes of the route, joined from the ego's lane on."""
 
 from __future__ import annotations
 

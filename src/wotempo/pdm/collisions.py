@@ -1,4 +1,4 @@
-"""Collisions with replayed objects: no-at-fault collision and time-to-collision (pdm_score.md §6).
+"""Collisions with replayed objects: no-at-fault collision and time-to-collision.
 
 Both metrics depend on the *first* contact of each (proposal, object) pair only: a contact either costs score, and
 repeating it costs no more, or makes the object ignored from then on. So the kernels stop at the first contact.

@@ -1,4 +1,4 @@
-"""Comfort: six smoothed signals of the simulated motion stay within bounds (pdm_score.md §6)."""
+"""Comfort: six smoothed signals of the simulated motion stay within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log-replayed objects at 10 Hz: every annotated track, interpolated between the 2 Hz frames (pdm_score.md §4)."""
+"""Log-replayed objects at 10 Hz: every annotated track, interpolated between the 2 Hz frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress along the route's centreline, and compliance with its direction (pdm_score.md §6)."""
+"""Progress along the route's centreline, and compliance with its direction."""
 
 from __future__ import annotations
 

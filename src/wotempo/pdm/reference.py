@@ -1,4 +1,4 @@
-"""From an agent's poses to the 10 Hz reference that the tracker follows (pdm_score.md §2)."""
+"""From an agent's poses to the 10 Hz reference that the tracker follows."""
 
 from __future__ import annotations
 

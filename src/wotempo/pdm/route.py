@@ -1,4 +1,4 @@
-"""Repair of a route: from the roadblock ids of a frame to a connected, loop-free list (pdm_score.md §8).
+"""Repair of a route: from the roadblock ids of a frame to a connected, loop-free list.
 
 The order of every candidate list is the map's, and ties keep the first: official route lanes depend on it.
 """

@@ -1,4 +1,4 @@
-"""The PDM score of NAVSIM v1.1, for a batch of simulated proposals of one scene (pdm_score.md §6, §7)."""
+"""The PDM score of NAVSIM v1.1, for a batch of simulated proposals of one scene."""
 
 from __future__ import annotations
 

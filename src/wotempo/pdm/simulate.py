@@ -1,4 +1,4 @@
-"""Roll-out of proposals: LQR tracker and kinematic bicycle at 10 Hz for 4 s (pdm_score.md §3.2, §3.3).
+"""Roll-out of proposals: LQR tracker and kinematic bicycle at 10 Hz for 4 s.
 
 All kernels of the roll-out stand in this file because numba renews a cached kernel when its own file changes, but not
 when a kernel or a constant that it took from elsewhere does.

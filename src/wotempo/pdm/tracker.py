@@ -1,4 +1,4 @@
-"""What the LQR tracker makes of a reference before it starts: speed and curvature profiles (pdm_score.md §3.1).
+"""What the LQR tracker makes of a reference before it starts: speed and curvature profiles.
 
 The profiles are ridge regressions. Both have a structure that makes them cheap: the speed fit is one constant matrix,
 because displacements are projected on unit headings; the curvature fit is tridiagonal.
