@@ -25,7 +25,7 @@ endef
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## create $(VENV) and install (does nothing when nothing changed)
+setup: $(STAMP) ## create .venv and install (does nothing when nothing changed)
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): several GB and some minutes the first time"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)

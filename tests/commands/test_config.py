@@ -108,5 +108,10 @@ def test_a_mistake_is_named_with_its_remedy(override, says):
     assert says in refused(override)
 
 
+def test_a_missing_environment_variable_is_named(monkeypatch):
+    monkeypatch.delenv("NAVSIM_DEVKIT_ROOT", raising=False)
+    assert "set the environment variable NAVSIM_DEVKIT_ROOT" in refused("data=navsim")
+
+
 def test_several_values_need_multirun():
     assert "--multirun" in refused("fusion=none,convgru")

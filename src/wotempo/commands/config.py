@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -128,5 +129,7 @@ def typed(config: DictConfig, schema: type = RunConfig) -> Any:
         hint = nearest(key, known_keys(schema, path))
         raise UserError(f"unknown config key '{error.full_key}': {hint}") from None
     except OmegaConfBaseException as error:
+        if missing := re.search(r"Environment variable '(\w+)' not found", str(error)):
+            raise UserError(f"set the environment variable {missing.group(1)} (docs/real_navsim.md)") from None
         first_line = str(error).splitlines()[0]
         raise UserError(f"config key '{error.full_key}': {first_line}") from None

@@ -26,7 +26,6 @@ def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> li
     if mode == "online" and not (os.environ.get("WANDB_API_KEY") or (Path.home() / ".netrc").exists()):
         raise UserError("tracking.wandb=online needs a key: run 'wandb login', or set tracking.wandb=offline")
     if mode != "off":
-        os.environ.setdefault("WANDB_SILENT", "true")  # its remarks stay in its own log
         import wandb
 
         logger = WandbLogger(
@@ -40,6 +39,7 @@ def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> li
             config={**asdict(config), "facts": facts},
             settings=wandb.Settings(silent=True, mode=cast(Any, mode)),
         )
+        logger._wandb_init.pop("anonymous", None)  # Lightning always passes it, and wandb warns that it means nothing
         _ = logger.experiment  # start now: trouble with the service must show before the first step
         loggers.append(logger)
     return loggers

@@ -183,6 +183,8 @@ def explain(error: BaseException, report: AcceptanceReport) -> int:
 def work(raw: DictConfig) -> int:
     """One run -> its exit code."""
     config = check_config(raw)
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
     claim_run_dir(run_dir)
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
