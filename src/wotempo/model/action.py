@@ -18,12 +18,6 @@ def mlp(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def transformer_encoder(d_model: int, heads: int, ffn: int, layers: int, dropout: float) -> nn.TransformerEncoder:
-    """Post-norm, ReLU, no final norm."""
-    layer = nn.TransformerEncoderLayer(d_model, heads, ffn, dropout, batch_first=True)
-    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-
-
 def splat_weights(xy: Tensor, grid: BevGrid, mode: str) -> Tensor:
     """Bilinear share that each cell of ``grid`` gets of a point; what falls outside is lost.
 
@@ -42,6 +36,12 @@ def splat_weights(xy: Tensor, grid: BevGrid, mode: str) -> Tensor:
     row_share = (1 - (row[..., None] - torch.arange(rows, device=xy.device, dtype=xy.dtype)).abs()).clamp(min=0)
     col_share = (1 - (col[..., None] - torch.arange(cols, device=xy.device, dtype=xy.dtype)).abs()).clamp(min=0)
     return (row_share[..., :, None] * col_share[..., None, :]).flatten(-2)
+
+
+def ego_cells(grid: BevGrid, mode: str) -> tuple[int, ...]:
+    """The cells, ascending, that an action at the ego is written to: one in ``compat``, the four around it in ``fixed``."""
+    weights = splat_weights(torch.zeros(2, device="cpu"), grid, mode).tolist()
+    return tuple(cell for cell, weight in enumerate(weights) if weight)
 
 
 def inject(tokens: Tensor, action: Tensor, weights: Tensor) -> Tensor:

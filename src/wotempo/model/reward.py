@@ -17,20 +17,33 @@ class RewardConvNet(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.bn2 = nn.BatchNorm2d(channels)
 
-    def forward(self, scene: Tensor, action: Tensor, splat: Tensor, futures: Tensor) -> Tensor:
+    def forward(self, scene: Tensor, action: Tensor, splat: Tensor, cells: tuple[int, ...], futures: Tensor) -> Tensor:
         """scene (B, C, r, c) the present map · action (B, N, C), added to it for each trajectory and spread as splat
-        (r, c) · futures (B, N, K·C, r, c) -> (B, N, C).
+        (r, c), which is zero but in ``cells`` (row-major) · futures (B, N, K·C, r, c) -> (B, N, C).
 
         conv1 reads the channels [present, futures]. All trajectories share the present map but for the splat, and a
-        convolution is linear: its part is computed once per sample, that of the splat as the kernel's response to it.
+        convolution is linear: its part is computed once per sample, that of the splat as the kernel's response to it,
+        on the cells that it reaches.
         """
         now, later = self.conv1.weight.split((action.shape[-1], futures.shape[2]), 1)
-        shared = F.conv2d(scene, now, self.conv1.bias, padding=1)
-        response = F.conv2d(splat[None, None], now.flatten(0, 1)[:, None], padding=1).unflatten(1, now.shape[:2])[0]
-        added = torch.einsum("bni,oirc->bnorc", action, response.to(action.dtype))
-        x = F.conv2d(futures.flatten(0, 1), later, padding=1).unflatten(0, action.shape[:2]) + shared[:, None] + added
-        x = F.relu(self.bn1(x.flatten(0, 1)))
-        return F.relu(self.bn2(self.conv2(x))).mean((-2, -1)).unflatten(0, action.shape[:2])
+        x = F.conv2d(futures.flatten(0, 1), later, padding=1)
+        x_bnorc = x.unflatten(0, action.shape[:2])
+        x_bnorc += F.conv2d(scene, now, self.conv1.bias, padding=1)[:, None]
+        rows, cols = _reach(cells, *splat.shape)
+        response = F.conv2d(splat[None, None], now.flatten(0, 1)[:, None], padding=1)[0, :, rows, cols]
+        added = torch.einsum("bni,oirc->bnrco", action, response.unflatten(0, now.shape[:2]).to(action.dtype))
+        x_bnorc[..., rows, cols] += added.permute(0, 1, 4, 2, 3)
+        x = F.relu(self.bn1(x), inplace=True)
+        return F.relu(self.bn2(self.conv2(x)), inplace=True).mean((-2, -1)).unflatten(0, action.shape[:2])
+
+
+def _reach(cells: tuple[int, ...], rows: int, cols: int) -> tuple[slice, slice]:
+    """The rows and columns in which a 3×3 kernel sees one of the cells."""
+    used_rows, used_cols = [cell // cols for cell in cells], [cell % cols for cell in cells]
+    return (
+        slice(max(0, min(used_rows) - 1), min(rows, max(used_rows) + 2)),
+        slice(max(0, min(used_cols) - 1), min(cols, max(used_cols) + 2)),
+    )
 
 
 def final_score(im_logits: Tensor, sim_logits: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion import TemporalFusion
-from wotempo.model.action import inject, mlp, splat_weights, transformer_encoder
+from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
 from wotempo.model.backbone import Backbone
 from wotempo.model.bev_head import BEVUpsampleHead, to_map
 from wotempo.model.config import WoTEConfig
+from wotempo.model.encoder import encode, transformer_encoder
 from wotempo.model.frames import gather_windows, unit_range, used_frames
 from wotempo.model.offset import OffsetHead, transformer_decoder
 from wotempo.model.reward import RewardConvNet, final_score, wide
@@ -43,6 +44,7 @@ class WoTE(nn.Module):
                 f"the model offers {c.bev_channels} channels on {c.bev_grid} at level 'bev8'"
             )
         self.config = config
+        self._ego_cells = ego_cells(c.bev_grid, c.mode)
         self.trajectory_anchors = nn.Parameter(anchors.float().clone(), requires_grad=False)
         self._backbone = Backbone(c)
         self._bev_downscale = nn.Conv2d(c.bev_channels, d, 1)
@@ -173,10 +175,10 @@ class WoTE(nn.Module):
     def _actions(self, trajectories: Tensor, status: Tensor) -> Tensor:
         """trajectories (N, P, 3) or (B, N, P, 3), status (B, 8) -> one action per trajectory (B, N, d)."""
         status = self._status_encoding(status.to(self.trajectory_anchors.dtype))[:, None]
-        # Fixed anchors are the same for all samples, but dropout is not: each sample encodes its own.
-        trajectories = trajectories.expand(len(status), -1, -1, -1)
-        encoded = self.cluster_encoder(self.mlp_planning_vb(trajectories.flatten(2)))
-        return self.encode_ego_feat_mlp(torch.cat((status.expand_as(encoded), encoded), -1))
+        # (N, P, 3) are the same for all samples and encoded once, in training with one draw of dropout for the batch.
+        flat = trajectories.flatten(-2) if trajectories.ndim == 4 else trajectories.flatten(-2)[None]
+        encoded = encode(self.cluster_encoder.layers, self.mlp_planning_vb(flat))
+        return self.encode_ego_feat_mlp(torch.cat(torch.broadcast_tensors(status, encoded), -1))
 
     def _evaluate(self, scene: Tensor, action: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
         """scene (B, L, d), action (B, N, d) -> K imagined maps (B, N, L, d), logits (B, N) and (B, 5, N).
@@ -185,15 +187,15 @@ class WoTE(nn.Module):
         """
         anchors, k = self.trajectory_anchors, self.config.future_steps
         steps_kn2 = anchors[:, anchors.shape[1] // k - 1 :: anchors.shape[1] // k, :2].transpose(0, 1)
-        grid, mode = self.config.bev_grid, self.config.mode
+        grid, mode, cells = self.config.bev_grid, self.config.mode, self._ego_cells
         now_l = splat_weights(anchors.new_zeros(2), grid, mode)
-        start = inject(scene[:, None], action, now_l)
         splats = splat_weights(steps_kn2, grid, mode)
-        maps, actions = roll_out(self.latent_world_model, self.scene_position_embedding.weight, start, action, splats)
+        position = self.scene_position_embedding.weight
+        maps, actions = roll_out(self.latent_world_model, position, scene, action, cells, now_l, splats)
 
         scene_bcrc = scene.transpose(1, 2).unflatten(2, grid.shape)
         futures_bncrc = torch.cat(maps, -1).transpose(2, 3).unflatten(3, grid.shape)
-        pooled = self.reward_conv_net(scene_bcrc, action, now_l.unflatten(0, grid.shape), futures_bncrc)
+        pooled = self.reward_conv_net(scene_bcrc, action, now_l.unflatten(0, grid.shape), cells, futures_bncrc)
         feature = self.reward_cat_head(torch.cat((action, *actions, pooled), -1))
         sim_logits = torch.cat([wide(head(feature)) for head in self.sim_reward_heads], -1)
         return maps, wide(self.reward_head(feature)).squeeze(-1), sim_logits.transpose(1, 2)
