@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from wotempo.model import WoTE
 from wotempo.model.action import inject, splat_weights
-from wotempo.model.reward import wide
+from wotempo.model.encoder import wide
 
 
 class PlainWoTE(WoTE):

@@ -39,7 +39,7 @@ def splat_weights(xy: Tensor, grid: BevGrid, mode: str) -> Tensor:
 
 
 def ego_cells(grid: BevGrid, mode: str) -> tuple[int, ...]:
-    """The cells, ascending, that an action at the ego is written to: one in ``compat``, the four around it in ``fixed``."""
+    """The cells, ascending, that an action at the ego is written to: ``compat`` one, ``fixed`` the four around."""
     weights = splat_weights(torch.zeros(2, device="cpu"), grid, mode).tolist()
     return tuple(cell for cell, weight in enumerate(weights) if weight)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wotempo.geometry import BevGrid
 from wotempo.model.action import mlp
-from wotempo.model.reward import wide
+from wotempo.model.encoder import wide
 
 
 class AgentHead(nn.Module):

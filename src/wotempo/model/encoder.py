@@ -5,6 +5,9 @@ The modules stay: they hold the parameters under the published names. Vaswani et
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,7 +20,7 @@ def transformer_encoder(d_model: int, heads: int, ffn: int, layers: int, dropout
 
 def encode(layers: nn.ModuleList, x: Tensor) -> Tensor:
     """x (M, L, C) -> (M, L, C)."""
-    for layer in layers:
+    for layer in cast("list[nn.TransformerEncoderLayer]", layers):
         x = feed_forward(layer, layer.norm1(x + layer.dropout1(_attention(layer.self_attn, x))))
     return x
 
@@ -37,3 +40,8 @@ def _attention(attention: nn.MultiheadAttention, x: Tensor) -> Tensor:
     q, k, v = qkv.unflatten(-1, (3, attention.num_heads, attention.head_dim)).permute(2, 0, 3, 1, 4)
     read = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_of(attention))
     return attention.out_proj(read.transpose(1, 2).flatten(2))
+
+
+def wide(x: Tensor) -> Tensor:
+    """At least float32: rewards, metres and attention scores are compared in differences that bf16 does not have."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

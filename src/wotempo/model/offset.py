@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.model.action import mlp
-from wotempo.model.reward import wide
+from wotempo.model.encoder import wide
 
 
 def transformer_decoder(d_model: int, heads: int, ffn: int, layers: int) -> nn.TransformerDecoder:

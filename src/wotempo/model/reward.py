@@ -56,8 +56,3 @@ def final_score(im_logits: Tensor, sim_logits: Tensor) -> Tensor:
     nc, dac, ep, ttc, comfort = sim_logits.unbind(1)
     weighted = 5 * ttc.sigmoid() + 2 * comfort.sigmoid() + 5 * ep.sigmoid()
     return 0.1 * im_logits.log_softmax(-1) + 0.5 * F.logsigmoid(nc) + 0.5 * F.logsigmoid(dac) + weighted.log()
-
-
-def wide(x: Tensor) -> Tensor:
-    """At least float32: rewards and metres are compared in differences that bf16 does not have."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -15,12 +15,13 @@ Dropout of what is common is drawn once per sample; for every single trajectory 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wotempo.model.encoder import dropout_of, feed_forward
+from wotempo.model.encoder import dropout_of, feed_forward, wide
 
 
 def shared_first_layer(
@@ -35,49 +36,66 @@ def shared_first_layer(
     now (L,) how much of the action each cell gets, zero but in ``cells`` (ascending) -> the layer's output
     (B, N, 1+L, C)."""
     attention, heads = layer.self_attn, layer.self_attn.num_heads
-    b, n, _ = action.shape
+    b = len(action)
     weight, bias = attention.in_proj_weight, attention.in_proj_bias
 
     tokens_btc = torch.cat((position[:1].expand(b, -1, -1), scene + position[1:]), 1)
     at = tuple(1 + cell for cell in cells)
-    own_b, common_b = _split(tokens_btc, at)
+    own_bkc, common_buc = _split(tokens_btc, at)
     own_qkv, common_qkv = _split(F.linear(tokens_btc, weight, bias), at)
     share_k1 = torch.cat((now.new_ones(1), *(now[cell : cell + 1] for cell in cells)))[:, None]
-    own_bnkc = own_b[:, None] + share_k1.to(own_b.dtype) * action[:, :, None]
+    own_bnkc = own_bkc[:, None] + share_k1.to(own_bkc.dtype) * action[:, :, None]
     own_qkv = own_qkv[:, None] + share_k1.to(own_qkv.dtype) * F.linear(action, weight)[:, :, None]
 
-    q_bhud, k_bhud, v_bhud = common_qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-    q_bhnkd, k_bhnkd, v_bhnkd = own_qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 4, 1, 2, 5)
-    q_bhud, q_bhnkd = q_bhud * attention.head_dim**-0.5, q_bhnkd * attention.head_dim**-0.5
-    drop = dropout_of(attention)
-    out_hdc = attention.out_proj.weight.t().unflatten(0, (heads, -1))
+    common = Heads(*common_qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4))
+    own = Heads(*own_qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 4, 1, 2, 5))
+    output_hdc = attention.out_proj.weight.t().unflatten(0, (heads, -1))
+    common_update = _read_by_common(common, own, output_hdc, dropout_of(attention))
+    own_update = _read_by_own(common, own, output_hdc, dropout_of(attention))
+    own_tokens = own_bnkc + layer.dropout1(own_update + attention.out_proj.bias)
+    common_tokens = common_buc[:, None] + layer.dropout1(common_update + attention.out_proj.bias)
+    return feed_forward(layer, layer.norm1(_merge(own_tokens, common_tokens, at)))
 
-    # Common queries: the common keys count as one key more, whose score is their log-sum-exp.
-    score_bhuu = q_bhud @ k_bhud.transpose(-1, -2)
-    read_bhud = F.dropout(score_bhuu.softmax(-1), drop) @ v_bhud
-    score_bhunk = (q_bhud @ k_bhnkd.flatten(2, 3).transpose(-1, -2)).unflatten(-1, (n, -1))
-    lse_bhun1 = score_bhuu.logsumexp(-1)[..., None, None].expand(-1, -1, -1, n, 1)
-    share_bhun, share_bhunk = torch.cat((lse_bhun1, score_bhunk), -1).softmax(-1).split((1, score_bhunk.shape[-1]), -1)
-    projected_buhc = torch.einsum("bhud,hdc->buhc", read_bhud, out_hdc)
-    projected_bnhkc = torch.einsum("bhnkd,hdc->bnhkc", v_bhnkd, out_hdc)
-    of_common_bunc = share_bhun.squeeze(-1).permute(0, 2, 3, 1) @ projected_buhc
-    own_share = F.dropout(share_bhunk, drop).permute(0, 3, 2, 1, 4).flatten(-2)  # (B, N, U, H·K)
-    update_bnuc = torch.baddbmm(
-        of_common_bunc.transpose(1, 2).flatten(0, 1),
-        own_share.flatten(0, 1),
-        projected_bnhkc.flatten(0, 1).flatten(1, 2),
-    ).unflatten(0, (b, n))
 
-    # Own queries read everything.
-    to_common = (q_bhnkd.flatten(2, 3) @ k_bhud.transpose(-1, -2)).unflatten(2, (n, -1))
-    scores = torch.cat((q_bhnkd @ k_bhnkd.transpose(-1, -2), to_common), -1)
-    of_own, of_common = F.dropout(scores.softmax(-1), drop).split((scores.shape[-2], k_bhud.shape[-2]), -1)
-    read_bhnkd = of_own @ v_bhnkd + (of_common.flatten(2, 3) @ v_bhud).unflatten(2, (n, -1))
-    own_update = torch.einsum("bhnkd,hdc->bnkc", read_bhnkd, out_hdc)
+class Heads(NamedTuple):
+    """Queries, keys and values by head: of common tokens (B, H, U, D), of own ones (B, H, N, K, D)."""
 
-    own = own_bnkc + layer.dropout1(own_update + attention.out_proj.bias)
-    rest = common_b[:, None] + layer.dropout1(update_bnuc + attention.out_proj.bias)
-    return feed_forward(layer, layer.norm1(_merge(own, rest, at)))
+    q: Tensor
+    k: Tensor
+    v: Tensor
+
+
+def _read_by_common(common: Heads, own: Heads, output_hdc: Tensor, dropout: float) -> Tensor:
+    """What the common queries read, (B, N, U, C): the common keys count as one more key beside the K own ones, and its
+    score is their log-sum-exp."""
+    n, k = own.k.shape[2:4]
+    q_bhud = common.q * common.q.shape[-1] ** -0.5
+    among_bhuu = wide(q_bhud @ common.k.transpose(-1, -2))
+    read_bhud = F.dropout(among_bhuu.softmax(-1), dropout).to(common.v.dtype) @ common.v
+    scores_bhunk = wide(q_bhud @ own.k.flatten(2, 3).transpose(-1, -2)).unflatten(-1, (n, k))
+    sum_bhun1 = among_bhuu.logsumexp(-1)[..., None, None].expand(-1, -1, -1, n, 1)
+    share = torch.cat((sum_bhun1, scores_bhunk), -1).softmax(-1).to(common.v.dtype)
+    of_common, of_own = share.split((1, k), -1)
+    of_own = F.dropout(of_own, dropout).permute(0, 3, 2, 1, 4).flatten(-2)  # (B, N, U, H·K)
+    values_bnhkc = torch.einsum("bhnkd,hdc->bnhkc", own.v, output_hdc)
+    # The share of the common keys carries no dropout of its own: theirs is in what they read.
+    update_bunc = of_common.squeeze(-1).permute(0, 2, 3, 1) @ torch.einsum("bhud,hdc->buhc", read_bhud, output_hdc)
+    update = torch.baddbmm(
+        update_bunc.transpose(1, 2).flatten(0, 1), of_own.flatten(0, 1), values_bnhkc.flatten(0, 1).flatten(1, 2)
+    )
+    return update.unflatten(0, of_own.shape[:2])
+
+
+def _read_by_own(common: Heads, own: Heads, output_hdc: Tensor, dropout: float) -> Tensor:
+    """What the own queries read of all keys, (B, N, K, C)."""
+    n, k, d = own.q.shape[2:]
+    q_bhnkd = own.q * d**-0.5
+    of_common = (q_bhnkd.flatten(2, 3) @ common.k.transpose(-1, -2)).unflatten(2, (n, k))
+    scores = wide(torch.cat((of_common, q_bhnkd @ own.k.transpose(-1, -2)), -1))
+    share = F.dropout(scores.softmax(-1), dropout).to(common.v.dtype)
+    of_common, of_own = share.split((common.k.shape[2], k), -1)
+    read_bhnkd = of_own @ own.v + (of_common.flatten(2, 3) @ common.v).unflatten(2, (n, k))
+    return torch.einsum("bhnkd,hdc->bnkc", read_bhnkd, output_hdc)
 
 
 def _split(x: Tensor, at: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -91,7 +109,7 @@ def _split(x: Tensor, at: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 def _merge(own: Tensor, rest: Tensor, at: tuple[int, ...]) -> Tensor:
     """The inverse on (B, N, K, D) and (B, N, U, D)."""
     edges = [0, *at, own.shape[2] + rest.shape[2]]
-    parts = [
-        p for i, (a, b) in enumerate(pairwise(edges)) for p in (own[:, :, i : i + 1], rest[:, :, a - i : b - i - 1])
-    ]
+    parts: list[Tensor] = []
+    for i, (a, b) in enumerate(pairwise(edges)):
+        parts += [own[:, :, i : i + 1], rest[:, :, a - i : b - i - 1]]
     return torch.cat(parts, 2)

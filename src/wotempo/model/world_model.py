@@ -22,7 +22,7 @@ def roll_out(
     """Imagines K steps, one and the same network for each.
 
     position (1+L, C) embedding of [action, map] · scene (B, L, C) the current map · action (B, N, C), each written into
-    the map with the weights now (L,), which are zero but in ``cells`` · splats (K, N, L) where each step's action belongs
+    the map with the weights now (L,), zero but in ``cells`` · splats (K, N, L) where each step's action belongs
     -> K future maps (B, N, L, C) and K future actions (B, N, C).
     """
     b, n = action.shape[:2]

@@ -17,10 +17,10 @@ from wotempo.model.agent_head import AgentHead
 from wotempo.model.backbone import Backbone
 from wotempo.model.bev_head import BEVUpsampleHead, to_map
 from wotempo.model.config import WoTEConfig
-from wotempo.model.encoder import encode, transformer_encoder
+from wotempo.model.encoder import encode, transformer_encoder, wide
 from wotempo.model.frames import gather_windows, unit_range, used_frames
 from wotempo.model.offset import OffsetHead, transformer_decoder
-from wotempo.model.reward import RewardConvNet, final_score, wide
+from wotempo.model.reward import RewardConvNet, final_score
 from wotempo.model.world_model import roll_out
 
 
