@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
-from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state
+from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state, weights
 from torch import nn
 
 from wotempo.commands.evaluate import load_module
@@ -15,6 +16,7 @@ from wotempo.errors import UserError
 from wotempo.fusion import NoFusion
 from wotempo.interop import DifferentWeights, export_official, import_official, read_single_frame, write_checkpoint
 from wotempo.model import WoTE
+from wotempo.training.module import LitWoTE
 
 COMPAT = replace(SMALL, mode="compat")
 
@@ -171,3 +173,14 @@ def test_an_official_checkpoint_is_not_exported(tmp_path):
 def test_a_field_of_another_version_is_named(ours):
     rewritten(ours, lambda c: c["hyper_parameters"]["model"].update(colour="red"))
     assert "model.colour is unknown" in refused(ours)
+
+
+def test_a_checkpoint_that_training_wrote_is_exported(tmp_path):
+    tensors = weights()
+    module = LitWoTE(COMPAT.to_dict(), {"name": "none", "num_frames": 1}, anchors=tensors["trajectory_anchors"].numpy())
+    module.model.load_state_dict(tensors)
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    exported = export_official(read_single_frame(tmp_path / "last.ckpt"), tmp_path / "exported.ckpt", SMALL)
+    assert identical(import_official(exported.checkpoint, SMALL).tensors, tensors)
