@@ -141,6 +141,28 @@ def test_bf16_autocast_trains(make_model, make_batch):
         assert model.plan(batch)["trajectory"].dtype == torch.float32
 
 
+def test_activation_checkpointing_changes_memory_and_nothing_else(make_model, make_batch, micro):
+    results, kept = [], []
+    for checkpointing in (False, True):
+        config = replace(micro, activation_checkpointing=checkpointing, dropout=0.1)
+        model, batch = make_model(config, "convgru", 3).train(), make_batch(config)
+        torch.manual_seed(3)  # of dropout
+        held: dict[int, int] = {}
+
+        def count(x, held=held):
+            held[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+            loss = sum(compute_losses(model(batch), batch, LossWeights()).values())
+        loss.backward()
+        results.append((loss, {n: p.grad for n, p in model.named_parameters()}, model.state_dict()))
+        kept.append(sum(held.values()))
+    for plain, recomputed in zip(*results, strict=True):
+        torch.testing.assert_close(recomputed, plain, rtol=1e-5, atol=1e-6)
+    assert kept[1] < 0.5 * kept[0]
+
+
 def test_float64_runs_and_agrees(make_model, make_batch):
     batch = make_batch()
     single = make_model(stage="convgru", num_frames=3).eval()(batch)

@@ -38,7 +38,8 @@ def test_the_cosine_ends_at_the_last_step_of_the_run(total):
 
 
 def test_group_rates_keep_their_ratio_over_the_whole_schedule():
-    optimiser, schedule = build_optimiser(Toy(), CONFIG, total_steps=20)
+    optimiser, schedule, interval = build_optimiser(Toy(), CONFIG, total_steps=20)
+    assert interval == "step"
     for _ in range(20):
         rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
         assert rates["image_encoder"] == pytest.approx(0.1 * rates["main"])
@@ -50,3 +51,18 @@ def test_group_rates_keep_their_ratio_over_the_whole_schedule():
 def test_warm_up_rises_linearly_to_the_peak():
     config = OptimiserConfig(warmup_fraction=0.1)
     assert [schedule_factor(step, 100, config) for step in range(10)] == pytest.approx([i / 10 for i in range(1, 11)])
+
+
+def test_compat_is_what_the_published_run_did():
+    """Its facts: thirds of the rate in the first three epochs, 8.35e-5 in the 30th, one rate for all groups."""
+    config = OptimiserConfig(schedule="compat", image_encoder_multiplier=0.1)
+    optimiser, schedule, interval = build_optimiser(Toy(), config, total_steps=7)
+    assert interval == "epoch"
+    rates = []
+    for _ in range(30):
+        assert len({group["lr"] for group in optimiser.param_groups}) == 1
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert rates[:4] == pytest.approx([1e-4 / 3, 2e-4 / 3, 1e-4, 1e-4])
+    assert rates[29] == pytest.approx(8.35e-5, abs=2e-7)

@@ -13,6 +13,7 @@ from wotempo.commands.config import RunConfig, nearest, typed
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
 from wotempo.navsim import NUM_HISTORY
+from wotempo.training.optimiser import SCHEDULES
 
 
 def check_config(raw: DictConfig) -> RunConfig:
@@ -80,3 +81,6 @@ def check_numbers(config: RunConfig) -> None:
         raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
     if not 0 < config.optimiser.lr < 1:
         raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")
+    if config.optimiser.schedule not in SCHEDULES:
+        hint = nearest(config.optimiser.schedule, list(SCHEDULES))
+        raise UserError(f"optimiser.schedule is '{config.optimiser.schedule}': {hint}")

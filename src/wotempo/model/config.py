@@ -52,6 +52,7 @@ class WoTEConfig:
     map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
     num_bev_classes: int = 8
     num_agents: int = 30
+    activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 
     def __post_init__(self) -> None:

@@ -7,6 +7,9 @@ Shapes: F frames, B samples, T window, N anchors, P poses, L = rows·cols cells,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +23,7 @@ from wotempo.model.config import WoTEConfig
 from wotempo.model.encoder import encode, transformer_encoder, wide
 from wotempo.model.frames import gather_windows, unit_range, used_frames
 from wotempo.model.offset import OffsetHead, transformer_decoder
+from wotempo.model.recompute import recomputed
 from wotempo.model.reward import RewardConvNet, final_score
 from wotempo.model.world_model import roll_out
 
@@ -106,7 +110,7 @@ class WoTE(nn.Module):
 
     def encode(self, camera: Tensor, lidar: Tensor) -> Tensor:
         """camera (F, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols)."""
-        return self._backbone(camera, lidar)
+        return self._run(self._backbone, self._backbone, camera, lidar)
 
     def fuse(self, bev: Tensor, batch: dict) -> Tensor:
         """bev (F, C, rows, cols) and the batch's frame_index, valid, pose, dt (B, T[, 3]) -> (B, C, rows, cols)."""
@@ -125,7 +129,7 @@ class WoTE(nn.Module):
         scene = self._scene_tokens(fused)
         action = self._actions(self.trajectory_anchors, status)
         refined = self.offset_tf_decoder(action, scene)
-        futures, im_logits, sim_logits = self._evaluate(scene, action)
+        futures, im_logits, sim_logits = self._run(self.reward_conv_net, self._evaluate, scene, action)
         out = {
             "im_rewards": im_logits.softmax(-1),
             "sim_rewards": sim_logits.sigmoid(),
@@ -167,6 +171,11 @@ class WoTE(nn.Module):
         }
 
     # ---- inside
+
+    def _run(self, module: nn.Module, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        if self.config.activation_checkpointing and torch.is_grad_enabled():
+            return recomputed(module, function, *inputs)
+        return function(*inputs)
 
     def _scene_tokens(self, fused: Tensor) -> Tensor:
         """(B, C, rows, cols) -> (B, L, d), row-major."""

@@ -71,8 +71,8 @@ class LitWoTE(L.LightningModule):
 
     def configure_optimizers(self):
         total = int(self.trainer.estimated_stepping_batches)
-        optimiser, schedule = build_optimiser(self.model, self.optimiser_config, total)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        optimiser, schedule, interval = build_optimiser(self.model, self.optimiser_config, total)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
 
     # ------------------------------------------------------------------ what the acceptance criteria read
 

@@ -1,6 +1,8 @@
-"""AdamW with warm-up and cosine. The horizon is the run's own number of steps, and per-group rates really apply.
+"""AdamW and its schedule: ``run``, right for the run, or ``compat``, what the published run really did.
 
-(The public recipe sets a cosine over 100 epochs and stops at 30, and its scheduler overwrites the group rates.)
+``run``: linear warm-up and cosine per step. The horizon is the run's own, and the groups' rates really apply.
+``compat``: per epoch; a warm-up over three, then a cosine laid out for 100 epochs of which the public recipe runs 30, so
+that the rate ends at 0.835 of its peak; its scheduler overwrites the groups' rates with one rate for all.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 @dataclass
 class OptimiserConfig:
-    """``lr`` of the main group; the two multipliers apply to the named groups over the whole schedule."""
+    """``lr`` of the main group; the two multipliers apply to the named groups over the whole schedule.
 
+    The two fractions and the multipliers are of the schedule ``run``; ``compat`` has none.
+    """
+
+    schedule: str = "run"  # run | compat
     lr: float = 1e-4
     weight_decay: float = 1e-4
     warmup_fraction: float = 0.1  # of all steps
@@ -25,6 +31,8 @@ class OptimiserConfig:
     fusion_multiplier: float = 1.0
 
 
+SCHEDULES = ("run", "compat")
+COMPAT_WARMUP, COMPAT_HORIZON, COMPAT_MINIMUM = 3, 100, 1e-6  # epochs, epochs, rate
 GROUPS = {"image_encoder": "_backbone.image_encoder.", "fusion": "fusion."}
 
 
@@ -56,8 +64,21 @@ def schedule_factor(step: int, total: int, config: OptimiserConfig) -> float:
     return config.final_fraction + (1 - config.final_fraction) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def build_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int) -> tuple[Optimizer, LambdaLR]:
-    """AdamW and its per-step schedule over exactly ``total_steps``."""
+def compat_factor(epoch: int, lr: float) -> float:
+    """Factor of ``lr`` in ``epoch``, as the published run had it."""
+    if epoch < COMPAT_WARMUP:
+        return (epoch + 1) / COMPAT_WARMUP
+    progress = (epoch - COMPAT_WARMUP) / (COMPAT_HORIZON - COMPAT_WARMUP)
+    return (COMPAT_MINIMUM + (lr - COMPAT_MINIMUM) * 0.5 * (1 + math.cos(math.pi * progress))) / lr
+
+
+def build_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int) -> tuple[Optimizer, LambdaLR, str]:
+    """AdamW, its schedule, and when that is stepped (``step`` | ``epoch``). ``run`` ends with exactly ``total_steps``."""
     fused = any(p.is_cuda for p in model.parameters())
-    optimiser = AdamW(parameter_groups(model, config), lr=config.lr, weight_decay=config.weight_decay, fused=fused)
-    return optimiser, LambdaLR(optimiser, lambda step: schedule_factor(step, total_steps, config))
+    groups = parameter_groups(model, config)
+    if config.schedule == "compat":
+        groups = [{**group, "lr": config.lr} for group in groups]
+    optimiser = AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    if config.schedule == "compat":
+        return optimiser, LambdaLR(optimiser, lambda epoch: compat_factor(epoch, config.lr)), "epoch"
+    return optimiser, LambdaLR(optimiser, lambda step: schedule_factor(step, total_steps, config)), "step"
