@@ -23,9 +23,8 @@ def recomputed(module: nn.Module, function: Callable[..., Any], *inputs: Any) ->
 @contextmanager
 def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
-    counts = [
-        (n.num_batches_tracked, n.num_batches_tracked.clone()) for n in norms if n.num_batches_tracked is not None
-    ]
+    counters = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
+    counts = [counter.clone() for counter in counters]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
@@ -34,5 +33,5 @@ def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        for counter, count in counts:
+        for counter, count in zip(counters, counts, strict=True):
             counter.copy_(count)
