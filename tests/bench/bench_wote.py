@@ -1,4 +1,4 @@
-"""Times and peak memory of the full-size WoTE: ours beside the plain twin and, with --public, beside the published code.
+"""Time and peak memory of the full-size WoTE: ours beside the plain twin and, with --public, the published code.
 
 One process, interleaved, medians; memory in one process per side. Run through ``make bench-wote``.
 ``--public`` takes a Python file with build(), train_forward(model, features, targets), losses(outputs, targets) and
@@ -190,10 +190,7 @@ def main() -> None:
     for kind, sizes, make in (("train", options.train, training_step), ("infer", options.infer, inference)):
         for size in sizes:
             batch = batch_of(size)
-            jobs = {
-                side: make(model, train if kind == "train" else infer, batch)
-                for side, (model, train, infer) in built.items()
-            }
+            jobs = {s: make(m, t if kind == "train" else i, batch) for s, (m, t, i) in built.items()}
             rows += report(kind, size, jobs, sides, options)
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))

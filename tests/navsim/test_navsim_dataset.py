@@ -146,6 +146,12 @@ def test_a_full_disk_is_called_by_its_name(tmp_path: Path):
         assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="x: cannot be written"):
+        write_and_raise(atomic_path, tmp_path / "file" / "x", RuntimeError())
+
+
 def test_an_interrupted_writing_leaves_the_old_file(tmp_path: Path):
     (tmp_path / "x").write_text("old")
     with pytest.raises(KeyboardInterrupt):

@@ -10,9 +10,11 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from wotempo.commands.config import RunConfig, nearest, typed
+from wotempo.commands.init_from import read_checkpoint
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
 from wotempo.navsim import NUM_HISTORY
+from wotempo.training.module import check_layout
 from wotempo.training.optimiser import SCHEDULES
 
 
@@ -24,6 +26,7 @@ def check_config(raw: DictConfig) -> RunConfig:
         check_constructor(f"acceptance.{name}", options)
     check_files(config)
     check_numbers(config)
+    check_start(config)
     return config
 
 
@@ -64,6 +67,13 @@ def check_files(config: RunConfig) -> None:
     for key, value in files.items():
         if value is not None and not Path(value).is_file():
             raise UserError(f"{key}: there is no file {value}")
+
+
+def check_start(config: RunConfig) -> None:
+    """The checkpoint to start from must be of this layout; the rest of it is compared once the model is built."""
+    if config.init_from is not None:
+        path = Path(config.init_from)
+        check_layout(read_checkpoint(path)["hyper_parameters"], config.model.to_dict(), str(path))
 
 
 def check_numbers(config: RunConfig) -> None:

@@ -1,8 +1,8 @@
 """AdamW and its schedule: ``run``, right for the run, or ``compat``, what the published run really did.
 
 ``run``: linear warm-up and cosine per step. The horizon is the run's own, and the groups' rates really apply.
-``compat``: per epoch; a warm-up over three, then a cosine laid out for 100 epochs of which the public recipe runs 30, so
-that the rate ends at 0.835 of its peak; its scheduler overwrites the groups' rates with one rate for all.
+``compat``: per epoch; a warm-up over three, then a cosine laid out for 100 epochs of which the public recipe runs 30:
+the rate ends at 0.835 of its peak. Its scheduler overwrites the groups' rates with one rate for all.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def compat_factor(epoch: int, lr: float) -> float:
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int) -> tuple[Optimizer, LambdaLR, str]:
-    """AdamW, its schedule, and when that is stepped (``step`` | ``epoch``). ``run`` ends with exactly ``total_steps``."""
+    """AdamW, its schedule, and when that is stepped: ``step`` or ``epoch``. ``run`` ends with ``total_steps``."""
     fused = any(p.is_cuda for p in model.parameters())
     groups = parameter_groups(model, config)
     if config.schedule == "compat":
