@@ -44,6 +44,15 @@ def test_a_temporal_run_starts_from_a_single_frame_checkpoint(train):
     assert verdict["facts"]["init_from"]["tensors"] > 100
 
 
+def test_the_running_average_is_what_is_saved(train):
+    code, verdict = train("experiment=convgru_1epoch", "profile=smoke", "trainer.max_epochs=1", "trainer.ema=0.9")
+    assert code == 0, verdict
+    checkpoint = torch.load(verdict["run_dir"] / "checkpoints" / "last.ckpt", weights_only=True)
+    averaged, last = checkpoint["state_dict"], checkpoint["current_model_state"]
+    assert averaged.keys() == last.keys()
+    assert not torch.equal(averaged["model.reward_head.0.weight"], last["model.reward_head.0.weight"])
+
+
 def test_a_checkpoint_of_the_other_layout_is_refused(train):
     from wotempo.errors import UserError
 

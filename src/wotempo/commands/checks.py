@@ -91,6 +91,8 @@ def check_numbers(config: RunConfig) -> None:
         raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
     if not 0 < config.optimiser.lr < 1:
         raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")
+    if trainer.ema is not None and not 0 < trainer.ema < 1:
+        raise UserError(f"trainer.ema is {trainer.ema}: set it between 0 and 1, 0.99 for some hundred steps")
     if config.optimiser.schedule not in SCHEDULES:
         hint = nearest(config.optimiser.schedule, list(SCHEDULES))
         raise UserError(f"optimiser.schedule is '{config.optimiser.schedule}': {hint}")

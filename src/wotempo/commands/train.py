@@ -17,7 +17,12 @@ import hydra
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import (
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks import AcceptanceReport, Guard
@@ -94,6 +99,8 @@ def build_callbacks(
     if config.trainer.limit_val_batches != 0:
         checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/ade"))
     callbacks: list[L.Callback] = [*guards, report, *checkpoints, LearningRateMonitor(), StepClock()]
+    if config.trainer.ema is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.trainer.ema))
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
     return callbacks, report
@@ -148,7 +155,7 @@ def facts_of(config: RunConfig, prepared: Prepared, started: dict[str, Any]) -> 
 
 def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
     options = asdict(config.trainer)
-    for ours in ("batch_size", "num_workers", "run_length", "threads", "progress_bar"):
+    for ours in ("batch_size", "num_workers", "run_length", "ema", "threads", "progress_bar"):
         options.pop(ours)
     return L.Trainer(
         default_root_dir=run_dir,
