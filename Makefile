@@ -1,7 +1,8 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate nuplan test check clean
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate weights bench-wote \
+	nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -47,6 +48,12 @@ ablation-fusion: setup ## Hydra multirun over fusion=none,convgru and one table
 evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.evaluate checkpoint=$(CKPT) data=$(DATA) $(ARGS))
+
+weights: setup ## ARGS="direction=import|export checkpoint=... output=...": official WoTE checkpoints in and out
+	$(call run,wotempo.commands.weights $(ARGS))
+
+bench-wote: setup ## time and memory of the full-size model beside its plain twin
+	$(PY) tests/bench/bench_wote.py $(ARGS)
 
 nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
 	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"

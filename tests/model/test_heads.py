@@ -59,6 +59,7 @@ def test_the_score_is_the_published_formula_and_survives_underflow():
     nc, dac, ep, ttc, comfort = sim.sigmoid().unbind(1)
     by_formula = 0.1 * im.softmax(-1).log() + 0.5 * nc.log() + 0.5 * dac.log() + (5 * ttc + 2 * comfort + 5 * ep).log()
     torch.testing.assert_close(final_score(im, sim), by_formula)
+    torch.testing.assert_close(final_score(im, sim, (1.0, 0.0, 0.0, 0.0)), im.softmax(-1).log())
     collision = sim.clone()
     collision[:, 0] = -200.0  # a probability that float32 rounds to 0
     score = final_score(im, collision)

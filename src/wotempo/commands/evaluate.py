@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -49,6 +49,8 @@ class EvaluateConfig:
     data: DataConfig = field(default_factory=DataConfig)
     baselines: list[str] = field(default_factory=list)
     untrained: bool = False  # the same network before training, too
+    imitation: bool = False  # what the same network plans if it goes by its imitation reward alone, too
+    precision: str = "32-true"  # of the inference: bf16-mixed runs on CPUs, too
     seed: int = 0  # of the blind MLP and the untrained network
     batch_size: int = 8
     num_workers: int = 0
@@ -68,13 +70,16 @@ def check(raw: DictConfig) -> EvaluateConfig:
     return config
 
 
-def load_module(path: Path, untrained: bool = False) -> LitWoTE:
-    """The model of a checkpoint, built from what the checkpoint says about itself; ``untrained`` keeps its anchors
-    only."""
+def load_module(path: Path, variant: str = "model") -> LitWoTE:
+    """The model of a checkpoint, built from what the checkpoint says about itself: ``model``, ``imitation`` (goes by
+    its imitation reward alone) or ``untrained`` (keeps the anchors only)."""
     checkpoint = read_checkpoint(path)
     anchors = checkpoint["state_dict"]["model.trajectory_anchors"].numpy()
-    module = LitWoTE(**{**checkpoint["hyper_parameters"], "anchors": anchors})
-    if not untrained:
+    sizes = dict(checkpoint["hyper_parameters"]["model"])
+    if variant == "imitation":
+        sizes["reward_weights"] = [1.0, 0.0, 0.0, 0.0]
+    module = LitWoTE(**{**checkpoint["hyper_parameters"], "model": sizes, "anchors": anchors})
+    if variant != "untrained":
         module.load_state_dict(checkpoint["state_dict"])
     return module.eval()
 
@@ -110,6 +115,7 @@ def plan_all(
     data.build_caches()
     trainer = L.Trainer(
         accelerator=config.accelerator,
+        precision=cast(Any, config.precision),
         devices=1,
         logger=False,
         enable_checkpointing=False,
@@ -173,11 +179,11 @@ def work(raw: DictConfig) -> int:
     train = stage_scenes(paths, config.data, "train", progress) if "ego_status_mlp" in config.baselines else []
     drivers = {name: drive(name, train, scenes, config.seed) for name in config.baselines}
     if config.checkpoint is not None:
-        for name, untrained in (("model", False), ("untrained", True)):
-            if not untrained or config.untrained:
+        for variant, wanted in (("model", True), ("imitation", config.imitation), ("untrained", config.untrained)):
+            if wanted:
                 L.seed_everything(config.seed, verbose=False)
-                module = load_module(Path(config.checkpoint), untrained)
-                drivers[name] = plan_all(config, module, paths, scenes, progress)
+                module = load_module(Path(config.checkpoint), variant)
+                drivers[variant] = plan_all(config, module, paths, scenes, progress)
     rows = Parallel(n_jobs=config.data.prepare_workers)(
         delayed(score_scene)(paths.maps, scene, {name: plans[scene.token] for name, plans in drivers.items()})
         for scene in scenes

@@ -46,13 +46,17 @@ def _reach(cells: tuple[int, ...], rows: int, cols: int) -> tuple[slice, slice]:
     )
 
 
-def final_score(im_logits: Tensor, sim_logits: Tensor) -> Tensor:
+PUBLISHED_WEIGHTS = (0.1, 0.5, 0.5, 1.0)
+
+
+def final_score(im_logits: Tensor, sim_logits: Tensor, weights: tuple[float, ...] = PUBLISHED_WEIGHTS) -> Tensor:
     """The score that inference maximises (paper, eq. 4; higher is better):
-    0.1·ln im + 0.5·ln NC + 0.5·ln DAC + ln(5·TTC + 2·C + 5·EP).
+    0.1·ln im + 0.5·ln NC + 0.5·ln DAC + ln(5·TTC + 2·C + 5·EP), with the published weights of its four terms.
 
     im_logits (B, N), sim_logits (B, 5, N) in the order NC, DAC, EP, TTC, comfort -> (B, N). From logits, because the
     logarithm of a probability that has underflowed is no number to compare.
     """
     nc, dac, ep, ttc, comfort = sim_logits.unbind(1)
     weighted = 5 * ttc.sigmoid() + 2 * comfort.sigmoid() + 5 * ep.sigmoid()
-    return 0.1 * im_logits.log_softmax(-1) + 0.5 * F.logsigmoid(nc) + 0.5 * F.logsigmoid(dac) + weighted.log()
+    terms = (im_logits.log_softmax(-1), F.logsigmoid(nc), F.logsigmoid(dac), weighted.log())
+    return torch.stack([weight * term for weight, term in zip(weights, terms, strict=True)]).sum(0)

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wotempo.model.encoder import dropout_of, feed_forward, wide
+from wotempo.model.dropout import dropout
+from wotempo.model.encoder import feed_forward, rate, wide
 
 
 def shared_first_layer(
@@ -50,10 +51,10 @@ def shared_first_layer(
     common = Heads(*common_qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4))
     own = Heads(*own_qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 4, 1, 2, 5))
     output_hdc = attention.out_proj.weight.t().unflatten(0, (heads, -1))
-    common_update = _read_by_common(common, own, output_hdc, dropout_of(attention))
-    own_update = _read_by_own(common, own, output_hdc, dropout_of(attention))
-    own_tokens = own_bnkc + layer.dropout1(own_update + attention.out_proj.bias)
-    common_tokens = common_buc[:, None] + layer.dropout1(common_update + attention.out_proj.bias)
+    common_update = _read_by_common(common, own, output_hdc, rate(attention))
+    own_update = _read_by_own(common, own, output_hdc, rate(attention))
+    own_tokens = own_bnkc + dropout(own_update + attention.out_proj.bias, rate(layer.dropout1))
+    common_tokens = common_buc[:, None] + dropout(common_update + attention.out_proj.bias, rate(layer.dropout1))
     return feed_forward(layer, layer.norm1(_merge(own_tokens, common_tokens, at)))
 
 
@@ -65,18 +66,18 @@ class Heads(NamedTuple):
     v: Tensor
 
 
-def _read_by_common(common: Heads, own: Heads, output_hdc: Tensor, dropout: float) -> Tensor:
+def _read_by_common(common: Heads, own: Heads, output_hdc: Tensor, p: float) -> Tensor:
     """What the common queries read, (B, N, U, C): the common keys count as one more key beside the K own ones, and its
     score is their log-sum-exp."""
     n, k = own.k.shape[2:4]
     q_bhud = common.q * common.q.shape[-1] ** -0.5
     among_bhuu = wide(q_bhud @ common.k.transpose(-1, -2))
-    read_bhud = F.dropout(among_bhuu.softmax(-1), dropout).to(common.v.dtype) @ common.v
+    read_bhud = dropout(among_bhuu.softmax(-1), p).to(common.v.dtype) @ common.v
     scores_bhunk = wide(q_bhud @ own.k.flatten(2, 3).transpose(-1, -2)).unflatten(-1, (n, k))
     sum_bhun1 = among_bhuu.logsumexp(-1)[..., None, None].expand(-1, -1, -1, n, 1)
     share = torch.cat((sum_bhun1, scores_bhunk), -1).softmax(-1).to(common.v.dtype)
     of_common, of_own = share.split((1, k), -1)
-    of_own = F.dropout(of_own, dropout).permute(0, 3, 2, 1, 4).flatten(-2)  # (B, N, U, H·K)
+    of_own = dropout(of_own, p).permute(0, 3, 2, 1, 4).flatten(-2)  # (B, N, U, H·K)
     values_bnhkc = torch.einsum("bhnkd,hdc->bnhkc", own.v, output_hdc)
     # The share of the common keys carries no dropout of its own: theirs is in what they read.
     update_bunc = of_common.squeeze(-1).permute(0, 2, 3, 1) @ torch.einsum("bhud,hdc->buhc", read_bhud, output_hdc)
@@ -86,13 +87,13 @@ def _read_by_common(common: Heads, own: Heads, output_hdc: Tensor, dropout: floa
     return update.unflatten(0, of_own.shape[:2])
 
 
-def _read_by_own(common: Heads, own: Heads, output_hdc: Tensor, dropout: float) -> Tensor:
+def _read_by_own(common: Heads, own: Heads, output_hdc: Tensor, p: float) -> Tensor:
     """What the own queries read of all keys, (B, N, K, C)."""
     n, k, d = own.q.shape[2:]
     q_bhnkd = own.q * d**-0.5
     of_common = (q_bhnkd.flatten(2, 3) @ common.k.transpose(-1, -2)).unflatten(2, (n, k))
     scores = wide(torch.cat((of_common, q_bhnkd @ own.k.transpose(-1, -2)), -1))
-    share = F.dropout(scores.softmax(-1), dropout).to(common.v.dtype)
+    share = dropout(scores.softmax(-1), p).to(common.v.dtype)
     of_common, of_own = share.split((common.k.shape[2], k), -1)
     read_bhnkd = of_own @ own.v + (of_common.flatten(2, 3) @ common.v).unflatten(2, (n, k))
     return torch.einsum("bhnkd,hdc->bnkc", read_bhnkd, output_hdc)

@@ -158,7 +158,7 @@ class WoTE(nn.Module):
         offset = self.offset_head(self.offset_tf_decoder(self._actions(self.trajectory_anchors, status), scene))
         refined = self.trajectory_anchors + offset
         _, im_logits, sim_logits = self._evaluate(scene, self._actions(refined, status))
-        score = final_score(im_logits, sim_logits)
+        score = final_score(im_logits, sim_logits, self.config.reward_weights)
         samples = torch.arange(len(score), device=score.device)
         return {
             "trajectory": refined[samples, score.argmax(-1)],
