@@ -65,6 +65,8 @@ def check(raw: DictConfig) -> EvaluateConfig:
             raise UserError(f"there is no baseline '{name}': {nearest(name, list(DRIVERS))}")
     if config.stage not in ("train", "val", "test"):
         raise UserError(f"stage is '{config.stage}': set it to train, val or test")
+    if (Path(config.run_dir) / "summary.json").exists():
+        raise UserError(f"{config.run_dir} holds another evaluation: choose another run_dir or remove that one")
     if config.checkpoint is not None and not Path(config.checkpoint).is_file():
         raise UserError(f"there is no checkpoint {config.checkpoint}")
     return config
@@ -172,6 +174,7 @@ def work(raw: DictConfig) -> int:
     config = check(raw)
     torch.set_float32_matmul_precision("high")
     run_dir = Path(config.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
     where = RunConfig(workspace=config.workspace, data=config.data)
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset(where, progress)

@@ -1,0 +1,43 @@
+"""Scoring a checkpoint and the drivers that it has to beat."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_module
+
+from wotempo.errors import UserError
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+
+
+def evaluate(run_dir, workspace, *overrides):
+    from wotempo.commands.evaluate import work
+
+    given = [f"run_dir={run_dir}", f"workspace={workspace}", "data.preset=micro", "progress_bar=false", *overrides]
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        config = compose("evaluate", overrides=given)
+    assert work(config) == 0
+    return json.loads((run_dir / "summary.json").read_text())["drivers"]
+
+
+def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
+    _, verdict = train("experiment=baseline_1epoch", "profile=smoke", "trainer.max_epochs=1")
+    checkpoint = f"checkpoint={verdict['run_dir'] / 'checkpoints' / 'last.ckpt'}"
+    drivers = evaluate(tmp_path / "new" / "folder", workspace, checkpoint, "untrained=true", "imitation=true")
+    others = {"human", "constant_velocity", "ego_status_mlp"}
+    assert set(drivers) == others | {"model", "imitation", "untrained"}
+    assert drivers["human"]["ade"] == 0
+    assert drivers["human"]["score"] > drivers["untrained"]["score"]
+    assert len({values["ade"] for values in drivers.values()}) >= 5, "two drivers that plan the same are one"
+    rows = pd.read_csv(tmp_path / "new" / "folder" / "scores.csv")
+    assert rows.groupby("driver").size().nunique() == 1
+
+    with pytest.raises(UserError, match="another evaluation"):
+        evaluate(tmp_path / "new" / "folder", workspace, checkpoint)
+    narrow = evaluate(tmp_path / "bf16", workspace, checkpoint, "precision=bf16-mixed", "baselines=[]")
+    assert set(narrow) == {"model"}
+    assert narrow["model"]["ade"] != drivers["model"]["ade"]
+    assert abs(narrow["model"]["ade"] - drivers["model"]["ade"]) < 0.5 * drivers["model"]["ade"]
