@@ -22,7 +22,7 @@ class CompleteGuard(Guard):
     number = 1
     exit_code = 15
     unit = "epochs"
-    hint = "Resume the run from its last checkpoint."
+    hint = "Start the run again; what was prepared is re-used."
 
     def __init__(self, policy: Policy = "fail") -> None:
         super().__init__(policy)

@@ -171,7 +171,11 @@ class AcceptanceReport(Callback):
         hints = [g.hint for g in self.guards if g.exit_code == self.exit_code and g.status in ("fail", "inconclusive")]
         if hints:
             return hints[0]
-        return "Resume the run from its last checkpoint." if self.status == "incomplete" else "Read the traceback."
+        return (
+            "Start the run again; what was prepared is re-used."
+            if self.status == "incomplete"
+            else "Read the traceback."
+        )
 
     def _cost(self) -> dict[str, Any]:
         """Host seconds in the hooks of the guards during training, and their share of the training time."""

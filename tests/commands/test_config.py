@@ -101,6 +101,11 @@ def test_a_sweep_is_expanded_before_it_runs():
         ("trainer.batch_size=0", "1 or more"),
         ("init_from=nowhere.ckpt", "there is no file nowhere.ckpt"),
         ("fusion.num_frames=9", "9"),
+        ("trainer.precision=bf16", "did you mean 'bf16-mixed'?"),
+        ("trainer.precision=16-mixed", "needs a GPU"),
+        ("trainer.ema=1", "between 0 and 1"),
+        ("optimiser.schedule=compt", "did you mean 'compat'?"),
+        ("model.reward_weights=[1]", "give four"),
         ("justaword", "key=value"),
     ],
 )

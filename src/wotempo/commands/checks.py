@@ -76,6 +76,16 @@ def check_start(config: RunConfig) -> None:
         check_layout(read_checkpoint(path)["hyper_parameters"], config.model.to_dict(), str(path))
 
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+def check_precision(place: str, precision: str, accelerator: str) -> None:
+    if precision not in PRECISIONS:
+        raise UserError(f"{place} is '{precision}': {nearest(precision, list(PRECISIONS))}")
+    if precision == "16-mixed" and accelerator == "cpu":  # Lightning would take bf16 instead
+        raise UserError(f"{place} is '16-mixed', which needs a GPU: on a CPU set it to bf16-mixed")
+
+
 def check_numbers(config: RunConfig) -> None:
     trainer = config.trainer
     positive = {
@@ -89,6 +99,7 @@ def check_numbers(config: RunConfig) -> None:
             raise UserError(f"{key} is {value}: set it to 1 or more")
     if trainer.max_steps == -1 and trainer.max_epochs < 1:
         raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
+    check_precision("trainer.precision", trainer.precision, trainer.accelerator)
     if not 0 < config.optimiser.lr < 1:
         raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")
     if trainer.ema is not None and not 0 < trainer.ema < 1:

@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from wotempo.commands.checks import check_precision
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.drivers import DRIVERS, drive
@@ -63,6 +64,7 @@ def check(raw: DictConfig) -> EvaluateConfig:
     for name in config.baselines:
         if name not in DRIVERS:
             raise UserError(f"there is no baseline '{name}': {nearest(name, list(DRIVERS))}")
+    check_precision("precision", config.precision, config.accelerator)
     if config.stage not in ("train", "val", "test"):
         raise UserError(f"stage is '{config.stage}': set it to train, val or test")
     if (Path(config.run_dir) / "summary.json").exists():

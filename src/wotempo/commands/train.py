@@ -179,7 +179,7 @@ def fit(trainer: L.Trainer, module: LitWoTE, data: NavsimDataModule) -> BaseExce
 def explain(error: BaseException, report: AcceptanceReport) -> int:
     """Say why the run ended early -> exit code."""
     if isinstance(error, UserError) or getattr(error, "errno", None) == errno.ENOSPC:
-        reason = error if isinstance(error, UserError) else f"the disk is full ({error}): free space and resume"
+        reason = error if isinstance(error, UserError) else f"the disk is full ({error}): free space and start it again"
         print(f"error: {reason}", file=sys.stderr)
         return UserError.exit_code
     if report.status == "crashed":
