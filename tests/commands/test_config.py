@@ -101,6 +101,8 @@ def test_a_sweep_is_expanded_before_it_runs():
         ("trainer.batch_size=0", "1 or more"),
         ("init_from=nowhere.ckpt", "there is no file nowhere.ckpt"),
         ("fusion.num_frames=9", "9"),
+        ("data.seed=-1", "data.seed is -1: set it to 0 or more"),
+        ("trainer.limit_train_batches=0", "nothing would be trained"),
         ("trainer.precision=bf16", "did you mean 'bf16-mixed'?"),
         ("trainer.precision=16-mixed", "needs a GPU"),
         ("trainer.ema=1", "between 0 and 1"),

@@ -97,6 +97,18 @@ def check_numbers(config: RunConfig) -> None:
     for key, value in positive.items():
         if value < 1:
             raise UserError(f"{key} is {value}: set it to 1 or more")
+    not_negative = {
+        "seed": config.seed,
+        "data.seed": config.data.seed,
+        "data.extra_drives": config.data.extra_drives,
+        "trainer.num_workers": trainer.num_workers,
+        "tracking.pictures": config.tracking.pictures,
+    }
+    for key, value in not_negative.items():
+        if value < 0:
+            raise UserError(f"{key} is {value}: set it to 0 or more")
+    if trainer.limit_train_batches == 0:
+        raise UserError("trainer.limit_train_batches is 0: nothing would be trained; set it to 1 or more, or null")
     if trainer.max_steps == -1 and trainer.max_epochs < 1:
         raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
     check_precision("trainer.precision", trainer.precision, trainer.accelerator)
