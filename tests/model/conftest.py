@@ -7,26 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from official_weights import SMALL
 
 from wotempo.fusion import build_fusion
-from wotempo.model import WOTE_TINY, WoTE, WoTEConfig
+from wotempo.model import WoTE, WoTEConfig
 
 MICRO = replace(
-    WOTE_TINY,
-    image_height=64,
-    image_width=128,
-    lidar_shape=(128, 128),
-    bev_shape=(4, 4),
-    image_tokens=(2, 4),
-    stage_channels=(16, 16, 32, 32),
-    num_anchors=12,
-    d_model=32,
-    encoder_ffn=48,
-    decoder_ffn=40,
-    map_channels=8,
-    map_feature_shape=(16, 16),
-    map_shape=(32, 64),
-    num_agents=6,
+    SMALL, lidar_shape=(128, 128), bev_shape=(4, 4), map_channels=8, map_feature_shape=(16, 16), map_shape=(32, 64)
 )
 
 

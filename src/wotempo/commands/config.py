@@ -68,9 +68,7 @@ class TrainerConfig:
     batch_size: int = 8
     num_workers: int = 0
     run_length: int = 4  # adjacent windows a batch holds in a row: they share frames
-    ema: float | None = (
-        None  # decay of a running average of the weights, which is validated and saved; None: no average
-    )
+    ema: float | None = None  # decay of a running average of the weights: it is what is validated and saved
     threads: int | None = None  # CPU threads of torch; None leaves its default
     progress_bar: bool = True
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from wotempo.errors import UserError
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+from wotempo.model.reward import PUBLISHED_WEIGHTS
 
 MODES = ("compat", "fixed")
 
@@ -46,7 +47,7 @@ class WoTEConfig:
     decoder_ffn: int = 1024
     dropout: float = 0.1
     future_steps: int = 1
-    reward_weights: tuple[float, ...] = (0.1, 0.5, 0.5, 1.0)  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
+    reward_weights: tuple[float, ...] = PUBLISHED_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
     # heads
     map_channels: int = 64
     map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on
@@ -71,7 +72,6 @@ class WoTEConfig:
                 f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
                 "trajectory; set it to 1, 2, 4 or 8"
             )
-
         if len(self.reward_weights) != 4:
             raise UserError(f"model.reward_weights are {self.reward_weights}; give four: im, NC, DAC, TTC·C·EP")
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from wotempo.errors import UserError
+from wotempo.model.encoder import wide
 
 EPSILON = 1e-6  # the probability below which a reward's logarithm is not followed
 FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
@@ -35,7 +36,7 @@ def compute_losses(predictions: dict[str, Tensor], batch: dict, weights: LossWei
     The names are the fields of ``LossWeights``, in their order, without those of weight 0.
     """
     with torch.autocast(predictions["im_rewards"].device.type, enabled=False):
-        predicted = {key: _wide(value) for key, value in predictions.items() if key != "fused_bev"}
+        predicted = {key: wide(value) for key, value in predictions.items() if key != "fused_bev"}
         anchors = predicted["trajectory_anchors"].flatten(1)
         expert = batch["trajectory"].to(anchors.dtype).flatten(1)
         distance_bn = torch.linalg.vector_norm(anchors - expert[:, None], dim=-1)  # metres and radians alike, as WoTE
@@ -114,7 +115,3 @@ def _weighted_agent_losses(predicted: dict[str, Tensor], batch: dict, weights: L
     classes, boxes = agent_losses(states, logits, true_states, batch["agent_labels"], weights)
     terms = {"agent_cls": weights.agent_cls * classes, "agent_box": weights.agent_box * boxes}
     return {name: term for name, term in terms.items() if getattr(weights, name)}
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
