@@ -124,6 +124,11 @@ def test_the_layout_fixed_is_refused_with_why(ours):
         ("gpt_heads", 4, "gpt_heads 4, the official code 2"),
         ("lidar_max", 9, "lidar_max 9, the official code 5"),
         ("image_width", 256, "image_width 256, the official code 128"),
+        (
+            "reward_weights",
+            [1.0, 0.0, 0.0, 0.0],
+            "reward_weights (1.0, 0.0, 0.0, 0.0), the official code (0.1, 0.5, 0.5, 1.0)",
+        ),
     ],
 )
 def test_what_the_official_code_fixes_must_be_equal_though_no_shape_shows_it(ours, field, value, says):
@@ -140,7 +145,7 @@ def test_the_published_sizes_are_the_default(tmp_path, ours):
 
 
 def test_what_only_training_reads_is_free(tmp_path, ours):
-    free = {"dropout": 0.3, "zero_init_last": True, "agent_head": True}
+    free = {"dropout": 0.3, "zero_init_last": True, "agent_head": True, "activation_checkpointing": True}
     rewritten(ours, lambda c: c["hyper_parameters"]["model"].update(free))
     export_official(read_single_frame(ours), tmp_path / "exported.ckpt", SMALL)
 

@@ -29,7 +29,7 @@ from wotempo.model import WOTE, WoTEConfig
 
 OFFICIAL_PREFIX = "agent.WoTE_model."
 # Fields that the file or the way of training decides; the official code fixes all others.
-FREE = ("mode", "future_steps", "dropout", "zero_init_last", "agent_head")
+FREE = ("mode", "future_steps", "dropout", "zero_init_last", "agent_head", "activation_checkpointing")
 
 
 def import_official(path: str | Path, config: WoTEConfig | None = None) -> WoTEWeights:
