@@ -248,3 +248,32 @@ def test_what_does_not_fit_is_named(micro, make_model, make_batch):
 def test_the_config_survives_being_plain_data(micro):
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in micro.to_dict().items()}
     assert WoTEConfig(**lists) == micro
+
+
+def test_hidden_scenes_are_hidden_in_training_only(make_model, make_batch, micro):
+    model = make_model(replace(micro, scene_dropout=0.4, cell_dropout=0.25)).train()
+    scene = torch.rand(4000, micro.cells, micro.d_model) + 1
+    torch.manual_seed(0)
+    seen = model._partly_hidden(scene)
+    kept = (seen == scene).all(-1)
+    assert (kept | (seen == 0).all(-1)).all(), "a cell is whole or hidden"
+    samples = kept.any(-1)
+    assert samples.float().mean() == pytest.approx(0.6, abs=0.03)
+    assert kept[samples].float().mean() == pytest.approx(0.75, abs=0.01)
+    assert model.eval()._partly_hidden(scene) is scene
+    assert make_model(micro).train()._partly_hidden(scene) is scene
+
+
+def test_a_hidden_scene_still_teaches_its_map(make_model, make_batch, micro):
+    """All planning blind, the map's loss reaches the camera; the plan's does not."""
+    model = make_model(replace(micro, scene_dropout=1 - 1e-9)).train()
+    first = next(model._backbone.parameters())
+    out = model(make_batch())
+    assert torch.autograd.grad(out["im_rewards"][:, 0].sum(), first, retain_graph=True, allow_unused=True)[0].eq(0).all()
+    assert torch.autograd.grad(out["bev_semantic_map"].square().sum(), first)[0].ne(0).any()
+
+
+@pytest.mark.parametrize("name", ["scene_dropout", "cell_dropout"])
+def test_a_share_is_a_share(name):
+    with pytest.raises(UserError, match=f"model.{name} is 1.0; set it to a share"):
+        WoTEConfig(**{name: 1.0})

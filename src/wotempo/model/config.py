@@ -46,6 +46,10 @@ class WoTEConfig:
     decoder_layers: int = 3  # offset and agent decoders
     decoder_ffn: int = 1024
     dropout: float = 0.1
+    # Of the samples of a training batch, so many plan without seeing the scene, and so many cells are hidden from the
+    # others: where windows are few a planner learns its images by heart before it learns to use the ego's state.
+    scene_dropout: float = 0.0
+    cell_dropout: float = 0.0
     future_steps: int = 1
     reward_weights: tuple[float, ...] = PUBLISHED_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
     # heads
@@ -72,6 +76,9 @@ class WoTEConfig:
                 f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
                 "trajectory; set it to 1, 2, 4 or 8"
             )
+        for name in ("scene_dropout", "cell_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"model.{name} is {getattr(self, name)}; set it to a share from 0 to below 1")
         if len(self.reward_weights) != 4:
             raise UserError(f"model.reward_weights are {self.reward_weights}; give four: im, NC, DAC, TTC·C·EP")
 

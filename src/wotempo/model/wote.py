@@ -126,7 +126,8 @@ class WoTE(nn.Module):
         (B, classes, *map) · with sampled anchors fut_bev_semantic_map (B·S, classes, *map) ·
         with the agent head agent_states (B, A, 5), agent_labels (B, A) logits · fused_bev.
         """
-        scene = self._scene_tokens(fused)
+        whole = self._scene_tokens(fused)
+        scene = self._partly_hidden(whole)
         action = self._actions(self.trajectory_anchors, status)
         refined = self.offset_tf_decoder(action, scene)
         futures, im_logits, sim_logits = self._run(self.reward_conv_net, self._evaluate, scene, action)
@@ -136,7 +137,7 @@ class WoTE(nn.Module):
             "trajectory_anchors": self.trajectory_anchors,
             "trajectory_offset": self.offset_head(refined),
             "trajectory_offset_rewards": wide(self.offset_score_head(refined)).squeeze(-1).softmax(-1),
-            "bev_semantic_map": self._semantic_map(scene),
+            "bev_semantic_map": self._semantic_map(whole),
             "fused_bev": fused,
         }
         if sampled_anchor is not None:
@@ -145,7 +146,7 @@ class WoTE(nn.Module):
             out["fut_bev_semantic_map"] = self._semantic_map(sampled + self.new_scene_bev_feature_pos_embed.weight)
         if self.config.agent_head:
             queries = self.agent_query_embedding.weight.expand(len(scene), -1, -1)
-            out["agent_states"], out["agent_labels"] = self.agent_head(self.agent_tf_decoder(queries, scene))
+            out["agent_states"], out["agent_labels"] = self.agent_head(self.agent_tf_decoder(queries, whole))
         return out
 
     def select(self, fused: Tensor, status: Tensor) -> dict[str, Tensor]:
@@ -180,6 +181,17 @@ class WoTE(nn.Module):
     def _scene_tokens(self, fused: Tensor) -> Tensor:
         """(B, C, rows, cols) -> (B, L, d), row-major."""
         return self._bev_downscale(fused).flatten(2).transpose(1, 2) + self._keyval_embedding.weight
+
+    def _partly_hidden(self, scene: Tensor) -> Tensor:
+        """In training, zeros for whole samples (``scene_dropout``) and for cells (``cell_dropout``) of (B, L, d).
+
+        Not rescaled: a hidden scene means "not seen", and what is seen keeps its size.
+        """
+        c = self.config
+        if not self.training or not (c.scene_dropout or c.cell_dropout):
+            return scene
+        seen = torch.rand(len(scene), 1, 1, device=scene.device) >= c.scene_dropout
+        return scene * (seen & (torch.rand(scene.shape[:2], device=scene.device)[..., None] >= c.cell_dropout))
 
     def _actions(self, trajectories: Tensor, status: Tensor) -> Tensor:
         """trajectories (N, P, 3) or (B, N, P, 3), status (B, 8) -> one action per trajectory (B, N, d)."""
