@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-import shapely
+from numba import njit
 
-from wotempo.pdm.inside import contains_points
+from wotempo.pdm.inside import containing
 from wotempo.pdm.states import CENTRE
 
 
@@ -49,18 +49,42 @@ class EgoAreas:
 def ego_areas(area_map: AreaMap, points: np.ndarray, rear_axle: np.ndarray) -> EgoAreas:
     """Flags from box points (N, T, 5, 2) and rear axles (N, T, 2). A point on a border is outside the polygon."""
     shape = points.shape[:2]
-    asked = np.concatenate((np.moveaxis(points, 2, 0), rear_axle[None]))  # (6, N, T, 2)
-    xy = asked.reshape(-1, 2)
-    bounds = shapely.bounds(area_map.polygons)
-    near = ((bounds[:, 2:] >= xy.min(0)) & (bounds[:, :2] <= xy.max(0))).all(1)
-    kind, on_route = area_map.kind[near], area_map.on_route[near]
-    inside = contains_points(area_map.polygons[near], xy).reshape(-1, len(asked), *shape)  # (P, 6, N, T)
+    is_lane = (area_map.kind == AreaKind.LANE) | (area_map.kind == AreaKind.LANE_CONNECTOR)
 
-    is_lane = (kind == AreaKind.LANE) | (kind == AreaKind.LANE_CONNECTOR)
-    corners_in_lane = inside[is_lane, :CENTRE].sum(1, dtype=np.uint8)  # (P, N, T)
+    def within_any(which: np.ndarray, xy: np.ndarray) -> np.ndarray:
+        return np.diff(containing(area_map.polygons[which], xy.reshape(-1, 2))[0]).reshape(shape) > 0
+
+    corners = containing(area_map.polygons, points[:, :, :CENTRE].reshape(-1, 2))
+    multiple_lanes, non_drivable = _of_corners(*corners, is_lane).reshape(2, *shape)
     return EgoAreas(
-        multiple_lanes=((corners_in_lane > 0).sum(0) > 1) & ~(corners_in_lane == CENTRE).any(0),
-        non_drivable=~np.all(inside[~is_lane, :CENTRE].any(0), axis=0),
-        oncoming=~inside[is_lane & on_route, CENTRE].any(0),
-        in_intersection=inside[kind == AreaKind.INTERSECTION, -1].any(0),
+        multiple_lanes=multiple_lanes,
+        non_drivable=non_drivable,
+        oncoming=~within_any(is_lane & area_map.on_route, points[:, :, CENTRE]),
+        in_intersection=within_any(area_map.kind == AreaKind.INTERSECTION, rear_axle),
     )
+
+
+@njit(cache=True)
+def _of_corners(first, members, is_lane):
+    """multiple_lanes and non_drivable (2, S), from the polygons that contain each of the 4·S corners."""
+    flags = np.zeros((2, (len(first) - 1) // 4), np.bool_)
+    held = np.zeros(len(is_lane), np.uint8)  # corners of this step's box in each lane, one bit each
+    touched = np.empty(len(is_lane), np.int64)
+    for s in range(flags.shape[1]):
+        lanes = drivable = 0
+        for k in range(4):
+            for p in members[first[4 * s + k] : first[4 * s + k + 1]]:
+                if not is_lane[p]:
+                    drivable |= 1 << k
+                    continue
+                if held[p] == 0:
+                    touched[lanes] = p
+                    lanes += 1
+                held[p] |= 1 << k
+        whole = False
+        for lane in touched[:lanes]:
+            whole |= held[lane] == 15
+            held[lane] = 0
+        flags[0, s] = lanes > 1 and not whole
+        flags[1, s] = drivable != 15
+    return flags

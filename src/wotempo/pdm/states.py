@@ -47,9 +47,11 @@ def centre_of(state: np.ndarray) -> np.ndarray:
 
 def box_points(states: np.ndarray) -> np.ndarray:
     """The four corners and the centre, (..., 5, 2), from states (..., ≥3)."""
-    heading = states[..., HEADING]
-    forward = np.stack((np.cos(heading), np.sin(heading)), -1)[..., None, :]
-    left = np.stack((-np.sin(heading), np.cos(heading)), -1)[..., None, :]
-    along = REAR_AXLE_TO_CENTRE + HALF_LENGTH * np.array([1, -1, -1, 1, 0])[:, None]
-    across = HALF_WIDTH * np.array([1, 1, -1, -1, 0])[:, None]
-    return states[..., None, :HEADING] + along * forward + across * left
+    x, y, heading = states[..., X], states[..., Y], states[..., HEADING]
+    cos, sin = np.cos(heading), np.sin(heading)
+    points = np.empty((*heading.shape, 5, 2))
+    for k, (along, across) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1), (0, 0))):
+        forward, left = REAR_AXLE_TO_CENTRE + HALF_LENGTH * along, HALF_WIDTH * across
+        points[..., k, 0] = x + forward * cos - left * sin
+        points[..., k, 1] = y + forward * sin + left * cos
+    return points

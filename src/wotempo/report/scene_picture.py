@@ -70,7 +70,9 @@ def _draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
         axes.plot(line[:, 1], line[:, 0], color=colormaps["viridis"](place), lw=0.4, alpha=0.5)
     for name, colour in (("expert", "#2e9e5b"), ("plan", "#d6226a")):
         line = np.concatenate((np.zeros((1, 3)), sample[name]))
-        axes.plot(line[:, 1], line[:, 0], color=colour, lw=2, label=name)
+        metres = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=-1).sum()
+        # Points, because a plan that stands still has no line.
+        axes.plot(line[:, 1], line[:, 0], color=colour, lw=2, marker="o", ms=4, label=f"{name}, {metres:.1f} m")
     axes.legend(fontsize=7, loc="upper right")
     axes.set_xlim(SEMANTIC_FRONT.y_max, SEMANTIC_FRONT.y_min)
     axes.set_ylim(SEMANTIC_FRONT.x_min, SEMANTIC_FRONT.x_max)
