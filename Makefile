@@ -1,7 +1,7 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate weights bench-wote \
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate weights bench-wote bench-pdm \
 	nuplan test check clean
 
 PYTHON ?= python3.11
@@ -54,6 +54,9 @@ weights: setup ## ARGS="direction=import|export checkpoint=... output=...": offi
 
 bench-wote: setup ## time and memory of the full-size model beside its plain twin
 	$(PY) tests/bench/bench_wote.py $(ARGS)
+
+bench-pdm: setup ## CPU time of the PDM score beside its plain twin
+	$(PY) tests/bench/bench_pdm.py $(ARGS)
 
 nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
 	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"

@@ -60,8 +60,8 @@ def _extent(xy):
 
 
 def _by_band(polygons: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Bounds (P, 4), whether the longer side is y (P,), its low end and the bands per metre (P, 2), first band (P + 1,),
-    first edge of each band, edges.
+    """Bounds (P, 4), whether the longer side is y (P,), its low end and bands per metre (P, 2), the first band of each
+    polygon (P + 1,), the first edge of each band, the edges.
 
     An edge (u0, w0, u1, w1), relative to ``origin`` and with u along the longer side, stands in every band it touches.
     """
@@ -127,7 +127,8 @@ def _containing(xy, per_metre, bounds, upright, scale, first_band, start, edges)
         if cell_first[cell] < 0:
             cell_first[cell] = used
             for p in range(len(bounds)):
-                relation = _relation(p, column * size, row * size, size, bounds, upright, scale, first_band, start, edges)
+                corner_x, corner_y = column * size, row * size
+                relation = _relation(p, corner_x, corner_y, size, bounds, upright, scale, first_band, start, edges)
                 if relation != OUTSIDE:
                     if used == len(near):
                         near = np.concatenate((near, np.empty_like(near)))
