@@ -1,6 +1,4 @@
-"""Score a checkpoint, and drivers that need no model, on a split: displacement errors and PDM sub-scores.
-
-Progress is relative to the human's (the official score takes PDM-Closed's, so the score here is not the leaderboard's).
+"""Score a checkpoint, and drivers that need no model, on a split, with the leaderboard's own numbers (PDM score v1.1).
 
 python -m wotempo.commands.evaluate checkpoint=<file> [key=value ...]
 """
@@ -8,9 +6,11 @@ python -m wotempo.commands.evaluate checkpoint=<file> [key=value ...]
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -23,22 +23,21 @@ from rich.table import Table
 
 from wotempo.commands.checks import check_precision
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
-from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.drivers import DRIVERS, drive
 from wotempo.commands.entry import run
-from wotempo.commands.init_from import read_checkpoint
+from wotempo.commands.planning import VARIANTS, load_module, plan_all
 from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.commands.progress import PreparationProgress
 from wotempo.errors import UserError
-from wotempo.maps import read_map
 from wotempo.navsim import DataPaths, Scene
-from wotempo.pdm.agents import human_poses
-from wotempo.pdm.context import SceneContext
-from wotempo.pdm.score import score
-from wotempo.pdm.simulate import simulate
-from wotempo.training.module import LitWoTE
+from wotempo.navsim.submission import Team, require_complete, write_submission
+from wotempo.pdm.evaluation import OFFICIAL, PDM_CLOSED, evaluate_scenes
+from wotempo.report.scores import summarise, write_official
 
-COLUMNS = ("ade", "fde", "nc", "dac", "ep", "ttc", "comfort", "score")
+DISPLACEMENT = {"ade": "ade", "fde": "fde"}
+COLUMNS = {**DISPLACEMENT, **OFFICIAL}  # short name -> column
+BASELINES = (*DRIVERS, PDM_CLOSED)
+SCENES_PER_TASK = 32
 
 
 @dataclass
@@ -52,6 +51,8 @@ class EvaluateConfig:
     untrained: bool = False  # the same network before training, too
     imitation: bool = False  # what the same network plans if it goes by its imitation reward alone, too
     precision: str = "32-true"  # of the inference: bf16-mixed runs on CPUs, too
+    submission: bool = False  # also write the model's plans as the test server takes them, signed by ``team``
+    team: Team = field(default_factory=Team)
     seed: int = 0  # of the blind MLP and the untrained network
     batch_size: int = 8
     num_workers: int = 0
@@ -62,8 +63,8 @@ class EvaluateConfig:
 def check(raw: DictConfig) -> EvaluateConfig:
     config = typed(raw, EvaluateConfig)
     for name in config.baselines:
-        if name not in DRIVERS:
-            raise UserError(f"there is no baseline '{name}': {nearest(name, list(DRIVERS))}")
+        if name not in BASELINES:
+            raise UserError(f"there is no baseline '{name}': {nearest(name, list(BASELINES))}")
     check_precision("precision", config.precision, config.accelerator)
     if config.stage not in ("train", "val", "test"):
         raise UserError(f"stage is '{config.stage}': set it to train, val or test")
@@ -71,105 +72,89 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError(f"{config.run_dir} holds another evaluation: choose another run_dir or remove that one")
     if config.checkpoint is not None and not Path(config.checkpoint).is_file():
         raise UserError(f"there is no checkpoint {config.checkpoint}")
+    if config.checkpoint is None and not config.baselines:
+        raise UserError("nothing to score: give checkpoint=<file>, or baselines=[human,pdm_closed]")
+    if config.submission:
+        if config.checkpoint is None:
+            raise UserError("submission=true writes a model's plans: give checkpoint=<file>")
+        require_complete(config.team)
     return config
 
 
-def load_module(path: Path, variant: str = "model") -> LitWoTE:
-    """The model of a checkpoint, built from what the checkpoint says about itself: ``model``, ``imitation`` (goes by
-    its imitation reward alone) or ``untrained`` (keeps the anchors only)."""
-    checkpoint = read_checkpoint(path)
-    anchors = checkpoint["state_dict"]["model.trajectory_anchors"].numpy()
-    sizes = dict(checkpoint["hyper_parameters"]["model"])
-    if variant == "imitation":
-        sizes["reward_weights"] = [1.0, 0.0, 0.0, 0.0]
-    module = LitWoTE(**{**checkpoint["hyper_parameters"], "model": sizes, "anchors": anchors})
-    if variant != "untrained":
-        module.load_state_dict(checkpoint["state_dict"])
-    return module.eval()
+def plans_of(
+    config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], progress: PreparationProgress
+) -> dict[str, dict[str, np.ndarray]]:
+    """driver -> token -> (8, 3), of every driver but PDM-Closed."""
+    blind = "ego_status_mlp" in config.baselines
+    train = stage_scenes(paths, config.data, "train", progress) if blind else []
+    plans = {name: drive(name, train, scenes, config.seed) for name in config.baselines if name != PDM_CLOSED}
+    wanted = {"model": True, "imitation": config.imitation, "untrained": config.untrained}
+    for variant in VARIANTS if config.checkpoint else ():
+        if wanted[variant]:
+            L.seed_everything(config.seed, verbose=False)
+            plans[variant] = plan_all(
+                load_module(Path(str(config.checkpoint)), variant),
+                config.data,
+                config.workspace,
+                paths,
+                scenes,
+                progress,
+                batch_size=config.batch_size,
+                num_workers=config.num_workers,
+                accelerator=config.accelerator,
+                precision=config.precision,
+                progress_bar=config.progress_bar,
+            )
+    return plans
 
 
-class Planner(L.LightningModule):
-    """``predict_step`` for a trainer: tokens and planned trajectories."""
-
-    def __init__(self, module: LitWoTE) -> None:
-        super().__init__()
-        self.module = module
-
-    def predict_step(self, batch: dict, batch_idx: int) -> list[tuple[str, np.ndarray]]:
-        plans = self.module(batch)["trajectory"].float().cpu().numpy()
-        return list(zip(batch["tokens"], plans, strict=True))
-
-
-def plan_all(
-    config: EvaluateConfig, module: LitWoTE, paths: DataPaths, scenes: list[Scene], progress
-) -> dict[str, np.ndarray]:
-    """token -> (8, 3), by batched inference."""
-    data = data_module(
-        module.model.config,
-        config.data,
-        paths,
-        cache_root(config.data, config.workspace, paths),
-        {"predict": scenes},
-        module.model.trajectory_anchors.detach().numpy(),
-        num_frames=module.num_frames,
-        batch_size=config.batch_size,
-        num_workers=config.num_workers,
-        progress=progress,
-    )
-    data.build_caches()
-    trainer = L.Trainer(
-        accelerator=config.accelerator,
-        precision=cast(Any, config.precision),
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=config.progress_bar,
-        enable_model_summary=False,
-    )
-    batches = trainer.predict(Planner(module), datamodule=data)
-    return dict(pair for batch in batches or [] for pair in batch)
-
-
-def score_scene(maps: Path, scene: Scene, plans: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """One row per driver for one scene."""
-    context = SceneContext.build(scene, read_map(maps, scene.current.map_location))
-    human = human_poses(scene)
-    poses = np.stack([human, *plans.values()])
-    states = simulate(context.ego, poses, start_us=context.start_us)
-    reference = float(score(context, states[:1]).masked_progress[0])
-    rows = []
-    for index, name in enumerate(plans, 1):
-        # Alone with the reference, as the official two-row evaluation does: other drivers must not move the score.
-        result = score(context, states[index : index + 1], reference_progress=reference)
-        error = np.linalg.norm(poses[index, :, :2] - human[:, :2], axis=-1)
-        values = {key: float(getattr(result, key)[0]) for key in COLUMNS[2:]}
-        rows.append(
-            {
-                "driver": name,
-                "token": scene.token,
-                "log": scene.log.name,
-                "ade": error.mean(),
-                "fde": error[-1],
-                **values,
-            }
+def score_all(
+    config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], plans: dict[str, dict[str, np.ndarray]], progress
+) -> pd.DataFrame:
+    """One row per driver and scene, in the order of the scenes."""
+    tasks = []
+    for _, of_log in groupby(scenes, key=lambda scene: scene.log.name):
+        members = list(of_log)
+        tasks += [members[i : i + SCENES_PER_TASK] for i in range(0, len(members), SCENES_PER_TASK)]
+    parallel = Parallel(n_jobs=config.data.prepare_workers, return_as="generator")
+    done, rows = 0, []
+    results = parallel(
+        delayed(evaluate_scenes)(
+            paths.maps,
+            members,
+            {driver: {scene.token: of[scene.token] for scene in members} for driver, of in plans.items()},
+            PDM_CLOSED in config.baselines,
         )
-    return rows
-
-
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean of every column per driver, over all tokens."""
-    means = rows.groupby("driver")[list(COLUMNS)].mean()
-    means.insert(0, "scenes", rows.groupby("driver").size())
-    return means.sort_values("score", ascending=False)
+        for members in tasks
+    )
+    for members, result in zip(tasks, results, strict=True):
+        done += len(members)
+        progress("score plans", done, len(scenes))
+        rows += result
+    return pd.DataFrame(rows)
 
 
 def show(means: pd.DataFrame, note: str) -> None:
-    view = Table(title=f"{note or 'NAVSIM'} · progress relative to the human's")
-    for column in ("driver", *means.columns):
-        view.add_column(column)
+    view = Table(title=f"{note or 'NAVSIM'} · means over tokens, 95 % intervals over logs")
+    for column in ("driver", "scenes", *COLUMNS):
+        view.add_column(column, justify="left" if column == "driver" else "right")
     for driver, values in means.iterrows():
-        view.add_row(str(driver), str(int(values["scenes"])), *(f"{values[name]:.3f}" for name in COLUMNS))
-    Console(width=120).print(view)
+        cells = []
+        for column in COLUMNS.values():
+            low, high = values[f"{column}_low"], values[f"{column}_high"]
+            cells.append(f"{values[column]:.3f}" + (f"\n{low:.2f}–{high:.2f}" if np.isfinite(low) else ""))
+        view.add_row(str(driver), str(int(values["scenes"])), *cells)
+    Console(width=140).print(view)
+
+
+def failures(rows: pd.DataFrame) -> str:
+    """One line a reason, or nothing."""
+    failed = rows[~rows["valid"]]
+    lines = []
+    for (driver, reason), count in Counter(zip(failed["driver"], failed["reason"], strict=True)).items():
+        first = failed[(failed["driver"] == driver) & (failed["reason"] == reason)]["token"].iloc[0]
+        lines.append(f"{driver}: {count} tokens failed and count as 0, first {first}: {reason}")
+    return "\n".join(lines)
 
 
 def work(raw: DictConfig) -> int:
@@ -181,27 +166,23 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset(where, progress)
         scenes = stage_scenes(paths, config.data, config.stage, progress)
-    train = stage_scenes(paths, config.data, "train", progress) if "ego_status_mlp" in config.baselines else []
-    drivers = {name: drive(name, train, scenes, config.seed) for name in config.baselines}
-    if config.checkpoint is not None:
-        for variant, wanted in (("model", True), ("imitation", config.imitation), ("untrained", config.untrained)):
-            if wanted:
-                L.seed_everything(config.seed, verbose=False)
-                module = load_module(Path(config.checkpoint), variant)
-                drivers[variant] = plan_all(config, module, paths, scenes, progress)
-    rows = Parallel(n_jobs=config.data.prepare_workers)(
-        delayed(score_scene)(paths.maps, scene, {name: plans[scene.token] for name, plans in drivers.items()})
-        for scene in scenes
-    )
-    frame = pd.DataFrame([row for scene_rows in rows for row in scene_rows])
-    frame.to_csv(run_dir / "scores.csv", index=False)
-    means = summary(frame)
+    plans = plans_of(config, paths, scenes, progress)
+    if config.submission:
+        write_submission(run_dir / "submission.pkl", config.team, plans["model"])
+        print(f"submission: {run_dir / 'submission.pkl'}")
+    with PreparationProgress(config.progress_bar) as progress:
+        rows = score_all(config, paths, scenes, plans, progress)
+    rows.to_parquet(run_dir / "scores.parquet", index=False)
+    for driver, of_driver in rows.groupby("driver"):
+        write_official(of_driver, list(OFFICIAL.values()), run_dir / f"{driver}.csv")
+    means = summarise(rows, list(COLUMNS.values()))
     note = TOWN_NOTE if config.data.kind == "town" else ""
-    (run_dir / "summary.json").write_text(
-        json.dumps({"note": note, "checkpoint": config.checkpoint, "drivers": means.to_dict("index")}, indent=1)
-    )
+    content: dict[str, Any] = {"note": note, "checkpoint": config.checkpoint, "drivers": means.to_dict("index")}
+    (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
     show(means, note)
-    print(f"per scene: {run_dir / 'scores.csv'}")
+    if failed := failures(rows):
+        print(failed)
+    print(f"per token: {run_dir}/scores.parquet, in the official columns {run_dir}/<driver>.csv")
     return 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,8 @@ from typing import Any
 import numpy as np
 
 from wotempo.navsim.files import write_bytes
+from wotempo.navsim.legacy_pickle import legacy_bytes
 from wotempo.navsim.schema import CAMERAS, Boxes, Camera, Frame
-
-_PythonPickler: Any = pickle._Pickler  # the C pickler has no hook for the module of a global
-_PROTOCOL = 4  # the newest that keeps arrays to numpy's two oldest reconstructors
-
 
 def write_log(path: Path, frames: Sequence[Frame]) -> None:
     """Write ``<log_name>.pkl`` with the full key set of an OpenScene log, readable by numpy 1.23; atomic.
@@ -29,23 +24,7 @@ def write_log(path: Path, frames: Sequence[Frame]) -> None:
         raise ValueError(f"{path}: frames of log {min(strangers)!r}; a log file must bear its log's name")
     tokens = [None, *(frame.token for frame in frames), None]
     raw = [_raw_frame(frame, tokens[i], tokens[i + 2]) for i, frame in enumerate(frames)]
-    buffer = io.BytesIO()
-    _LegacyPickler(buffer, _PROTOCOL).dump(raw)
-    write_bytes(path, buffer.getvalue())
-
-
-class _LegacyPickler(_PythonPickler):
-    """Names numpy's private functions as numpy 1 did, because the official tools pin numpy 1.23."""
-
-    def save_global(self, obj: Any, name: str | None = None) -> None:
-        module = getattr(obj, "__module__", None) or ""
-        if not module.startswith("numpy._core"):
-            super().save_global(obj, name)
-            return
-        self.save(module.replace("numpy._core", "numpy.core", 1))
-        self.save(name or obj.__qualname__)
-        self.write(pickle.STACK_GLOBAL)
-        self.memoize(obj)
+    write_bytes(path, legacy_bytes(raw))
 
 
 def _raw_frame(frame: Frame, previous: str | None, following: str | None) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What a checkpoint plans for many scenes, by batched inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import numpy as np
+
+from wotempo.commands.config import DataConfig
+from wotempo.commands.datamodule import cache_root, data_module
+from wotempo.commands.init_from import read_checkpoint
+from wotempo.navsim import DataPaths, Scene
+from wotempo.training.module import LitWoTE
+
+VARIANTS = ("model", "imitation", "untrained")
+
+
+def load_module(path: Path, variant: str = "model") -> LitWoTE:
+    """The model of a checkpoint, built from what the checkpoint says about itself: ``model``, ``imitation`` (goes by
+    its imitation reward alone) or ``untrained`` (keeps the anchors only)."""
+    checkpoint = read_checkpoint(path)
+    anchors = checkpoint["state_dict"]["model.trajectory_anchors"].numpy()
+    sizes = dict(checkpoint["hyper_parameters"]["model"])
+    if variant == "imitation":
+        sizes["reward_weights"] = [1.0, 0.0, 0.0, 0.0]
+    module = LitWoTE(**{**checkpoint["hyper_parameters"], "model": sizes, "anchors": anchors})
+    if variant != "untrained":
+        module.load_state_dict(checkpoint["state_dict"])
+    return module.eval()
+
+
+class Planner(L.LightningModule):
+    """``predict_step`` for a trainer: tokens and planned trajectories."""
+
+    def __init__(self, module: LitWoTE) -> None:
+        super().__init__()
+        self.module = module
+
+    def predict_step(self, batch: dict, batch_idx: int) -> list[tuple[str, np.ndarray]]:
+        plans = self.module(batch)["trajectory"].float().cpu().numpy()
+        return list(zip(batch["tokens"], plans, strict=True))
+
+
+def plan_all(
+    module: LitWoTE,
+    data: DataConfig,
+    workspace: str,
+    paths: DataPaths,
+    scenes: list[Scene],
+    progress: Callable[[str, int, int], None],
+    *,
+    batch_size: int,
+    num_workers: int,
+    accelerator: str,
+    precision: str,
+    progress_bar: bool,
+) -> dict[str, np.ndarray]:
+    """token -> (8, 3) poses in the ego frame, every 0.5 s."""
+    module_data = data_module(
+        module.model.config,
+        data,
+        paths,
+        cache_root(data, workspace, paths),
+        {"predict": scenes},
+        module.model.trajectory_anchors.detach().numpy(),
+        num_frames=module.num_frames,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        progress=progress,
+    )
+    module_data.build_caches()
+    trainer = L.Trainer(
+        accelerator=accelerator,
+        precision=cast(Any, precision),
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+    )
+    batches = trainer.predict(Planner(module), datamodule=module_data)
+    return dict(pair for batch in batches or [] for pair in batch)

@@ -1,0 +1,70 @@
+"""The file that NAVSIM's test server takes: one plan per token, and who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.errors import UserError
+from wotempo.navsim.anchors import NUM_POSES
+from wotempo.navsim.files import write_bytes
+from wotempo.navsim.legacy_pickle import legacy_bytes
+from wotempo.navsim.schema import FRAME_PERIOD_S
+
+
+@dataclass
+class Team:
+    """What the server asks for; all of it must be given."""
+
+    name: str = ""
+    authors: list[str] = field(default_factory=list)
+    email: str = ""
+    institution: str = ""
+    country: str = ""
+
+
+class _Sampling:
+    official_name = ("nuplan.planning.simulation.trajectory.trajectory_sampling", "TrajectorySampling")
+
+    def __init__(self) -> None:
+        self.num_poses = NUM_POSES
+        self.time_horizon = NUM_POSES * FRAME_PERIOD_S
+        self.interval_length = FRAME_PERIOD_S
+
+
+class _Trajectory:
+    official_name = ("navsim.common.dataclasses", "Trajectory")
+
+    def __init__(self, poses: np.ndarray, sampling: _Sampling) -> None:
+        self.poses = poses
+        self.trajectory_sampling = sampling
+
+
+def require_complete(team: Team) -> None:
+    """UserError naming what the server asks for and is not given."""
+    if missing := [name for name, value in vars(team).items() if not value]:
+        raise UserError(f"a submission needs {', '.join(f'team.{name}' for name in missing)}: give them")
+
+
+def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) -> None:
+    """token -> (8, 3) poses in the ego frame, every 0.5 s, as the devkit's own script writes them; atomic.
+
+    UserError for an incomplete team and for plans that are not finite: the server would count them as failed.
+    """
+    require_complete(team)
+    if broken := [token for token, poses in plans.items() if not np.isfinite(poses).all()]:
+        raise UserError(f"{len(broken)} plans hold numbers that are not finite (first: {broken[0]}); nothing is written")
+    sampling = _Sampling()
+    predictions = {token: _Trajectory(np.asarray(poses, np.float32), sampling) for token, poses in plans.items()}
+    content = {
+        "team_name": team.name,
+        "authors": list(team.authors),
+        "email": team.email,
+        "institution": team.institution,
+        "country / region": team.country,
+        "predictions": [predictions],
+    }
+    write_bytes(path, legacy_bytes(content))
