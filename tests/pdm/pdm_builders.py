@@ -146,6 +146,8 @@ def make_context(*objects: Objects, areas: AreaMap | None = None, speed: float =
         objects=join_objects(*objects),
         areas=make_areas(*WIDE_ROAD) if areas is None else areas,
         centreline=np.array([[-100.0, 0, 0], [200, 0, 0]]),
+        route_lanes=("roadL",),
+        start_lane="roadL",
     )
 
 

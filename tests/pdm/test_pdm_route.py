@@ -10,7 +10,7 @@ from pdm_builders import ToyMap
 
 from wotempo.errors import UserError
 from wotempo.maps import Roadblock
-from wotempo.pdm.centreline import shortest_lanes, trace_centreline
+from wotempo.pdm.centreline import route_lanes, shortest_lanes, start_lane, trace_centreline
 from wotempo.pdm.route import repair_route, search_blocks
 
 # a-x-b-y-c along +x, and a side road d that joins c over z. Letters x, y, z are connectors.
@@ -140,8 +140,12 @@ def test_search_remembers_the_last_predecessor_of_a_level() -> None:
     assert search_blocks(graph, "s", ["r", "p"], 9) == ["s", "t", "p"], "the first target in the queue, p"
 
 
+def _centreline(town: ToyMap, route: list[str], pose: np.ndarray, containing: list[str]) -> np.ndarray:
+    return trace_centreline(town, route, start_lane(town, route_lanes(town, route), pose, containing))
+
+
 def test_centreline_joins_the_lanes_from_the_ego_on() -> None:
-    line = trace_centreline(TOWN, list("axbyc"), _pose(35, 0), ["bL"])
+    line = _centreline(TOWN, list("axbyc"), _pose(35, 0), ["bL"])
     assert line[0].tolist() == [30, 0, 0]
     assert line[-1].tolist() == [80, 0, 0]
     assert np.hypot(*np.diff(line[:, :2], axis=0).T).sum() == pytest.approx(50)
@@ -149,21 +153,21 @@ def test_centreline_joins_the_lanes_from_the_ego_on() -> None:
 
 def test_start_lane_is_the_best_aligned_of_those_under_the_rear_axle() -> None:
     pose = _pose(44, -8, 0.3)
-    assert trace_centreline(TOWN, list("dzbyc"), pose, ["bL", "zL"])[0, 0] == 40  # z points 0.42 rad, b points 0
-    assert trace_centreline(TOWN, list("dzbyc"), _pose(44, -8, 0.1), ["bL", "zL"])[0, 0] == 30
-    assert trace_centreline(TOWN, list("axbyc"), pose, ["zL", "bL"])[0, 0] == 30, "z is not on this route"
+    assert _centreline(TOWN, list("dzbyc"), pose, ["bL", "zL"])[0, 0] == 40  # z points 0.42 rad, b points 0
+    assert _centreline(TOWN, list("dzbyc"), _pose(44, -8, 0.1), ["bL", "zL"])[0, 0] == 30
+    assert _centreline(TOWN, list("axbyc"), pose, ["zL", "bL"])[0, 0] == 30, "z is not on this route"
 
 
 def test_start_lane_without_one_under_the_axle() -> None:
     """The box's centre in a lane decides; else the lane nearest to the box."""
-    assert trace_centreline(TOWN, list("axbyc"), _pose(29, 0), [])[0, 0] == 30
-    assert trace_centreline(TOWN, list("axbyc"), _pose(65, 6), [])[0, 0] == 60
+    assert _centreline(TOWN, list("axbyc"), _pose(29, 0), [])[0, 0] == 30
+    assert _centreline(TOWN, list("axbyc"), _pose(65, 6), [])[0, 0] == 60
 
 
 def test_centreline_reaches_thirty_blocks() -> None:
     blocks = {f"{k}": ((10 * k, 0), (10 * k + 10, 0)) for k in range(40)}
     chain = ToyMap(blocks, [], [(f"{k}", f"{k + 1}") for k in range(39)])
-    line = trace_centreline(chain, [f"{k}" for k in range(40)], _pose(25, 0), ["2L"])
+    line = _centreline(chain, [f"{k}" for k in range(40)], _pose(25, 0), ["2L"])
     assert (line[0, 0], line[-1, 0]) == (20, 320)
 
 

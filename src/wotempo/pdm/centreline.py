@@ -19,24 +19,20 @@ def route_lanes(map_index: MapIndex, route: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(lane for block in route for lane in map_index.roadblock(block).lane_ids))
 
 
-def trace_centreline(
-    map_index: MapIndex, route: Sequence[str], pose: np.ndarray, containing: Sequence[str]
-) -> np.ndarray:
-    """Polyline (M, 3) of x, y, heading through the lanes of a repaired route.
-
-    pose: (3,) global rear axle. containing: ids of the lanes whose polygon meets the rear axle, in the order in which
-    ties are to be broken.
-    """
-    lanes = route_lanes(map_index, route)
-    start = _start_lane(map_index, lanes, pose, containing)
+def trace_centreline(map_index: MapIndex, route: Sequence[str], start: Lane) -> np.ndarray:
+    """Polyline (M, 3) of x, y, heading from a lane on through the lanes of a repaired route."""
     first = route.index(start.roadblock_id) if start.roadblock_id in route else 0
     goal = route[first : first + SEARCH_BLOCKS][-1]
-    path = shortest_lanes(map_index, start.id, set(lanes), goal)
+    path = shortest_lanes(map_index, start.id, set(route_lanes(map_index, route)), goal)
     return np.concatenate([map_index.lane(lane).baseline for lane in path])
 
 
-def _start_lane(map_index: MapIndex, lanes: Sequence[str], pose: np.ndarray, containing: Sequence[str]) -> Lane:
-    """The on-route lane under the rear axle that points most alike; else one under or near the box."""
+def start_lane(map_index: MapIndex, lanes: Sequence[str], pose: np.ndarray, containing: Sequence[str]) -> Lane:
+    """The on-route lane under the rear axle that points most alike; else one under or near the box.
+
+    lanes: ids of the route's lanes. pose: (3,) global rear axle. containing: ids of the lanes whose polygon meets the
+    rear axle, in the order in which ties are to be broken.
+    """
     on_route = set(lanes)
     under = [map_index.lane(lane_id) for lane_id in containing if lane_id in on_route]
     if under:

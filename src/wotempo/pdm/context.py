@@ -11,7 +11,7 @@ from wotempo.errors import UserError
 from wotempo.maps import MapIndex
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.areas import AreaKind, AreaMap
-from wotempo.pdm.centreline import route_lanes, trace_centreline
+from wotempo.pdm.centreline import route_lanes, start_lane, trace_centreline
 from wotempo.pdm.objects import NUM_OBJECT_FRAMES, Objects, replay_objects
 from wotempo.pdm.route import repair_route
 from wotempo.pdm.states import HEADING, centre_of, ego_state
@@ -30,6 +30,8 @@ class SceneContext:
     objects: Objects
     areas: AreaMap
     centreline: np.ndarray  # (M, 3) x, y, heading
+    route_lanes: tuple[str, ...]  # ids of all lanes and connectors of the repaired route
+    start_lane: str  # the one that the centreline begins with
 
     @classmethod
     def build(cls, scene: Scene, map_index: MapIndex) -> SceneContext:
@@ -49,17 +51,21 @@ class SceneContext:
             route = repair_route(map_index, pose, scene.current.roadblock_ids)
         except UserError as error:
             raise UserError(f"scene {scene.token} of log {scene.log.name}: {error}") from error
-        areas, lane_ids = surrounding_areas(map_index, centre_of(pose), set(route_lanes(map_index, route)))
+        lanes = route_lanes(map_index, route)
+        areas, lane_ids = surrounding_areas(map_index, centre_of(pose), set(lanes))
         # NAVSIM breaks ties between equally aligned lanes by the order in which this tree returns them.
         meets_axle = shapely.STRtree(areas.polygons, TREE_NODE_CAPACITY).query(shapely.Point(pose[:2]), "intersects")
         containing = [lane_ids[i] for i in meets_axle if lane_ids[i] is not None]
+        start = start_lane(map_index, lanes, pose, containing)
         return cls(
             token=scene.token,
             start_us=scene.current.timestamp_us,
             ego=ego,
             objects=replay_objects(frames),
             areas=areas,
-            centreline=trace_centreline(map_index, route, pose, containing),
+            centreline=trace_centreline(map_index, route, start),
+            route_lanes=tuple(lanes),
+            start_lane=start.id,
         )
 
 

@@ -22,20 +22,22 @@ def reference_poses(ego0: np.ndarray, poses: np.ndarray, interval_s: float = 0.5
         raise ValueError(f"poses must be (N, K, 3), not {poses.shape}")
     start = ego0[: HEADING + 1]
     knots = np.concatenate((np.broadcast_to(start, (len(poses), 1, 3)), compose(start, poses)), 1)
-    knots[..., HEADING] = np.unwrap(knots[..., HEADING], axis=1)
+    knot_s = np.arange(poses.shape[1]) * interval_s + interval_s + start_us / 1e6
+    return resample(knots, np.concatenate(([0], (knot_s * 1e6).astype(np.int64) - start_us)), start_us)
 
-    knot_us, sample_us = _times_us(start_us, interval_s, poses.shape[1])
+
+def resample(knots: np.ndarray, knot_us: np.ndarray, start_us: int) -> np.ndarray:
+    """Poses (N, 41, 3) at t = 0, 0.1 … 4.0 s, linear between knots (N, K, 3).
+
+    knot_us: (K,) int times of the knots, relative to start_us. Samples are truncated as `reference_poses` says.
+    """
+    knots = np.array(knots, np.float64)
+    knots[..., HEADING] = np.unwrap(knots[..., HEADING], axis=1)
+    sample_us = ((np.arange(NUM_STEPS) * STEP_S + start_us / 1e6) * 1e6).astype(np.int64) - start_us
+    sample_us = np.clip(sample_us, 0, knot_us[-1])
     after = np.clip(np.searchsorted(knot_us, sample_us), 1, len(knot_us) - 1)
     before = after - 1
     weight = ((sample_us - knot_us[before]) / (knot_us[after] - knot_us[before]))[:, None]
     reference = knots[:, before] + weight * (knots[:, after] - knots[:, before])
     reference[..., HEADING] = wrap_angle(reference[..., HEADING])
     return reference
-
-
-def _times_us(start_us: int, interval_s: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Integer times of the knots (1 + count,) and of the samples (41,), relative to the start."""
-    start_s = start_us / 1e6
-    knots = ((np.arange(count) * interval_s + interval_s + start_s) * 1e6).astype(np.int64) - start_us
-    samples = ((np.arange(NUM_STEPS) * STEP_S + start_s) * 1e6).astype(np.int64) - start_us
-    return np.concatenate(([0], knots)), np.clip(samples, 0, knots[-1])
