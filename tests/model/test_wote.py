@@ -278,3 +278,17 @@ def test_a_hidden_scene_still_teaches_its_map(make_model, make_batch, micro):
 def test_a_share_is_a_share(name):
     with pytest.raises(UserError, match=f"model.{name} is 1.0; set it to a share"):
         WoTEConfig(**{name: 1.0})
+
+
+def test_plans_are_chosen_by_the_refined_trajectories_or_by_the_anchors(make_model, make_batch, micro):
+    """By the anchors: the scores are those of training, and the plan is still a refined one."""
+    batch = make_batch(samples=3)
+    model = make_model(replace(micro, evaluate_refined=False)).eval()
+    plan, trained = model.plan(batch), model(batch, supervise=False)
+    torch.testing.assert_close(plan["im_rewards"], trained["im_rewards"])
+    torch.testing.assert_close(plan["all_trajectory"], trained["trajectory_anchors"] + trained["trajectory_offset"])
+    chosen = plan["all_trajectory"][torch.arange(3), plan["final_rewards"].argmax(1)]
+    torch.testing.assert_close(plan["trajectory"], chosen)
+    published = make_model(micro).eval()
+    published.load_state_dict(model.state_dict())
+    assert not torch.allclose(published.plan(batch)["im_rewards"], plan["im_rewards"])

@@ -52,6 +52,9 @@ class WoTEConfig:
     cell_dropout: float = 0.0
     future_steps: int = 1
     reward_weights: tuple[float, ...] = PUBLISHED_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
+    # Which trajectories are evaluated to choose the plan: the refined ones, as published, or the anchors, which are all
+    # that training shows to the reward heads: with few anchors the refined ones are far from anything they know.
+    evaluate_refined: bool = True
     # heads
     map_channels: int = 64
     map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on

@@ -150,15 +150,16 @@ class WoTE(nn.Module):
         return out
 
     def select(self, fused: Tensor, status: Tensor) -> dict[str, Tensor]:
-        """Refines all anchors, evaluates the refined ones, takes the best.
+        """Refines all anchors, evaluates the refined ones (``evaluate_refined``; else the anchors), takes the best.
 
         trajectory (B, P, 3) · all_trajectory (B, N, P, 3) · final_rewards (B, N) · im_rewards (B, N) ·
         sim_rewards (B, 5, N) · bev_semantic_map logits (B, classes, *map) · fused_bev.
         """
         scene = self._scene_tokens(fused)
-        offset = self.offset_head(self.offset_tf_decoder(self._actions(self.trajectory_anchors, status), scene))
-        refined = self.trajectory_anchors + offset
-        _, im_logits, sim_logits = self._evaluate(scene, self._actions(refined, status))
+        action = self._actions(self.trajectory_anchors, status)
+        refined = self.trajectory_anchors + self.offset_head(self.offset_tf_decoder(action, scene))
+        evaluated = self._actions(refined, status) if self.config.evaluate_refined else action
+        _, im_logits, sim_logits = self._evaluate(scene, evaluated)
         score = final_score(im_logits, sim_logits, self.config.reward_weights)
         samples = torch.arange(len(score), device=score.device)
         return {
