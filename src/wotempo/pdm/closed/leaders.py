@@ -50,7 +50,7 @@ def nearest_ahead(
     found: InReach, path: np.ndarray, progress: np.ndarray, poses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gap (D,) metres from each driver's box to the nearest obstacle ahead, and that obstacle's speed (D,) along the
-    driver's heading, m/s. The gap is inf where nothing is ahead; the speed is NaN there and for lights, which have none.
+    driver's heading, m/s. The gap is inf where nothing is ahead; the speed is NaN there and for lights.
 
     path, progress: (D,) of the drivers; poses (D, 3). Ahead is what has its centroid further along the path. A speed
     is projected by where the obstacle's box points, even when it drives backwards.
