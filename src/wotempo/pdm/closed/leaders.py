@@ -24,6 +24,7 @@ class InReach:
     progress: np.ndarray  # (C,) metres along the path, of the obstacle's centroid
     speed: np.ndarray  # (C,) m/s
     heading: np.ndarray  # (C,)
+    is_light: np.ndarray  # (C,) bool
 
 
 def obstacles_in_reach(paths: Sequence[FollowedPath], corridors: np.ndarray, forecast: Forecast) -> list[InReach]:
@@ -40,15 +41,16 @@ def obstacles_in_reach(paths: Sequence[FollowedPath], corridors: np.ndarray, for
         counts = ~forecast.ignored[row]
         path, row = path[counts], row[counts]
         progress = shapely.line_locate_point(lines[path], shapely.centroid(polygons[row]))
-        found.append(InReach(path, polygons[row], progress, forecast.speed[row], forecast.heading[row]))
+        is_light = row >= len(forecast.is_agent)
+        found.append(InReach(path, polygons[row], progress, forecast.speed[row], forecast.heading[row], is_light))
     return found
 
 
 def nearest_ahead(
     found: InReach, path: np.ndarray, progress: np.ndarray, poses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gap (D,) metres from each driver's box to the nearest obstacle ahead, inf where there is none, and that
-    obstacle's speed (D,) along the driver's heading, m/s.
+    """Gap (D,) metres from each driver's box to the nearest obstacle ahead, and that obstacle's speed (D,) along the
+    driver's heading, m/s. The gap is inf where nothing is ahead; the speed is NaN there and for lights.
 
     path, progress: (D,) of the drivers; poses (D, 3). Ahead is what has its centroid further along the path. A speed
     is projected by where the obstacle's box points, even when it drives backwards.
@@ -59,5 +61,5 @@ def nearest_ahead(
     boxes = shapely.polygons(box_points(poses)[:, :CENTRE])
     gap[driver, 1 + obstacle] = shapely.distance(boxes[driver], found.polygon[obstacle])
     nearest = gap.argmin(1)
-    along = np.append(0.0, found.speed)[nearest] * np.cos(np.append(0.0, found.heading)[nearest] - poses[:, 2])
-    return gap.min(1), along
+    speed = np.append(np.nan, np.where(found.is_light, np.nan, found.speed))[nearest]
+    return gap.min(1), speed * np.cos(np.append(0.0, found.heading)[nearest] - poses[:, 2])
