@@ -39,6 +39,7 @@ class EgoAreas:
     non_drivable: np.ndarray  # some corner outside every drivable polygon
     oncoming: np.ndarray  # centre outside every lane of the route
     in_intersection: np.ndarray  # rear axle inside an intersection
+    centre_in_intersection: np.ndarray
 
     @property
     def bad(self) -> np.ndarray:
@@ -56,11 +57,13 @@ def ego_areas(area_map: AreaMap, points: np.ndarray, rear_axle: np.ndarray) -> E
     kind, on_route = area_map.kind[near], area_map.on_route[near]
     inside = contains_points(area_map.polygons[near], xy).reshape(-1, len(asked), *shape)  # (P, 6, N, T)
 
+    is_intersection = kind == AreaKind.INTERSECTION
     is_lane = (kind == AreaKind.LANE) | (kind == AreaKind.LANE_CONNECTOR)
     corners_in_lane = inside[is_lane, :CENTRE].sum(1, dtype=np.uint8)  # (P, N, T)
     return EgoAreas(
         multiple_lanes=((corners_in_lane > 0).sum(0) > 1) & ~(corners_in_lane == CENTRE).any(0),
         non_drivable=~np.all(inside[~is_lane, :CENTRE].any(0), axis=0),
         oncoming=~inside[is_lane & on_route, CENTRE].any(0),
-        in_intersection=inside[kind == AreaKind.INTERSECTION, -1].any(0),
+        in_intersection=inside[is_intersection, -1].any(0),
+        centre_in_intersection=inside[is_intersection, CENTRE].any(0),
     )
