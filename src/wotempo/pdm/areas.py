@@ -39,6 +39,7 @@ class EgoAreas:
     non_drivable: np.ndarray  # some corner outside every drivable polygon
     oncoming: np.ndarray  # centre outside every lane of the route
     in_intersection: np.ndarray  # rear axle inside an intersection
+    centre_in_intersection: np.ndarray
 
     @property
     def bad(self) -> np.ndarray:
@@ -50,6 +51,7 @@ def ego_areas(area_map: AreaMap, points: np.ndarray, rear_axle: np.ndarray) -> E
     """Flags from box points (N, T, 5, 2) and rear axles (N, T, 2). A point on a border is outside the polygon."""
     shape = points.shape[:2]
     is_lane = (area_map.kind == AreaKind.LANE) | (area_map.kind == AreaKind.LANE_CONNECTOR)
+    is_intersection = area_map.kind == AreaKind.INTERSECTION
 
     def within_any(which: np.ndarray, xy: np.ndarray) -> np.ndarray:
         return np.diff(containing(area_map.polygons[which], xy.reshape(-1, 2))[0]).reshape(shape) > 0
@@ -60,7 +62,8 @@ def ego_areas(area_map: AreaMap, points: np.ndarray, rear_axle: np.ndarray) -> E
         multiple_lanes=multiple_lanes,
         non_drivable=non_drivable,
         oncoming=~within_any(is_lane & area_map.on_route, points[:, :, CENTRE]),
-        in_intersection=within_any(area_map.kind == AreaKind.INTERSECTION, rear_axle),
+        in_intersection=within_any(is_intersection, rear_axle),
+        centre_in_intersection=within_any(is_intersection, points[:, :, CENTRE]),
     )
 
 

@@ -35,7 +35,8 @@ def collision_scores(
 ) -> tuple[np.ndarray, np.ndarray]:
     """No-at-fault collision (N,) in {0, 0.5, 1} and time-to-collision (N,) in {0, 1}.
 
-    states: (N, 41, 11); points: box points (N, 41, 5, 2). Touching boxes collide.
+    states: (N, 41, 11); points: box points (N, 41, 5, 2). Touching boxes collide. The objects reach over at least 41
+    steps; time-to-collision is judged at the steps from which they reach 0.9 s ahead: all 41, given 50 steps.
     """
     speed = np.hypot(states[..., SPEED], states[..., SPEED_Y])
     # Work relative to the ego's start: differences of UTM coordinates lose digits in products.
@@ -49,7 +50,7 @@ def collision_scores(
 
 
 def _by_object(objects: Objects, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Corners (O, 51, 4, 2), centres (O, 51, 2), infinite where absent, swept boxes (O, 4) of low x, low y, high x,
+    """Corners (O, S, 4, 2), centres (O, S, 2), infinite where absent, swept boxes (O, 4) of low x, low y, high x,
     high y of the centre, and the distance (O,) of centres beyond which no contact is possible."""
     corners = np.ascontiguousarray(np.moveaxis(objects.corners, 1, 0)) - origin
     middle = corners.mean(2)
@@ -103,7 +104,7 @@ def _time_to_collision(corners, middles, swept, reach, boxes, centres, pose, spe
 @njit(cache=True)
 def _threatens(corners, middles, reach, boxes, centres, pose, speed, contested):
     """Whether the first predicted contact of one proposal with one object is an infraction."""
-    for t in range(NUM_STEPS):
+    for t in range(min(NUM_STEPS, len(middles) - TTC_OFFSETS[-1])):
         if speed[t] < TTC_MIN_SPEED:
             continue
         vx, vy = np.cos(pose[t, 2]) * speed[t], np.sin(pose[t, 2]) * speed[t]

@@ -10,6 +10,7 @@ from scipy.signal import savgol_filter
 from wotempo.pdm.states import ACCEL, ACCEL_Y, HEADING, NUM_STEPS, STEP_S
 
 DECIMALS = 8
+ACCEL_WINDOW, YAW_WINDOW = 8, 5  # samples
 MIN_LON_ACCEL, MAX_LON_ACCEL = -4.05, 2.40  # m/s²
 MAX_LAT_ACCEL = 4.89  # m/s²
 MAX_JERK, MAX_LON_JERK = 8.37, 4.13  # m/s³
@@ -22,31 +23,48 @@ SIGNALS = ("lon_accel", "lat_accel", "jerk", "lon_jerk", "yaw_accel", "yaw_rate"
 def comfort_tests(states: np.ndarray) -> np.ndarray:
     """(N, 6) bool in the order of SIGNALS, from states (N, 41, 11)."""
     accel, accel_y = states[..., ACCEL], states[..., ACCEL_Y]
-    heading = _unwrap(states[..., HEADING])
+    return signal_tests(accel, accel_y, np.hypot(accel, accel_y), states[..., HEADING], NUM_STEPS, NUM_STEPS)
+
+
+def signal_tests(
+    lon_accel: np.ndarray,
+    lat_accel: np.ndarray,
+    accel_size: np.ndarray,
+    heading: np.ndarray,
+    accel_window: int,
+    jerk_window: int,
+) -> np.ndarray:
+    """(N, 6) bool in the order of SIGNALS, from accelerations and headings (N, T) at 10 Hz; windows in samples."""
     tests = (
-        _within(_smooth(accel, NUM_STEPS), MIN_LON_ACCEL, MAX_LON_ACCEL),
-        _within(_smooth(accel_y, NUM_STEPS), -MAX_LAT_ACCEL, MAX_LAT_ACCEL),
-        _within(_jerk(np.hypot(accel, accel_y)), -MAX_JERK, MAX_JERK),
-        _within(_jerk(accel), -MAX_LON_JERK, MAX_LON_JERK),
-        _within(_smooth(heading, 5, order=3, derivative=2), -MAX_YAW_ACCEL, MAX_YAW_ACCEL),
-        _within(_smooth(heading, 5, derivative=1), -MAX_YAW_RATE, MAX_YAW_RATE),
+        _within(smooth(lon_accel, accel_window), MIN_LON_ACCEL, MAX_LON_ACCEL),
+        _within(smooth(lat_accel, accel_window), -MAX_LAT_ACCEL, MAX_LAT_ACCEL),
+        _within(jerk(accel_size, jerk_window), -MAX_JERK, MAX_JERK),
+        _within(jerk(lon_accel, jerk_window), -MAX_LON_JERK, MAX_LON_JERK),
+        _within(yaw_derivative(heading, 2, order=3), -MAX_YAW_ACCEL, MAX_YAW_ACCEL),
+        _within(yaw_derivative(heading, 1), -MAX_YAW_RATE, MAX_YAW_RATE),
     )
     return np.stack(tests, -1)
 
 
-def _jerk(accel: np.ndarray) -> np.ndarray:
-    return _smooth(_smooth(accel, 8), NUM_STEPS, derivative=1)
+def jerk(accel: np.ndarray, window: int) -> np.ndarray:
+    """Derivative (N, T) of accelerations (N, T), which are smoothed first."""
+    return smooth(smooth(accel, ACCEL_WINDOW), window, derivative=1)
 
 
-def _smooth(signal: np.ndarray, window: int, order: int = 2, derivative: int = 0) -> np.ndarray:
-    """Savitzky–Golay filter of (N, 41), rounded as in NAVSIM."""
-    return np.round(signal @ _filter_matrix(window, order, derivative), DECIMALS)
+def yaw_derivative(heading: np.ndarray, derivative: int, order: int = 2) -> np.ndarray:
+    """Yaw rate (derivative 1) or yaw acceleration (2), (N, T), of headings (N, T) that may be wrapped."""
+    return smooth(_unwrap(heading), YAW_WINDOW, order, derivative)
+
+
+def smooth(signal: np.ndarray, window: int, order: int = 2, derivative: int = 0) -> np.ndarray:
+    """Savitzky–Golay filter of (N, T) at 10 Hz, rounded as in NAVSIM."""
+    return np.round(signal @ _filter_matrix(signal.shape[-1], window, order, derivative), DECIMALS)
 
 
 @cache
-def _filter_matrix(window: int, order: int, derivative: int) -> np.ndarray:
-    """(41, 41): the filter is linear, so its response to the unit signals is all of it."""
-    return savgol_filter(np.eye(NUM_STEPS), window, order, deriv=derivative, delta=STEP_S, axis=-1)
+def _filter_matrix(length: int, window: int, order: int, derivative: int) -> np.ndarray:
+    """(T, T): the filter is linear, so its response to the unit signals is all of it."""
+    return savgol_filter(np.eye(length), window, order, deriv=derivative, delta=STEP_S, axis=-1)
 
 
 def _within(signal: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -18,10 +18,10 @@ STOPPED_SPEED = 0.05
 
 @dataclass(frozen=True)
 class Objects:
-    """O objects of a scene, global frame, metres."""
+    """O objects of a scene in S steps of 0.1 s (51 for the v1.1 score), global frame, metres."""
 
-    corners: np.ndarray  # (51, O, 4, 2) float64, front left, rear left, rear right, front right; anything where absent
-    present: np.ndarray  # (51, O) bool
+    corners: np.ndarray  # (S, O, 4, 2) float64, front left, rear left, rear right, front right; anything where absent
+    present: np.ndarray  # (S, O) bool
     is_agent: np.ndarray  # (O,) bool: vehicle, pedestrian or bicycle
     is_stopped: np.ndarray  # (O,) bool: not an agent, or at most 0.05 m/s when first seen
 
@@ -35,23 +35,23 @@ def box_corners(pose: np.ndarray, length: np.ndarray, width: np.ndarray) -> np.n
     return pose[..., None, :2] + along * forward + across * left
 
 
-def replay_objects(frames: Sequence[Frame]) -> Objects:
-    """Objects of the current frame and the 10 that follow (11 frames with boxes, 0.5 s apart).
+def replay_objects(frames: Sequence[Frame], num_frames: int = NUM_OBJECT_FRAMES) -> Objects:
+    """Objects of the current frame and those that follow (``num_frames`` in all, with boxes, 0.5 s apart).
 
     A track exists from its first to its last frame; gaps in between are bridged linearly. A track that was seen in one
-    frame only stands still in all 51 steps. Size, class and "stopped" come from the first frame of the track.
+    frame only stands still in all steps. Size, class and "stopped" come from the first frame of the track.
     """
     annotated = [(frame.pose, frame.boxes) for frame in frames if frame.boxes is not None]
-    if len(annotated) != NUM_OBJECT_FRAMES:
-        raise ValueError(f"replay needs {NUM_OBJECT_FRAMES} frames with boxes, got {len(annotated)}")
+    if len(annotated) != num_frames:
+        raise ValueError(f"replay needs {num_frames} frames with boxes, got {len(annotated)}")
     column: dict[str, int] = {}
     for _, boxes in annotated:
         for token in boxes.track_tokens:
             column.setdefault(token, len(column))
 
     count = len(column)
-    seen = np.zeros((NUM_OBJECT_FRAMES, count), bool)
-    pose = np.zeros((NUM_OBJECT_FRAMES, count, 3))
+    seen = np.zeros((num_frames, count), bool)
+    pose = np.zeros((num_frames, count, 3))
     size = np.zeros((count, 2))
     is_agent = np.zeros(count, bool)
     speed = np.zeros(count)
@@ -73,10 +73,11 @@ def replay_objects(frames: Sequence[Frame]) -> Objects:
 
 
 def _interpolate(pose: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """2 Hz poses (11, O, 3) where ``seen`` (11, O) -> 10 Hz poses (51, O, 3) and presence (51, O)."""
-    frame = np.arange(NUM_OBJECT_FRAMES)[:, None]
+    """2 Hz poses (F, O, 3) where ``seen`` (F, O) -> 10 Hz poses (S, O, 3) and presence (S, O), S = 5·(F - 1) + 1."""
+    num_frames = len(seen)
+    frame = np.arange(num_frames)[:, None]
     previous = np.maximum.accumulate(np.where(seen, frame, -1), 0)  # last seen at or before; -1: not yet
-    following = np.minimum.accumulate(np.where(seen, frame, NUM_OBJECT_FRAMES)[::-1], 0)[::-1]
+    following = np.minimum.accumulate(np.where(seen, frame, num_frames)[::-1], 0)[::-1]
     first, last = following[0], previous[-1]
 
     columns = np.arange(seen.shape[1])
@@ -84,7 +85,7 @@ def _interpolate(pose: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.nda
     carried = pose[np.maximum(previous, first), columns]
     carried[..., 2] = np.unwrap(carried[..., 2], axis=0)
 
-    step = np.arange(NUM_OBJECT_STEPS)
+    step = np.arange(STEPS_PER_FRAME * (num_frames - 1) + 1)
     before = np.maximum(previous[step // STEPS_PER_FRAME], first)
     after = np.minimum(following[-(-step // STEPS_PER_FRAME)], last)
     time = step[:, None] / STEPS_PER_FRAME

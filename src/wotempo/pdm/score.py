@@ -44,8 +44,7 @@ def score(context: SceneContext, states: np.ndarray, reference_progress: float =
     Proposals meet only in the progress score, which is relative to the largest ``masked_progress`` of the batch.
     reference_progress: the same quantity, metres, of proposals outside the batch (PDM-Closed, in official results).
     """
-    if states.ndim != 3 or states.shape[1:] != (NUM_STEPS, STATE_SIZE) or len(states) == 0:
-        raise ValueError(f"states must be (N, {NUM_STEPS}, {STATE_SIZE}) with N > 0, not {states.shape}")
+    require_states(states)
     points = box_points(states)
     centres = points[:, :, CENTRE]
     areas = ego_areas(context.areas, points, states[..., :HEADING])
@@ -57,6 +56,12 @@ def score(context: SceneContext, states: np.ndarray, reference_progress: float =
     weighted = PROGRESS_WEIGHT * ep + TTC_WEIGHT * ttc + COMFORT_WEIGHT * comfort
     total = nc * dac * weighted / (PROGRESS_WEIGHT + TTC_WEIGHT + COMFORT_WEIGHT)
     return SubScores(nc, dac, ep, ttc, comfort, direction_compliance(centres, areas.oncoming), total, progress_raw)
+
+
+def require_states(states: np.ndarray) -> None:
+    """Raises ValueError unless states are (N, 41, 11) of at least one proposal."""
+    if states.ndim != 3 or states.shape[1:] != (NUM_STEPS, STATE_SIZE) or len(states) == 0:
+        raise ValueError(f"states must be (N, {NUM_STEPS}, {STATE_SIZE}) with N > 0, not {states.shape}")
 
 
 def relative_progress(progress_raw: np.ndarray, multiplier: np.ndarray, reference_progress: float = 0.0) -> np.ndarray:
