@@ -1,8 +1,8 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate weights bench-wote bench-pdm \
-	nuplan test check clean
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
+	bench-wote bench-pdm nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -48,6 +48,12 @@ ablation-fusion: setup ## Hydra multirun over fusion=none,convgru and one table
 evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.evaluate checkpoint=$(CKPT) data=$(DATA) $(ARGS))
+
+labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
+	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))
+
+label-file: setup ## ARGS="direction=import|export file=... labels=... anchors=...": WoTE's formatted_pdm_score_256.npy in and out
+	$(call run,wotempo.commands.label_file $(ARGS))
 
 weights: setup ## ARGS="direction=import|export checkpoint=... output=...": official WoTE checkpoints in and out
 	$(call run,wotempo.commands.weights $(ARGS))

@@ -16,7 +16,8 @@ from wotempo.pdm import label
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
 from wotempo.pdm.anchors import cluster_anchors
 from wotempo.pdm.context import SceneContext
-from wotempo.pdm.label import label_scenes
+from wotempo.pdm.engines import Engine
+from wotempo.pdm.label import label_scenes, label_shard
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +64,13 @@ def test_table_holds_the_scores(scenes, maps, golden, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["labels"]
 
 
-def test_size_of_the_parts_does_not_matter(scenes, maps, anchors, tmp_path, monkeypatch) -> None:
+def test_size_of_the_parts_does_not_matter(scenes, maps, anchors, tmp_path) -> None:
     whole = label_scenes(scenes, maps, anchors, tmp_path / "whole")
-    monkeypatch.setattr(label, "SCENES_PER_PART", 1)
     reports = []
-    cut = label_scenes(scenes, maps, anchors, tmp_path / "cut", progress=lambda *report: reports.append(report))
+    engine = Engine()
+    cut = label_shard(
+        scenes, maps, anchors, tmp_path / "cut", engine, progress=lambda *r: reports.append(r), scenes_per_part=1
+    )
     assert reports == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert cut.rows == whole.rows
     np.testing.assert_array_equal(cut.flags, whole.flags)
@@ -84,7 +87,7 @@ def test_processes_write_what_one_writes(scenes, maps, anchors, tmp_path) -> Non
 def test_table_is_used_again_only_when_everything_agrees(scenes, maps, anchors, tmp_path, monkeypatch) -> None:
     out = tmp_path / "labels"
     label_scenes(scenes, maps, anchors, out)
-    monkeypatch.setattr(label, "_label_part", None)  # any work would fail now
+    monkeypatch.setattr(label, "label_part", None)  # any work would fail now
     again = label_scenes(scenes[::-1], maps, anchors, out)
     assert len(again) == 3
     with pytest.raises(UserError, match=r"anchors .* allow overwriting"):
@@ -117,7 +120,7 @@ def test_a_folder_that_is_no_table_is_never_replaced(scenes, maps, anchors, tmp_
 
 def test_interrupted_run_goes_on_where_it_stopped(scenes, maps, anchors, tmp_path, monkeypatch) -> None:
     whole = label_scenes(scenes, maps, anchors, tmp_path / "whole")
-    work, done = label._label_part, []
+    work, done = label.label_part, []
 
     def stop_at_second(*arguments):
         if done:
@@ -125,12 +128,12 @@ def test_interrupted_run_goes_on_where_it_stopped(scenes, maps, anchors, tmp_pat
         done.append(arguments[-1][0].token)
         return work(*arguments)
 
-    monkeypatch.setattr(label, "_label_part", stop_at_second)
+    monkeypatch.setattr(label, "label_part", stop_at_second)
     with pytest.raises(KeyboardInterrupt):
         label_scenes(scenes, maps, anchors, tmp_path / "labels")
     assert not (tmp_path / "labels").exists()
     parts = []
-    monkeypatch.setattr(label, "_label_part", lambda *a: parts.append(a[-1][0].token) or work(*a))
+    monkeypatch.setattr(label, "label_part", lambda *a: parts.append(a[-1][0].token) or work(*a))
     resumed = label_scenes(scenes, maps, anchors, tmp_path / "labels")
     assert parts == [scenes[2].token], "the first log was done"
     np.testing.assert_array_equal(resumed.flags, whole.flags)

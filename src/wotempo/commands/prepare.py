@@ -147,6 +147,20 @@ def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress
     return anchors
 
 
+def labels_folder(workspace: str, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray) -> Path:
+    """Where the labels of these scenes and anchors lie when no folder is given: `make labels` and training agree."""
+    which = hashlib.sha256("".join(scene.token for scene in scenes).encode()).hexdigest()[:8]
+    return Path(workspace) / "labels" / f"{paths.root.name}-{fingerprint(anchors)}-{which}"
+
+
+def without_invalid(scenes: dict[str, list[Scene]], invalid: dict[str, str]) -> dict[str, list[Scene]]:
+    """The scenes that have labels; says how many have none."""
+    kept = {stage: [scene for scene in members if scene.token not in invalid] for stage, members in scenes.items()}
+    if dropped := [s.token for members in scenes.values() for s in members if s.token in invalid]:
+        print(f"{len(dropped)} scenes are left out, they cannot be scored (first: {invalid[dropped[0]]})", flush=True)
+    return kept
+
+
 def labels_of(
     config: RunConfig, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray, progress: Progress
 ) -> Path:
@@ -155,8 +169,7 @@ def labels_of(
         folder = Path(config.data.labels)
         ScoreTable.open(folder).require_anchors(anchors)
         return folder
-    which = hashlib.sha256("".join(scene.token for scene in scenes).encode()).hexdigest()[:8]
-    folder = Path(config.workspace) / "labels" / f"{paths.root.name}-{fingerprint(anchors)}-{which}"
+    folder = labels_folder(config.workspace, paths, scenes, anchors)
     label_scenes(
         scenes,
         paths.maps,
@@ -185,6 +198,7 @@ def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("t
     anchors = anchors_of(config, paths, scenes.get("train", []), progress)
     labelled = {scene.token: scene for stage in ("train", "val") for scene in scenes.get(stage, [])}
     labels = labels_of(config, paths, list(labelled.values()), anchors, progress)
+    scenes = without_invalid(scenes, ScoreTable.open(labels).invalid)
     town = config.data.kind == "town"
     return Prepared(
         paths=paths,

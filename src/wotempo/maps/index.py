@@ -63,6 +63,12 @@ class MapIndex:
         """Travels to worker processes as its path; each of them reads the file once."""
         return _open, (self.path,)
 
+    def load(self) -> None:
+        """Read the lane graph and the drivable areas now. Raises UserError when a layer is missing or damaged."""
+        _ = self._lane_table, self._roadblock_table
+        for name in ("intersections", "carpark_areas"):
+            self.layer(name)
+
     def layer(self, name: str) -> MapLayer:
         """A layer by its GeoPackage name. Raises UserError when the map has none of that name, or it is damaged."""
         if name not in self._layers:

@@ -3,13 +3,16 @@
 ``flags.npy``    (n, N) uint8: bits 0-1 twice the no-at-fault-collision score (0, 1, 2), bit 2 drivable area,
                  bit 3 time to collision, bit 4 comfort
 ``progress.npy`` (n, N) float16: ego progress in [0, 1]
-``index.json``   tokens of the n rows, fingerprint of the N anchors, scorer version
+``index.json``   tokens of the n rows, fingerprint of the N anchors, scorer version, and the scenes that could not be
+                 scored, each with its reason: they have no row
+
+Equal content gives equal bytes: nothing in the folder tells when or by whom it was written.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,7 @@ class ScoreTable:
     progress: np.ndarray  # (n, N) float16, memory-mapped
     anchors_fingerprint: str
     scorer_version: str
+    invalid: dict[str, str]  # token of a scene that could not be scored -> why
 
     @classmethod
     def open(cls, path: Path) -> ScoreTable:
@@ -41,11 +45,14 @@ class ScoreTable:
             flags = np.load(path / "flags.npy", mmap_mode="r", allow_pickle=False)
             progress = np.load(path / "progress.npy", mmap_mode="r", allow_pickle=False)
             rows = {token: row for row, token in enumerate(index["tokens"])}
-            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], index["scorer_version"])
+            version, invalid = index["scorer_version"], dict(index.get("invalid", {}))
+            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid)
         except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a complete score table ({error}); write the labels again") from error
         if flags.shape != progress.shape or flags.ndim != 2 or not len(flags) == len(index["tokens"]) == len(rows):
             raise UserError(f"{path}: the parts of the score table disagree in size; write the labels again")
+        if rows.keys() & invalid.keys():
+            raise UserError(f"{path}: index.json lists scenes both with scores and as invalid; write the labels again")
         return table
 
     def __contains__(self, token: str) -> bool:
@@ -56,6 +63,8 @@ class ScoreTable:
 
     def scores(self, token: str) -> np.ndarray:
         """(5, N) float32 in the order NC, DAC, EP, TTC, C. Raises UserError when the token has no labels."""
+        if token in self.invalid:
+            raise UserError(f"{self.path}: scene {token} is invalid ({self.invalid[token]}); leave it out")
         if token not in self.rows:
             raise UserError(f"{self.path}: no labels for scene {token}; write the labels of this split")
         row = self.rows[token]
@@ -73,17 +82,12 @@ class ScoreTable:
             )
 
 
-def write_score_table(
-    path: Path, tokens: Sequence[str], scores: np.ndarray, anchors_fingerprint: str, scorer_version: str
-) -> None:
-    """Write scores (n, 5, N) in the order NC, DAC, EP, TTC, C; atomic, replaces an older table.
+def pack_scores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (..., 5, N) in the order NC, DAC, EP, TTC, C -> flags (..., N) uint8 and progress (..., N) float16.
 
-    Raises ValueError for scores outside their ranges or repeated tokens, UserError when the disk is full.
+    Raises ValueError for scores outside their ranges.
     """
-    scores = np.asarray(scores)
-    if scores.ndim != 3 or scores.shape[:2] != (len(tokens), len(METRICS)) or len(set(tokens)) != len(tokens):
-        raise ValueError(f"scores {scores.shape} need the shape (tokens, {len(METRICS)}, anchors), tokens once each")
-    nc, dac, progress, ttc, comfort = np.moveaxis(scores, 1, 0)
+    nc, dac, progress, ttc, comfort = np.moveaxis(scores, -2, 0)
     if not (np.isin(nc, (0, 0.5, 1)).all() and all(np.isin(part, (0, 1)).all() for part in (dac, ttc, comfort))):
         raise ValueError("NC must be 0, 0.5 or 1, and DAC, TTC and C must be 0 or 1")
     if not ((progress >= 0) & (progress <= 1)).all():
@@ -91,8 +95,49 @@ def write_score_table(
     flags = (2 * nc).astype(np.uint8)
     for bit, part in ((2, dac), (3, ttc), (4, comfort)):
         flags |= part.astype(np.uint8) << bit
-    index = {"tokens": list(tokens), "anchors_fingerprint": anchors_fingerprint, "scorer_version": scorer_version}
+    return flags, progress.astype(np.float16)
+
+
+def write_score_table(
+    path: Path,
+    tokens: Sequence[str],
+    scores: np.ndarray,
+    anchors_fingerprint: str,
+    scorer_version: str,
+    invalid: Mapping[str, str] | None = None,
+) -> None:
+    """Write scores (n, 5, N) in the order NC, DAC, EP, TTC, C; atomic, replaces an older table.
+
+    Raises ValueError for scores outside their ranges or repeated tokens, UserError when the disk is full.
+    """
+    scores = np.asarray(scores)
+    if scores.ndim != 3 or scores.shape[:2] != (len(tokens), len(METRICS)):
+        raise ValueError(f"scores {scores.shape} need the shape (tokens, {len(METRICS)}, anchors), tokens once each")
+    write_packed_table(path, tokens, *pack_scores(scores), anchors_fingerprint, scorer_version, invalid)
+
+
+def write_packed_table(
+    path: Path,
+    tokens: Sequence[str],
+    flags: np.ndarray,
+    progress: np.ndarray,
+    anchors_fingerprint: str,
+    scorer_version: str,
+    invalid: Mapping[str, str] | None = None,
+) -> None:
+    """``write_score_table`` for what `pack_scores` returns, (n, N) each."""
+    invalid = dict(invalid or {})
+    if flags.shape != progress.shape or len(flags) != len(tokens) or len({*tokens, *invalid}) < len(tokens) + len(
+        invalid
+    ):
+        raise ValueError(f"{len(tokens)} tokens, once each, need as many rows: {flags.shape}, {progress.shape}")
+    index = {
+        "tokens": list(tokens),
+        "anchors_fingerprint": anchors_fingerprint,
+        "scorer_version": scorer_version,
+        "invalid": invalid,
+    }
     with atomic_folder(path) as folder:
         (folder / "flags.npy").write_bytes(array_bytes(flags))
-        (folder / "progress.npy").write_bytes(array_bytes(progress.astype(np.float16)))
+        (folder / "progress.npy").write_bytes(array_bytes(progress))
         (folder / "index.json").write_text(json.dumps(index))

@@ -1,35 +1,34 @@
 """Labels for training: every anchor simulated and scored at every scene, written as one score table.
 
-Work is cut into parts of at most 64 scenes of one log. Finished parts are kept beside the table until it is complete,
-so an interrupted run goes on where it stopped.
+Finished parts (`label_parts`) are kept beside the table until it is complete, so a run that was killed goes on where it
+stopped, and several runs (shards) share the work; who finds all parts finished joins them.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from functools import partial
-from itertools import groupby
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.anchors import fingerprint
-from wotempo.navsim.files import atomic_path
+from wotempo.navsim.lock import locked
 from wotempo.navsim.schema import NUM_FUTURE, Scene
-from wotempo.navsim.scores import ScoreTable, write_score_table
-from wotempo.pdm.context import SceneContext
-from wotempo.pdm.score import SCORER_VERSION, score_trajectories
+from wotempo.navsim.scores import ScoreTable, write_packed_table
+from wotempo.pdm.engines import Engine
+from wotempo.pdm.label_parts import SCENES_PER_PART, cut, label_part, read_part
+from wotempo.pdm.score import SCORER_VERSION
 
-SCENES_PER_PART = 64
 TABLE_FILES = frozenset({"flags.npy", "progress.npy", "index.json"})
+PACKED = ("flags", "progress")
+Progress = Callable[[int, int], None]  # scenes done, scenes in all
 
 
 def label_scenes(
@@ -38,38 +37,70 @@ def label_scenes(
     anchors: np.ndarray,
     out_dir: Path,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     overwrite: bool = False,
 ) -> ScoreTable:
-    """Score anchors (N, 8, 3) at every scene and write the table ``out_dir``; returns it opened.
+    """``label_shard`` of the whole, in ``workers`` processes; waits for another run that writes the same table."""
+    table = label_shard(
+        scenes, maps_root, anchors, out_dir, Engine(workers=workers), progress=progress, overwrite=overwrite, wait=True
+    )
+    assert table is not None  # one shard is the whole
+    return table
+
+
+def label_shard(
+    scenes: Sequence[Scene],
+    maps_root: Path,
+    anchors: np.ndarray,
+    out_dir: Path,
+    engine: Engine,
+    shard: int = 0,
+    shards: int = 1,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    wait: bool = False,
+    scenes_per_part: int = SCENES_PER_PART,
+) -> ScoreTable | None:
+    """Score anchors (N, 8, 3) at every ``shards``-th part of the scenes; the shard that finds all parts finished writes
+    the table ``out_dir`` and returns it opened, the others return None.
 
     A table that is already there is returned as it is when anchors, scorer version and the set of tokens agree. When
-    they do not, it is an error, or, with ``overwrite``, it is made anew. Progress is relative to the best anchor of
-    the scene. workers: processes; 1 works in this one. progress: called with (scenes done, scenes in all).
-    Raises UserError for scenes that cannot be scored, before any work where that can be seen from the logs.
+    they do not, it is an error, or, with ``overwrite``, it is removed and made anew. EP is relative to the best anchor
+    of the scene. A scene whose route or map does not allow a score has no row and is listed in ``ScoreTable.invalid``.
+    wait: for another run of the same shard, instead of an error. The bytes of the table depend on scenes, maps and
+    anchors only. Raises UserError, before any work, for scenes that the scene filter should have left out and for
+    locations without a map.
     """
     anchors = np.asarray(anchors, np.float32)
+    if not np.isfinite(anchors).all():
+        raise UserError("the anchors hold values that are not finite; make the anchors again")
     tokens = [scene.token for scene in scenes]
     _require_scorable(scenes)
-    existing = _existing_table(out_dir, anchors, tokens, overwrite)
-    if existing is not None:
-        return existing
-
-    parts = _cut(scenes)
+    if overwrite and shards > 1:
+        raise UserError(f"shards cannot overwrite what other shards write: delete {out_dir} first")
     parts_dir = out_dir.with_name(f".{out_dir.name}.parts-{fingerprint(anchors)}-{SCORER_VERSION}")
-    parts_dir.mkdir(parents=True, exist_ok=True)
-    missing = [part for part in parts if _read_part(parts_dir, part) is None]
-    done = len(scenes) - sum(len(part) for part in missing)
-    report = progress or (lambda _done, _total: None)
-    report(done, len(scenes))
-    for count in _run(partial(_label_part, maps_root, anchors, parts_dir), missing, workers):
-        done += count
-        report(done, len(scenes))
-
-    scores = np.concatenate([_read_part(parts_dir, part) for part in parts])
-    write_score_table(out_dir, tokens, scores, fingerprint(anchors), SCORER_VERSION)
-    shutil.rmtree(parts_dir)
-    return ScoreTable.open(out_dir)
+    name = f"shard-{shard}-of-{shards}." if shards > 1 else ""
+    with locked(out_dir.with_name(f".{out_dir.name}.{name}lock"), str(out_dir), wait):
+        if overwrite:
+            _discard(out_dir, parts_dir)
+        elif (existing := _existing_table(out_dir, anchors, tokens)) is not None:
+            with _join_lock(out_dir):
+                _clean_up(out_dir, parts_dir)
+            return existing
+        parts = cut(scenes, scenes_per_part)
+        mine = parts[shard::shards]
+        parts_dir.mkdir(parents=True, exist_ok=True)
+        missing = [part for part in mine if read_part(parts_dir, part, len(anchors)) is None]
+        for location in sorted({scene.current.map_location for part in missing for scene in part}):
+            read_map(maps_root, location)
+        total = sum(map(len, mine))
+        done = total - sum(map(len, missing))
+        report = progress or (lambda _done, _total: None)
+        report(done, total)
+        for count in engine.run(partial(label_part, maps_root, anchors, parts_dir), missing):
+            done += count
+            report(done, total)
+        return _join(out_dir, parts_dir, anchors, tokens, parts)
 
 
 def _require_scorable(scenes: Sequence[Scene]) -> None:
@@ -87,80 +118,69 @@ def _require_scorable(scenes: Sequence[Scene]) -> None:
             raise UserError(f"{len(unfit)} scenes lack {lack} (first: {unfit[0]}); filter with {remedy}")
 
 
-def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str], overwrite: bool) -> ScoreTable | None:
+def _require_table_folder(out_dir: Path) -> None:
+    if not out_dir.is_dir() or {path.name for path in out_dir.iterdir()} - TABLE_FILES:
+        raise UserError(f"{out_dir}: is not a score table; name another folder for the labels")
+
+
+def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str]) -> ScoreTable | None:
     """The table that makes work unnecessary, or None when there is none."""
     if not out_dir.exists():
         return None
-    if not out_dir.is_dir() or {path.name for path in out_dir.iterdir()} - TABLE_FILES:
-        raise UserError(f"{out_dir}: is not a score table; name another folder for the labels")
-    if overwrite:
-        return None
+    _require_table_folder(out_dir)
     table = ScoreTable.open(out_dir)
     if table.anchors_fingerprint != fingerprint(anchors):
         differs = f"anchors {table.anchors_fingerprint}, not {fingerprint(anchors)}"
     elif table.scorer_version != SCORER_VERSION:
         differs = f"scorer {table.scorer_version}, not {SCORER_VERSION}"
-    elif set(table.rows) != set(tokens):
-        differs = f"{len(table)} scenes, not these {len(tokens)}"
+    elif table.rows.keys() | table.invalid.keys() != set(tokens):
+        differs = f"{len(table.rows) + len(table.invalid)} scenes, not these {len(tokens)}"
     else:
         return table
     raise UserError(f"{out_dir}: holds labels of {differs}; delete it, or name another folder, or allow overwriting")
 
 
-def _cut(scenes: Sequence[Scene]) -> list[list[Scene]]:
-    """Parts of neighbouring scenes, each with a log of no more frames than it needs: they travel to processes."""
-    parts = []
-    for _, of_log in groupby(scenes, key=lambda scene: (scene.log.split, scene.log.name)):
-        run = list(of_log)
-        for begin in range(0, len(run), SCENES_PER_PART):
-            part = run[begin : begin + SCENES_PER_PART]
-            first = min(scene.index for scene in part)
-            last = max(scene.index for scene in part) + NUM_FUTURE
-            log = replace(part[0].log, frames=part[0].log.frames[first : last + 1])
-            parts.append([replace(scene, log=log, index=scene.index - first) for scene in part])
-    return parts
+def _discard(out_dir: Path, parts_dir: Path) -> None:
+    """Remove a table. Parts beside a finished table are older than the wish to make it anew, so they go first;
+    without a table they are those of an interrupted run, and stay."""
+    if out_dir.exists():
+        _require_table_folder(out_dir)
+        shutil.rmtree(parts_dir, ignore_errors=True)
+        old = out_dir.with_name(f".{out_dir.name}.{os.getpid()}.old")
+        os.replace(out_dir, old)
+        shutil.rmtree(old)
 
 
-def _run(label: Callable[[list[Scene]], int], parts: list[list[Scene]], workers: int):
-    """Yield the number of scenes of each part as it is finished."""
-    if workers <= 1:
-        yield from map(label, parts)
-        return
-    # spawn: forking a process that has started threads may hang
-    with ProcessPoolExecutor(workers, get_context("spawn"), _limit_threads) as pool:
-        try:
-            for future in as_completed([pool.submit(label, part) for part in parts]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise UserError("a labelling process was killed, most likely for memory; use fewer workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _join(
+    out_dir: Path, parts_dir: Path, anchors: np.ndarray, tokens: list[str], parts: list[list[Scene]]
+) -> ScoreTable | None:
+    """Write the table when all parts are there; else None. Another shard may have written it already."""
+    with _join_lock(out_dir):
+        if (table := _existing_table(out_dir, anchors, tokens)) is None:
+            saved = [read_part(parts_dir, part, len(anchors)) for part in parts]
+            found = [part for part in saved if part is not None]
+            if len(found) < len(parts):
+                return None
+            reasons = dict(zip(tokens, (reason for part in found for reason in part.reasons), strict=True))
+            invalid = {token: reason for token, reason in reasons.items() if reason}
+            if len(invalid) == len(tokens):
+                raise UserError(f"none of the {len(tokens)} scenes can be scored; the first: {invalid[tokens[0]]}")
+            valid = np.array([not reason for reason in reasons.values()])
+            flags, progress = (np.concatenate([getattr(p, name) for p in found])[valid] for name in PACKED)
+            rows = [token for token in tokens if token not in invalid]
+            write_packed_table(out_dir, rows, flags, progress, fingerprint(anchors), SCORER_VERSION, invalid)
+            table = ScoreTable.open(out_dir)
+        _clean_up(out_dir, parts_dir)
+        return table
 
 
-def _limit_threads() -> None:
-    """In a worker: its processor is its own, the others belong to other workers."""
-    threadpool_limits(1)
+def _join_lock(out_dir: Path) -> AbstractContextManager[None]:
+    return locked(out_dir.with_name(f".{out_dir.name}.join.lock"), str(out_dir), wait=True)
 
 
-def _label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list[Scene]) -> int:
-    scores = np.empty((len(part), 5, len(anchors)), np.float16)
-    for row, scene in enumerate(part):
-        context = SceneContext.build(scene, read_map(maps_root, scene.current.map_location))
-        result = score_trajectories(context, anchors)
-        scores[row] = result.nc, result.dac, result.ep, result.ttc, result.comfort
-    with atomic_path(_part_path(parts_dir, part)) as temporary, temporary.open("wb") as file:
-        np.savez(file, tokens=[scene.token for scene in part], scores=scores)
-    return len(part)
-
-
-def _read_part(parts_dir: Path, part: list[Scene]) -> np.ndarray | None:
-    """Scores (n, 5, N) float16 of a part that an earlier run finished, else None."""
-    path = _part_path(parts_dir, part)
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as saved:
-        return saved["scores"] if list(saved["tokens"]) == [scene.token for scene in part] else None
-
-
-def _part_path(parts_dir: Path, part: list[Scene]) -> Path:
-    return parts_dir / f"{part[0].token}.npz"
+def _clean_up(out_dir: Path, parts_dir: Path) -> None:
+    """Remove what a finished table was made of, and what runs left that were killed while they wrote or removed it."""
+    shutil.rmtree(parts_dir, ignore_errors=True)
+    for path in out_dir.parent.iterdir():
+        if re.fullmatch(rf"\.{re.escape(out_dir.name)}\.\d+\.(tmp|old)", path.name):
+            shutil.rmtree(path, ignore_errors=True)

@@ -18,6 +18,11 @@ def open_labels(path: Path, anchors: np.ndarray, tokens: Sequence[str]) -> Score
     """
     table = ScoreTable.open(Path(path))
     table.require_anchors(anchors)
+    if unfit := [token for token in tokens if token in table.invalid]:
+        raise UserError(
+            f"{path}: {len(unfit)} of {len(tokens)} scenes could not be scored, leave them out; "
+            f"first {unfit[0]}: {table.invalid[unfit[0]]}"
+        )
     missing = [token for token in tokens if token not in table]
     if missing:
         raise UserError(

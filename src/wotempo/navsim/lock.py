@@ -1,0 +1,59 @@
+"""A lock between processes, on one machine or on a shared file system: dies with its holder, leaves no file behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wotempo.errors import UserError
+
+
+@contextmanager
+def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file ``path`` for the block. ``what`` names what it guards.
+
+    wait: wait for another holder; otherwise raises UserError that names it. The kernel frees the lock of a killed
+    process; its file is used again. Raises UserError where the file system has no locks.
+    """
+    descriptor = _acquire(path, what, wait)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is still held: who waits for it sees that it is gone
+        os.close(descriptor)
+
+
+def _acquire(path: Path, what: str, wait: bool) -> int:
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}); check permissions of the folder") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 200).decode(errors="replace") or "another process"
+            os.close(descriptor)
+            raise UserError(f"{what} is being written by {holder}; wait for it, or name another folder") from error
+        except OSError as error:
+            os.close(descriptor)
+            raise UserError(
+                f"{path}: the file system has no locks ({error.strerror}); mount it with flock, or write elsewhere"
+            ) from error
+        if _still_named(descriptor, path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            return descriptor
+        os.close(descriptor)  # its holder removed it meanwhile
+
+
+def _still_named(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

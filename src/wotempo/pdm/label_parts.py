@@ -1,0 +1,96 @@
+"""The unit of labelling: some scenes of one log, scored together and kept in one file until the table is complete."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import shapely
+from threadpoolctl import threadpool_limits
+
+from wotempo.errors import UserError
+from wotempo.maps import MapIndex, read_map
+from wotempo.navsim.files import atomic_path
+from wotempo.navsim.schema import NUM_FUTURE, Scene
+from wotempo.navsim.scores import pack_scores
+from wotempo.pdm.context import SceneContext
+from wotempo.pdm.score import score_trajectories
+
+SCENES_PER_PART = 64
+
+
+@dataclass(frozen=True)
+class PartScores:
+    """Of n scenes: packed scores (n, N) each, and why a scene has none ("" where it has)."""
+
+    flags: np.ndarray  # uint8
+    progress: np.ndarray  # float16
+    reasons: list[str]
+
+
+def cut(scenes: Sequence[Scene], scenes_per_part: int = SCENES_PER_PART) -> list[list[Scene]]:
+    """Parts of neighbouring scenes, each with a log of no more frames than it needs: they travel to processes."""
+    parts = []
+    for _, of_log in groupby(scenes, key=lambda scene: (scene.log.split, scene.log.name)):
+        run = list(of_log)
+        for begin in range(0, len(run), scenes_per_part):
+            part = run[begin : begin + scenes_per_part]
+            first = min(scene.index for scene in part)
+            last = max(scene.index for scene in part) + NUM_FUTURE
+            log = replace(part[0].log, frames=part[0].log.frames[first : last + 1])
+            parts.append([replace(scene, log=log, index=scene.index - first) for scene in part])
+    return parts
+
+
+def label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list[Scene]) -> int:
+    """Score anchors (N, 8, 3) at the scenes of a part, write its file -> the number of scenes.
+
+    A scene that cannot be scored gets a reason instead of scores. A map that cannot be read is an error.
+    """
+    flags = np.zeros((len(part), len(anchors)), np.uint8)
+    progress = np.zeros((len(part), len(anchors)), np.float16)
+    reasons = []
+    # Processors belong to workers, and a sum does not depend on how many threads shared it.
+    with threadpool_limits(1):
+        for row, scene in enumerate(part):
+            town = read_map(maps_root, scene.current.map_location)
+            town.load()  # so that a damaged layer is an error here and no scene's fault below
+            try:
+                flags[row], progress[row] = pack_scores(score_scene(scene, town, anchors))
+                reasons.append("")
+            except (UserError, shapely.errors.ShapelyError) as error:
+                reasons.append(str(error) or repr(error))
+    with atomic_path(part_path(parts_dir, part)) as temporary, temporary.open("wb") as file:
+        tokens = [scene.token for scene in part]
+        np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons)
+    return len(part)
+
+
+def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray:
+    """(5, N) float64 in the order NC, DAC, EP, TTC, C. Raises UserError for a scene that cannot be scored."""
+    context = SceneContext.build(scene, town)
+    seen = context.objects.corners[context.objects.present]
+    if not (np.isfinite(context.ego).all() and np.isfinite(seen).all()):
+        raise UserError(f"scene {scene.token} of log {scene.log.name}: the log holds poses that are not finite")
+    result = score_trajectories(context, anchors)
+    return np.stack([result.nc, result.dac, result.ep, result.ttc, result.comfort])
+
+
+def read_part(parts_dir: Path, part: list[Scene], num_anchors: int) -> PartScores | None:
+    """A part that an earlier run finished. None when there is none, or its file was damaged since: it is made again."""
+    try:
+        with np.load(part_path(parts_dir, part), allow_pickle=False) as saved:
+            tokens, reasons = saved["tokens"].tolist(), saved["reasons"].tolist()
+            scores = PartScores(saved["flags"], saved["progress"], reasons)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+    whole = tokens == [scene.token for scene in part] and len(reasons) == len(part)
+    return scores if whole and scores.flags.shape == scores.progress.shape == (len(part), num_anchors) else None
+
+
+def part_path(parts_dir: Path, part: list[Scene]) -> Path:
+    return parts_dir / f"{part[0].token}-{len(part)}.npz"
