@@ -1,4 +1,4 @@
-"""Score a checkpoint, and drivers that need no model, on a split, with the leaderboard's own numbers (PDM score v1.1).
+"""Score a checkpoint, and drivers that need no model, on a split, with the leaderboard's own numbers.
 
 python -m wotempo.commands.evaluate checkpoint=<file> [key=value ...]
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +29,22 @@ from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.commands.progress import PreparationProgress
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene
+from wotempo.navsim.schema import NUM_HISTORY
 from wotempo.navsim.submission import Team, require_complete, write_submission
-from wotempo.pdm.evaluation import OFFICIAL, PDM_CLOSED, evaluate_scenes
+from wotempo.pdm.evaluation import PDM_CLOSED, evaluate_scenes
+from wotempo.pdm.label_parts import cut
+from wotempo.pdm.metrics import METRICS
 from wotempo.report.scores import summarise, write_official
 
-DISPLACEMENT = {"ade": "ade", "fde": "fde"}
-COLUMNS = {**DISPLACEMENT, **OFFICIAL}  # short name -> column
 BASELINES = (*DRIVERS, PDM_CLOSED)
-SCENES_PER_TASK = 32
+WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
 
 
 @dataclass
 class EvaluateConfig:
     checkpoint: str | None = None
     stage: str = "test"
+    metric: str = "pdms"  # NAVSIM v1.1; or epdms: v2.2, one stage, with the human filter
     run_dir: str = "runs"
     workspace: str = "workspace"
     data: DataConfig = field(default_factory=DataConfig)
@@ -66,6 +67,10 @@ def check(raw: DictConfig) -> EvaluateConfig:
         if name not in BASELINES:
             raise UserError(f"there is no baseline '{name}': {nearest(name, list(BASELINES))}")
     check_precision("precision", config.precision, config.accelerator)
+    if config.metric not in METRICS:
+        raise UserError(f"there is no metric '{config.metric}': {nearest(config.metric, list(METRICS))}")
+    if config.metric == "epdms" and not config.data.full_history_only:
+        raise UserError("metric=epdms looks at the human's last 1.5 s: set data.full_history_only=true")
     if config.stage not in ("train", "val", "test"):
         raise UserError(f"stage is '{config.stage}': set it to train, val or test")
     if (Path(config.run_dir) / "summary.json").exists():
@@ -112,17 +117,16 @@ def score_all(
     config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], plans: dict[str, dict[str, np.ndarray]], progress
 ) -> pd.DataFrame:
     """One row per driver and scene, in the order of the scenes."""
-    tasks = []
-    for _, of_log in groupby(scenes, key=lambda scene: scene.log.name):
-        members = list(of_log)
-        tasks += [members[i : i + SCENES_PER_TASK] for i in range(0, len(members), SCENES_PER_TASK)]
+    tasks = cut(scenes, WHOLE_LOG, history=NUM_HISTORY)
     parallel = Parallel(n_jobs=config.data.prepare_workers, return_as="generator")
-    done, rows = 0, []
+    done, rows = 0, list[dict[str, Any]]()
+    progress("score plans", 0, len(scenes))
     results = parallel(
         delayed(evaluate_scenes)(
             paths.maps,
             members,
             {driver: {scene.token: of[scene.token] for scene in members} for driver, of in plans.items()},
+            config.metric,
             PDM_CLOSED in config.baselines,
         )
         for members in tasks
@@ -134,17 +138,18 @@ def score_all(
     return pd.DataFrame(rows)
 
 
-def show(means: pd.DataFrame, note: str) -> None:
+def show(means: pd.DataFrame, columns: dict[str, str], note: str) -> None:
+    """columns: heading -> column."""
     view = Table(title=f"{note or 'NAVSIM'} · means over tokens, 95 % intervals over logs")
-    for column in ("driver", "scenes", *COLUMNS):
+    for column in ("driver", "scenes", *columns):
         view.add_column(column, justify="left" if column == "driver" else "right")
     for driver, values in means.iterrows():
         cells = []
-        for column in COLUMNS.values():
+        for column in columns.values():
             low, high = values[f"{column}_low"], values[f"{column}_high"]
             cells.append(f"{values[column]:.3f}" + (f"\n{low:.2f}–{high:.2f}" if np.isfinite(low) else ""))
         view.add_row(str(driver), str(int(values["scenes"])), *cells)
-    Console(width=140).print(view)
+    Console(width=32 + 12 * len(columns)).print(view)
 
 
 def failures(rows: pd.DataFrame) -> str:
@@ -173,13 +178,20 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         rows = score_all(config, paths, scenes, plans, progress)
     rows.to_parquet(run_dir / "scores.parquet", index=False)
+    official = METRICS[config.metric][1]
     for driver, of_driver in rows.groupby("driver"):
-        write_official(of_driver, list(OFFICIAL.values()), run_dir / f"{driver}.csv")
-    means = summarise(rows, list(COLUMNS.values()))
+        write_official(of_driver, list(official.values()), run_dir / f"{driver}.csv")
+    columns = {"ade": "ade", "fde": "fde", **official}
+    means = summarise(rows, list(columns.values()))
     note = TOWN_NOTE if config.data.kind == "town" else ""
-    content: dict[str, Any] = {"note": note, "checkpoint": config.checkpoint, "drivers": means.to_dict("index")}
+    content: dict[str, Any] = {
+        "note": note,
+        "metric": config.metric,
+        "checkpoint": config.checkpoint,
+        "drivers": means.to_dict("index"),
+    }
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
-    show(means, note)
+    show(means, columns, note)
     if failed := failures(rows):
         print(failed)
     print(f"per token: {run_dir}/scores.parquet, in the official columns {run_dir}/<driver>.csv")

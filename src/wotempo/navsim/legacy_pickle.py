@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 _PythonPickler: Any = pickle._Pickler  # the C pickler has no hook for the module of a global
 _PROTOCOL = 4  # the newest that keeps arrays to numpy's two oldest reconstructors
@@ -40,4 +40,4 @@ class _LegacyPickler(_PythonPickler):
         else:
             super().save_type(obj)
 
-    dispatch = {**_PythonPickler.dispatch, type: save_type}
+    dispatch: ClassVar = {**_PythonPickler.dispatch, type: save_type}

@@ -12,6 +12,7 @@ from wotempo.navsim.files import write_bytes
 from wotempo.navsim.legacy_pickle import legacy_bytes
 from wotempo.navsim.schema import CAMERAS, Boxes, Camera, Frame
 
+
 def write_log(path: Path, frames: Sequence[Frame]) -> None:
     """Write ``<log_name>.pkl`` with the full key set of an OpenScene log, readable by numpy 1.23; atomic.
 

@@ -56,7 +56,9 @@ def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) ->
     """
     require_complete(team)
     if broken := [token for token, poses in plans.items() if not np.isfinite(poses).all()]:
-        raise UserError(f"{len(broken)} plans hold numbers that are not finite (first: {broken[0]}); nothing is written")
+        raise UserError(
+            f"{len(broken)} plans hold numbers that are not finite (first: {broken[0]}); nothing is written"
+        )
     sampling = _Sampling()
     predictions = {token: _Trajectory(np.asarray(poses, np.float32), sampling) for token, poses in plans.items()}
     content = {

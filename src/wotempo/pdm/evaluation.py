@@ -1,8 +1,9 @@
-"""Plans scored as the leaderboard does (NAVSIM v1.1): each driver alone, its progress relative to PDM-Closed's."""
+"""Plans scored as the leaderboard does: each driver alone, its progress relative to PDM-Closed's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +13,87 @@ from wotempo.errors import UserError
 from wotempo.geometry.pose import relative_to
 from wotempo.maps import read_map
 from wotempo.navsim.anchors import NUM_POSES
-from wotempo.navsim.schema import FRAME_PERIOD_S, Scene
+from wotempo.navsim.schema import Scene
 from wotempo.pdm.agents import human_poses
-from wotempo.pdm.closed.plan import closed_reference_progress, plan_closed
+from wotempo.pdm.closed.plan import closed_states, plan_closed
 from wotempo.pdm.context import SceneContext
-from wotempo.pdm.score import SubScores, score
+from wotempo.pdm.metrics import METRICS, Driven
 from wotempo.pdm.simulate import simulate
-from wotempo.pdm.states import HEADING, STEP_S
+from wotempo.pdm.states import HEADING, NUM_STEPS
 
-# Ours -> the official column, in the official order.
-OFFICIAL = {
-    "nc": "no_at_fault_collisions",
-    "dac": "drivable_area_compliance",
-    "ep": "ego_progress",
-    "ttc": "time_to_collision_within_bound",
-    "comfort": "comfort",
-    "ddc": "driving_direction_compliance",
-    "score": "score",
-}
 PDM_CLOSED = "pdm_closed"  # the driver that needs no plan: it is the reference
+NOT_FINITE = "the plan holds numbers that are not finite"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the drivers do with one scene. ``poses`` are those that can be driven, ``failed`` says why others cannot."""
+
+    poses: dict[str, np.ndarray]
+    states: Driven
+    scores: dict[str, dict[str, float]]
+    failed: dict[str, str]
 
 
 def evaluate_scenes(
-    maps: Path, scenes: Sequence[Scene], plans: Mapping[str, Mapping[str, np.ndarray]], closed: bool = False
+    maps: Path,
+    scenes: Sequence[Scene],
+    plans: Mapping[str, Mapping[str, np.ndarray]],
+    metric: str = "pdms",
+    closed: bool = False,
 ) -> list[dict[str, Any]]:
     """One row per driver and scene: driver, token, log, valid, reason, ade and fde in metres, the official columns.
 
-    plans: driver -> token -> (8, 3) poses in the ego frame, every 0.5 s; ``closed`` drives PDM-Closed itself, too. A
-    plan with a number that is not finite, and any plan of a scene that cannot be scored, is not valid: all its scores
-    are 0, ``reason`` says why, and the displacement of a plan that is not finite is NaN.
+    scenes: of one log, in the order of time; EPDMS compares a plan with that of the frame before. plans: driver ->
+    token -> (8, 3) poses in the ego frame, every 0.5 s; ``closed`` drives PDM-Closed itself, too. metric: a key of
+    METRICS. A plan with a number that is not finite, and any plan of a scene that cannot be scored, is not valid: all
+    its scores are 0, ``reason`` says why, and its displacement is NaN.
     """
+    columns = METRICS[metric][1].values()
     rows = []
+    last_index, before = -1, dict[str, np.ndarray]()
     for scene in scenes:
         driven = {driver: by_token[scene.token] for driver, by_token in plans.items()}
         try:
-            map_index = read_map(maps, scene.current.map_location)
-            context = SceneContext.build(scene, map_index)
-            reference = plan_closed(scene, map_index, context)
+            trial = _try(maps, scene, driven, metric, closed, before if scene.index == last_index + 1 else {})
         except UserError as error:  # not scored, but counted: every mean holds its zeros, and the table names it
-            names = [*driven, *([PDM_CLOSED] if closed else [])]
-            rows += [_row(driver, scene, driven.get(driver), None, str(error)) for driver in names]
-            continue
-        best = closed_reference_progress(reference, context)
-        if closed:
-            driven[PDM_CLOSED] = relative_to(context.ego[: HEADING + 1], reference.plan[1:41, : HEADING + 1])
-        for driver, poses in driven.items():
-            if not np.isfinite(poses).all():
-                rows.append(_row(driver, scene, poses, None, "the plan holds numbers that are not finite"))
-                continue
-            interval_s = STEP_S if driver == PDM_CLOSED else FRAME_PERIOD_S
-            states = simulate(context.ego, poses[None], interval_s, context.start_us)
-            # Alone with the reference, as in the official two-row evaluation: no other driver moves its progress.
-            rows.append(_row(driver, scene, poses, score(context, states, reference_progress=best)))
+            trial = Trial({}, {}, {}, dict.fromkeys([*driven, *([PDM_CLOSED] if closed else [])], str(error)))
+        last_index, before = scene.index, dict(trial.states)
+        for driver in [*trial.poses, *trial.failed]:
+            reason = trial.failed.get(driver, "")
+            ade, fde = (np.nan, np.nan) if reason else _displacement(trial.poses[driver], human_poses(scene))
+            scores = dict.fromkeys(columns, 0.0) if reason else trial.scores[driver]
+            rows.append(
+                {
+                    "driver": driver,
+                    "token": scene.token,
+                    "log": scene.log.name,
+                    "valid": not reason,
+                    "reason": reason,
+                    "ade": ade,
+                    "fde": fde,
+                    **scores,
+                }
+            )
     return rows
 
 
-def _row(
-    driver: str, scene: Scene, poses: np.ndarray | None, result: SubScores | None, reason: str = ""
-) -> dict[str, Any]:
-    ade = fde = np.nan
-    if poses is not None and result is not None:
-        every = len(poses) // NUM_POSES
-        error = np.linalg.norm(poses[every - 1 :: every, :2] - human_poses(scene)[:, :2], axis=-1)
-        ade, fde = float(error.mean()), float(error[-1])
-    return {
-        "driver": driver,
-        "token": scene.token,
-        "log": scene.log.name,
-        "valid": result is not None,
-        "reason": reason,
-        "ade": ade,
-        "fde": fde,
-        **{column: 0.0 if result is None else float(getattr(result, name)[0]) for name, column in OFFICIAL.items()},
-    }
+def _try(maps: Path, scene: Scene, driven: dict[str, np.ndarray], metric: str, closed: bool, before: Driven) -> Trial:
+    town = read_map(maps, scene.current.map_location)
+    context = SceneContext.build(scene, town)
+    reference = plan_closed(scene, town, context)
+    failed = {driver: NOT_FINITE for driver, poses in driven.items() if not np.isfinite(poses).all()}
+    poses = {driver: value for driver, value in driven.items() if driver not in failed}
+    states = {driver: simulate(context.ego, value[None], start_us=context.start_us) for driver, value in poses.items()}
+    if closed:
+        poses[PDM_CLOSED] = relative_to(context.ego[: HEADING + 1], reference.plan[1:NUM_STEPS, : HEADING + 1])
+        states[PDM_CLOSED] = closed_states(reference, context)
+    judge = METRICS[metric][0]
+    return Trial(poses, states, judge(scene, town, context, closed_states(reference, context), states, before), failed)
+
+
+def _displacement(poses: np.ndarray, human: np.ndarray) -> tuple[float, float]:
+    """Mean and final distance (m) to the human's poses (8, 3); ``poses`` (8·k, 3) may be more densely sampled."""
+    every = len(poses) // NUM_POSES
+    error = np.linalg.norm(poses[every - 1 :: every, :2] - human[:, :2], axis=-1)
+    return float(error.mean()), float(error[-1])

@@ -32,14 +32,17 @@ class PartScores:
     reasons: list[str]
 
 
-def cut(scenes: Sequence[Scene], scenes_per_part: int = SCENES_PER_PART) -> list[list[Scene]]:
-    """Parts of neighbouring scenes, each with a log of no more frames than it needs: they travel to processes."""
+def cut(scenes: Sequence[Scene], scenes_per_part: int = SCENES_PER_PART, history: int = 1) -> list[list[Scene]]:
+    """Parts of neighbouring scenes of one log, with a log of no more frames than they need: they travel to processes.
+
+    history: frames up to the current one that a scene keeps.
+    """
     parts = []
     for _, of_log in groupby(scenes, key=lambda scene: (scene.log.split, scene.log.name)):
         run = list(of_log)
         for begin in range(0, len(run), scenes_per_part):
             part = run[begin : begin + scenes_per_part]
-            first = min(scene.index for scene in part)
+            first = max(min(scene.index for scene in part) - history + 1, 0)
             last = max(scene.index for scene in part) + NUM_FUTURE
             log = replace(part[0].log, frames=part[0].log.frames[first : last + 1])
             parts.append([replace(scene, log=log, index=scene.index - first) for scene in part])

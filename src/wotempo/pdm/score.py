@@ -45,6 +45,8 @@ def score(context: SceneContext, states: np.ndarray, reference_progress: float =
     reference_progress: the same quantity, metres, of proposals outside the batch (PDM-Closed, in official results).
     """
     require_states(states)
+    if not np.isfinite(states).all():
+        raise ValueError("some states are not finite: leave such proposals out")
     points = box_points(states)
     centres = points[:, :, CENTRE]
     areas = ego_areas(context.areas, points, states[..., :HEADING])
