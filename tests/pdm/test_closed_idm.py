@@ -42,7 +42,9 @@ def test_drivers_reach_their_speed_and_stop_behind_a_wall(speed: float, target: 
     free, wall = 1e9, 200.0
     progress, speeds = np.zeros(2), np.full(2, speed)
     for _ in range(1200):
-        progress, speeds = idm_step(progress, speeds, np.full(2, target), np.array([free, wall]) - progress, np.zeros(2))
+        progress, speeds = idm_step(
+            progress, speeds, np.full(2, target), np.array([free, wall]) - progress, np.zeros(2)
+        )
         assert progress[1] < wall
     assert speeds[0] == pytest.approx(target, rel=1e-3)
     assert speeds[1] == pytest.approx(0.0, abs=0.05)
@@ -91,6 +93,8 @@ def test_corridor_has_square_ends_and_begins_at_a_vertex() -> None:
 
 def test_short_corridors_are_cut_exactly() -> None:
     path = FollowedPath.beside(STRAIGHT, 0.0)
-    np.testing.assert_allclose(path.corridor(6.0, 9.0).bounds, (6 - HALF_WIDTH, -HALF_WIDTH, 9 + HALF_WIDTH, HALF_WIDTH))
+    np.testing.assert_allclose(
+        path.corridor(6.0, 9.0).bounds, (6 - HALF_WIDTH, -HALF_WIDTH, 9 + HALF_WIDTH, HALF_WIDTH)
+    )
     square = path.corridor(70.0, 90.0)
     assert square.equals(shapely.box(50 - HALF_WIDTH, -HALF_WIDTH, 50 + HALF_WIDTH, HALF_WIDTH)), "past the end"

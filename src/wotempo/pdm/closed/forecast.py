@@ -55,6 +55,8 @@ class Forecast:
         polygons[:, : len(pose)][:, ~is_agent] = shapely.polygons(corners[0, ~is_agent])
         polygons[:, len(pose) :] = np.array(red, object)
 
+        # NAVSIM's caching keeps one planner for many scenes, which goes on ignoring tracks that overlapped the ego in
+        # an earlier scene of the same worker. That depends on the order of the scenes and is left out here.
         box = shapely.Polygon(box_points(ego)[:CENTRE])
         ignored = np.concatenate(
             (shapely.intersects(box, polygons[0, : len(pose)]), shapely.within(box, polygons[0, len(pose) :]))
