@@ -43,7 +43,11 @@ def simulate(ego0: np.ndarray, poses: np.ndarray, interval_s: float = 0.5, start
     ego0: (11,) global start state. poses: (N, K, 3) in the frame of ``ego0`` every ``interval_s``; ``start_us`` as in
     `reference_poses`. Returns states (N, 41, 11) float64, global; row 0 is ``ego0``.
     """
-    reference = reference_poses(ego0, poses, interval_s, start_us)
+    return track(ego0, reference_poses(ego0, poses, interval_s, start_us))
+
+
+def track(ego0: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """What the vehicle does, (N, 41, 11) as in `simulate`, when it tracks global reference poses (N, 41, 3)."""
     speed, curvature = profiles(reference)
     return _roll_out(np.asarray(ego0, np.float64), reference, speed, curvature)
 
