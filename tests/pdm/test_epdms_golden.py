@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wotempo.geometry.pose import relative_to
 from wotempo.maps import read_map
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Scene
@@ -17,7 +16,8 @@ from wotempo.pdm.epdms.context import ExtendedContext
 from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.score import extended_scores, human_scores
 from wotempo.pdm.epdms.scores import ExtendedScores, aggregate
-from wotempo.pdm.simulate import simulate
+from wotempo.pdm.simulate import simulate, track
+from wotempo.pdm.states import NUM_STEPS
 
 LOCATION = "us-nv-las-vegas-strip"
 FIELDS = {
@@ -51,6 +51,13 @@ def golden(shared_dir: Path) -> dict[str, np.ndarray]:
         return {"anchors": old["anchors"], "pdm_closed_plan": old["pdm_closed_plan"], **new}
 
 
+@pytest.fixture(scope="module")
+def changed_plans(golden_dir: Path) -> dict[str, np.ndarray]:
+    """PDM-Closed's plans (41, 3) where v2.2 chooses another one than v1.1, because it scores by the new rules."""
+    with np.load(golden_dir / "epdms" / "closed_plans_v22.npz") as file:
+        return dict(zip(file["tokens"].tolist(), file["plans"], strict=True))
+
+
 def _contexts(shared_dir: Path, tokens: np.ndarray) -> Iterator[tuple[int, Scene, ExtendedContext]]:
     root = shared_dir / "golden" / "navsim"
     logs = [read_log(path, "golden") for path in sorted((root / "navsim_logs" / "golden").glob("*.pkl"))]
@@ -61,15 +68,16 @@ def _contexts(shared_dir: Path, tokens: np.ndarray) -> Iterator[tuple[int, Scene
 
 
 @pytest.mark.shared
-def test_all_reference_scenes(shared_dir: Path, golden: dict[str, np.ndarray]) -> None:
+def test_all_reference_scenes(
+    shared_dir: Path, golden: dict[str, np.ndarray], changed_plans: dict[str, np.ndarray]
+) -> None:
     """24 scenes × 18 plans, scored one by one against PDM-Closed: with the human filter, anchors also without."""
     columns = [golden["fields"].tolist().index(name) for name in FIELDS.values()]
     anchors = golden["anchors"][golden["anchor_indices"]]
     for row, scene, context in _contexts(shared_dir, golden["tokens"]):
         base = context.scene
-        plan = relative_to(base.ego[:3], golden["pdm_closed_plan"][row, 1:41, :3])[None]
-        closed = simulate(base.ego, plan, interval_s=0.1, start_us=base.start_us)
-        reference = extended_scores(context, closed).masked_progress[0]
+        plan = changed_plans.get(scene.token, golden["pdm_closed_plan"][row, :NUM_STEPS, :3])
+        reference = extended_scores(context, track(base.ego, plan[None])).masked_progress[0]
         plans = np.concatenate((anchors, human_poses(scene)[None], constant_velocity_poses(scene)[None]))
         states = simulate(base.ego, plans, start_us=base.start_us)
         human = human_scores(context, states[-2:-1])
