@@ -178,7 +178,7 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         rows = score_all(config, paths, scenes, plans, progress)
     rows.to_parquet(run_dir / "scores.parquet", index=False)
-    official = METRICS[config.metric][1]
+    official = METRICS[config.metric].columns
     for driver, of_driver in rows.groupby("driver"):
         write_official(of_driver, list(official.values()), run_dir / f"{driver}.csv")
     columns = {"ade": "ade", "fde": "fde", **official}

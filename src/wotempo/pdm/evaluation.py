@@ -49,7 +49,7 @@ def evaluate_scenes(
     METRICS. A plan with a number that is not finite, and any plan of a scene that cannot be scored, is not valid: all
     its scores are 0, ``reason`` says why, and its displacement is NaN.
     """
-    columns = METRICS[metric][1].values()
+    columns = METRICS[metric].columns.values()
     rows = []
     last_index, before = -1, dict[str, np.ndarray]()
     for scene in scenes:
@@ -81,15 +81,16 @@ def evaluate_scenes(
 def _try(maps: Path, scene: Scene, driven: dict[str, np.ndarray], metric: str, closed: bool, before: Driven) -> Trial:
     town = read_map(maps, scene.current.map_location)
     context = SceneContext.build(scene, town)
-    reference = plan_closed(scene, town, context)
+    reference = plan_closed(scene, town, context, METRICS[metric].choose)
+    closed_driven = closed_states(reference, context)
     failed = {driver: NOT_FINITE for driver, poses in driven.items() if not np.isfinite(poses).all()}
     poses = {driver: value for driver, value in driven.items() if driver not in failed}
     states = {driver: simulate(context.ego, value[None], start_us=context.start_us) for driver, value in poses.items()}
     if closed:
         poses[PDM_CLOSED] = relative_to(context.ego[: HEADING + 1], reference.plan[1:NUM_STEPS, : HEADING + 1])
-        states[PDM_CLOSED] = closed_states(reference, context)
-    judge = METRICS[metric][0]
-    return Trial(poses, states, judge(scene, town, context, closed_states(reference, context), states, before), failed)
+        states[PDM_CLOSED] = closed_driven
+    scores = METRICS[metric].judge(scene, town, context, closed_driven, states, before)
+    return Trial(poses, states, scores, failed)
 
 
 def _displacement(poses: np.ndarray, human: np.ndarray) -> tuple[float, float]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from wotempo.maps import MapIndex
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.agents import human_poses
+from wotempo.pdm.closed.plan import Chooser, by_pdms
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
 from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.score import extended_scores, human_scores
+from wotempo.pdm.epdms.traffic_lights import RedLights
 from wotempo.pdm.score import score
 from wotempo.pdm.simulate import simulate
+from wotempo.pdm.states import NUM_STEPS
 
 PDMS_COLUMNS = {
     "nc": "no_at_fault_collisions",
@@ -38,16 +42,23 @@ EPDMS_COLUMNS = {
     "score": "score",
 }
 Driven = Mapping[str, np.ndarray]  # driver -> simulated states (1, 41, 11)
-Judge = Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], dict[str, dict[str, float]]]
+Rows = dict[str, dict[str, float]]  # driver -> official column -> value
 
 
-def pdms(
+@dataclass(frozen=True)
+class Metric:
+    """How a scene is scored."""
+
+    columns: dict[str, str]  # our name -> official column, in the official order
+    choose: Chooser  # by what PDM-Closed, whose progress is the measure of everybody's, chooses its plan
+    # (scene, map, context, PDM-Closed's states, drivers, the same half a second earlier) -> rows. Every driver is alone
+    # with the reference, as in the official two-row evaluation: no other driver moves its progress.
+    judge: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], Rows]
+
+
+def _pdms(
     scene: Scene, town: MapIndex, context: SceneContext, closed: np.ndarray, driven: Driven, before: Driven
-) -> dict[str, dict[str, float]]:
-    """driver -> official column -> value. closed: PDM-Closed's states; before: states half a second earlier, unused.
-
-    Every driver is alone with the reference, as in the official two-row evaluation: no other moves its progress.
-    """
+) -> Rows:
     best = float(score(context, closed).masked_progress[0])
     rows = {}
     for driver, states in driven.items():
@@ -56,10 +67,10 @@ def pdms(
     return rows
 
 
-def epdms(
+def _epdms(
     scene: Scene, town: MapIndex, context: SceneContext, closed: np.ndarray, driven: Driven, before: Driven
-) -> dict[str, dict[str, float]]:
-    """As `pdms`, with the human filter; a driver without an entry in ``before`` has no extended comfort (NaN)."""
+) -> Rows:
+    """With the human filter. A driver without an entry in ``before`` has no extended comfort (NaN)."""
     extended = ExtendedContext.extend(context, scene, town)
     human = human_scores(extended, simulate(context.ego, human_poses(scene)[None], start_us=context.start_us))
     best = float(extended_scores(extended, closed).masked_progress[0])
@@ -70,4 +81,12 @@ def epdms(
     return rows
 
 
-METRICS: dict[str, tuple[Judge, dict[str, str]]] = {"pdms": (pdms, PDMS_COLUMNS), "epdms": (epdms, EPDMS_COLUMNS)}
+def by_epdms(forecast: SceneContext, red: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """The v2.2 score of PDM-Closed's proposals: lights stay as they are, and no history."""
+    objects = forecast.objects
+    seen = replace(objects, corners=objects.corners[:NUM_STEPS], present=objects.present[:NUM_STEPS])
+    lights = RedLights(red, np.ones((NUM_STEPS, len(red)), bool))
+    return extended_scores(ExtendedContext(replace(forecast, objects=seen), lights, None), states).score
+
+
+METRICS = {"pdms": Metric(PDMS_COLUMNS, by_pdms, _pdms), "epdms": Metric(EPDMS_COLUMNS, by_epdms, _epdms)}

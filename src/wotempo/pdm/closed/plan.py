@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,8 +32,17 @@ class ClosedPlan:
     scores: np.ndarray  # (15,) of the proposals
 
 
-def plan_closed(scene: Scene, map_index: MapIndex, context: SceneContext) -> ClosedPlan:
-    """Plan from the current frame of ``scene``, of which ``context`` was built.
+# (context with the forecast as its objects, connectors of red lights (R,), states (15, 41, 11)) -> scores (15,)
+Chooser = Callable[[SceneContext, np.ndarray, np.ndarray], np.ndarray]
+
+
+def by_pdms(forecast: SceneContext, red: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """The v1.1 score, which knows no lights."""
+    return score(forecast, states).score
+
+
+def plan_closed(scene: Scene, map_index: MapIndex, context: SceneContext, choose: Chooser = by_pdms) -> ClosedPlan:
+    """Plan from the current frame of ``scene``, of which ``context`` was built; ``choose`` scores the proposals.
 
     The planner sees the frame's boxes and traffic lights and forecasts the rest; nothing of the log's future.
     Raises UserError naming the token when the frame has no boxes.
@@ -46,7 +56,7 @@ def plan_closed(scene: Scene, map_index: MapIndex, context: SceneContext) -> Clo
     proposals = roll_out(paths, targets, forecast, context.ego)
 
     states = track(context.ego, proposals[:, :NUM_STEPS])
-    scores = score(replace(context, objects=forecast.objects()), states).score
+    scores = choose(replace(context, objects=forecast.objects()), np.array(red, object), states)
     chosen = int(np.argmax(scores))
     return ClosedPlan(np.pad(proposals[chosen], ((0, 0), (0, 1))), chosen, scores)
 
