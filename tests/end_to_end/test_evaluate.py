@@ -27,16 +27,28 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
     _, verdict = train("experiment=baseline_1epoch", "profile=smoke", "trainer.max_epochs=1")
     checkpoint = f"checkpoint={verdict['run_dir'] / 'checkpoints' / 'last.ckpt'}"
     drivers = evaluate(tmp_path / "new" / "folder", workspace, checkpoint, "untrained=true", "imitation=true")
-    others = {"human", "constant_velocity", "ego_status_mlp"}
+    others = {"human", "pdm_closed", "constant_velocity", "ego_status_mlp"}
     assert set(drivers) == others | {"model", "imitation", "untrained"}
     assert drivers["human"]["ade"] == 0
     assert drivers["human"]["score"] > drivers["untrained"]["score"]
     assert len({values["ade"] for values in drivers.values()}) >= 5, "two drivers that plan the same are one"
-    rows = pd.read_csv(tmp_path / "new" / "folder" / "scores.csv")
+    assert drivers["pdm_closed"]["score"] > drivers["constant_velocity"]["score"]
+    assert drivers["human"]["score_low"] <= drivers["human"]["score"] <= drivers["human"]["score_high"]
+    rows = pd.read_parquet(tmp_path / "new" / "folder" / "scores.parquet")
     assert rows.groupby("driver").size().nunique() == 1
+    for driver, of_driver in rows.groupby("driver"):
+        official = pd.read_csv(tmp_path / "new" / "folder" / f"{driver}.csv", index_col=0)
+        assert list(official["token"]) == [*of_driver["token"], "average"]
+        assert official["score"].iloc[-1] == pytest.approx(drivers[driver]["score"])
 
     with pytest.raises(UserError, match="another evaluation"):
         evaluate(tmp_path / "new" / "folder", workspace, checkpoint)
+    with pytest.raises(UserError, match="team.email"):
+        evaluate(tmp_path / "sent", workspace, checkpoint, "submission=true", "team.name=x", "team.authors=[y]")
+    with pytest.raises(UserError, match=r"data.full_history_only=true"):
+        evaluate(tmp_path / "v2", workspace, "metric=epdms")
+    second = evaluate(tmp_path / "v2", workspace, "metric=epdms", "data.full_history_only=true", "baselines=[human]")
+    assert 0 < second["human"]["two_frame_extended_comfort"] <= 1
     narrow = evaluate(tmp_path / "bf16", workspace, checkpoint, "precision=bf16-mixed", "baselines=[]")
     assert set(narrow) == {"model"}
     assert narrow["model"]["ade"] != drivers["model"]["ade"]
