@@ -82,7 +82,9 @@ def check(raw: DictConfig) -> LabelsConfig:
         if (value := getattr(config, key)) is not None and value < 1:
             raise UserError(f"{key} is {value}: set it to 1 or more")
     if config.shard is None and config.shards > 1:
-        raise UserError(f"shards={config.shards} needs shard=0 … shard={config.shards - 1}, or --multirun cluster=slurm")
+        raise UserError(
+            f"shards={config.shards} needs shard=0 … shard={config.shards - 1}, or --multirun cluster=slurm"
+        )
     if not 0 <= (config.shard or 0) < config.shards:
         raise UserError(f"shard={config.shard} is none of shards={config.shards}; the first is 0")
     if config.overwrite and config.shards > 1:
@@ -147,4 +149,7 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("labels", check, work)
+    # By its name: what belongs to __main__ cannot travel to the machines of a cluster.
+    from wotempo.commands import labels
+
+    run("labels", labels.check, labels.work)

@@ -20,7 +20,9 @@ class ShardTable(SweepTable):
         for job in jobs:
             file = job / "labels.json"
             results.append(json.loads(file.read_text()) if file.exists() else None)
-            done = f"{results[-1]['labelled']} of {results[-1]['scenes']} scenes" if results[-1] else f"failed, see {job}"
+            done = (
+                f"{results[-1]['labelled']} of {results[-1]['scenes']} scenes" if results[-1] else f"failed, see {job}"
+            )
             print(f"job {job.name}: {done}")
         found = [result for result in results if result is not None]
         complete = any(Path(result["output"], "index.json").exists() for result in found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from wotempo.navsim.files import write_bytes
+from wotempo.navsim.legacy_pickle import PROTOCOL, LegacyPickler
 from wotempo.navsim.schema import CAMERAS, Boxes, Camera, Frame
-
-_PythonPickler: Any = pickle._Pickler  # the C pickler has no hook for the module of a global
-_PROTOCOL = 4  # the newest that keeps arrays to numpy's two oldest reconstructors
 
 
 def write_log(path: Path, frames: Sequence[Frame]) -> None:
@@ -30,22 +27,8 @@ def write_log(path: Path, frames: Sequence[Frame]) -> None:
     tokens = [None, *(frame.token for frame in frames), None]
     raw = [_raw_frame(frame, tokens[i], tokens[i + 2]) for i, frame in enumerate(frames)]
     buffer = io.BytesIO()
-    _LegacyPickler(buffer, _PROTOCOL).dump(raw)
+    LegacyPickler(buffer, PROTOCOL).dump(raw)
     write_bytes(path, buffer.getvalue())
-
-
-class _LegacyPickler(_PythonPickler):
-    """Names numpy's private functions as numpy 1 did, because the official tools pin numpy 1.23."""
-
-    def save_global(self, obj: Any, name: str | None = None) -> None:
-        module = getattr(obj, "__module__", None) or ""
-        if not module.startswith("numpy._core"):
-            super().save_global(obj, name)
-            return
-        self.save(module.replace("numpy._core", "numpy.core", 1))
-        self.save(name or obj.__qualname__)
-        self.write(pickle.STACK_GLOBAL)
-        self.memoize(obj)
 
 
 def _raw_frame(frame: Frame, previous: str | None, following: str | None) -> dict[str, Any]:

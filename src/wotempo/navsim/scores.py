@@ -127,8 +127,10 @@ def write_packed_table(
 ) -> None:
     """``write_score_table`` for what `pack_scores` returns, (n, N) each."""
     invalid = dict(invalid or {})
-    if flags.shape != progress.shape or len(flags) != len(tokens) or len({*tokens, *invalid}) < len(tokens) + len(
-        invalid
+    if (
+        flags.shape != progress.shape
+        or len(flags) != len(tokens)
+        or len({*tokens, *invalid}) < len(tokens) + len(invalid)
     ):
         raise ValueError(f"{len(tokens)} tokens, once each, need as many rows: {flags.shape}, {progress.shape}")
     index = {
