@@ -101,7 +101,7 @@ def _read(path: Path) -> dict[Any, Any]:
             if version != (1, 0):
                 raise ValueError(f"npy version {version}")
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            if shape != () or dtype != object:
+            if shape != () or not dtype.hasobject:
                 raise ValueError(f"an array of {dtype} with the shape {shape}")
             array = unpickle(file, path)
     except (OSError, ValueError) as error:
