@@ -33,7 +33,7 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
     assert drivers["human"]["score"] > drivers["untrained"]["score"]
     assert len({values["ade"] for values in drivers.values()}) >= 5, "two drivers that plan the same are one"
     assert drivers["pdm_closed"]["score"] > drivers["constant_velocity"]["score"]
-    assert drivers["human"]["score_low"] <= drivers["human"]["score"] <= drivers["human"]["score_high"]
+    assert "score_low" not in drivers["human"], "one log says nothing about another one"
     rows = pd.read_parquet(tmp_path / "new" / "folder" / "scores.parquet")
     assert rows.groupby("driver").size().nunique() == 1
     for driver, of_driver in rows.groupby("driver"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pdm_builders import golden_scene, make_frame, make_scene
+from threadpoolctl import threadpool_limits
 
 from wotempo.errors import UserError
 from wotempo.maps import read_map
+from wotempo.navsim.lock import locked
 from wotempo.navsim.schema import Log, Scene
 from wotempo.pdm import label
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
@@ -18,6 +21,7 @@ from wotempo.pdm.anchors import cluster_anchors
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.engines import Engine
 from wotempo.pdm.label import label_scenes, label_shard
+from wotempo.targets import open_labels
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +197,123 @@ def test_constant_velocity_uses_the_speed_whatever_its_direction() -> None:
     poses = constant_velocity_poses(make_scene([make_frame(ego_velocity=(3, 4))]))
     np.testing.assert_allclose(poses[:, 0], 2.5 * np.arange(1, 9))
     assert not poses[:, 1:].any()
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def with_unfit(scenes) -> list[Scene]:
+    """The scenes, between them one with a route that the map does not hold, and one whose pose is not finite."""
+    frames = [replace(f, token=f"a{f.token[1:]}", roadblock_ids=("77777",)) for f in scenes[2].log.frames]
+    blind = [replace(f, token=f"b{f.token[1:]}") for f in scenes[2].log.frames]
+    blind[0] = replace(blind[0], velocity=np.array([np.nan, 0]))
+    lost = replace(make_scene(frames), log=Log("log_c", "golden", frames))
+    return [scenes[0], lost, scenes[1], scenes[2], replace(lost, log=Log("log_d", "golden", blind))]
+
+
+def test_a_scene_that_cannot_be_scored_is_named_and_has_no_row(with_unfit, maps, anchors, tmp_path) -> None:
+    table = label_scenes(with_unfit, maps, anchors, tmp_path / "labels")
+    assert list(table.rows) == [with_unfit[k].token for k in (0, 2, 3)]
+    assert list(table.invalid) == [with_unfit[k].token for k in (1, 4)]
+    assert "77777" in table.invalid[with_unfit[1].token]
+    assert "not finite" in table.invalid[with_unfit[4].token]
+    fit = label_scenes([with_unfit[k] for k in (0, 2, 3)], maps, anchors, tmp_path / "fit")
+    np.testing.assert_array_equal(table.flags, fit.flags)
+    np.testing.assert_array_equal(table.progress, fit.progress)
+    with pytest.raises(UserError, match=r"invalid.*77777.*leave it out"):
+        table.scores(with_unfit[1].token)
+    with pytest.raises(UserError, match=r"2 of 5 scenes could not be scored"):
+        open_labels(table.path, anchors, [scene.token for scene in with_unfit])
+    open_labels(table.path, anchors, list(table.rows))
+    assert label_scenes(with_unfit, maps, anchors, tmp_path / "labels").invalid == table.invalid, "used again"
+
+
+def test_labels_of_nothing_but_unfit_scenes_are_an_error(with_unfit, maps, anchors, tmp_path) -> None:
+    with pytest.raises(UserError, match=r"none of the 1 scenes can be scored.*77777"):
+        label_scenes(with_unfit[1:2], maps, anchors, tmp_path / "labels")
+
+
+def test_a_missing_map_and_broken_anchors_are_errors_before_any_work(scenes, maps, anchors, tmp_path) -> None:
+    frames = [replace(frame, map_location="us-ma-nowhere") for frame in scenes[2].log.frames]
+    with pytest.raises(UserError, match="us-ma-nowhere"):
+        label_scenes([scenes[0], make_scene(frames)], maps, anchors, tmp_path / "labels", progress=pytest.fail)
+    with pytest.raises(UserError, match="not finite"):
+        label_scenes(scenes, maps, np.where(anchors > 1, np.nan, anchors), tmp_path / "labels")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_shards_make_the_same_bytes_in_any_order(with_unfit, maps, anchors, tmp_path, order) -> None:
+    label_scenes(with_unfit, maps, anchors, tmp_path / "whole")
+    out = tmp_path / "shards" / "labels"
+    tables = [
+        label_shard(with_unfit, maps, anchors, out, Engine(), shard, shards=3, scenes_per_part=1) for shard in order
+    ]
+    assert [table is None for table in tables] == [True, True, False]
+    assert bytes_of(out) == bytes_of(tmp_path / "whole")
+    assert [path.name for path in out.parent.iterdir()] == ["labels"]
+    late = label_shard(with_unfit, maps, anchors, out, Engine(), 0, shards=3, progress=pytest.fail)
+    assert late is not None, "a shard that is sent twice finds the table"
+
+
+def test_one_call_finishes_what_shards_left(scenes, maps, anchors, tmp_path) -> None:
+    out = tmp_path / "labels"
+    label_shard(scenes, maps, anchors, out, Engine(), 1, shards=3, scenes_per_part=1)
+    reports = []
+    table = label_shard(
+        scenes, maps, anchors, out, Engine(), scenes_per_part=1, progress=lambda *report: reports.append(report)
+    )
+    assert reports == [(1, 3), (2, 3), (3, 3)]
+    assert table is not None
+    assert list(table.rows) == [scene.token for scene in scenes]
+
+
+def test_threads_of_blas_change_no_bit(scenes, maps, anchors, tmp_path) -> None:
+    label_scenes(scenes, maps, anchors, tmp_path / "one")
+    with threadpool_limits(4):
+        label_scenes(scenes, maps, anchors, tmp_path / "four")
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "four")
+
+
+def test_two_runs_on_one_table_are_an_error(scenes, maps, anchors, tmp_path) -> None:
+    out = tmp_path / "labels"
+    with locked(tmp_path / ".labels.lock", "x"), pytest.raises(UserError, match=r"being written by process \d+ on .*wait"):
+        label_shard(scenes, maps, anchors, out, Engine())
+    label_shard(scenes, maps, anchors, out, Engine())
+    assert [path.name for path in tmp_path.iterdir()] == ["labels"]
+
+
+def test_a_damaged_part_is_made_again_and_leftovers_go(scenes, maps, anchors, tmp_path) -> None:
+    out = tmp_path / "labels"
+    label_shard(scenes, maps, anchors, out, Engine(), 0, shards=2)
+    (part,) = tmp_path.glob(".labels.parts-*/*.npz")
+    part.write_bytes(part.read_bytes()[:-50])
+    for leftover in (".labels.123.tmp", ".labels.123.old"):
+        (tmp_path / leftover).mkdir()
+    (tmp_path / ".labels.1.123.tmp").mkdir()  # of another table
+    label_scenes(scenes, maps, anchors, tmp_path / "labels")
+    label_scenes(scenes, maps, anchors, tmp_path / "whole")
+    assert bytes_of(out) == bytes_of(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".labels.1.123.tmp", "labels", "whole"]
+
+
+def test_overwriting_starts_anew_once(scenes, maps, anchors, tmp_path) -> None:
+    """Parts that a kill left beside a finished table are stale; those of the interrupted overwriting are not."""
+    out = tmp_path / "labels"
+    label_shard(scenes, maps, anchors, out, Engine(), 0, shards=2)
+    (parts,) = tmp_path.glob(".labels.parts-*")
+    kept = tmp_path / "kept"
+    shutil.copytree(parts, kept)
+    label_scenes(scenes, maps, anchors, out)
+    shutil.copytree(kept, parts)
+    reports = []
+    label_scenes(scenes, maps, anchors, out, overwrite=True, progress=lambda *report: reports.append(report))
+    assert reports[0] == (0, 3)
+    shutil.rmtree(out)
+    shutil.copytree(kept, parts)
+    reports.clear()
+    label_scenes(scenes, maps, anchors, out, overwrite=True, progress=lambda *report: reports.append(report))
+    assert reports[0] == (2, 3)
+    with pytest.raises(UserError, match="delete"):
+        label_shard(scenes, maps, anchors, out, Engine(), 0, shards=2, overwrite=True)

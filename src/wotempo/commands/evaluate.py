@@ -188,7 +188,7 @@ def work(raw: DictConfig) -> int:
         "note": note,
         "metric": config.metric,
         "checkpoint": config.checkpoint,
-        "drivers": means.to_dict("index"),
+        "drivers": {str(driver): values.dropna().to_dict() for driver, values in means.iterrows()},
     }
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
     show(means, columns, note)

@@ -83,7 +83,7 @@ def check(raw: DictConfig) -> LabelsConfig:
             raise UserError(f"{key} is {value}: set it to 1 or more")
     if config.shard is None and config.shards > 1:
         raise UserError(
-            f"shards={config.shards} needs shard=0 … shard={config.shards - 1}, or --multirun cluster=slurm"
+            f"shards={config.shards} needs a shard from 0 to {config.shards - 1}, or --multirun"
         )
     if not 0 <= (config.shard or 0) < config.shards:
         raise UserError(f"shard={config.shard} is none of shards={config.shards}; the first is 0")
@@ -149,4 +149,7 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("labels", check, work)
+    # By its name: what belongs to __main__ cannot travel to the machines of a cluster.
+    from wotempo.commands import labels
+
+    run("labels", labels.check, labels.work)

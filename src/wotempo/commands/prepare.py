@@ -109,6 +109,7 @@ def stage_scenes(paths: DataPaths, data: DataConfig, stage: str, progress: Progr
                 raise UserError(f"{paths.log_dir(chosen.split)} holds none of the logs of {stage}, first {missing[0]}")
     files = log_paths(paths, chosen.split, names)
     logs: list[Log] = []
+    progress(f"read {stage} logs", 0, len(files))
     for done, file in enumerate(files, 1):
         logs.append(read_log(file, chosen.split))
         progress(f"read {stage} logs", done, len(files))

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 LINE_EVERY_S = 30.0  # without a terminal
@@ -76,7 +85,7 @@ class PreparationProgress:
             console=self.console,
             disable=not self.live,
         )
-        self.tasks = {}
+        self.tasks: dict[str, TaskID] = {}
         self.printed: dict[str, float] = {}
 
     def __enter__(self) -> PreparationProgress:

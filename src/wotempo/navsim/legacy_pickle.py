@@ -7,17 +7,17 @@ import pickle
 from typing import Any, ClassVar
 
 _PythonPickler: Any = pickle._Pickler  # the C pickler has no hook for the module of a global
-_PROTOCOL = 4  # the newest that keeps arrays to numpy's two oldest reconstructors
+PROTOCOL = 4  # the newest that keeps arrays to numpy's two oldest reconstructors
 
 
 def legacy_bytes(value: Any) -> bytes:
     """``value`` pickled. A class with ``official_name = (module, name)`` is written under that name."""
     buffer = io.BytesIO()
-    _LegacyPickler(buffer, _PROTOCOL).dump(value)
+    LegacyPickler(buffer, PROTOCOL).dump(value)
     return buffer.getvalue()
 
 
-class _LegacyPickler(_PythonPickler):
+class LegacyPickler(_PythonPickler):
     """Names numpy's private functions as numpy 1 did, because the official tools pin numpy 1.23."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -45,15 +45,15 @@ for _builtin in (bytes, bytearray, complex, frozenset, set, tuple, list, dict):
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, path: Path) -> None:
-        super().__init__(io.BytesIO(data))
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        super().__init__(file)
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise UserError(
                 f"{self._path}: refused, because the pickle asks for {module}.{name}; "
-                "a NAVSIM log holds numpy arrays and plain containers only"
+                "the file may hold numpy arrays and plain containers only"
             )
         return _ALLOWED[module, name]
 
@@ -63,9 +63,13 @@ def load_pickle(path: Path) -> Any:
 
     Raises UserError naming the file (and the global) for anything else, and for missing, truncated or corrupt files.
     """
-    data = read_bytes(path)
+    return unpickle(io.BytesIO(read_bytes(path)), path)
+
+
+def unpickle(file: IO[bytes], path: Path) -> Any:
+    """``load_pickle`` of the rest of an open file; ``path`` is what errors name."""
     try:
-        return _RestrictedUnpickler(data, path).load()
+        return _RestrictedUnpickler(file, path).load()
     except UserError:
         raise
     except Exception as error:  # a damaged pickle can raise anything

@@ -1,4 +1,4 @@
-"""Who works: this process, worker processes, or a Dask or Ray cluster. All but the first through joblib."""
+"""Who works: this process, worker processes or a Dask cluster (through joblib), or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ class Engine:
         if self.name == "processes" and self.workers == 1:
             yield from map(work, parts)
             return
+        if self.name == "ray":
+            yield from _run_with_ray(self, work, parts)
+            return
         try:
             with _BACKENDS[self.name](self):
                 # A part is seconds of work. Without memory maps of arguments a kill leaves nothing in /dev/shm.
@@ -91,25 +94,26 @@ def _dask(engine: Engine) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _ray(engine: Engine) -> Iterator[None]:
-    import ray
-    from ray.util.joblib import register_ray
+_BACKENDS = {"processes": _processes, "dask": _dask}
 
+
+def _run_with_ray(engine: Engine, work: Callable[[Any], int], parts: Sequence[Any]) -> Iterator[int]:
+    """Ray's joblib backend hands nothing over before all is done; this is the pool that it is made of."""
+    import ray
+    from ray.util.multiprocessing import Pool
+
+    local = {"num_cpus": engine.workers, "include_dashboard": False} if engine.address is None else {}
     try:
-        local = {} if engine.address else {"num_cpus": engine.workers, "include_dashboard": False}
         ray.init(address=engine.address or "local", log_to_driver=False, **local)
     except ConnectionError as error:
         raise UserError(f"address={engine.address}: no Ray cluster answers there ({error})") from error
-    register_ray()
     try:
-        with parallel_config("ray", n_jobs=engine.workers if engine.address is None else -1):
-            yield
+        with Pool(engine.workers if engine.address is None else None) as pool:
+            yield from pool.imap_unordered(work, parts)
     finally:
         ray.shutdown()
 
 
-_BACKENDS = {"processes": _processes, "dask": _dask, "ray": _ray}
 _watching = threading.Lock()
 
 

@@ -1,0 +1,72 @@
+"""Bring WoTE's label file in as a score table, or a score table out as that file.
+
+python -m wotempo.commands.label_file direction=import file=formatted_pdm_score_256.npy anchors=... labels=<folder>
+python -m wotempo.commands.label_file direction=export labels=<folder> file=formatted_pdm_score_256.npy
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from wotempo.commands.config import nearest, typed
+from wotempo.commands.entry import run
+from wotempo.errors import UserError
+from wotempo.navsim import ScoreTable, read_anchors
+from wotempo.pdm.community_file import export_community_file, import_community_file
+
+DIRECTIONS = ("import", "export")
+
+
+@dataclass
+class LabelFileConfig:
+    direction: str | None = None
+    file: str | None = None  # formatted_pdm_score_<N>.npy
+    labels: str | None = None  # score-table folder
+    anchors: str | None = None  # that the file was made with; import only
+    overwrite: bool = False
+    run_dir: str = "runs"
+
+
+def check(raw: DictConfig) -> LabelFileConfig:
+    config = typed(raw, LabelFileConfig)
+    for key in ("direction", "file", "labels"):
+        if getattr(config, key) is None:
+            raise UserError(f"{key} is missing: direction=import|export file=<.npy> labels=<folder>")
+    if config.direction not in DIRECTIONS:
+        raise UserError(f"there is no direction '{config.direction}': {nearest(config.direction, list(DIRECTIONS))}")
+    if config.direction == "import" and config.anchors is None:
+        raise UserError("anchors is missing: the file does not say which anchors it was made with (docs/labels.md)")
+    if config.direction == "export" and config.anchors is not None:
+        raise UserError("anchors is for direction=import only: a score table knows its anchors")
+    source, target = (config.file, config.labels) if config.direction == "import" else (config.labels, config.file)
+    if not Path(source).exists():
+        raise UserError(f"there is no {source}")
+    if Path(target).exists() and not config.overwrite:
+        raise UserError(f"{target} exists: name another, or set overwrite=true")
+    return config
+
+
+def work(raw: DictConfig) -> int:
+    config = check(raw)
+    file, folder = Path(str(config.file)), Path(str(config.labels))
+    if config.direction == "export":
+        table = ScoreTable.open(folder)
+        export_community_file(table, file)
+        print(f"exported {len(table)} scenes of anchors {table.anchors_fingerprint}, {len(table.invalid)} invalid")
+        print(f"  {file}\nwithout driving_direction_compliance, which WoTE's loader does not read")
+        return 0
+    if folder.exists():
+        ScoreTable.open(folder)  # overwriting replaces labels, nothing else
+    table = import_community_file(file, read_anchors(Path(str(config.anchors))), folder)
+    print(
+        f"imported {len(table)} scenes, {len(table.invalid)} invalid, of anchors {table.anchors_fingerprint}"
+    )
+    print(f"train with them: data.labels={folder} data.anchors={config.anchors}")
+    return 0
+
+
+if __name__ == "__main__":
+    run("label_file", check, work)
