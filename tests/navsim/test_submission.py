@@ -63,7 +63,9 @@ def test_the_devkit_reads_what_was_planned(devkit, tmp_path):
 
 def test_only_the_official_names_are_in_the_file(tmp_path):
     write_submission(tmp_path / "submission.pkl", TEAM, {"0" * 16: np.zeros((8, 3))})
-    strings = [arg for _, arg, _ in pickletools.genops((tmp_path / "submission.pkl").read_bytes()) if isinstance(arg, str)]
+    strings = [
+        arg for _, arg, _ in pickletools.genops((tmp_path / "submission.pkl").read_bytes()) if isinstance(arg, str)
+    ]
     modules = {text for text in strings if "." in text and "@" not in text}
     assert not any(text.startswith("wotempo") for text in strings)
     assert "navsim.common.dataclasses" in modules

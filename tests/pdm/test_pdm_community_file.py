@@ -13,7 +13,13 @@ from wotempo.navsim import ScoreTable, fingerprint, write_score_table
 from wotempo.pdm.community_file import COMMUNITY_SCORER, export_community_file, import_community_file
 
 ANCHORS = np.random.default_rng(0).normal(size=(7, 8, 3)).astype(np.float32)
-READ = ["no_at_fault_collisions", "drivable_area_compliance", "ego_progress", "time_to_collision_within_bound", "comfort"]
+READ = [
+    "no_at_fault_collisions",
+    "drivable_area_compliance",
+    "ego_progress",
+    "time_to_collision_within_bound",
+    "comfort",
+]
 
 
 def community_entry(seed: int) -> dict:
