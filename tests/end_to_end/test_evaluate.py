@@ -43,9 +43,9 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
 
     with pytest.raises(UserError, match="another evaluation"):
         evaluate(tmp_path / "new" / "folder", workspace, checkpoint)
-    with pytest.raises(UserError, match="team.email"):
+    with pytest.raises(UserError, match=r"team\.email"):
         evaluate(tmp_path / "sent", workspace, checkpoint, "submission=true", "team.name=x", "team.authors=[y]")
-    with pytest.raises(UserError, match=r"data.full_history_only=true"):
+    with pytest.raises(UserError, match=r"data\.full_history_only=true"):
         evaluate(tmp_path / "v2", workspace, "metric=epdms")
     second = evaluate(tmp_path / "v2", workspace, "metric=epdms", "data.full_history_only=true", "baselines=[human]")
     assert 0 < second["human"]["two_frame_extended_comfort"] <= 1

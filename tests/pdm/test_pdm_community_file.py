@@ -88,7 +88,9 @@ def test_a_wrong_file_is_named(content, tmp_path, capsys):
         "not of the 6 anchors": (content, ANCHORS[:6]),
         "asks for builtins.print": ({"aa": Attack()}, ANCHORS),
         "token cc: lacks 'comfort'": ({"cc": {"trajectory_scores": [{**score}]}}, ANCHORS),
-        "token cc: progress must lie": ({"cc": {"trajectory_scores": [score | {"ego_progress": score["score"] + 2}]}}, ANCHORS),
+        "token cc: progress must lie": (
+            {"cc": {"trajectory_scores": [score | {"ego_progress": score["score"] + 2}]}}, ANCHORS,
+        ),
         "token cc: lacks 'trajectory_scores'": ({"cc": {"valid": True}}, ANCHORS),
         "no valid scores": ({}, ANCHORS),
         "no dict of tokens": ([1, 2, 3], ANCHORS),
