@@ -1,4 +1,4 @@
-"""The parts of EPDMS one by one: lights, lane keeping, direction, progress, removal, filter, aggregation."""
+"""The parts of EPDMS one by one: lights, lane keeping, direction, progress, removal of objects, rows."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from pdm_builders import (
 from wotempo.errors import UserError
 from wotempo.pdm.areas import AreaKind
 from wotempo.pdm.epdms.context import ExtendedContext, without_overlapping
-from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.lane_keeping import lane_keeping
 from wotempo.pdm.epdms.score import extended_scores, human_scores
-from wotempo.pdm.epdms.scores import SUB_SCORES, ExtendedScores, aggregate
+from wotempo.pdm.epdms.scores import ExtendedScores
 from wotempo.pdm.epdms.traffic_lights import RedLights, red_lights, traffic_light_compliance
 from wotempo.pdm.score import score
 from wotempo.pdm.simulate import simulate
@@ -39,11 +38,6 @@ LINE = np.array([[-100.0, 0, 0], [200, 0, 0]])
 
 def _cruise(speed: float = 5.0) -> np.ndarray:
     return simulate(start_state(speed), straight(speed))
-
-
-def _ones(**changed: float) -> ExtendedScores:
-    values = {field.name: np.ones(1) for field in fields(ExtendedScores)}
-    return ExtendedScores(**values | {name: np.full(1, value, np.float64) for name, value in changed.items()})
 
 
 @pytest.mark.parametrize(
@@ -150,25 +144,8 @@ def test_objects_on_the_ego_are_removed() -> None:
     kept = without_overlapping(objects, start_state())
     np.testing.assert_array_equal(kept.corners, objects.corners[:, 1:3])
     np.testing.assert_array_equal(kept.present, objects.present[:, 1:3])
-    nothing = without_overlapping(kept, start_state())
-    assert nothing.corners.shape == kept.corners.shape
-
-
-def test_human_filter_forgives_exact_zeros_only() -> None:
-    agent = _ones(nc=0, dac=0, tlc=0, lk=0, ec=0)
-    human = _ones(nc=0.5, dac=0, tlc=0, lk=1, ec=np.nan)
-    filtered = apply_human_filter(agent, human)
-    values = {name: getattr(filtered, name)[0] for name in SUB_SCORES}
-    assert values == dict(nc=0, dac=1, ddc=1, tlc=1, ep=1, ttc=1, lk=0, hc=1, ec=0)
-    assert filtered.score[0] == 0
-    assert apply_human_filter(agent, replace(human, nc=np.zeros(1))).score[0] == 12 / 16
-
-
-def test_human_filter_takes_one_human() -> None:
-    two = _ones(nc=0)
-    two = replace(two, nc=np.zeros(2))
-    with pytest.raises(ValueError, match="one human row"):
-        apply_human_filter(_ones(), two)
+    nothing = without_overlapping(join_objects(), start_state())
+    assert nothing.corners.shape == (51, 0, 4, 2)
 
 
 def test_human_is_scored_without_history() -> None:
@@ -177,19 +154,6 @@ def test_human_is_scored_without_history() -> None:
     context = make_extended(history=harsh)
     assert extended_scores(context, _cruise()).hc[0] == 0
     assert human_scores(context, _cruise()).hc[0] == 1
-
-
-def test_aggregation() -> None:
-    half = np.array([0.5])
-    assert _ones().score[0] == 1
-    assert _ones(nc=0.5, ddc=0.5).score[0] == 0.25
-    for name, weight in {"ep": 5, "ttc": 5, "lk": 2, "hc": 2, "ec": 2}.items():
-        assert _ones(**{name: 0}).score[0] == 1 - weight / 16, name
-    for name, weight in {"ep": 5, "ttc": 5, "lk": 2, "hc": 2}.items():
-        assert _ones(ec=np.nan, **{name: 0}).score[0] == pytest.approx(1 - weight / 14), name
-    for name in ("dac", "tlc"):
-        assert _ones(**{name: 0}).score[0] == 0, name
-    np.testing.assert_allclose(aggregate(*[half] * 8, np.array([np.nan])), 0.5**5)
 
 
 def test_rows_meet_in_progress_only() -> None:
