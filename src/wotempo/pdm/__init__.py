@@ -1,6 +1,7 @@
 """Simulation and PDM scoring.
 
-`context.SceneContext.build` gathers a scene; `score.score_trajectories` simulates and scores plans at it;
-`label.label_scenes` does so for all anchors and many scenes; `anchors.cluster_anchors` makes anchors; `closed` plans as
-NAVSIM's reference planner does, whose progress official scores are relative to.
+`context.SceneContext.build` gathers a scene; `score.score_trajectories` simulates and scores plans at it (v1.1);
+`closed.plan.plan_closed` is the rule-based planner that official results compare progress with; `epdms` is the extended
+score of v2.2; `evaluation.evaluate_scenes` scores drivers as the leaderboard does; `label.label_scenes` scores all
+anchors at many scenes; `anchors.cluster_anchors` makes anchors.
 """
