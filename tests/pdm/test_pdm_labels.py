@@ -278,7 +278,10 @@ def test_threads_of_blas_change_no_bit(scenes, maps, anchors, tmp_path) -> None:
 
 def test_two_runs_on_one_table_are_an_error(scenes, maps, anchors, tmp_path) -> None:
     out = tmp_path / "labels"
-    with locked(tmp_path / ".labels.lock", "x"), pytest.raises(UserError, match=r"being written by process \d+ on .*wait"):
+    with (
+        locked(tmp_path / ".labels.lock", "x"),
+        pytest.raises(UserError, match=r"being written by process \d+ on .*wait"),
+    ):
         label_shard(scenes, maps, anchors, out, Engine())
     label_shard(scenes, maps, anchors, out, Engine())
     assert [path.name for path in tmp_path.iterdir()] == ["labels"]

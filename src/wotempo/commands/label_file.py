@@ -61,9 +61,7 @@ def work(raw: DictConfig) -> int:
     if folder.exists():
         ScoreTable.open(folder)  # overwriting replaces labels, nothing else
     table = import_community_file(file, read_anchors(Path(str(config.anchors))), folder)
-    print(
-        f"imported {len(table)} scenes, {len(table.invalid)} invalid, of anchors {table.anchors_fingerprint}"
-    )
+    print(f"imported {len(table)} scenes, {len(table.invalid)} invalid, of anchors {table.anchors_fingerprint}")
     print(f"train with them: data.labels={folder} data.anchors={config.anchors}")
     return 0
 

@@ -82,9 +82,7 @@ def check(raw: DictConfig) -> LabelsConfig:
         if (value := getattr(config, key)) is not None and value < 1:
             raise UserError(f"{key} is {value}: set it to 1 or more")
     if config.shard is None and config.shards > 1:
-        raise UserError(
-            f"shards={config.shards} needs a shard from 0 to {config.shards - 1}, or --multirun"
-        )
+        raise UserError(f"shards={config.shards} needs a shard from 0 to {config.shards - 1}, or --multirun")
     if not 0 <= (config.shard or 0) < config.shards:
         raise UserError(f"shard={config.shard} is none of shards={config.shards}; the first is 0")
     if config.overwrite and config.shards > 1:
