@@ -84,13 +84,12 @@ class Attack:
 
 def test_a_wrong_file_is_named(content, tmp_path, capsys):
     score = content["cc"]["trajectory_scores"][0]
+    beyond = score | {"ego_progress": score["score"] + 2}
     cases = {
         "not of the 6 anchors": (content, ANCHORS[:6]),
         "asks for builtins.print": ({"aa": Attack()}, ANCHORS),
         "token cc: lacks 'comfort'": ({"cc": {"trajectory_scores": [{**score}]}}, ANCHORS),
-        "token cc: progress must lie": (
-            {"cc": {"trajectory_scores": [score | {"ego_progress": score["score"] + 2}]}}, ANCHORS,
-        ),
+        "token cc: progress must lie": ({"cc": {"trajectory_scores": [beyond]}}, ANCHORS),
         "token cc: lacks 'trajectory_scores'": ({"cc": {"valid": True}}, ANCHORS),
         "no valid scores": ({}, ANCHORS),
         "no dict of tokens": ([1, 2, 3], ANCHORS),

@@ -57,7 +57,7 @@ class Engine:
             return
         try:
             with _BACKENDS[self.name](self):
-                # A part is seconds of work. Without memory maps of arguments a kill leaves nothing in /dev/shm.
+                # A part is seconds of work. Without memory maps of arguments a kill leaves no data in /dev/shm.
                 parallel = Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
                 yield from parallel(delayed(_while_parent_lives)(work, part, self.name) for part in parts)
         except BrokenProcessPool as error:

@@ -86,7 +86,7 @@ def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray
 def read_part(parts_dir: Path, part: list[Scene], num_anchors: int) -> PartScores | None:
     """A part that an earlier run finished. None when there is none, or its file was damaged since: it is made again."""
     try:
-        with np.load(part_path(parts_dir, part), allow_pickle=False) as saved:
+        with part_path(parts_dir, part).open("rb") as file, np.load(file, allow_pickle=False) as saved:
             tokens, reasons = saved["tokens"].tolist(), saved["reasons"].tolist()
             scores = PartScores(saved["flags"], saved["progress"], reasons)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
