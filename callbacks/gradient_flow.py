@@ -143,7 +143,9 @@ class GradientFlowGuard(Guard):
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         good, looked, share = self.memory["good"], self.memory["looked"], self.memory["share"]
         if good >= self.looks:
-            self.record("pass", f"gradient reaches {share:.0%} of the valid history frames in {good} steps", share)
+            beyond = "" if self.upstream else "; the encoder beyond was not asked"
+            text = f"gradient reaches {share:.0%} of the valid history frames in {good} steps{beyond}"
+            self.record("pass", text, share)
         elif looked == 0:
             self.record("inconclusive", self.obstacle)
         else:

@@ -108,6 +108,7 @@ def test_a_sweep_is_expanded_before_it_runs():
         ("trainer.ema=1", "between 0 and 1"),
         ("optimiser.schedule=compt", "did you mean 'compat'?"),
         ("model.reward_weights=[1]", "give four"),
+        ("model.history_grad=0", "acceptance.gradient_flow.upstream=false"),
         ("justaword", "key=value"),
     ],
 )

@@ -38,6 +38,12 @@ def check_fusion(config: RunConfig) -> None:
     frames = config.fusion["num_frames"]
     if frames > NUM_HISTORY:
         raise UserError(f"fusion.num_frames is {frames}, but a scene has {NUM_HISTORY} frames up to the current one")
+    guard = config.acceptance.get("gradient_flow", {})
+    if frames > 1 and config.model.history_grad == 0 and guard.get("upstream", True):
+        raise UserError(
+            "model.history_grad=0 cuts the history off from the encoder on purpose, which criterion 10 would call a "
+            "fault: say so with acceptance.gradient_flow.upstream=false"
+        )
     if config.init_from is not None and frames == 1:
         raise UserError("init_from starts a temporal run from a single-frame checkpoint: set fusion=convgru")
 

@@ -29,7 +29,10 @@ from wotempo.model import WOTE, WoTEConfig
 
 OFFICIAL_PREFIX = "agent.WoTE_model."
 # Fields that the file or the way of training decides; the official code fixes all others.
-FREE = ("mode", "future_steps", "dropout", "zero_init_last", "agent_head", "activation_checkpointing")
+FREE = (  # what training does, or how; the trained function is the same
+    "mode", "future_steps", "dropout", "scene_dropout", "cell_dropout", "zero_init_last", "agent_head", "history_grad",
+    "activation_checkpointing",
+)  # fmt: skip
 
 
 def import_official(path: str | Path, config: WoTEConfig | None = None) -> WoTEWeights:

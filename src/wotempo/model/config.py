@@ -61,6 +61,9 @@ class WoTEConfig:
     map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
     num_bev_classes: int = 8
     num_agents: int = 30
+    # How many history frames of a window pass gradient to the encoder: null all, 0 none, k the last k. Frames that are
+    # nobody's current one are then encoded without gradient, normalised by batch statistics of their own.
+    history_grad: int | None = None
     activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 
@@ -82,6 +85,8 @@ class WoTEConfig:
         for name in ("scene_dropout", "cell_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"model.{name} is {getattr(self, name)}; set it to a share from 0 to below 1")
+        if self.history_grad is not None and self.history_grad < 0:
+            raise UserError(f"model.history_grad is {self.history_grad}; set it to null (all frames), 0, 1, 2, …")
         if len(self.reward_weights) != 4:
             raise UserError(f"model.reward_weights are {self.reward_weights}; give four: im, NC, DAC, TTC·C·EP")
 

@@ -34,3 +34,12 @@ def unit_range(raw: Tensor, full: int, dtype: torch.dtype, name: str) -> Tensor:
     if raw.dtype != torch.uint8:
         raise TypeError(f"batch['{name}'] is {raw.dtype}, but frames travel as uint8")
     return raw.to(dtype) / full
+
+
+def learning_frames(frame_index: Tensor, valid: Tensor, history: int, count: int) -> Tensor:
+    """Which of ``count`` frames pass gradient to the encoder, (count,) bool: those that some window of frame_index and
+    valid (B, T) has as its current one or among the ``history`` frames before it."""
+    learns = torch.zeros(count, dtype=torch.bool, device=frame_index.device)
+    last, is_there = frame_index[:, -1 - history :], valid[:, -1 - history :]
+    learns[last[is_there]] = True
+    return learns

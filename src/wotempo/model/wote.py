@@ -21,7 +21,7 @@ from wotempo.model.backbone import Backbone
 from wotempo.model.bev_head import BEVUpsampleHead, to_map
 from wotempo.model.config import WoTEConfig
 from wotempo.model.encoder import encode, transformer_encoder, wide
-from wotempo.model.frames import gather_windows, unit_range, used_frames
+from wotempo.model.frames import gather_windows, learning_frames, unit_range, used_frames
 from wotempo.model.offset import OffsetHead, transformer_decoder
 from wotempo.model.recompute import recomputed
 from wotempo.model.reward import RewardConvNet, final_score
@@ -104,7 +104,7 @@ class WoTE(nn.Module):
         dtype = self.trajectory_anchors.dtype
         camera = unit_range(view["camera"], 255, dtype, "camera")
         lidar = unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
-        return self.fuse(self.encode(camera, lidar), view)
+        return self.fuse(self._encode_learning(camera, lidar, view), view)
 
     # ---- the parts
 
@@ -116,6 +116,9 @@ class WoTE(nn.Module):
         """bev (F, C, rows, cols) and the batch's frame_index, valid, pose, dt (B, T[, 3]) -> (B, C, rows, cols)."""
         last = {key: batch[key][:, -self.fusion.num_frames :] for key in ("frame_index", "valid", "pose", "dt")}
         windows = gather_windows(bev, last["frame_index"], last["valid"])
+        if self.config.history_grad is not None:
+            cut = max(self.fusion.num_frames - 1 - self.config.history_grad, 0)
+            windows = torch.cat((windows[:, :cut].detach(), windows[:, cut:]), 1)
         return self.fusion(windows, last["pose"], last["dt"], last["valid"])
 
     def predict(self, fused: Tensor, status: Tensor, sampled_anchor: Tensor | None = None) -> dict[str, Tensor]:
@@ -178,6 +181,20 @@ class WoTE(nn.Module):
         if self.config.activation_checkpointing and torch.is_grad_enabled():
             return recomputed(module, function, *inputs)
         return function(*inputs)
+
+    def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
+        """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""
+        history = self.config.history_grad
+        if history is None or not torch.is_grad_enabled():
+            return self.encode(camera, lidar)
+        learns = learning_frames(view["frame_index"], view["valid"], history, len(camera))
+        if learns.all():
+            return self.encode(camera, lidar)
+        learned = self.encode(camera[learns], lidar[learns])
+        with torch.no_grad():
+            given = self.encode(camera[~learns], lidar[~learns])
+        order = torch.cat((learns.nonzero(), (~learns).nonzero()))[:, 0]
+        return torch.cat((learned, given))[order.argsort()]
 
     def _scene_tokens(self, fused: Tensor) -> Tensor:
         """(B, C, rows, cols) -> (B, L, d), row-major."""

@@ -1,0 +1,113 @@
+"""Gradient through the history: all of it, none, or the last frames; and packing, which shares frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from wotempo.errors import UserError
+from wotempo.model import WoTEConfig
+from wotempo.model.frames import gather_windows, used_frames
+from wotempo.training.losses import LossWeights, compute_losses
+
+FRAMES = 4
+
+
+def frozen(model):
+    """Batch norms as in driving: then no frame's features depend on which others are encoded with it."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    return model
+
+
+def apart(batch):
+    """A batch of windows that lie far from each other: no window's history is another one's present."""
+    samples, window = batch["frame_index"].shape
+    index = torch.arange(samples * window).view(samples, window)
+    return {
+        **batch,
+        "camera": batch["camera"][batch["frame_index"]].flatten(0, 1),
+        "lidar": batch["lidar"][batch["frame_index"]].flatten(0, 1),
+        "frame_index": index,
+    }
+
+
+def step(model, batch):
+    """Loss, and gradients by parameter."""
+    model.zero_grad()
+    loss = torch.stack(list(compute_losses(model(batch), batch, LossWeights()).values())).sum()
+    loss.backward()
+    return loss.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def same(one, other):
+    torch.testing.assert_close(one[0], other[0], rtol=1e-6, atol=0)
+    assert one[1].keys() == other[1].keys()
+    for name, gradient in one[1].items():
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(other[1][name], gradient, rtol=1e-6, atol=1e-6 * scale + 1e-12, msg=name)
+
+
+def make(make_model, micro, **options):
+    return frozen(make_model(replace(micro, dropout=0.0, **options), "convgru", FRAMES).double().train())
+
+
+def test_packed_windows_are_the_naive_computation(make_model, make_batch, micro):
+    """A frame that several windows share passes the encoder once; loss and gradients are those of every window with
+    frames of its own."""
+    model, batch = make(make_model, micro), make_batch(samples=4, window=FRAMES)
+    assert len(batch["camera"]) < len(apart(batch)["camera"])
+    same(step(model, apart(batch)), step(model, batch))
+
+
+@pytest.mark.parametrize("history", [0, 1, 2, 3])
+def test_the_gradient_is_that_of_detached_history(make_model, make_batch, micro, history, monkeypatch):
+    model, batch = make(make_model, micro, history_grad=history), make_batch(samples=4, window=FRAMES)
+    naive = make(make_model, micro)
+    naive.load_state_dict(model.state_dict())
+
+    def fuse(bev, view):
+        windows = gather_windows(bev, view["frame_index"], view["valid"])
+        parts = [w if FRAMES - 1 - t <= history else w.detach() for t, w in enumerate(windows.unbind(1))]
+        return naive.fusion(torch.stack(parts, 1), view["pose"], view["dt"], view["valid"])
+
+    monkeypatch.setattr(naive, "fuse", fuse)
+    for data in (batch, apart(batch)):
+        same(step(naive, data), step(model, data))
+
+
+def test_frames_without_gradient_are_encoded_without(make_model, make_batch, micro, monkeypatch):
+    model, batch = make(make_model, micro, history_grad=0), make_batch(samples=1, window=FRAMES)
+    batch["valid"][:] = True
+    seen = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda c, x: seen.append((len(c), torch.is_grad_enabled())) or encode(c, x))
+    model(batch)
+    assert seen == [(1, True), (FRAMES - 1, False)]
+    seen.clear()
+    with torch.no_grad():
+        model(batch)
+    assert seen == [(FRAMES, False)]
+
+
+def test_full_history_is_all_of_it(make_model, make_batch, micro):
+    batch = make_batch(samples=2, window=FRAMES)
+    model, full = make(make_model, micro, history_grad=FRAMES - 1), make(make_model, micro)
+    full.load_state_dict(model.state_dict())
+    same(step(full, batch), step(model, batch))
+
+
+def test_used_frames_keep_every_window(make_batch):
+    batch = make_batch(samples=4, window=FRAMES)
+    view = used_frames(batch, 2)
+    shown = view["camera"][view["frame_index"]]
+    index = batch["frame_index"][:, -2:].where(batch["valid"][:, -2:], batch["frame_index"][:, -1:])
+    torch.testing.assert_close(shown, batch["camera"][index])
+
+
+def test_a_negative_number_is_refused():
+    with pytest.raises(UserError, match=r"model\.history_grad is -1"):
+        WoTEConfig(history_grad=-1)
