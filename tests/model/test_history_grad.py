@@ -9,6 +9,7 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.model import WoTEConfig
+from wotempo.model.batch_norm import FrameBatchNorm, counting
 from wotempo.model.frames import gather_windows, used_frames
 from wotempo.training.losses import LossWeights, compute_losses
 
@@ -63,6 +64,46 @@ def test_packed_windows_are_the_naive_computation(make_model, make_batch, micro)
     same(step(model, apart(batch)), step(model, batch))
 
 
+COUNTED = {"batch_norm": "weighted"}
+
+
+@pytest.mark.parametrize("options", [COUNTED, {"batch_norm": "frozen"}, {**COUNTED, "activation_checkpointing": True}])
+def test_packing_with_batch_norms_that_know_of_it(make_model, make_batch, micro, options):
+    """In training mode, without help: a frame counts as often as windows show it, or not at all."""
+    model = make_model(replace(micro, dropout=0.0, **options), "convgru", FRAMES).double().train()
+    batch = make_batch(samples=4, window=FRAMES)
+    batch["valid"][:] = True
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    naive = step(model, apart(batch))
+    after = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(before)
+    same(naive, step(model, batch))
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, after[name], msg=name)
+    moved = any(not torch.equal(after[name], value) for name, value in before.items() if "_backbone" in name)
+    assert moved == (options["batch_norm"] == "weighted")
+
+
+def test_ordinary_batch_norms_count_shared_frames_once(make_model, make_batch, micro):
+    """What packing does otherwise: close to the naive computation, and not the same."""
+    model = make_model(replace(micro, dropout=0.0), "convgru", FRAMES).double().train()
+    batch = make_batch(samples=4, window=FRAMES)
+    batch["valid"][:] = True
+    naive, packed = step(model, apart(batch))[0], step(model, batch)[0]
+    assert not torch.isclose(naive, packed, rtol=1e-6)
+    assert torch.isclose(naive, packed, rtol=0.05)
+
+
+def test_weights_of_one_are_the_ordinary_batch_norm():
+    torch.manual_seed(0)
+    x = torch.randn(5, 3, 4, 6)
+    one, other = FrameBatchNorm(3), torch.nn.BatchNorm2d(3)
+    one.kind = "weighted"
+    with counting(one, torch.ones(5)):
+        torch.testing.assert_close(one(x), other(x))
+    torch.testing.assert_close(one.state_dict(), other.state_dict())
+
+
 @pytest.mark.parametrize("history", [0, 1, 2, 3])
 def test_the_gradient_is_that_of_detached_history(make_model, make_batch, micro, history, monkeypatch):
     model, batch = make(make_model, micro, history_grad=history), make_batch(samples=4, window=FRAMES)
@@ -84,7 +125,7 @@ def test_frames_without_gradient_are_encoded_without(make_model, make_batch, mic
     batch["valid"][:] = True
     seen = []
     encode = model.encode
-    monkeypatch.setattr(model, "encode", lambda c, x: seen.append((len(c), torch.is_grad_enabled())) or encode(c, x))
+    monkeypatch.setattr(model, "encode", lambda c, *x: seen.append((len(c), torch.is_grad_enabled())) or encode(c, *x))
     model(batch)
     assert seen == [(1, True), (FRAMES - 1, False)]
     seen.clear()

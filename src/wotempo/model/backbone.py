@@ -7,11 +7,13 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wotempo.model.batch_norm import FrameBatchNorm
 from wotempo.model.config import WoTEConfig
 
 
 def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
     """timm's ResNet without classifier: conv1, bn1, act1, maxpool, layer1..4."""
+    norm = type("FrameBatchNorm", (FrameBatchNorm,), {"kind": config.batch_norm})
     net = ResNet(
         BasicBlock,  # type: ignore[arg-type]  # timm annotates an instance where it takes the class
         config.stage_blocks,
@@ -21,6 +23,7 @@ def resnet(config: WoTEConfig, in_channels: int) -> ResNet:
         stem_width=config.stem_channels // 2,
         channels=config.stage_channels,
         zero_init_last=config.zero_init_last,
+        norm_layer=norm,
     )
     # timm ties the 7×7 stem to 64 channels. Of its deep stem only the width is wanted.
     stem = nn.Conv2d(in_channels, config.stem_channels, 7, stride=2, padding=3, bias=False)

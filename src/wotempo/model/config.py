@@ -7,6 +7,7 @@ from typing import Any
 
 from wotempo.errors import UserError
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+from wotempo.model.batch_norm import KINDS
 from wotempo.model.reward import PUBLISHED_WEIGHTS
 
 MODES = ("compat", "fixed")
@@ -64,6 +65,7 @@ class WoTEConfig:
     # How many history frames of a window pass gradient to the encoder: null all, 0 none, k the last k. Frames that are
     # nobody's current one are then encoded without gradient, normalised by batch statistics of their own.
     history_grad: int | None = None
+    batch_norm: str = "batch"  # of the frame encoder in training: batch | weighted | frozen, see model.batch_norm
     activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 
@@ -85,6 +87,8 @@ class WoTEConfig:
         for name in ("scene_dropout", "cell_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"model.{name} is {getattr(self, name)}; set it to a share from 0 to below 1")
+        if self.batch_norm not in KINDS:
+            raise UserError(f"model.batch_norm is '{self.batch_norm}'; set it to one of {', '.join(KINDS)}")
         if self.history_grad is not None and self.history_grad < 0:
             raise UserError(f"model.history_grad is {self.history_grad}; set it to null (all frames), 0, 1, 2, …")
         if len(self.reward_weights) != 4:

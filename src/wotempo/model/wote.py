@@ -18,6 +18,7 @@ from wotempo.fusion import TemporalFusion
 from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
 from wotempo.model.backbone import Backbone
+from wotempo.model.batch_norm import counting
 from wotempo.model.bev_head import BEVUpsampleHead, to_map
 from wotempo.model.config import WoTEConfig
 from wotempo.model.encoder import encode, transformer_encoder, wide
@@ -108,9 +109,16 @@ class WoTE(nn.Module):
 
     # ---- the parts
 
-    def encode(self, camera: Tensor, lidar: Tensor) -> Tensor:
-        """camera (F, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols)."""
-        return self._run(self._backbone, self._backbone, camera, lidar)
+    def encode(self, camera: Tensor, lidar: Tensor, shown: Tensor | None = None) -> Tensor:
+        """camera (F, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols).
+
+        shown (F,): in how many windows each frame is seen, for weighted batch norms; None: once."""
+
+        def run(camera: Tensor, lidar: Tensor) -> Tensor:  # counts in here, so that a recomputation counts again
+            with counting(self._backbone, shown):
+                return self._backbone(camera, lidar)
+
+        return self._run(self._backbone, run, camera, lidar)
 
     def fuse(self, bev: Tensor, batch: dict) -> Tensor:
         """bev (F, C, rows, cols) and the batch's frame_index, valid, pose, dt (B, T[, 3]) -> (B, C, rows, cols)."""
@@ -184,15 +192,16 @@ class WoTE(nn.Module):
 
     def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
         """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""
-        history = self.config.history_grad
+        history, count = self.config.history_grad, len(camera)
+        shown = torch.bincount(view["frame_index"][view["valid"]], minlength=count)
         if history is None or not torch.is_grad_enabled():
-            return self.encode(camera, lidar)
-        learns = learning_frames(view["frame_index"], view["valid"], history, len(camera))
+            return self.encode(camera, lidar, shown)
+        learns = learning_frames(view["frame_index"], view["valid"], history, count)
         if learns.all():
-            return self.encode(camera, lidar)
-        learned = self.encode(camera[learns], lidar[learns])
+            return self.encode(camera, lidar, shown)
+        learned = self.encode(camera[learns], lidar[learns], shown[learns])
         with torch.no_grad():
-            given = self.encode(camera[~learns], lidar[~learns])
+            given = self.encode(camera[~learns], lidar[~learns], shown[~learns])
         order = torch.cat((learns.nonzero(), (~learns).nonzero()))[:, 0]
         return torch.cat((learned, given))[order.argsort()]
 
