@@ -14,8 +14,6 @@ from wotempo.model import StreamFrames, WoTE, WoTEConfig
 START_US = 1_600_000_000_000_000
 
 
-
-
 def drive_frames(config: WoTEConfig, length: int, streams: int = 1, seed: int = 0) -> list[StreamFrames]:
     """``length`` frames of ``streams`` drives at UTM-sized places, 0-20 m/s, steps of about half a second."""
     g, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
@@ -58,4 +56,5 @@ def of_stream(frames: StreamFrames, s: int) -> StreamFrames:
 def encoded_one_by_one(model: WoTE, camera: Tensor, lidar: Tensor) -> Tensor:
     """(F, C, rows, cols). In one batch the last bits differ: convolutions sum in another order."""
     scale = model.config.lidar_max
-    return torch.cat([model.encode(c[None].float() / 255, x[None].float() / scale) for c, x in zip(camera, lidar)])
+    pairs = zip(camera, lidar, strict=True)
+    return torch.cat([model.encode(c[None].float() / 255, x[None].float() / scale) for c, x in pairs])

@@ -31,9 +31,7 @@ class StreamingPlanner:
     Runs under ``no_grad`` and keeps no graph; works inside ``inference_mode`` and autocast, too.
     """
 
-    def __init__(
-        self, model: WoTE, streams: int = 1, max_gap_s: float = 0.55, max_slip_m: float | None = None
-    ) -> None:
+    def __init__(self, model: WoTE, streams: int = 1, max_gap_s: float = 0.55, max_slip_m: float | None = None) -> None:
         """``model`` in eval mode. ``max_gap_s``: the default is the data's (``Scene.max_gap_s``) at 2 Hz.
         ``max_slip_m``: by default half a BEV cell, below which a misplaced map still covers its own cells."""
         if streams < 1:
