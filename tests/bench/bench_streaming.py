@@ -68,9 +68,8 @@ def main() -> None:
         for label in options.stages:
             planner = planner_of(config, *stages(config)[label])
             found = latency(planner, frames[:-1], options.warmup)
-            work = [
-                gmac(job) for job in (lambda: planner.push(frames[-1]), lambda: single_frame(planner.model, frames[-1]))
-            ]
+            jobs = partial(planner.push, frames[-1]), partial(single_frame, planner.model, frames[-1])
+            work = [gmac(job) for job in jobs]
             print(f"{size} {label}: push {found.push} · single frame {found.single_frame}")
             print(
                 f"  ratio of medians {found.ratio:.3f} (goal ≤ {LIMIT[label]:.2f}), median of paired ratios "
