@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from wotempo.data import FrameCache, FrameRef
 from wotempo.features import status_feature
 from wotempo.model import StreamFrames, StreamingPlanner
-from wotempo.model.latency import seconds_of
+from wotempo.model.latency import timed
 from wotempo.navsim import Log, Scene
 
 
@@ -53,16 +54,15 @@ def replay(planner: StreamingPlanner, refs: Sequence[FrameRef], cache: FrameCach
     planner.reset()
     rows = []
     for ref, frames in zip(refs, stream_frames(refs, cache), strict=True):
-        answers = []
-        seconds = seconds_of(lambda frames=frames: answers.append(planner.push(frames)), planner.device)  # type: ignore
-        plan = answers[0].trajectory[0].cpu().numpy().T
+        seconds, plans = timed(partial(planner.push, frames), planner.device)
+        plan = plans.trajectory[0].cpu().numpy().T
         rows.append(
             {
                 "log": ref.frame.log_name,
                 "token": ref.frame.token,
                 "timestamp_us": ref.frame.timestamp_us,
-                "planned": bool(answers[0].planned[0]),
-                "reset": answers[0].resets[0],
+                "planned": bool(plans.planned[0]),
+                "reset": plans.resets[0],
                 "milliseconds": 1e3 * seconds,
                 **dict(zip(("x", "y", "heading"), plan.tolist(), strict=True)),
             }

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from wotempo.model.frames import unit_range
 from wotempo.model.stream_frames import StreamFrames
 from wotempo.model.streaming import StreamingPlanner
 from wotempo.model.wote import WoTE
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,15 @@ def single_frame(model: WoTE, frames: StreamFrames) -> torch.Tensor:
     return model.select(model.encode(camera, lidar), frames.status.to(anchors.device))["trajectory"]
 
 
-def seconds_of(job: Callable[[], object], device: torch.device) -> float:
-    """Wall time, with the work of a GPU finished."""
+def timed(job: Callable[[], Result], device: torch.device) -> tuple[float, Result]:
+    """Wall time in seconds, with the work of a GPU finished, and what came of it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
-    job()
+    result = job()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, result
 
 
 def latency(planner: StreamingPlanner, frames: Sequence[StreamFrames], warmup: int = 3) -> Latency:
@@ -78,7 +81,7 @@ def latency(planner: StreamingPlanner, frames: Sequence[StreamFrames], warmup: i
             "single": partial(single_frame, planner.model, frame),
         }
         for name in ("push", "single") if i % 2 else ("single", "push"):
-            seconds = seconds_of(jobs[name], planner.device)
+            seconds, _ = timed(jobs[name], planner.device)
             if i >= warmup:
                 taken[name].append(seconds)
     paired = float(np.median(np.divide(taken["push"], taken["single"])))
