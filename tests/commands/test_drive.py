@@ -34,7 +34,7 @@ def test_plans_are_compared_scene_by_scene(monkeypatch):
     monkeypatch.setattr(drive, "human_poses", lambda scene: np.zeros((8, 3)))
     ahead = np.zeros((8, 3))
     ahead[:, 0] = np.arange(1, 9)
-    turned = ahead + [0.0, 0.0, 1.0]  # heading is no distance
+    turned = ahead + np.array([0.0, 0.0, 1.0])  # heading is no distance
     moved = ahead.copy()
     moved[-1, 1] = 0.5
     streamed, windowed = {"a": ahead, "b": ahead}, {"b": moved, "a": turned}
