@@ -25,8 +25,8 @@ def stretches(scenes: Sequence[Scene], history: int) -> list[tuple[Log, list[Fra
     found = []
     for members in by_log.values():
         log = members[0].log
-        first, last = (pick(scene.index for scene in members) for pick in (min, max))
-        frames = log.frames[max(0, first - history + 1) : last + 1]
+        indices = [scene.index for scene in members]
+        frames = log.frames[max(0, min(indices) - history + 1) : max(indices) + 1]
         found.append((log, [FrameRef(log.split, frame) for frame in frames]))
     return found
 

@@ -70,7 +70,7 @@ class StreamClock:
         time, pose = frames.timestamp_us.cpu().numpy(), frames.pose.cpu().numpy()
         present, status = frames.present.cpu().numpy(), frames.status.cpu().numpy()
         self._refuse(time, pose, status, present)
-        gap_s = np.where(self.started, (time - self.time_us) * 1e-6, 0.0)
+        gap_s = np.where(self.seen, (time - self.time_us) * 1e-6, 0.0)  # without a memory there is nothing to outlive
         speed = np.where(present, np.hypot(*status[:, VELOCITY].astype(float).T), self.speed)
         pushes = self.pushes + 1
         known = self.seen & present

@@ -123,7 +123,7 @@ class StreamingPlanner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state_dict`` was taken. UserError naming what differs if that was another kind of planner."""
         for name, ours in self._fits().items():
-            if (theirs := state["fits"].get(name)) != ours:
+            if (theirs := state.get("fits", {}).get(name)) != ours:
                 raise UserError(
                     f"the stored stream has {name} = {theirs}, this planner {ours}: build the planner as it was stored"
                 )
