@@ -17,7 +17,7 @@ START_US = 1_600_000_000_000_000
 def drive_frames(config: WoTEConfig, length: int, streams: int = 1, seed: int = 0) -> list[StreamFrames]:
     """``length`` frames of ``streams`` drives at UTM-sized places, 0-20 m/s, steps of about half a second."""
     g, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-    poses = drives(streams, length, seed=seed)
+    poses = drives(streams, max(length, 2), seed=seed)  # a speed takes two
     steps = np.hypot(*np.moveaxis(np.diff(poses[..., :2], axis=1), -1, 0)) / STEP_SECONDS
     speeds = np.concatenate((steps[:, :1], steps), 1)
     times = START_US + np.arange(length) * 500_000 + rng.integers(-20_000, 20_000, (streams, length))
