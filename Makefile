@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
-	bench-wote bench-pdm nuplan test check clean
+	drive bench-wote bench-pdm bench-streaming nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -49,6 +49,10 @@ evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.evaluate checkpoint=$(CKPT) data=$(DATA) $(ARGS))
 
+drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees it, beside the windowed evaluation
+	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
+	$(call run,wotempo.commands.drive checkpoint=$(CKPT) data=$(DATA) $(ARGS))
+
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
 	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))
 
@@ -63,6 +67,9 @@ bench-wote: setup ## time and memory of the full-size model beside its plain twi
 
 bench-pdm: setup ## CPU time of the PDM score beside its plain twin
 	$(PY) tests/bench/bench_pdm.py $(ARGS)
+
+bench-streaming: setup ## latency of a streaming push beside the single-frame model; ARGS=--full for the full size
+	$(PY) tests/bench/bench_streaming.py $(ARGS)
 
 nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
 	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"

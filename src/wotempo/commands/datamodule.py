@@ -21,6 +21,11 @@ def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
     return Path(data.cache or Path(workspace) / "cache") / paths.root.name
 
 
+def feature_spec(model: WoTEConfig) -> FeatureSpec:
+    """The features that fit the model's inputs."""
+    return FeatureSpec(image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid)
+
+
 def data_module(
     model: WoTEConfig,
     data: DataConfig,
@@ -38,9 +43,7 @@ def data_module(
         cache,
         scenes,
         anchors,
-        feature_spec=FeatureSpec(
-            image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid
-        ),
+        feature_spec=feature_spec(model),
         target_spec=TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode)),
         missing_history=cast(Any, data.missing_history),
         prepare_workers=data.prepare_workers,

@@ -1,0 +1,141 @@
+"""Replay a split's logs frame by frame through a checkpoint, as a car would see them, beside the windowed evaluation.
+
+python -m wotempo.commands.drive checkpoint=<file> [log=<name>] [key=value ...]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+
+from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
+from wotempo.commands.datamodule import cache_root, feature_spec
+from wotempo.commands.entry import run
+from wotempo.commands.planning import load_module, plan_all
+from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
+from wotempo.commands.progress import PreparationProgress
+from wotempo.commands.replay import plans_of_rows, replay, stretches
+from wotempo.data import FrameCache
+from wotempo.errors import UserError
+from wotempo.model import StreamingPlanner
+from wotempo.model.latency import Percentiles
+from wotempo.navsim import Scene
+from wotempo.pdm.agents import human_poses
+from wotempo.training.metrics import displacement
+
+# The windowed evaluation encodes the frames of a batch together: the last bits of its sums differ.
+SAME_M = 1e-3
+
+
+@dataclass
+class DriveConfig:
+    checkpoint: str | None = None
+    stage: str = "test"
+    log: str | None = None  # one log of the split; None: all of them
+    run_dir: str = "runs"
+    workspace: str = "workspace"
+    data: DataConfig = field(default_factory=DataConfig)
+    warmup: int = 3  # pushes that do not count for the latency
+    threads: int | None = None  # CPU threads of torch; None leaves its default
+    progress_bar: bool = True
+
+
+def check(raw: DictConfig) -> DriveConfig:
+    config = typed(raw, DriveConfig)
+    if config.checkpoint is None:
+        raise UserError("nothing to drive: give checkpoint=<file>")
+    if not Path(config.checkpoint).is_file():
+        raise UserError(f"there is no checkpoint {config.checkpoint}")
+    if config.stage not in ("train", "val", "test"):
+        raise UserError(f"stage is '{config.stage}': set it to train, val or test")
+    return config
+
+
+def chosen(scenes: list[Scene], log: str | None) -> list[Scene]:
+    """The scenes of one log."""
+    names = sorted({scene.log.name for scene in scenes})
+    if log is not None and log not in names:
+        raise UserError(f"there is no log '{log}' with scenes: {nearest(log, names)}")
+    return [scene for scene in scenes if log in (None, scene.log.name)]
+
+
+def compare(
+    scenes: list[Scene], streamed: dict[str, np.ndarray], windowed: dict[str, np.ndarray]
+) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
+    """Mean ADE and FDE (m) of both, and the largest distance (m) between their plans of each scene (M,)."""
+    truth = torch.from_numpy(np.stack([human_poses(scene) for scene in scenes])).float()
+    stacked = {
+        name: torch.from_numpy(np.stack([plans[scene.token] for scene in scenes])).float()
+        for name, plans in (("streamed", streamed), ("windowed", windowed))
+    }
+    errors = {}
+    for name, plans in stacked.items():
+        ade, fde = displacement(plans, truth)
+        errors[name] = (float(ade.mean()), float(fde.mean()))
+    apart = torch.linalg.vector_norm((stacked["streamed"] - stacked["windowed"])[..., :2], dim=-1).amax(-1)
+    return errors, apart.numpy()
+
+
+def work(raw: DictConfig) -> int:
+    config = check(raw)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    module = load_module(Path(str(config.checkpoint)))
+    with PreparationProgress(config.progress_bar) as progress:
+        paths = dataset(RunConfig(workspace=config.workspace, data=config.data), progress)
+        scenes = chosen(stage_scenes(paths, config.data, config.stage, progress), config.log)
+        windowed = plan_all(
+            module,
+            config.data,
+            config.workspace,
+            paths,
+            scenes,
+            progress,
+            batch_size=1,
+            num_workers=0,
+            accelerator="cpu",
+            precision="32-true",
+            progress_bar=False,
+        )
+        logs = stretches(scenes, module.num_frames)
+        cache = FrameCache(cache_root(config.data, config.workspace, paths), paths, feature_spec(module.model.config))
+        cache.build((), [ref for _, refs in logs for ref in refs], config.data.prepare_workers, progress)
+        planner, rows = StreamingPlanner(module.model), []
+        for done, (_, refs) in enumerate(logs, 1):
+            rows += replay(planner, refs, cache)
+            progress("drive logs", done, len(logs))
+    frames = pd.DataFrame(rows)
+    run_dir = Path(config.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    frames.to_parquet(run_dir / "plans.parquet", index=False)
+    report(config, scenes, frames, windowed, module.num_frames)
+    print(f"per frame: {run_dir}/plans.parquet")
+    return 0
+
+
+def report(
+    config: DriveConfig, scenes: list[Scene], frames: pd.DataFrame, windowed: dict[str, np.ndarray], window: int
+) -> None:
+    errors, apart = compare(scenes, plans_of_rows(frames), windowed)
+    pushes = frames[frames["planned"]]["milliseconds"].to_numpy()[config.warmup :]
+    note = f" · {TOWN_NOTE}" if config.data.kind == "town" else ""
+    print(f"{len(frames)} frames of {frames['log'].nunique()} logs, windows of {window} frames{note}")
+    print(f"dropped frames: {int((~frames['planned']).sum())}, resets: {int(frames['reset'].notna().sum())}")
+    for row in frames[frames["reset"].notna()].itertuples():
+        print(f"  {row.log} {row.token}: {row.reset}")
+    if len(pushes):
+        print(f"a push: {Percentiles.of(pushes / 1e3)}")
+    for name, (ade, fde) in errors.items():
+        print(f"{name}: ADE {ade:.4f} m, FDE {fde:.4f} m over {len(scenes)} scenes")
+    different = int((apart > SAME_M).sum())
+    verdict = "equal" if not different else f"{different} of {len(scenes)} DIFFER"
+    print(f"streamed and windowed plans: {verdict} (furthest apart {apart.max():.1e} m, equal means ≤ {SAME_M:g} m)")
+
+
+if __name__ == "__main__":
+    run("drive", check, work)
