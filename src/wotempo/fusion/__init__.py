@@ -12,12 +12,31 @@ from types import NoneType
 from typing import get_args, get_type_hints
 
 from wotempo.errors import UserError
+from wotempo.fusion.attention import AttentionFusion
 from wotempo.fusion.base import RingBuffer, TemporalFusion
+from wotempo.fusion.concat import ConcatFusion
 from wotempo.fusion.convgru import ConvGRUFusion
+from wotempo.fusion.convlstm import ConvLSTMFusion
+from wotempo.fusion.deformable import DeformableFusion
+from wotempo.fusion.max import MaxFusion
+from wotempo.fusion.mean import MeanFusion
+from wotempo.fusion.mingru import MinGRUFusion
 from wotempo.fusion.none import NoFusion
+from wotempo.fusion.solo import SoloFusion
 from wotempo.geometry import BevGrid
 
-STAGES: dict[str, type[TemporalFusion]] = {"none": NoFusion, "convgru": ConvGRUFusion}
+STAGES: dict[str, type[TemporalFusion]] = {
+    "none": NoFusion,
+    "mean": MeanFusion,
+    "max": MaxFusion,
+    "concat": ConcatFusion,
+    "solo": SoloFusion,
+    "convgru": ConvGRUFusion,
+    "convlstm": ConvLSTMFusion,
+    "mingru": MinGRUFusion,
+    "attention": AttentionFusion,
+    "deformable": DeformableFusion,
+}
 
 
 def _nearest(word: str, known: list[str]) -> str:

@@ -82,6 +82,28 @@ class TemporalFusion(nn.Module, ABC):
         aligned = torch.cat((warped.unflatten(0, (b, past)), bev[:, -1:]), 1)
         return aligned, torch.cat((mask_bp1hw, current_mask), 1)
 
+    def add_where_seen(self, bev: Tensor, mask: Tensor, update: Tensor) -> Tensor:
+        """The residual of every learned stage, gated per cell: what no valid history frame shows stays exactly as the
+        current frame sees it. "No valid history" is thereby no special case.
+
+        bev (B, T, C, H, W), mask (B, T, 1, H, W) of ``warp_history``, update (B, C, H, W) -> (B, C, H, W).
+        """
+        current = bev[:, -1]
+        return torch.where(mask[:, :-1].any(1), current + update.to(bev.dtype), current)
+
+    def full_length(self, maps: Tensor) -> Tensor:
+        """(B, ≤ num_frames, C, H, W) -> (B, num_frames, C, H, W): a shorter window lacks its oldest frames. For stages
+        whose parameters count frames; ValueError for a longer window."""
+        lacking = self.num_frames - maps.shape[1]
+        if lacking < 0:
+            raise ValueError(f"a window of {maps.shape[1]} frames, but the stage was built for {self.num_frames}")
+        return torch.cat((maps.new_zeros(maps.shape[0], lacking, *maps.shape[2:]), maps), 1)
+
+    @staticmethod
+    def ages(dt: Tensor, valid: Tensor) -> Tensor:
+        """dt (B, T) seconds, zero where the frame is not valid, whatever it holds there."""
+        return dt.masked_fill(~valid, 0.0)
+
     def initial_state(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> RingBuffer:
         """An empty stream of ``batch`` sequences whose maps have ``dtype``."""
         past = self.num_frames - 1
