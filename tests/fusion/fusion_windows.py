@@ -9,18 +9,11 @@ import torch
 from static_world import drives
 from torch import Tensor
 
-from wotempo.fusion import STAGES, TemporalFusion
+from wotempo.fusion import TemporalFusion
 from wotempo.geometry import BevGrid, relative_to
 
 GRID = BevGrid(-32.0, 48.0, -20.0, 28.0, 20, 12)  # 4 m cells, oblong and off centre: no symmetry to hide behind
 CHANNELS, FRAMES = 5, 4
-
-# Every stage as it comes, and some with options that take another path.
-CASES: list[tuple[str, dict]] = [
-    *((name, {}) for name in STAGES),
-    ("convgru", {"hidden": 3, "kernel": 5}),
-    ("convgru", {"renormalise": True}),
-]
 
 
 def randomise(stage: TemporalFusion, seed: int = 0) -> TemporalFusion:

@@ -60,6 +60,18 @@ def test_none_is_the_single_frame_model() -> None:
         ("convgru", {"hidden": 0}, r"fusion\.hidden"),
         ("convgru", {"num_frames": 0}, r"fusion\.num_frames"),
         ("none", {"num_frames": 4}, r"fusion\.num_frames.*set it to 1"),
+        ("convgru", {"form": "narrow"}, r"fusion\.form is 'narrow'.*bottleneck"),
+        ("convlstm", {"hidden": 0}, r"fusion\.hidden"),
+        ("mingru", {"kernel": 2}, r"fusion\.kernel.*odd"),
+        ("concat", {"kernel": 0}, r"fusion\.kernel.*odd"),
+        ("attention", {"heads": 0}, r"fusion\.heads is 0"),
+        ("deformable", {"points": 0}, r"fusion\.points is 0"),
+        ("deformable", {"reach": 0.0}, r"fusion\.reach is 0\.0 cells on a map of \(8, 8\)"),
+        ("convgru", {"control": "nowarp"}, r"fusion\.control is 'nowarp'.*'no_warp'"),
+        ("none", {"control": "no_warp"}, r"fusion\.control is 'no_warp', but fusion\.num_frames is 1"),
+        ("mean", {"control": "single_frame_wide"}, r"no parameters to match"),
+        ("convgru", {"frame_dropout": 1.0}, r"fusion\.frame_dropout is 1\.0"),
+        ("none", {"frame_dropout": 0.5}, r"fusion\.frame_dropout is 0\.5, but fusion\.num_frames is 1"),
     ],
 )
 def test_mistakes_are_named(name: str, options: dict, words: str) -> None:

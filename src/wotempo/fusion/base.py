@@ -44,7 +44,7 @@ class TemporalFusion(nn.Module, ABC):
 
     level: str = "bev8"  # where in the backbone the stage sits; bev8 = its last map
     order_aware: ClassVar[bool] = True  # False: the output does not depend on the order of the history
-    unjudged: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    unjudged: Mapping[str, str] = MappingProxyType({})
     """Acceptance criteria that say nothing about this stage, by name, and why: a control breaks them on purpose."""
 
     def __init__(self, channels: int, grid: BevGrid, num_frames: int, renormalise: bool = False) -> None:

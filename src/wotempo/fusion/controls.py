@@ -7,8 +7,7 @@ Each alters the window of any stage, in training and in evaluation alike, and st
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -33,11 +32,12 @@ def no_warp(bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Window:
 def shuffle_history(bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Window:
     """The history frames, with their poses, in an order that means nothing; ages stay in place.
 
-    The order is drawn from the poses themselves: the same window is always shuffled alike, in every process.
+    The order is drawn from the poses (to the centimetre): a window is shuffled alike in every epoch and process.
     """
     place = torch.arange(1, pose.shape[1], device=pose.device)
-    number = (pose[:, :-1].double() * pose.new_tensor([12.9898, 78.233, 37.719]).double()).sum(-1) + place
-    order = ((number.sin() * 43758.5453) % 1).argsort(1)  # the usual hash of graphics: not random, but without meaning
+    where = (100 * pose[:, :-1].masked_fill(~valid[:, :-1, None], 0.0)).round().double()
+    number = (where * where.new_tensor([12.9898, 78.233, 37.719])).sum(-1) + place
+    order = ((number.sin() * 43758.5453) % 1).argsort(1)  # the usual hash of graphics: without meaning, repeatable
     order = torch.cat((order, order.new_full((len(order), 1), pose.shape[1] - 1)), 1)
     sample = torch.arange(len(order), device=order.device)[:, None]
     return bev[sample, order], pose[sample, order], dt, valid[sample, order]
@@ -88,9 +88,9 @@ UNJUDGED: dict[str, dict[str, str]] = {
 }
 
 
-def unjudged(control: str) -> Mapping[str, str]:
+def unjudged(control: str) -> dict[str, str]:
     """Criterion -> why it is not judged under ``control``."""
-    return MappingProxyType({name: reason.format(control) for name, reason in UNJUDGED[control].items()})
+    return {name: reason.format(control) for name, reason in UNJUDGED[control].items()}
 
 
 class ControlledFusion(AlteredFusion):
@@ -99,7 +99,7 @@ class ControlledFusion(AlteredFusion):
     def __init__(self, stage: TemporalFusion, control: str) -> None:
         super().__init__(stage)
         self.control = control
-        self.unjudged = unjudged(control)  # type: ignore[misc]  # of the class where no control is set
+        self.unjudged = unjudged(control)
 
     def altered(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Window:
         """See ``AlteredFusion``."""

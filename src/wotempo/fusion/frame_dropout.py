@@ -23,7 +23,7 @@ class FrameDropout(AlteredFusion):
             raise UserError(f"fusion.frame_dropout is {share}: set it to a share from 0 (off) to below 1")
         self.share = share
         self.kept: Tensor | None = None
-        self.unjudged = stage.unjudged  # type: ignore[misc]
+        self.unjudged = dict(stage.unjudged)
 
     def altered(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See ``AlteredFusion``."""

@@ -29,7 +29,7 @@ class SingleFrameWide(TemporalFusion):
         self.expand = nn.Conv2d(c, width, 3, padding=1)
         self.project = output_projection(width, c)
         self.level = stage.level
-        self.unjudged = unjudged("single_frame_wide")  # type: ignore[misc]
+        self.unjudged = unjudged("single_frame_wide")
 
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``; only the current map is read."""
