@@ -101,7 +101,7 @@ class LitWoTE(L.LightningModule):
 
     def shape_contract(self, stage: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.protocol)."""
-        return shape_contract(self.model.config, self.num_frames)
+        return shape_contract(self.model.config, self.num_frames, self.model.fusion.level)
 
 
 def check_layout(hyperparameters: dict, model: dict, path: str) -> None:
