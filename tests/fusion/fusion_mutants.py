@@ -26,7 +26,9 @@ def history_reversed(stage):
 
 
 def history_detached(stage):
-    return _fed(stage, lambda bev, pose, dt, valid: (torch.cat((bev[:, :-1].detach(), bev[:, -1:]), 1), pose, dt, valid))
+    return _fed(
+        stage, lambda bev, pose, dt, valid: (torch.cat((bev[:, :-1].detach(), bev[:, -1:]), 1), pose, dt, valid)
+    )
 
 
 def missing_frames_faked(stage):

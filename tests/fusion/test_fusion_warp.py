@@ -29,7 +29,9 @@ def test_the_carried_state_moves_by_the_shared_warp(monkeypatch) -> None:
     """``convgru_recurrent`` moves its state, and what ``warp_history`` shows, by ``warp``: once per frame each."""
     stage, w, calls = build("convgru_recurrent"), window(), []
     original = base.warp_with_mask
-    monkeypatch.setattr(base, "warp_with_mask", lambda maps, *rest, **more: calls.append(1) or original(maps, *rest, **more))
+    monkeypatch.setattr(
+        base, "warp_with_mask", lambda maps, *rest, **more: calls.append(1) or original(maps, *rest, **more)
+    )
     stage(*w.args())
     assert len(calls) == 4
     stage.warp_history(w.bev, w.pose, w.valid)

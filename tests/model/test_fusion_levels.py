@@ -28,7 +28,7 @@ def at_level(model: WoTE, level: str, stage: str = "convgru", frames: int = 3) -
 def test_levels_of_the_published_model() -> None:
     sizes = {level: (WOTE.level(level)[0], *WOTE.level(level)[1].shape) for level in LEVELS}
     assert sizes == {"bev8": (512, 8, 8), "lidar3": (256, 16, 16), "lidar2": (128, 32, 32)}
-    with pytest.raises(UserError, match="'lidar1'.*lidar3"):
+    with pytest.raises(UserError, match=r"'lidar1'.*lidar3"):
         WOTE.level("lidar1")
 
 

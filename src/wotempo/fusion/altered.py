@@ -13,7 +13,7 @@ WRAPPED = "stage."
 
 
 class AlteredFusion(TemporalFusion):
-    """``stage`` on ``altered`` windows. What ``warp_history`` returns is what the stage makes of the altered window too.
+    """``stage`` on ``altered`` windows. ``warp_history`` too returns what the stage makes of the altered window.
 
     The state-dict keys are those of the stage itself: a trained stage can be looked at under a control, and back.
     """

@@ -93,5 +93,3 @@ class RecurrentConvGRUFusion(ConvGRUFusion):
         h, seen = self._read(state.h, moved.to(wide), state.begun, bev, valid)
         stands = torch.where(valid[:, None], torch.zeros_like(moved), moved)
         return self._add(bev, h, seen), CarriedState(h, stands, state.begun | valid)
-
-

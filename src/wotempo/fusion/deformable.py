@@ -48,7 +48,7 @@ class DeformableFusion(TemporalFusion):
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``."""
         aligned, mask = self.warp_history(bev, pose, valid)
-        (b, t), (rows, cols) = valid.shape, self.grid.shape
+        (b, t), rows = valid.shape, self.grid.rows
         wide = torch.promote_types(bev.dtype, torch.float32)
         time = self.ages(dt, valid).to(bev.dtype)[..., None, None, None].expand_as(aligned[:, :, :1])
         context = torch.cat((bev[:, -1:].expand_as(aligned), aligned, time), 2).flatten(0, 1)
@@ -68,7 +68,8 @@ class DeformableFusion(TemporalFusion):
         return self.add_where_seen(bev, mask, self.project(read.to(bev.dtype)))
 
     def _places(self, offsets: Tensor) -> Tensor:
-        """offsets (N, 2 rows|columns, heads, points, H, W) before tanh -> for ``grid_sample`` (N, heads, points·H, W, 2)."""
+        """offsets (N, 2, heads, points, H, W) of rows and columns, before tanh -> (N, heads, points·H, W, 2) for
+        ``grid_sample``."""
         rows, cols = self.grid.shape
         r = (torch.arange(rows, device=offsets.device, dtype=offsets.dtype) + 0.5)[:, None]
         c = torch.arange(cols, device=offsets.device, dtype=offsets.dtype) + 0.5

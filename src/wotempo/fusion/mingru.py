@@ -12,7 +12,7 @@ from wotempo.geometry import BevGrid
 
 
 class MinGRUFusion(TemporalFusion):
-    """fused = current + P∗h_T;  z, h̃ = σ(K_z∗x), K_h∗x;  h' = h + z⊙(h̃ - h), z = 0 where a frame does not show the cell.
+    """fused = current + P∗h_T;  z, h̃ = σ(K_z∗x), K_h∗x;  h' = h + z⊙(h̃ - h), z = 0 where a frame shows nothing.
 
     Feng et al., "Were RNNs All We Needed?" (arXiv 2410.01201), with convolutions. What frame k before the current one
     contributes is at most ∏(1 - z) over the frames after it: forgetting can be read off. ``dt`` is not read.

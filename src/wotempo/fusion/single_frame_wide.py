@@ -23,7 +23,9 @@ class SingleFrameWide(TemporalFusion):
         super().__init__(stage.channels, stage.grid, stage.num_frames, stage.renormalise)
         wanted = sum(p.numel() for p in stage.parameters())
         if wanted == 0:
-            raise UserError("fusion.control is single_frame_wide, but the stage has no parameters to match: compare none")
+            raise UserError(
+                "fusion.control is single_frame_wide, but the stage has no parameters to match: compare none"
+            )
         c = stage.channels
         width = max(1, round(wanted / (9 * c + 1 + c)))
         self.expand = nn.Conv2d(c, width, 3, padding=1)

@@ -6,7 +6,7 @@ from wotempo.model.config import WoTEConfig
 
 
 def shape_contract(config: WoTEConfig, num_frames: int, level: str = "bev8") -> dict[str, str]:
-    """``{place: dimensions and dtype}`` for a model of ``config`` that sees ``num_frames`` frames, fused at ``level``."""
+    """``{place: dimensions and dtype}`` for a model of ``config`` that fuses ``num_frames`` frames at ``level``."""
     rows, cols = config.map_shape
     channels, grid = config.level(level)
     return {
