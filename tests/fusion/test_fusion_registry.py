@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fusion_windows import CHANNELS, GRID, randomise, window
 from omegaconf import OmegaConf
 
 from wotempo import configs
@@ -35,6 +36,19 @@ def test_attributes(name: str) -> None:
     assert isinstance(stage, TemporalFusion)
     assert (stage.channels, stage.grid, stage.level) == (4, BACKBONE_BEV, "bev8")
     assert stage.num_frames >= 1
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8])
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "none"])
+def test_lengths_of_history(name: str, frames: int) -> None:
+    stage, w = randomise(build_fusion(name, CHANNELS, GRID, frames).double()), window(batch=1, frames=frames)
+    # Slowly: at the drives' own speed the oldest of eight frames would have left the map.
+    pose = w.pose * torch.tensor([0.1, 0.1, 0.0], dtype=w.pose.dtype)
+    bev = w.bev.requires_grad_()
+    fused = stage(bev, pose, w.dt, w.valid)
+    assert torch.equal(fused, bev[:, -1]) == (frames == 1)
+    (grad,) = torch.autograd.grad(fused.square().sum(), bev)
+    assert bool((grad.abs().amax((2, 3, 4)) > 0).all())
 
 
 def test_none_is_the_single_frame_model() -> None:
