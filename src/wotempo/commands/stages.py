@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 
 import torch
 import yaml
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from wotempo import configs
 from wotempo.fusion import TemporalFusion, build_fusion
 from wotempo.model.config import LEVELS, WOTE, WOTE_TINY, WoTEConfig
 
@@ -41,10 +40,10 @@ def cost(name: str, stage: TemporalFusion) -> Cost:
 def costs(config: WoTEConfig, level: str) -> Iterator[Cost]:
     """Of every yaml of configs/fusion at a level of a model."""
     channels, grid = config.level(level)
-    for path in sorted((Path(configs.__file__).parent / "fusion").glob("*.yaml")):
+    for path in files("wotempo.configs").joinpath("fusion").iterdir():
         options = {**yaml.safe_load(path.read_text()), "level": level}
         with FakeTensorMode():
-            yield cost(path.stem, build_fusion(channels=channels, grid=grid, **options))
+            yield cost(path.name.removesuffix(".yaml"), build_fusion(channels=channels, grid=grid, **options))
 
 
 def main() -> None:

@@ -116,7 +116,7 @@ class WoTE(nn.Module):
         return self._run(self._backbone, self._backbone, camera, lidar)
 
     def fuse(self, bev: Tensor, batch: dict) -> Tensor:
-        """bev (F, C, H, W) at the stage's level; frame_index, valid, pose, dt (B, T[, 3]) of a batch -> (B, C, H, W)."""
+        """bev (F, C, H, W) at the stage's level, and the batch's windows (B, T[, 3]) -> (B, C, H, W)."""
         last = {key: batch[key][:, -self.fusion.num_frames :] for key in ("frame_index", "valid", "pose", "dt")}
         windows = gather_windows(bev, last["frame_index"], last["valid"])
         return self.fusion(windows, last["pose"], last["dt"], last["valid"])
