@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
-	drive bench-wote bench-pdm bench-streaming nuplan test check clean
+	stages drive bench-wote bench-pdm bench-streaming nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -61,6 +61,9 @@ label-file: setup ## ARGS="direction=import|export file=... labels=... anchors=.
 
 weights: setup ## ARGS="direction=import|export checkpoint=... output=...": official WoTE checkpoints in and out
 	$(call run,wotempo.commands.weights $(ARGS))
+
+stages: setup ## parameters and multiply-accumulates of every fusion stage, at every level and both sizes
+	$(PY) -m wotempo.commands.stages
 
 bench-wote: setup ## time and memory of the full-size model beside its plain twin
 	$(PY) tests/bench/bench_wote.py $(ARGS)

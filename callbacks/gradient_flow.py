@@ -111,6 +111,9 @@ class GradientFlowGuard(Guard):
             self.obstacle = "temporal_fusion was never called as a module in a training step"
             return
         valid, self._batch = self._batch["valid"].bool(), None
+        kept = getattr(pl_module.temporal_fusion, "kept", None)
+        if kept is not None:  # frames that the stage left out of this step must have no gradient either
+            valid = valid & kept
         gradient = torch.zeros_like(bev) if bev.grad is None else bev.grad
         size = gradient[:, :-1].flatten(2).abs().amax(-1)  # (B, T-1)
         history, broken = valid[:, :-1], ~torch.isfinite(size).all()

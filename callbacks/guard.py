@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from callbacks.protocol import is_temporal
+from callbacks.protocol import is_temporal, unjudged
 
 Policy = Literal["fail", "warn", "off"]
 Status = Literal["pending", "pass", "fail", "skipped", "inconclusive"]
@@ -178,6 +178,8 @@ class Guard(Callback):
             self.record("skipped", "switched off")
         elif self.needs_history and not is_temporal(pl_module):
             self.record("skipped", "single frame")
+        elif reason := unjudged(pl_module).get(self.name):
+            self.record("skipped", reason)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # The only hook in which every file is written and which runs even where `on_train_end` is left out (max_time).

@@ -31,12 +31,17 @@ class AcceptedModule(Protocol):
     num_frames: int
     """Frames per sample, the current one included."""
 
+    unjudged: Mapping[str, str]
+    """Criteria that an experiment breaks on purpose, by name, and why (a control without alignment has no warp gain).
+    They are skipped with that reason in the verdict: neither a failure nor a hidden pass."""
+
     loss_terms: Mapping[str, Tensor]
     """The named, unscaled loss terms of the latest ``training_step`` (scalars; detached or not)."""
 
     temporal_fusion: nn.Module
     """The fusion stage. It is called as a module, and its first argument (or the keyword ``bev``) is the gathered
-    BEV tensor (B, T, C, H, W); gradient is measured there."""
+    BEV tensor (B, T, C, H, W); gradient is measured there. One that leaves out frames at random in training says which
+    it used: its attribute ``kept`` (B, T) bool of the latest call."""
 
     def shape_contract(self, stage: str) -> Mapping[str, str]:
         """Named dimensions for ``stage`` "train" or "val", as ``{place: "B T 3 float32"}``.
@@ -55,6 +60,11 @@ class AcceptedModule(Protocol):
 
 def is_temporal(pl_module: Any) -> bool:
     return bool(getattr(pl_module, "is_temporal", False))
+
+
+def unjudged(pl_module: Any) -> dict[str, str]:
+    """Criterion -> why an experiment breaks it on purpose."""
+    return dict(getattr(pl_module, "unjudged", None) or {})
 
 
 def loss_terms(pl_module: Any) -> dict[str, Tensor]:

@@ -199,3 +199,25 @@ def test_compiled_module_runs_eagerly_while_it_is_watched():
     restore()
     module(torch.ones(1, 2))
     assert len(runs) == 2
+
+
+class DropsFrames(ToyFusion):
+    """Leaves out half of the history in training, and says so, or not."""
+
+    honest = True
+
+    def forward(self, bev, pose, valid):
+        stays = torch.rand(valid.shape) < 0.5
+        stays[:, -1] = True
+        if self.honest:
+            self.kept = valid & stays
+        return super().forward(bev, pose, valid & stays)
+
+
+def test_frames_left_out_at_random_are_no_finding_where_the_stage_says_so(tmp_path):
+    report, raised = judge(tmp_path, with_fusion(DropsFrames))
+    assert raised is None
+    assert report.guards[9].status == "pass"
+    silent = type("Silent", (DropsFrames,), {"honest": False})
+    report, raised = judge(tmp_path / "silent", with_fusion(silent))
+    assert failing(report) == ["gradient_flow"]

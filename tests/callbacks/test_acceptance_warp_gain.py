@@ -125,3 +125,13 @@ def test_frames_seen_through_a_keyhole_are_not_compared():
     mask = torch.zeros_like(maps, dtype=torch.bool)
     mask[..., :1, :] = True
     assert sums(maps, (maps, mask), (maps, mask), torch.tensor([[True, False]]))["frames"] == 0
+
+
+def test_what_an_experiment_breaks_on_purpose_is_skipped_with_its_reason(tmp_path):
+    module = Warps(lambda pose: 0 * pose)
+    module.unjudged = {"warp_gain": "control no_warp breaks the alignment on purpose"}
+    report, raised = judge(tmp_path, module)
+    assert raised is None
+    assert report.exit_code == 0
+    assert [g.name for g in report.guards if g.status == "skipped"] == ["warp_gain"]
+    assert report.guards[8].message == module.unjudged["warp_gain"]

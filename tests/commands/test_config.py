@@ -51,11 +51,12 @@ def test_every_trainer_composes(trainer):
 
 @pytest.mark.parametrize("stage", names("fusion"))
 def test_every_fusion_yaml_builds_its_stage(stage):
-    assert composed(f"fusion={stage}").fusion["name"] == stage
+    name = composed(f"fusion={stage}").fusion["name"]
+    assert stage == name or stage.startswith(f"{name}_")  # a variant: concat_3x3 is a concat
 
 
 def test_every_stage_has_a_yaml():
-    assert set(names("fusion")) == set(STAGES)
+    assert set(names("fusion")) >= set(STAGES)
 
 
 @pytest.mark.parametrize("acceptance", names("acceptance"))

@@ -9,18 +9,11 @@ import torch
 from static_world import drives
 from torch import Tensor
 
-from wotempo.fusion import STAGES, TemporalFusion
+from wotempo.fusion import TemporalFusion
 from wotempo.geometry import BevGrid, relative_to
 
 GRID = BevGrid(-32.0, 48.0, -20.0, 28.0, 20, 12)  # 4 m cells, oblong and off centre: no symmetry to hide behind
 CHANNELS, FRAMES = 5, 4
-
-# Every stage as it comes, and some with options that take another path.
-CASES: list[tuple[str, dict]] = [
-    *((name, {}) for name in STAGES),
-    ("convgru", {"hidden": 3, "kernel": 5}),
-    ("convgru", {"renormalise": True}),
-]
 
 
 def randomise(stage: TemporalFusion, seed: int = 0) -> TemporalFusion:
@@ -48,12 +41,12 @@ class Window:
         return replace(self, **fields)
 
 
-def window(batch: int = 3, dtype: torch.dtype = torch.float64, grid: BevGrid = GRID, seed: int = 0) -> Window:
+def window(batch: int = 3, dtype: torch.dtype = torch.float64, seed: int = 0, frames: int = FRAMES) -> Window:
     """A window of real motion with all frames valid. Poses stay at least float32."""
     generator = torch.Generator().manual_seed(seed)
-    path = drives(batch, FRAMES, seed)
-    bev = torch.randn(batch, FRAMES, CHANNELS, *grid.shape, generator=generator, dtype=torch.float64)
+    path = drives(batch, frames, seed)
+    bev = torch.randn(batch, frames, CHANNELS, *GRID.shape, generator=generator, dtype=torch.float64)
     wide = torch.promote_types(dtype, torch.float32)
     pose = torch.from_numpy(relative_to(path[:, -1:], path)).to(wide)
-    dt = torch.from_numpy(np.tile(0.5 * np.arange(FRAMES - 1, -1, -1), (batch, 1))).to(wide)
-    return Window(bev.to(dtype), pose, dt, torch.ones(batch, FRAMES, dtype=torch.bool))
+    dt = torch.from_numpy(np.tile(0.5 * np.arange(frames - 1, -1, -1), (batch, 1))).to(wide)
+    return Window(bev.to(dtype), pose, dt, torch.ones(batch, frames, dtype=torch.bool))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from fusion_windows import CHANNELS, GRID, randomise, window
 
-from wotempo.fusion import ConvGRUFusion
+from wotempo.fusion import ConvGRUFusion, build_fusion
 from wotempo.geometry import BACKBONE_BEV
 
 
@@ -67,3 +67,17 @@ def test_only_the_projection_starts_at_zero() -> None:
     stage = ConvGRUFusion(CHANNELS, GRID)
     assert {name for name, p in stage.named_parameters() if not bool(p.any())} == {"project.weight"}
     assert not list(stage.buffers())  # no running statistics: history and current cannot drift apart
+
+
+def test_checkpoints_of_the_default_form_keep_their_keys() -> None:
+    keys = {f"cell.{layer}.{part}" for layer in ("gates", "candidate") for part in ("weight", "bias")}
+    for name in ("convgru", "convgru_recurrent"):
+        assert set(build_fusion(name, CHANNELS, GRID).state_dict()) == {*keys, "project.weight"}
+
+
+@pytest.mark.parametrize(("form", "share"), [("separable", 0.13), ("bottleneck", 0.071)])
+def test_the_cheap_forms_are_cheap(form: str, share: float) -> None:
+    with torch.device("meta"):
+        full, cheap = (ConvGRUFusion(512, BACKBONE_BEV, form=f) for f in ("full", form))
+    counts = [sum(p.numel() for p in stage.parameters()) for stage in (full, cheap)]
+    assert counts[1] / counts[0] == pytest.approx(share, rel=0.02)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fusion_windows import CHANNELS, GRID, randomise, window
 from omegaconf import OmegaConf
 
 from wotempo import configs
@@ -37,6 +38,19 @@ def test_attributes(name: str) -> None:
     assert stage.num_frames >= 1
 
 
+@pytest.mark.parametrize("frames", [1, 2, 8])
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "none"])
+def test_lengths_of_history(name: str, frames: int) -> None:
+    stage, w = randomise(build_fusion(name, CHANNELS, GRID, frames).double()), window(batch=1, frames=frames)
+    # Slowly: at the drives' own speed the oldest of eight frames would have left the map.
+    pose = w.pose * torch.tensor([0.1, 0.1, 0.0], dtype=w.pose.dtype)
+    bev = w.bev.requires_grad_()
+    fused = stage(bev, pose, w.dt, w.valid)
+    assert torch.equal(fused, bev[:, -1]) == (frames == 1)
+    (grad,) = torch.autograd.grad(fused.square().sum(), bev)
+    assert bool((grad.abs().amax((2, 3, 4)) > 0).all())
+
+
 def test_none_is_the_single_frame_model() -> None:
     """No parameters and no random draws: the same state-dict keys and the same weights drawn after it."""
     torch.manual_seed(0)
@@ -60,6 +74,18 @@ def test_none_is_the_single_frame_model() -> None:
         ("convgru", {"hidden": 0}, r"fusion\.hidden"),
         ("convgru", {"num_frames": 0}, r"fusion\.num_frames"),
         ("none", {"num_frames": 4}, r"fusion\.num_frames.*set it to 1"),
+        ("convgru", {"form": "narrow"}, r"fusion\.form is 'narrow'.*bottleneck"),
+        ("convlstm", {"hidden": 0}, r"fusion\.hidden"),
+        ("mingru", {"kernel": 2}, r"fusion\.kernel.*odd"),
+        ("concat", {"kernel": 0}, r"fusion\.kernel.*odd"),
+        ("attention", {"heads": 0}, r"fusion\.heads is 0"),
+        ("deformable", {"points": 0}, r"fusion\.points is 0"),
+        ("deformable", {"reach": 0.0}, r"fusion\.reach is 0\.0 cells on a map of \(8, 8\)"),
+        ("convgru", {"control": "nowarp"}, r"fusion\.control is 'nowarp'.*'no_warp'"),
+        ("none", {"control": "no_warp"}, r"fusion\.control is 'no_warp', but fusion\.num_frames is 1"),
+        ("mean", {"control": "single_frame_wide"}, r"no parameters to match"),
+        ("convgru", {"frame_dropout": 1.0}, r"fusion\.frame_dropout is 1\.0"),
+        ("none", {"frame_dropout": 0.5}, r"fusion\.frame_dropout is 0\.5, but fusion\.num_frames is 1"),
     ],
 )
 def test_mistakes_are_named(name: str, options: dict, words: str) -> None:

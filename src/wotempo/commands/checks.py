@@ -34,7 +34,8 @@ def check_fusion(config: RunConfig) -> None:
     """Name and keywords of the stage, by building it at a size that costs nothing."""
     if "name" not in config.fusion or "num_frames" not in config.fusion:
         raise UserError("fusion needs the keys 'name' and 'num_frames': choose one of configs/fusion")
-    build_fusion(**{**config.fusion, "channels": 2, "grid": config.model.bev_grid})
+    _, grid = config.model.level(config.fusion.get("level", "bev8"))
+    build_fusion(**{**config.fusion, "channels": 2, "grid": grid})
     frames = config.fusion["num_frames"]
     if frames > NUM_HISTORY:
         raise UserError(f"fusion.num_frames is {frames}, but a scene has {NUM_HISTORY} frames up to the current one")

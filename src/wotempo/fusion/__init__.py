@@ -12,12 +12,36 @@ from types import NoneType
 from typing import get_args, get_type_hints
 
 from wotempo.errors import UserError
+from wotempo.fusion.attention import AttentionFusion
 from wotempo.fusion.base import RingBuffer, TemporalFusion
+from wotempo.fusion.concat import ConcatFusion
+from wotempo.fusion.controls import CONTROLS, ControlledFusion
 from wotempo.fusion.convgru import ConvGRUFusion
+from wotempo.fusion.convgru_recurrent import RecurrentConvGRUFusion
+from wotempo.fusion.convlstm import ConvLSTMFusion
+from wotempo.fusion.deformable import DeformableFusion
+from wotempo.fusion.frame_dropout import FrameDropout
+from wotempo.fusion.max import MaxFusion
+from wotempo.fusion.mean import MeanFusion
+from wotempo.fusion.mingru import MinGRUFusion
 from wotempo.fusion.none import NoFusion
+from wotempo.fusion.single_frame_wide import SingleFrameWide
+from wotempo.fusion.solo import SoloFusion
 from wotempo.geometry import BevGrid
 
-STAGES: dict[str, type[TemporalFusion]] = {"none": NoFusion, "convgru": ConvGRUFusion}
+STAGES: dict[str, type[TemporalFusion]] = {
+    "none": NoFusion,
+    "mean": MeanFusion,
+    "max": MaxFusion,
+    "concat": ConcatFusion,
+    "solo": SoloFusion,
+    "convgru": ConvGRUFusion,
+    "convgru_recurrent": RecurrentConvGRUFusion,
+    "convlstm": ConvLSTMFusion,
+    "mingru": MinGRUFusion,
+    "attention": AttentionFusion,
+    "deformable": DeformableFusion,
+}
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -25,10 +49,35 @@ def _nearest(word: str, known: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else "it takes none"
 
 
-def build_fusion(name: str, channels: int, grid: BevGrid, num_frames: int | None = None, **options) -> TemporalFusion:
+def build_fusion(
+    name: str,
+    channels: int,
+    grid: BevGrid,
+    num_frames: int | None = None,
+    control: str | None = None,
+    frame_dropout: float = 0.0,
+    level: str = "bev8",
+    **options,
+) -> TemporalFusion:
     """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
     included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
-    yaml. UserError for an unknown name, option or value."""
+    yaml. ``control`` (None | single_frame_wide | one of ``CONTROLS``) and ``frame_dropout`` alter what it is given;
+    ``level`` says where in the backbone the maps come from. UserError for an unknown name, option or value."""
+    stage = _plain(name, channels, grid, num_frames, options)
+    stage.level = level
+    if control is not None:
+        known = ["single_frame_wide", *CONTROLS]
+        if control not in known:
+            raise UserError(f"fusion.control is '{control}', which is no control: {_nearest(control, known)}")
+        if stage.num_frames == 1:
+            raise UserError(f"fusion.control is '{control}', but fusion.num_frames is 1: no history to control")
+        stage = SingleFrameWide(stage) if control == "single_frame_wide" else ControlledFusion(stage, control)
+    if frame_dropout and stage.num_frames == 1:
+        raise UserError(f"fusion.frame_dropout is {frame_dropout}, but fusion.num_frames is 1: no history to drop")
+    return FrameDropout(stage, frame_dropout) if frame_dropout else stage
+
+
+def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, options: dict) -> TemporalFusion:
     if name not in STAGES:
         raise UserError(f"fusion.name is '{name}', which is no fusion stage: {_nearest(name, list(STAGES))}")
     stage = STAGES[name]
@@ -48,4 +97,4 @@ def build_fusion(name: str, channels: int, grid: BevGrid, num_frames: int | None
     return stage(channels, grid, **options)
 
 
-__all__ = ["STAGES", "ConvGRUFusion", "NoFusion", "RingBuffer", "TemporalFusion", "build_fusion"]
+__all__ = ["CONTROLS", "STAGES", "ConvGRUFusion", "NoFusion", "RingBuffer", "TemporalFusion", "build_fusion"]

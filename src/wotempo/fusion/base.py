@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -40,8 +42,10 @@ class TemporalFusion(nn.Module, ABC):
     - history is aligned by ``warp_history`` and nothing else, so that a check of that method judges the stage.
     """
 
-    level: ClassVar[str] = "bev8"  # where in the backbone the stage sits; bev8 = its last map
+    level: str = "bev8"  # where in the backbone the stage sits; bev8 = its last map
     order_aware: ClassVar[bool] = True  # False: the output does not depend on the order of the history
+    unjudged: Mapping[str, str] = MappingProxyType({})
+    """Acceptance criteria that say nothing about this stage, by name, and why: a control breaks them on purpose."""
 
     def __init__(self, channels: int, grid: BevGrid, num_frames: int, renormalise: bool = False) -> None:
         """``num_frames`` counts the current frame. ``renormalise``: see ``warp_with_mask``."""
@@ -57,6 +61,11 @@ class TemporalFusion(nn.Module, ABC):
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """bev (B, T, C, H, W), pose (B, T, 3) of each frame in the current frame (metres, radians, float32 or float64),
         dt (B, T) seconds before the current frame, valid (B, T) bool -> (B, C, H, W) in the dtype of ``bev``."""
+
+    def warp(self, maps: Tensor, pose: Tensor, grid: BevGrid | None = None) -> tuple[Tensor, Tensor]:
+        """The one sampling that stages align by: maps (N, C, H, W), pose (N, 3) of them in the wanted axes -> the moved
+        maps and the mask (N, 1, H, W) bool. See ``warp_with_mask``."""
+        return warp_with_mask(maps, pose, grid or self.grid, renormalise=self.renormalise)
 
     def warp_history(
         self, bev: Tensor, pose: Tensor, valid: Tensor, grid: BevGrid | None = None
@@ -75,12 +84,32 @@ class TemporalFusion(nn.Module, ABC):
             return bev, current_mask
         # Blanked before sampling: whatever an invalid frame holds (NaN too) reaches neither output nor gradient.
         history_bpchw = bev[:, :-1].masked_fill(~valid[:, :-1, None, None, None], 0.0)
-        warped, mask = warp_with_mask(
-            history_bpchw.flatten(0, 1), pose[:, :-1].flatten(0, 1), grid, renormalise=self.renormalise
-        )
+        warped, mask = self.warp(history_bpchw.flatten(0, 1), pose[:, :-1].flatten(0, 1), grid)
         mask_bp1hw = mask.unflatten(0, (b, past)) & valid[:, :-1, None, None, None]
         aligned = torch.cat((warped.unflatten(0, (b, past)), bev[:, -1:]), 1)
         return aligned, torch.cat((mask_bp1hw, current_mask), 1)
+
+    def add_where_seen(self, bev: Tensor, mask: Tensor, update: Tensor) -> Tensor:
+        """The residual of every learned stage, gated per cell: what no valid history frame shows stays exactly as the
+        current frame sees it. "No valid history" is thereby no special case.
+
+        bev (B, T, C, H, W), mask (B, T, 1, H, W) of ``warp_history``, update (B, C, H, W) -> (B, C, H, W).
+        """
+        current = bev[:, -1]
+        return torch.where(mask[:, :-1].any(1), current + update.to(bev.dtype), current)
+
+    def full_length(self, maps: Tensor) -> Tensor:
+        """(B, ≤ num_frames, C, H, W) -> (B, num_frames, C, H, W): a shorter window lacks its oldest frames. For stages
+        whose parameters count frames; ValueError for a longer window."""
+        lacking = self.num_frames - maps.shape[1]
+        if lacking < 0:
+            raise ValueError(f"a window of {maps.shape[1]} frames, but the stage was built for {self.num_frames}")
+        return torch.cat((maps.new_zeros(maps.shape[0], lacking, *maps.shape[2:]), maps), 1)
+
+    @staticmethod
+    def ages(dt: Tensor, valid: Tensor) -> Tensor:
+        """dt (B, T) seconds, zero where the frame is not valid, whatever it holds there."""
+        return dt.masked_fill(~valid, 0.0)
 
     def initial_state(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> RingBuffer:
         """An empty stream of ``batch`` sequences whose maps have ``dtype``."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
@@ -98,6 +101,16 @@ def resize_like(x: Tensor, target: Tensor) -> Tensor:
     return F.interpolate(x, size=target.shape[-2:], mode="bilinear", align_corners=False)
 
 
+@dataclass(frozen=True)
+class Fuse:
+    """A fusion stage inside the backbone: ``after`` which ResNet stage (1-4), what makes the maps of F frames those of
+    B samples ((F, C, H, W) -> (B, C, H, W)), and which frames are the samples' ``current`` ones (B,) int64."""
+
+    after: int
+    maps: Callable[[Tensor], Tensor]
+    current: Tensor
+
+
 class Backbone(nn.Module):
     """Frames -> the LiDAR branch's last map, which has taken in the camera."""
 
@@ -115,8 +128,12 @@ class Backbone(nn.Module):
         self.avgpool_img = nn.AdaptiveAvgPool2d(config.image_tokens)
         self.avgpool_lidar = nn.AdaptiveAvgPool2d(config.bev_shape)
 
-    def forward(self, camera: Tensor, lidar: Tensor) -> Tensor:
-        """camera (F, 3, H, W), lidar (F, 1, R, C), both in [0, 1] -> (F, C, rows, cols) on the BEV grid."""
+    def forward(self, camera: Tensor, lidar: Tensor, fuse: Fuse | None = None) -> Tensor:
+        """camera (F, 3, H, W), lidar (F, 1, R, C), both in [0, 1] -> (F, C, rows, cols) on the BEV grid.
+
+        ``fuse`` replaces the LiDAR maps of all frames by the fused ones of the B samples after its stage; what follows
+        is computed for the current frames alone -> (B, C, rows, cols).
+        """
         image_net, lidar_net = self.image_encoder, self.lidar_encoder
         # Channels last: the resampling and pooling between the convolutions is several times faster.
         camera = camera.contiguous(memory_format=torch.channels_last)
@@ -132,4 +149,6 @@ class Backbone(nn.Module):
             bev = bev + resize_like(self.img_channel_to_lidar[stage](bev_update), bev)
             if stage < 3:  # nothing reads the camera's last map
                 image = image + resize_like(image_update, image)
+            if fuse is not None and fuse.after == stage + 1:
+                image, bev = image[fuse.current], fuse.maps(bev)
         return bev

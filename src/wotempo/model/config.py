@@ -11,6 +11,9 @@ from wotempo.model.batch_norm import KINDS
 from wotempo.model.reward import PUBLISHED_WEIGHTS
 
 MODES = ("compat", "fixed")
+# Where a fusion stage may sit: after which stage of the LiDAR ResNet. bev8 is the backbone's output, which has taken in
+# the camera for the last time; finer levels blur less and cost as much (docs: geometry).
+LEVELS = {"bev8": 4, "lidar3": 3, "lidar2": 2}
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,18 @@ class WoTEConfig:
     def bev_grid(self) -> BevGrid:
         """What the backbone's map, and with it the fusion stage, covers."""
         return LIDAR_HISTOGRAM.with_shape(*self.bev_shape)
+
+    def level(self, name: str) -> tuple[int, BevGrid]:
+        """Channels and raster of the map after that LiDAR stage: 8×8×512, 16×16×256 or 32×32×128 at full size.
+        UserError for an unknown level."""
+        if name not in LEVELS:
+            raise UserError(f"fusion.level is '{name}', but the backbone offers {', '.join(LEVELS)}: set one of them")
+        if name == "bev8":
+            return self.bev_channels, self.bev_grid
+        stage = LEVELS[name]
+        shrinks = 2 ** (stage + 1)  # stem and pooling by 4, each stage but the first by 2
+        rows, cols = (-(-cells // shrinks) for cells in self.lidar_shape)
+        return self.stage_channels[stage - 1], LIDAR_HISTOGRAM.with_shape(rows, cols)
 
     @property
     def lidar_grid(self) -> BevGrid:

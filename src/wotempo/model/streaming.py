@@ -37,6 +37,8 @@ class StreamingPlanner:
         if streams < 1:
             raise UserError(f"streams is {streams}: set it to 1 or more")
         _require_eval(model)
+        if model.fusion.level != "bev8":
+            raise UserError(f"the fusion stage sits at level '{model.fusion.level}': streams need one at level 'bev8'")
         grid = model.config.bev_grid
         self.model = model
         self.streams = streams

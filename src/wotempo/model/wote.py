@@ -17,10 +17,10 @@ from wotempo.errors import UserError
 from wotempo.fusion import TemporalFusion
 from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
-from wotempo.model.backbone import Backbone
+from wotempo.model.backbone import Backbone, Fuse
 from wotempo.model.batch_norm import counting
 from wotempo.model.bev_head import BEVUpsampleHead, to_map
-from wotempo.model.config import WoTEConfig
+from wotempo.model.config import LEVELS, WoTEConfig
 from wotempo.model.encoder import encode, transformer_encoder, wide
 from wotempo.model.frames import gather_windows, learning_frames, unit_range, used_frames
 from wotempo.model.offset import OffsetHead, transformer_decoder
@@ -34,8 +34,8 @@ class WoTE(nn.Module):
     do all of it on a batch of ``wotempo.data``."""
 
     def __init__(self, config: WoTEConfig, anchors: Tensor, fusion: TemporalFusion) -> None:
-        """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` built for ``config.bev_channels`` channels on
-        ``config.bev_grid``. UserError where they do not fit ``config``."""
+        """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` built for the channels and grid of its level
+        (``config.level``). UserError where they do not fit ``config``."""
         super().__init__()
         c, d = config, config.d_model
         if anchors.shape != (c.num_anchors, c.num_poses, 3):
@@ -43,10 +43,15 @@ class WoTE(nn.Module):
                 f"the anchors are {tuple(anchors.shape)}, not ({c.num_anchors}, {c.num_poses}, 3): "
                 "give another anchors file, or set model.num_anchors"
             )
-        if fusion.level != "bev8" or fusion.grid != c.bev_grid or fusion.channels != c.bev_channels:
+        if (fusion.channels, fusion.grid) != (offered := c.level(fusion.level)):
             raise UserError(
                 f"the fusion stage is built for {fusion.channels} channels on {fusion.grid} at level '{fusion.level}', "
-                f"the model offers {c.bev_channels} channels on {c.bev_grid} at level 'bev8'"
+                f"the model offers {offered[0]} channels on {offered[1]} there"
+            )
+        if fusion.level != "bev8" and (c.batch_norm == "weighted" or c.history_grad is not None):
+            raise UserError(
+                f"fusion.level is '{fusion.level}', inside the encoder, where model.batch_norm=weighted and "
+                "model.history_grad do not reach: set them to batch and null, or fusion.level=bev8"
             )
         self.config = config
         self._ego_cells = ego_cells(c.bev_grid, c.mode)
@@ -105,7 +110,10 @@ class WoTE(nn.Module):
         dtype = self.trajectory_anchors.dtype
         camera = unit_range(view["camera"], 255, dtype, "camera")
         lidar = unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
-        return self.fuse(self._encode_learning(camera, lidar, view), view)
+        if self.fusion.level == "bev8":
+            return self.fuse(self._encode_learning(camera, lidar, view), view)
+        fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
+        return self._run(self._backbone, self._backbone, camera, lidar, fuse)
 
     # ---- the parts
 
@@ -121,7 +129,7 @@ class WoTE(nn.Module):
         return self._run(self._backbone, run, camera, lidar)
 
     def fuse(self, bev: Tensor, batch: dict) -> Tensor:
-        """bev (F, C, rows, cols) and the batch's frame_index, valid, pose, dt (B, T[, 3]) -> (B, C, rows, cols)."""
+        """bev (F, C, H, W) at the stage's level, and the batch's windows (B, T[, 3]) -> (B, C, H, W)."""
         last = {key: batch[key][:, -self.fusion.num_frames :] for key in ("frame_index", "valid", "pose", "dt")}
         windows = gather_windows(bev, last["frame_index"], last["valid"])
         if self.config.history_grad is not None:
@@ -185,7 +193,7 @@ class WoTE(nn.Module):
 
     # ---- inside
 
-    def _run(self, module: nn.Module, function: Callable[..., Any], *inputs: Tensor) -> Any:
+    def _run(self, module: nn.Module, function: Callable[..., Any], *inputs: Any) -> Any:
         if self.config.activation_checkpointing and torch.is_grad_enabled():
             return recomputed(module, function, *inputs)
         return function(*inputs)

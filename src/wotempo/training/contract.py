@@ -5,10 +5,10 @@ from __future__ import annotations
 from wotempo.model.config import WoTEConfig
 
 
-def shape_contract(config: WoTEConfig, num_frames: int) -> dict[str, str]:
-    """``{place: dimensions and dtype}`` for a model of ``config`` that sees ``num_frames`` frames."""
+def shape_contract(config: WoTEConfig, num_frames: int, level: str = "bev8") -> dict[str, str]:
+    """``{place: dimensions and dtype}`` for a model of ``config`` that fuses ``num_frames`` frames at ``level``."""
     rows, cols = config.map_shape
-    bev_rows, bev_cols = config.bev_shape
+    channels, grid = config.level(level)
     return {
         "batch.camera": f"F 3 {config.image_height} {config.image_width} uint8",
         "batch.lidar": f"F 1 {config.lidar_shape[0]} {config.lidar_shape[1]} uint8",
@@ -22,8 +22,8 @@ def shape_contract(config: WoTEConfig, num_frames: int) -> dict[str, str]:
         "batch.bev_map": f"B {rows} {cols} uint8",
         "batch.sampled_anchor": "B S int64",
         "batch.future_map": f"B S {rows} {cols} uint8",
-        "model.fusion:in.0": f"B {num_frames} {config.bev_channels} {bev_rows} {bev_cols} float",
-        "model.fusion:out": f"B {config.bev_channels} {bev_rows} {bev_cols} float",
+        "model.fusion:in.0": f"B {num_frames} {channels} {grid.rows} {grid.cols} float",
+        "model.fusion:out": f"B {channels} {grid.rows} {grid.cols} float",
         "model:out.im_rewards": "B N float",
         "model:out.sim_rewards": "B 5 N float",
         "model:out.trajectory_offset": f"B N {config.num_poses} 3 float",

@@ -89,6 +89,11 @@ class LitWoTE(L.LightningModule):
         """Whether the fusion stage sees more than the current frame."""
         return self.num_frames > 1
 
+    @property
+    def unjudged(self) -> dict[str, str]:
+        """Criteria that a control breaks on purpose, and why."""
+        return dict(self.model.fusion.unjudged)
+
     def warp_history(self, maps: Tensor, batch: dict) -> tuple[Tensor, Tensor]:
         """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
         grid = self.model.config.bev_grid.with_shape(*maps.shape[-2:])
@@ -96,7 +101,7 @@ class LitWoTE(L.LightningModule):
 
     def shape_contract(self, stage: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.protocol)."""
-        return shape_contract(self.model.config, self.num_frames)
+        return shape_contract(self.model.config, self.num_frames, self.model.fusion.level)
 
 
 def check_layout(hyperparameters: dict, model: dict, path: str) -> None:

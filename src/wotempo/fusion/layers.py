@@ -1,0 +1,30 @@
+"""Convolutions that several fusion stages are built of."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from wotempo.errors import UserError
+
+
+def check_kernel(kernel: int) -> None:
+    """UserError unless ``kernel`` (cells) is odd: an even one has no centre and would shift the map by half a cell."""
+    if kernel < 1 or kernel % 2 == 0:
+        raise UserError(f"fusion.kernel is {kernel}, which has no centre cell: set an odd number such as 3")
+
+
+def convolution(inputs: int, outputs: int, kernel: int, separable: bool = False) -> nn.Module:
+    """(N, inputs, H, W) -> (N, outputs, H, W). ``separable``: per channel over space, then 1×1 over channels
+    (Chollet, "Xception", CVPR 2017)."""
+    if not separable:
+        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    depthwise = nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False)
+    return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1))
+
+
+def output_projection(inputs: int, channels: int, kernel: int = 1) -> nn.Conv2d:
+    """The last layer of a residual stage: starts at zero, so that the stage starts as ``none``. No bias: what it adds
+    is backed by something it was given."""
+    projection = nn.Conv2d(inputs, channels, kernel, padding=kernel // 2, bias=False)
+    nn.init.zeros_(projection.weight)
+    return projection

@@ -1,0 +1,28 @@
+"""The mean of what the aligned frames show."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wotempo.fusion.base import TemporalFusion
+from wotempo.geometry import BevGrid
+
+
+class MeanFusion(TemporalFusion):
+    """Per cell the mean over the frames that show it, the current one included. No parameters, hence no identity at
+    initialisation: it acts from the first step on. The free lower bound, and the loudest witness of a wrong warp."""
+
+    order_aware = False
+
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int = 4, renormalise: bool = False) -> None:
+        super().__init__(channels, grid, num_frames, renormalise)
+
+    def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
+        """See ``TemporalFusion``; ``dt`` is not read."""
+        aligned, mask = self.warp_history(bev, pose, valid)
+        past = mask[:, :-1]
+        # At least float32: a sum over frames. Unseen cells are zero already.
+        total = aligned.to(torch.promote_types(bev.dtype, torch.float32)).sum(1)
+        mean = (total / (1 + past.sum(1))).to(bev.dtype)
+        return torch.where(past.any(1), mean, bev[:, -1])
