@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from properties import difference, random
-from streams import DROPPED, LENGTH, scene, stream, windows
+from fusion_streams import DROPPED, LENGTH, scene, stream, windows
 
 from wotempo.fusion import TemporalFusion
 
