@@ -1,7 +1,7 @@
 """Latency of a push beside the single-frame model: same weights, one process, interleaved. Run through
 ``make bench-streaming``; ``--full`` adds the full-size model.
 
-GMAC counts products of matrices and convolutions: what the ratio would be on a machine that does nothing else.
+GMAC counts products of matrices and convolutions: a ratio that does not depend on what else the machine does.
 """
 
 from __future__ import annotations

@@ -229,8 +229,9 @@ def test_a_state_of_another_planner_is_refused(make_model, micro):
 
 def test_memory_is_constant_and_a_push_is_one_backbone_pass(convgru, micro):
     planner, calls = StreamingPlanner(convgru), []
-    encode = convgru.encode
-    convgru.encode = lambda camera, lidar: calls.append(len(camera)) or encode(camera, lidar)
+    maps, plan = torch.ones(1, convgru.fusion.channels, *convgru.fusion.grid.shape), convgru.trajectory_anchors[:1]
+    convgru.encode = lambda camera, lidar: calls.append(len(camera)) or maps
+    convgru.select = lambda fused, status: {"trajectory": plan}
     frames, sizes = drive_frames(micro, 12), []
     for push in range(200):
         lap = 10_000_000 * (push // 12)
@@ -301,13 +302,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("message", BAD)
-def test_bad_frames_are_refused_and_change_nothing(convgru, micro, message):
+def test_bad_frames_are_refused_and_change_nothing(convgru, micro):
     frames = drive_frames(micro, 5, streams=2)
     planner, untroubled = StreamingPlanner(convgru, streams=2), StreamingPlanner(convgru, streams=2)
     plans(planner, frames[:3])
-    with pytest.raises(UserError, match=message):
-        planner.push(BAD[message](frames[3]))
+    for message, spoil in BAD.items():
+        with pytest.raises(UserError, match=message):
+            planner.push(spoil(frames[3]))
     assert torch.equal(plans(planner, frames[3:]), plans(untroubled, frames)[3:])
 
 

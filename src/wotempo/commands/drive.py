@@ -106,6 +106,7 @@ def work(raw: DictConfig) -> int:
         cache = FrameCache(cache_root(config.data, config.workspace, paths), paths, feature_spec(module.model.config))
         cache.build((), [ref for _, refs in logs for ref in refs], config.data.prepare_workers, progress)
         planner, rows = StreamingPlanner(module.model), []
+        progress("drive logs", 0, len(logs))
         for done, (_, refs) in enumerate(logs, 1):
             rows += replay(planner, refs, cache)
             progress("drive logs", done, len(logs))
