@@ -47,11 +47,11 @@ ablation-fusion: setup ## Hydra multirun over fusion=none,convgru and one table
 
 evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
-	$(call run,wotempo.commands.evaluate checkpoint=$(CKPT) data=$(DATA) $(ARGS))
+	$(call run,wotempo.commands.evaluate "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
 drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees it, beside the windowed evaluation
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
-	$(call run,wotempo.commands.drive checkpoint=$(CKPT) data=$(DATA) $(ARGS))
+	$(call run,wotempo.commands.drive "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
 	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))

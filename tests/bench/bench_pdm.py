@@ -129,8 +129,9 @@ def growth(scenes, maps: Path, plot: Path | None) -> None:
         figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
         for axis, (name, curve) in zip(axes, curves.items(), strict=True):
             axis.plot(curve[:, 0], curve[:, 1], marker="o")
-            axis.set(xlabel=name, ylabel="CPU ms per scene", ylim=(0, None))
-        axes[0].set(xscale="log", yscale="log", ylim=(None, None))
+            axis.set(xlabel=name, ylabel="CPU ms per scene")
+        axes[0].set(xscale="log", yscale="log")
+        axes[1].set(ylim=(0, None))
         figure.savefig(plot, dpi=110)
 
 

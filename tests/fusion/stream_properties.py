@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from properties import difference, random
 from fusion_streams import DROPPED, LENGTH, scene, stream, windows
+from properties import difference, random
 
 from wotempo.fusion import TemporalFusion
 

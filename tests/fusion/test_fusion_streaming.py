@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from fusion_streams import stream
 from fusion_windows import GRID
 from static_world import drives
-from fusion_streams import stream
 
 from wotempo.fusion import TemporalFusion
 from wotempo.geometry import relative_to

@@ -134,14 +134,17 @@ def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress
         if len(anchors) != config.model.num_anchors:
             raise UserError(f"{data.anchors} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
         return anchors
-    path = Path(config.workspace) / "anchors" / f"{paths.root.name}-{config.model.num_anchors}.npy"
+    drives = data.extra_drives if data.kind == "town" else 0
+    made_from = "".join([*(scene.token for scene in train), str(drives)])
+    which = hashlib.sha256(made_from.encode()).hexdigest()[:8]
+    path = Path(config.workspace) / "anchors" / f"{paths.root.name}-{config.model.num_anchors}-{which}.npy"
     if path.exists():
         return read_anchors(path)
     progress("cluster anchors", 0, 1)
     futures = np.stack([human_poses(scene) for scene in train])
-    if data.kind == "town" and data.extra_drives:
+    if drives:
         city = city_config(data.preset, data.seed, data.all_cameras)
-        futures = np.concatenate((futures, simulate_futures(city, data.extra_drives, seed=data.seed)))
+        futures = np.concatenate((futures, simulate_futures(city, drives, seed=data.seed)))
     anchors = cluster_anchors(futures, config.model.num_anchors, seed=0)
     write_anchors(path, anchors)
     progress("cluster anchors", 1, 1)
