@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pdm_builders import golden_scene
 
+from wotempo.errors import UserError
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Log, Scene
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
@@ -65,7 +66,6 @@ def test_a_plan_that_is_not_finite_counts_as_zero(scenes, maps):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"map_location": "us-nv-nowhere"}, "us-nv-nowhere"),
         ({"roadblock_ids": ("999999",)}, "999999"),
         ({"roadblock_ids": ()}, "has_route"),
     ],
@@ -80,6 +80,14 @@ def test_a_scene_that_cannot_be_scored_is_counted_for_every_driver(scenes, maps,
     ]  # fmt: skip
     assert reason in rows[0]["reason"]
     assert rows[0]["score"] == rows[1]["score"] == 0.0
+
+
+def test_a_map_that_is_not_there_is_an_error(scenes, maps):
+    scene = scenes[0]
+    frames = [replace(frame, map_location="us-nv-nowhere") for frame in scene.log.frames]
+    lost = replace(scene, log=Log(scene.log.name, scene.log.split, frames))
+    with pytest.raises(UserError, match="us-nv-nowhere"):
+        evaluate_scenes(maps, [lost], plans([lost], human=human_poses))
 
 
 def test_too_few_future_frames_are_named(scenes, maps):

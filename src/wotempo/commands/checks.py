@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from wotempo.commands.config import RunConfig, nearest, typed
+from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.init_from import read_checkpoint
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
@@ -37,6 +37,8 @@ def check_fusion(config: RunConfig) -> None:
     _, grid = config.model.level(config.fusion.get("level", "bev8"))
     build_fusion(**{**config.fusion, "channels": 2, "grid": grid})
     frames = config.fusion["num_frames"]
+    if not isinstance(frames, int):
+        raise UserError(f"fusion.num_frames is {frames!r}: set the number of frames, the current one included")
     if frames > NUM_HISTORY:
         raise UserError(f"fusion.num_frames is {frames}, but a scene has {NUM_HISTORY} frames up to the current one")
     guard = config.acceptance.get("gradient_flow", {})
@@ -86,6 +88,21 @@ def check_start(config: RunConfig) -> None:
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
+ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
+
+
+def check_accelerator(place: str, accelerator: str) -> None:
+    if accelerator not in ACCELERATORS:
+        raise UserError(f"{place} is '{accelerator}': {nearest(accelerator, list(ACCELERATORS))}")
+
+
+def check_scenes(data: DataConfig) -> None:
+    for stage in ("train", "val", "test"):
+        count = getattr(data, stage).max_scenes
+        if count is not None and count < 1:
+            raise UserError(f"data.{stage}.max_scenes is {count}: set it to 1 or more, or to null for all")
+
+
 def check_precision(place: str, precision: str, accelerator: str) -> None:
     if precision not in PRECISIONS:
         raise UserError(f"{place} is '{precision}': {nearest(precision, list(PRECISIONS))}")
@@ -100,6 +117,9 @@ def check_numbers(config: RunConfig) -> None:
         "trainer.run_length": trainer.run_length,
         "model.num_anchors": config.model.num_anchors,
         "data.prepare_workers": config.data.prepare_workers,
+        "trainer.accumulate_grad_batches": trainer.accumulate_grad_batches,
+        "trainer.check_val_every_n_epoch": trainer.check_val_every_n_epoch,
+        "trainer.log_every_n_steps": trainer.log_every_n_steps,
     }
     for key, value in positive.items():
         if value < 1:
@@ -118,6 +138,14 @@ def check_numbers(config: RunConfig) -> None:
         raise UserError("trainer.limit_train_batches is 0: nothing would be trained; set it to 1 or more, or null")
     if trainer.max_steps == -1 and trainer.max_epochs < 1:
         raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
+    for key in ("limit_train_batches", "limit_val_batches"):
+        share = getattr(trainer, key)
+        if share is not None and not (isinstance(share, int | float) and share >= 0):
+            raise UserError(f"trainer.{key} is {share!r}: set a number of batches, a share such as 0.1, or null")
+    if trainer.max_steps < -1:
+        raise UserError(f"trainer.max_steps is {trainer.max_steps}: set it to 1 or more, or to -1 for no limit")
+    check_accelerator("trainer.accelerator", trainer.accelerator)
+    check_scenes(config.data)
     check_precision("trainer.precision", trainer.precision, trainer.accelerator)
     if not 0 < config.optimiser.lr < 1:
         raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")

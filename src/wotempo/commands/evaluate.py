@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.commands.checks import check_precision
+from wotempo.commands.checks import check_accelerator, check_precision, check_scenes
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.drivers import DRIVERS, drive
 from wotempo.commands.entry import run
@@ -79,6 +79,13 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError(f"there is no checkpoint {config.checkpoint}")
     if config.checkpoint is None and not config.baselines:
         raise UserError("nothing to score: give checkpoint=<file>, or baselines=[human,pdm_closed]")
+    if config.checkpoint is None and (config.untrained or config.imitation):
+        raise UserError("untrained and imitation are variants of a model: give checkpoint=<file>")
+    for key, value in (("batch_size", config.batch_size), ("data.prepare_workers", config.data.prepare_workers)):
+        if value < 1:
+            raise UserError(f"{key} is {value}: set it to 1 or more")
+    check_accelerator("accelerator", config.accelerator)
+    check_scenes(config.data)
     if config.submission:
         if config.checkpoint is None:
             raise UserError("submission=true writes a model's plans: give checkpoint=<file>")
@@ -152,6 +159,11 @@ def show(means: pd.DataFrame, columns: dict[str, str], note: str) -> None:
     Console(width=32 + 12 * len(columns)).print(view)
 
 
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    """Without intervals that do not exist: NaN is no JSON."""
+    return {name: value for name, value in values.items() if not np.isnan(value)}
+
+
 def failures(rows: pd.DataFrame) -> str:
     """One line a reason, or nothing."""
     failed = rows[~rows["valid"]]
@@ -188,7 +200,7 @@ def work(raw: DictConfig) -> int:
         "note": note,
         "metric": config.metric,
         "checkpoint": config.checkpoint,
-        "drivers": {str(driver): values.dropna().to_dict() for driver, values in means.iterrows()},
+        "drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()},
     }
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
     show(means, columns, note)

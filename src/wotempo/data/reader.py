@@ -49,7 +49,9 @@ class RecordReader:
             if mapped.dtype != self.dtype or len(mapped) <= self.row[self.part == part].max():
                 raise ValueError(f"it holds {mapped.shape} of {mapped.dtype}")
         except (OSError, ValueError) as error:
-            raise UserError(f"the cache file {path} cannot be read ({error}): run the cache command again") from None
+            raise UserError(
+                f"the cache file {path} cannot be read ({error}): delete {self.root} and run again, it is made anew"
+            ) from None
         self._open[part] = record_bytes(mapped)
         if len(self._open) > OPEN_PARTS:
             self._open.popitem(last=False)
@@ -61,5 +63,5 @@ class RecordReader:
         raw = self._map(part)[row]
         if zlib.crc32(raw) != self.crc[i]:
             path = self.root / self.files[part]
-            raise UserError(f"record {row} of {path} is damaged: run the cache command with verify=true to rebuild it")
+            raise UserError(f"record {row} of {path} is damaged: delete {self.root} and run again")
         return raw.view(self.dtype)[0]

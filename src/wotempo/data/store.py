@@ -157,7 +157,7 @@ class RecordStore:
         if missing:
             raise UserError(
                 f"the {self.kind} cache {self.root} lacks {len(missing)} of {len(refs)} records, first "
-                f"{missing[0].token} of {missing[0].group}: run the cache command for these scenes and parameters"
+                f"{missing[0].token} of {missing[0].group}: delete it and run again, it is made anew"
             )
         entries = [indices[ref.group].entries[ref.token] for ref in refs]
         files = [str(Path(ref.group) / entry.part) for ref, entry in zip(refs, entries, strict=True)]

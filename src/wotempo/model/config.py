@@ -82,7 +82,7 @@ class WoTEConfig:
         if any(channels % 16 for channels in (self.stem_channels, *self.stage_channels)):
             # With 8 channels the strided 1×1 convolution's backward writes outside its memory (oneDNN, AVX-512).
             raise UserError(f"model.stage_channels are {self.stage_channels}; set them and the stem to multiples of 16")
-        if self.num_poses % self.future_steps:
+        if self.future_steps < 1 or self.num_poses % self.future_steps:
             raise UserError(
                 f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
                 "trajectory; set it to 1, 2, 4 or 8"
@@ -94,6 +94,10 @@ class WoTEConfig:
             raise UserError(f"model.batch_norm is '{self.batch_norm}'; set it to one of {', '.join(KINDS)}")
         if self.history_grad is not None and self.history_grad < 0:
             raise UserError(f"model.history_grad is {self.history_grad}; set it to null (all frames), 0, 1, 2, …")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"model.dropout is {self.dropout}; set it to a share from 0 to below 1")
+        if self.heads < 1 or self.d_model % self.heads:
+            raise UserError(f"model.heads is {self.heads}, which does not divide model.d_model={self.d_model}")
         if len(self.reward_weights) != 4:
             raise UserError(f"model.reward_weights are {self.reward_weights}; give four: im, NC, DAC, TTC·C·EP")
 

@@ -48,9 +48,13 @@ class ScoreTable:
             version, invalid = index["scorer_version"], dict(index.get("invalid", {}))
             table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid)
         except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a complete score table ({error}); write the labels again") from error
+            raise UserError(
+                f"{path}: not a complete score table ({error}); delete it and make the labels again"
+            ) from error
         if flags.shape != progress.shape or flags.ndim != 2 or not len(flags) == len(index["tokens"]) == len(rows):
-            raise UserError(f"{path}: the parts of the score table disagree in size; write the labels again")
+            raise UserError(
+                f"{path}: the parts of the score table disagree in size; delete it and make the labels again"
+            )
         if rows.keys() & invalid.keys():
             raise UserError(f"{path}: index.json lists scenes both with scores and as invalid; write the labels again")
         return table

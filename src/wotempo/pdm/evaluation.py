@@ -11,7 +11,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.geometry.pose import relative_to
-from wotempo.maps import read_map
+from wotempo.maps import MapIndex, read_map
 from wotempo.navsim.anchors import NUM_POSES
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.agents import human_poses
@@ -48,14 +48,17 @@ def evaluate_scenes(
     token -> (8, 3) poses in the ego frame, every 0.5 s; ``closed`` drives PDM-Closed itself, too. metric: a key of
     METRICS. A plan with a number that is not finite, and any plan of a scene that cannot be scored, is not valid: all
     its scores are 0, ``reason`` says why, and its displacement is NaN.
+    UserError for a map that cannot be read.
     """
     columns = METRICS[metric].columns.values()
     rows = []
     last_index, before = -1, dict[str, np.ndarray]()
     for scene in scenes:
         driven = {driver: by_token[scene.token] for driver, by_token in plans.items()}
+        town = read_map(maps, scene.current.map_location)
+        town.load()  # so that a missing or damaged map is an error here and no scene's fault below
         try:
-            trial = _try(maps, scene, driven, metric, closed, before if scene.index == last_index + 1 else {})
+            trial = _try(town, scene, driven, metric, closed, before if scene.index == last_index + 1 else {})
         except UserError as error:  # not scored, but counted: every mean holds its zeros, and the table names it
             trial = Trial({}, {}, {}, dict.fromkeys([*driven, *([PDM_CLOSED] if closed else [])], str(error)))
         last_index, before = scene.index, dict(trial.states)
@@ -78,8 +81,9 @@ def evaluate_scenes(
     return rows
 
 
-def _try(maps: Path, scene: Scene, driven: dict[str, np.ndarray], metric: str, closed: bool, before: Driven) -> Trial:
-    town = read_map(maps, scene.current.map_location)
+def _try(
+    town: MapIndex, scene: Scene, driven: dict[str, np.ndarray], metric: str, closed: bool, before: Driven
+) -> Trial:
     context = SceneContext.build(scene, town)
     reference = plan_closed(scene, town, context, METRICS[metric].choose)
     closed_driven = closed_states(reference, context)
