@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
@@ -25,6 +27,7 @@ from wotempo.city.town import District, draw_district, draw_world
 from wotempo.errors import UserError
 from wotempo.navsim.dataset import SplitLogs, write_splits
 from wotempo.navsim.files import write_bytes
+from wotempo.navsim.lock import locked
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.schema import FRAME_PERIOD_S
 
@@ -39,11 +42,18 @@ def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progr
     """Make the town, or whatever of it is missing.
 
     The files depend on ``config`` only, not on ``workers``. A log's file is written after all its sensor files, and
-    ``city.json`` after everything, so what is there is whole; an interrupted build goes on where it stopped.
+    ``city.json`` after everything, so what is there is whole; an interrupted build goes on where it stopped, and a
+    second one waits for the first.
     Raises UserError when ``root`` holds another town or the disk is full.
     """
-    if _claim(root, config):
+    if (root / "city.json").exists() and _claim(root, config):
         return
+    with locked(root.with_name(f".{root.name}.lock"), str(root), wait=True):
+        if not _claim(root, config):
+            _build(root, config, workers, progress)
+
+
+def _build(root: Path, config: CityConfig, workers: int, progress: Progress | None) -> None:
     report = progress or (lambda what, done, total: None)
     plans = plan_logs(config)
     todo = [plan for plan in plans if not _log_path(root, plan).exists()]
@@ -96,7 +106,7 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
     stripe = -(-len(plans) // workers)
     order = [plans[k] for offset in range(stripe) for k in range(offset, len(plans), stripe)]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context, initializer=_single_threaded) as pool:
+    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context, initializer=_start_worker) as pool:
         jobs = [pool.submit(make_log, root, config, plan) for plan in order]
         try:
             for job in as_completed(jobs):
@@ -107,9 +117,17 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
                 job.cancel()
 
 
-def _single_threaded() -> None:
-    """There are as many workers as the user wants busy cores."""
+def _start_worker() -> None:
+    """There are as many workers as the user wants busy cores. None outlives the run that started it."""
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:
