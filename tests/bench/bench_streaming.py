@@ -22,6 +22,7 @@ from wotempo.fusion import build_fusion
 from wotempo.model import WOTE, WOTE_TINY, StreamingPlanner, WoTE, WoTEConfig
 from wotempo.model.latency import latency, single_frame
 
+# Of the full size: the tiny model's backbone is small beside any fusion.
 LIMIT = {"none": 1.03, "bottleneck": 1.03, "ring buffer": 1.10}
 
 
@@ -68,11 +69,12 @@ def main() -> None:
         for label in options.stages:
             planner = planner_of(config, *stages(config)[label])
             found = latency(planner, frames[:-1], options.warmup)
+            goal = f" (goal ≤ {LIMIT[label]:.2f})" if size == "full" else ""
             jobs = partial(planner.push, frames[-1]), partial(single_frame, planner.model, frames[-1])
             work = [gmac(job) for job in jobs]
             print(f"{size} {label}: push {found.push} · single frame {found.single_frame}")
             print(
-                f"  ratio of medians {found.ratio:.3f} (goal ≤ {LIMIT[label]:.2f}), median of paired ratios "
+                f"  ratio of medians {found.ratio:.3f}{goal}, median of paired ratios "
                 f"{found.paired:.3f}, GMAC {work[0]:.2f} / {work[1]:.2f} = {work[0] / work[1]:.3f}",
                 flush=True,
             )
