@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# One thread each: test processes side by side would wait for each other's, and sums keep their order on any machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

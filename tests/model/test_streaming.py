@@ -73,7 +73,7 @@ def alike(a: Tensor, b: Tensor) -> bool:
 
 def test_one_stream_equals_the_windows(make_model, micro):
     """Windows written out here, with a dropped frame; ``plan`` itself encodes all frames in one batch."""
-    for stage in STAGES:
+    for stage in (name for name, made in STAGES.items() if made.step is TemporalFusion.step):
         n = 1 if stage == "none" else T
         model = make_model(stage=stage, num_frames=n).eval()
         frames = drive_frames(micro, 9)

@@ -205,7 +205,7 @@ def test_a_few_steps_learn_one_batch(make_batch, micro):
     model = build_wote(micro, {"name": "convgru", "num_frames": 2}, anchors.numpy()).train()
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
     history = []
-    for _ in range(80):
+    for _ in range(60):
         losses = compute_losses(model(batch), batch, LossWeights())
         optimiser.zero_grad()
         sum(losses.values()).backward()
