@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, convolution, output_projection
+from wotempo.fusion.layers import check_kernel, convolution, output_projection, state_channels
 from wotempo.geometry import BevGrid
 
 FORMS = ("full", "separable", "bottleneck")
@@ -63,10 +63,7 @@ class ConvGRUFusion(TemporalFusion):
         if form not in FORMS:
             raise UserError(f"fusion.form is '{form}', but a ConvGRU comes as {', '.join(FORMS)}: set one of them")
         narrow = form == "bottleneck"
-        default = max(1, channels // 4) if narrow else channels
-        self.hidden = default if hidden is None else hidden
-        if self.hidden < 1:
-            raise UserError(f"fusion.hidden is {hidden}: set the number of state channels to 1 or more, or to null")
+        self.hidden = state_channels(hidden, max(1, channels // 4) if narrow else channels)
         self.reduce = nn.Conv2d(channels, self.hidden, 1, bias=False) if narrow else nn.Identity()
         self.cell = ConvGRUCell(self.hidden if narrow else channels, self.hidden, kernel, form == "separable")
         self.project = output_projection(self.hidden, channels)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wotempo.errors import UserError
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, output_projection
+from wotempo.fusion.layers import check_kernel, output_projection, state_channels
 from wotempo.geometry import BevGrid
 
 
@@ -30,9 +29,7 @@ class ConvLSTMFusion(TemporalFusion):
         """``hidden``: channels of the state, by default as many as the map has. ``kernel``: odd, in cells."""
         super().__init__(channels, grid, num_frames, renormalise)
         check_kernel(kernel)
-        self.hidden = channels if hidden is None else hidden
-        if self.hidden < 1:
-            raise UserError(f"fusion.hidden is {hidden}: set the number of state channels to 1 or more, or to null")
+        self.hidden = state_channels(hidden, channels)
         self.gates = nn.Conv2d(channels + self.hidden, 4 * self.hidden, kernel, padding=kernel // 2)
         self.project = output_projection(self.hidden, channels)
 

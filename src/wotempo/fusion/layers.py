@@ -13,6 +13,13 @@ def check_kernel(kernel: int) -> None:
         raise UserError(f"fusion.kernel is {kernel}, which has no centre cell: set an odd number such as 3")
 
 
+def state_channels(hidden: int | None, default: int) -> int:
+    """How many channels the state of a recurrent stage has; UserError for a number below 1."""
+    if hidden is not None and hidden < 1:
+        raise UserError(f"fusion.hidden is {hidden}: set the number of state channels to 1 or more, or to null")
+    return default if hidden is None else hidden
+
+
 def convolution(inputs: int, outputs: int, kernel: int, separable: bool = False) -> nn.Module:
     """(N, inputs, H, W) -> (N, outputs, H, W). ``separable``: per channel over space, then 1×1 over channels
     (Chollet, "Xception", CVPR 2017)."""
