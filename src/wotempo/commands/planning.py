@@ -12,6 +12,7 @@ import numpy as np
 from wotempo.commands.config import DataConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.init_from import read_checkpoint
+from wotempo.fusion import OracleVelocity
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.module import LitWoTE
 
@@ -69,6 +70,7 @@ def plan_all(
         num_frames=module.num_frames,
         batch_size=batch_size,
         num_workers=num_workers,
+        with_motion=isinstance(module.model.fusion, OracleVelocity),
         progress=progress,
     )
     module_data.build_caches()

@@ -7,7 +7,7 @@ The batch is a plain dict; F unique frames, B windows of T frames, S sampled anc
     tokens list[str] · frame_tokens list[list[str | None]]
     with targets: trajectory (B,8,3) · agent_states (B,30,5) · agent_labels (B,30) bool · bev_map (B,128,256) uint8
                   sampled_anchor (B,S) int64 · future_map (B,S,128,256) uint8
-    with labels:  sim_reward (B,5,N)
+    with labels:  sim_reward (B,5,N) · with motion: agent_motion (B,64,5) x, y, v_x, v_y, present
 
 Floats are float32. A missing frame points at its window's current frame, is not valid, and has zeros elsewhere.
 """
@@ -48,6 +48,8 @@ class WindowCollator:
         batch["frame_tokens"] = [
             [None if i == MISSING else str(self.frame_tokens[i]) for i in window] for window in frame
         ]
+        if "agent_motion" in items[0]:
+            batch["agent_motion"] = _stack([item["agent_motion"] for item in items])
         if "target" in items[0]:
             batch |= self._targets(items)
         if "sim_reward" in items[0]:
