@@ -18,6 +18,8 @@ import hydra
 import lightning as L
 import numpy as np
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     LearningRateMonitor,
@@ -25,6 +27,7 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks import AcceptanceReport, Guard
@@ -228,6 +231,10 @@ def test(config: RunConfig, module: LitWoTE, run_dir: Path) -> None:
         score_run(config, module, run_dir, progress)
 
 
+def in_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def work(raw: DictConfig) -> int:
     """One run -> its exit code."""
     config = check_config(raw)
@@ -276,6 +283,8 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     close_wandb(loggers, report.verdict(), pictures)
     print(report.card())
     print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
+    if isinstance(error, KeyboardInterrupt | SIGTERMException) and in_a_sweep():
+        sys.exit(code)  # who stops a job of a sweep means the sweep
     return code
 
 
