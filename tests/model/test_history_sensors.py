@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 from streams import drive_frames
-from test_history_grad import apart, same, step
+from test_history_grad import same, step
+from windows import apart
 
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
@@ -101,6 +102,15 @@ def test_packed_windows_are_the_naive_computation(make_model, make_batch, micro,
     torch.testing.assert_close(model.state_dict(), after)
 
 
+def test_without_gradient_through_all_but_the_last(make_model, make_batch, micro):
+    config = replace(micro, dropout=0.0, history_sensors="lidar", batch_norm="frozen", history_grad=1)
+    model, batch = make_model(config, "convgru", FRAMES).double().train(), full(make_batch)
+    passes, encode = [], model.encode
+    model.encode = lambda c, x, n: passes.append((len(c), len(x), torch.is_grad_enabled())) or encode(c, x, n)
+    model(batch)
+    assert passes == [(3, 3 + 3, True), (0, 1, False)]
+
+
 def test_without_gradient_through_history(make_model, make_batch, micro):
     config = replace(micro, dropout=0.0, history_sensors="lidar", batch_norm="frozen")
     model = make_model(replace(config, history_grad=0), "convgru", FRAMES).double().train()
@@ -111,8 +121,10 @@ def test_without_gradient_through_history(make_model, make_batch, micro):
     def fuse(bev, view):  # of the naive computation: the current frames come first
         return gather(torch.cat((bev[:3], bev[3:].detach())), view)
 
-    whole.fuse = fuse
+    whole.fuse, encode, passes = fuse, model.encode, []
+    model.encode = lambda c, x, n: passes.append((len(c), len(x), torch.is_grad_enabled())) or encode(c, x, n)
     same(step(whole, batch), step(model, batch))
+    assert passes == [(3, 3, True), (0, 4, False)]
 
 
 @pytest.mark.parametrize("stage", ["convgru", "convgru_recurrent", "none"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from timm.models.resnet import BasicBlock, ResNet
@@ -158,15 +159,15 @@ class Backbone(nn.Module):
             name = f"layer{stage + 1}"
             bev = getattr(lidar_net, name)(bev)
             tokens = self.lidar_channel_to_img[stage](self.avgpool_lidar(bev))
-            updates = []
+            exchange, updates = cast("FusionTransformer", self.transformers[stage]), []
             if len(camera):
                 image = getattr(image_net, name)(image)
-                image_update, update = self.transformers[stage](self.avgpool_img(image), tokens[: len(camera)])
+                image_update, update = exchange(self.avgpool_img(image), tokens[: len(camera)])
                 updates.append(update)
                 if stage < 3:  # nothing reads the camera's last map
                     image = image + resize_like(image_update, image)
             if len(camera) < len(lidar):
-                updates.append(self.transformers[stage].lidar_alone(tokens[len(camera) :]))
+                updates.append(exchange.lidar_alone(tokens[len(camera) :]))
             update = torch.cat(updates) if len(updates) > 1 else updates[0]
             bev = bev + resize_like(self.img_channel_to_lidar[stage](update), bev)
             if fuse is not None and fuse.after == stage + 1:

@@ -210,7 +210,7 @@ class WoTE(nn.Module):
 
     def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
         """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""
-        history, count = self.config.history_grad, len(camera)
+        history, count = self.config.history_grad, len(lidar)
         shown = torch.bincount(view["frame_index"][view["valid"]], minlength=count)
         if history is None or not torch.is_grad_enabled():
             return self.encode(camera, lidar, shown)
