@@ -8,4 +8,8 @@ def apart(batch: dict) -> dict:
     window's history is another one's present."""
     samples, window = batch["frame_index"].shape
     frames = {key: batch[key][batch["frame_index"]].flatten(0, 1) for key in ("camera", "lidar")}
-    return {**batch, **frames, "frame_index": batch["frame_index"].new_tensor(range(samples * window)).view(samples, -1)}
+    return {
+        **batch,
+        **frames,
+        "frame_index": batch["frame_index"].new_tensor(range(samples * window)).view(samples, -1),
+    }

@@ -2,8 +2,9 @@
 ``make bench-temporal``; ``--quick`` shows on a micro model that everything runs.
 
 A step is forward, backward and AdamW. Ratios are medians over rounds of a row's time by that of ``none`` in the same
-round. GMAC and saved megabytes (what the forward pass keeps for the backward one, without weights) do not depend on what
-else the machine does. Peak: resident growth of a process of its own, from before the model is built, over two steps.
+round. GMAC and saved megabytes (what the forward pass keeps for the backward one, without weights) do not depend on
+what else the machine does. Peak: resident growth of a process of its own, from before the model is built, over two
+steps.
 ``--official`` takes the file that ``bench_wote.py --public`` takes.
 """
 
@@ -44,7 +45,11 @@ def train(size: str, family: str, options: argparse.Namespace) -> list[dict]:
     trainer, rows = Trainer(SIZES[size], options.batch, options.official), rows_of(size, family, options)
     print(f"\ntraining, {size}, batch {options.batch}, {options.repeats} rounds")
     jobs = {row.name: trainer.jobs(row) for row in rows}
-    found = {row.name: {"gmac": gmac(jobs[row.name][0]), "saved_mb": jobs[row.name][1]()} for row in rows}
+    found = {}
+    for row in rows:  # also warms up
+        step, saved = jobs[row.name]
+        found[row.name] = {"gmac": gmac(step), "saved_mb": saved()}
+        print(f"{row.name}: {found[row.name]}", file=sys.stderr, flush=True)
     taken = times({name: step for name, (step, _) in jobs.items()}, options.repeats)
     single, lines = taken["none"], []
     for row in rows:
