@@ -139,7 +139,7 @@ def stream(size: str, options: argparse.Namespace) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=8, help="divisible by 4")
+    parser.add_argument("--batch", type=int, default=8, help="2 or more")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--pushes", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)

@@ -35,7 +35,7 @@ def full_rows(batch: int) -> list[Row]:
     """``none`` first. A run of one window shares nothing: that is the naive row."""
     no_grad, lidar = {"history_grad": 0}, {"history_sensors": "lidar"}
     rows = [Row("none", "none"), Row("naive", "convgru")]
-    for runs in (1, 2, 4):
+    for runs in (r for r in (1, 2, 4) if batch % r == 0 and r < batch):
         name = f"{runs} run{'s' * (runs > 1)} of {batch // runs}"
         rows.append(Row(name, "convgru", runs, goal=FULL_GRADIENT if runs < 4 else None))
         if runs < 4:

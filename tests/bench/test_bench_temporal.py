@@ -1,4 +1,4 @@
-"""The bench of temporal costs, on a micro model: the figures that do not depend on the machine are ordered as promised."""
+"""The bench of temporal costs, on a micro model: figures that do not depend on the machine are ordered as promised."""
 
 from __future__ import annotations
 
