@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,13 +38,15 @@ def split_convolution(layer: nn.Module, channels: int) -> tuple[Callable[[Tensor
     bias, and of h, zero for h = 0."""
 
     def part(rows: slice, with_bias: bool) -> Callable[[Tensor], Tensor]:
-        depthwise, full = (layer[0], layer[1]) if isinstance(layer, nn.Sequential) else (None, layer)
+        depthwise, full = cast(
+            "tuple[nn.Conv2d | None, nn.Conv2d]", tuple(layer) if isinstance(layer, nn.Sequential) else (None, layer)
+        )
         weight = full.weight[:, rows].contiguous()  # once, not at every call
         bias = full.bias if with_bias else None
         if depthwise is None:
-            return lambda x: F.conv2d(x, weight, bias, padding=full.padding)
-        spatial = depthwise.weight[rows]
-        return lambda x: F.conv2d(F.conv2d(x, spatial, padding=depthwise.padding, groups=x.shape[1]), weight, bias)
+            return lambda x: F.conv2d(x, weight, bias, padding=full.kernel_size[0] // 2)
+        spatial, edge = depthwise.weight[rows], depthwise.kernel_size[0] // 2
+        return lambda x: F.conv2d(F.conv2d(x, spatial, padding=edge, groups=x.shape[1]), weight, bias)
 
     return part(slice(channels), True), part(slice(channels, None), False)
 
