@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wotempo.errors import UserError
 
@@ -27,6 +31,24 @@ def convolution(inputs: int, outputs: int, kernel: int, separable: bool = False)
         return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     depthwise = nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False)
     return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1))
+
+
+def split_convolution(layer: nn.Module, channels: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """layer of ``convolution`` on [x, h], ``channels`` of x first -> two functions whose sum it is: of x, with the
+    bias, and of h, zero for h = 0."""
+
+    def part(rows: slice, with_bias: bool) -> Callable[[Tensor], Tensor]:
+        depthwise, full = cast(
+            "tuple[nn.Conv2d | None, nn.Conv2d]", tuple(layer) if isinstance(layer, nn.Sequential) else (None, layer)
+        )
+        weight = full.weight[:, rows].contiguous()  # once, not at every call
+        bias = full.bias if with_bias else None
+        if depthwise is None:
+            return lambda x: F.conv2d(x, weight, bias, padding=full.kernel_size[0] // 2)
+        spatial, edge = depthwise.weight[rows], depthwise.kernel_size[0] // 2
+        return lambda x: F.conv2d(F.conv2d(x, spatial, padding=edge, groups=x.shape[1]), weight, bias)
+
+    return part(slice(channels), True), part(slice(channels, None), False)
 
 
 def output_projection(inputs: int, channels: int, kernel: int = 1) -> nn.Conv2d:
