@@ -60,7 +60,7 @@ def check(raw: DictConfig) -> ProbeConfig:
 
 
 def output_of(config: ProbeConfig) -> Path:
-    """Beside the run that wrote the checkpoint into its folder ``checkpoints``; beside the file if it lies elsewhere."""
+    """Beside the run whose folder ``checkpoints`` holds the file; beside the file if it lies elsewhere."""
     if config.output is not None:
         return Path(config.output)
     folder = Path(str(config.checkpoint)).parent
@@ -103,13 +103,16 @@ def lines(probe: LayoutProbe, mode: str) -> Iterator[str]:
     """What was measured, one line each, and what it means."""
     o = probe.objects
     yield f"trained as '{mode}', maps at level {probe.level}; objects put into {probe.frames} frames"
-    for axis, line in (("ahead", o.along_x), ("aside", o.along_y)):
-        yield f"object {axis}: {line.slope:.2f} m in the map per metre (1 = where the warp looks for it), error {line.error_m:.1f} m"
     yield (
-        f"objects in front land {o.whole_cells:.2f} rows from their place in a map of the whole extent, "
+        f"object at x: {o.along_x.slope:.2f} m in the map per metre, error {o.along_x.error_m:.1f} m; ahead of the ego "
+        f"{o.ahead.slope:.2f} (1: where the warp looks for it, 2: a stretched front half)"
+    )
+    yield f"object at y: {o.along_y.slope:.2f} m in the map per metre, error {o.along_y.error_m:.1f} m"
+    yield (
+        f"those ahead land {o.whole_cells:.2f} rows from their place in a map of the whole extent, "
         f"{o.front_cells:.2f} rows from that in a stretched front half"
     )
-    yield f"{o.near:.0%} of an object's response lies within a cell of it; the rest is spread by convolutions and attention"
+    yield f"{o.near:.0%} of an object's response lies within a cell of it; convolutions and attention spread the rest"
     yield "residual / variance of the map now, given a past one (0 perfect, 1 no better than the mean map):"
     if not probe.shifts:
         yield f"  no two pairs of frames with {MOVING_M:g} m between them: nothing to shift"

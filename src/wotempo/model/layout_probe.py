@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ def probe_layout(model: WoTE, batches: Iterable[dict], object_frames: int = 8) -
         return model.fusion.warp_history(maps, pose, there, grid)
 
     def shifts(maps: Tensor) -> list[Shift]:
-        bands = [(BANDS_M[0], BANDS_M[-1]), *zip(BANDS_M[:-1], BANDS_M[1:], strict=True)]
+        bands = [(BANDS_M[0], BANDS_M[-1]), *pairwise(BANDS_M)]
         return [shift for band in bands if (shift := shift_curve(maps, pose, align, *band)) is not None]
 
     raw, moving = shifts(maps), shifts(without_place(maps))

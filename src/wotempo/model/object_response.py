@@ -60,15 +60,17 @@ class Line:
 
 @dataclass(frozen=True)
 class ObjectResponse:
-    """``along_x``: objects straight ahead and behind; ``along_y``: beside each other ahead of the ego; true and found
-    metres in ``places`` [(x, y, found x, found y)], means over the frames.
+    """``along_x``: objects straight ahead and behind; ``ahead``: those ahead alone (a front half that is stretched over
+    all rows has the slope 2); ``along_y``: beside each other in front of the ego; true and found metres in ``places``
+    [(x, y, found x, found y)], means over the frames.
 
-    ``whole_cells``, ``front_cells``: for the objects in front, rows between where they land (root mean square) and
-    where they would in the map of the whole extent, and in one of its front half stretched over all rows.
+    ``whole_cells``, ``front_cells``: for those ahead, rows between where they land (root mean square) and where they
+    would in the map of the whole extent, and in one of its front half stretched over all rows.
     ``near``: share of the response within one cell of the true place; ``strength``: of a typical cell's norm.
     """
 
     along_x: Line
+    ahead: Line
     along_y: Line
     whole_cells: float
     front_cells: float
@@ -104,6 +106,7 @@ def object_response(
 
     return ObjectResponse(
         along_x=Line.fit(true_p2[:steps, 0], found_p2[:steps, 0]),
+        ahead=Line.fit(true_p2[front, 0], found_p2[front, 0]),
         along_y=Line.fit(true_p2[steps:, 1], found_p2[steps:, 1]),
         whole_cells=rows_off(grid),
         front_cells=rows_off(front_grid(grid)),
