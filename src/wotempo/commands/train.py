@@ -10,6 +10,7 @@ import json
 import sys
 import traceback
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.report.scene_picture import draw_samples
 from wotempo.training.clock import StepClock
+from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitWoTE, plain
 from wotempo.training.samples import collect_samples
 
@@ -98,7 +100,9 @@ def build_callbacks(
     checkpoints = [ModelCheckpoint(run_dir / "checkpoints", filename="last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
         checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/ade"))
-    callbacks: list[L.Callback] = [*guards, report, *checkpoints, LearningRateMonitor(), StepClock()]
+    # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
+    evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
+    callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
     if config.trainer.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.trainer.ema))
     if config.trainer.progress_bar:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, convolution, output_projection, state_channels
+from wotempo.fusion.layers import check_kernel, convolution, output_projection, outputs_of, state_channels
 from wotempo.geometry import BevGrid
 
 FORMS = ("full", "separable", "bottleneck")
@@ -81,3 +81,10 @@ class ConvGRUFusion(TemporalFusion):
         for t in range(valid.shape[1]):
             h = torch.where(mask[:, t], self.cell(self.reduce(aligned[:, t]), h), h)
         return self.add_where_seen(bev, mask, self.project(h.to(bev.dtype)))
+
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``: update gate z (1: the frame replaces the state) and reset gate r."""
+        with outputs_of(self.cell.gates) as logits:
+            self(bev, pose, dt, valid)
+        z, r = torch.stack(logits, 1).sigmoid().chunk(2, 2)
+        return {"z": z, "r": r}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
 
 from wotempo.errors import UserError
 
@@ -27,6 +30,17 @@ def convolution(inputs: int, outputs: int, kernel: int, separable: bool = False)
         return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     depthwise = nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False)
     return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1))
+
+
+@contextmanager
+def outputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The list that fills with what ``module`` returns, call by call."""
+    seen: list[Tensor] = []
+    handle = module.register_forward_hook(lambda _, args, output: seen.append(output))
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def output_projection(inputs: int, channels: int, kernel: int = 1) -> nn.Conv2d:
