@@ -16,6 +16,7 @@ from wotempo.fusion import STAGES, TemporalFusion
 from wotempo.model import WoTEConfig
 from wotempo.training.history_evidence import HistoryEvidence, HistoryTally, sentence, without_history
 from wotempo.training.module import LitWoTE
+from wotempo.training.samples import collect_samples
 
 GATES = {
     "convgru": ("z", "r"),
@@ -192,3 +193,19 @@ def test_batches_are_spread_over_the_validation(micro, monkeypatch):
     single = LitWoTE(micro.to_dict(), {"name": "none"}, anchors=np.zeros((micro.num_anchors, micro.num_poses, 3)))
     evidence.on_validation_batch_end(trainer, single, None, 0, 0)
     assert seen == [0, 3, 6], "a single frame has no history"
+
+
+def test_samples_show_the_maps_that_the_stage_was_given(micro, make_batch):
+    module, batch = lit(micro), make_batch(samples=3)
+    samples = collect_samples(module, batch, count=2)
+    before, after = samples["feature"], samples["feature_warped"]
+    assert before.shape == after.shape == (2, 3, *micro.bev_shape)
+    assert np.isnan(before[0, :2]).all(), "the first window has no history"
+    assert np.isfinite(before[1]).all()
+    assert np.array_equal(before[:, -1], after[:, -1]), "the current frame is where it was"
+    unseen = np.isnan(after[1])
+    assert unseen[:2].any()
+    assert not unseen.all()
+    unit = {name: batch[name].float() / full for name, full in (("camera", 255), ("lidar", micro.lidar_max))}
+    now = module.model.encode(unit["camera"], unit["lidar"])[batch["frame_index"][1, -1]].norm(dim=0)
+    np.testing.assert_allclose(before[1, -1], now.detach().numpy(), rtol=1e-4)

@@ -30,9 +30,11 @@ def _hooked(stage: nn.Module, *handles: Any) -> Iterator[None]:
             handle.remove()
 
 
-def _plan(module: LitWoTE, batch: dict, blind: bool) -> tuple[dict[str, Tensor], tuple[Tensor, ...], Tensor]:
-    """The plan, and the arguments and output of the stage. ``blind``: the stage is told that history is not valid; the
-    frames are encoded all the same, so that no last bit of the encoder's differs."""
+def observed_plan(
+    module: LitWoTE, batch: dict, blind: bool = False
+) -> tuple[dict[str, Tensor], tuple[Tensor, ...], Tensor]:
+    """The plan, and the arguments (bev, pose, dt, valid) and output of the stage. ``blind``: the stage is told
+    that history is not valid; the frames are encoded all the same, so that no last bit of the encoder's differs."""
     stage, calls = module.model.fusion, []
 
     def change(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -68,8 +70,8 @@ class HistoryTally:
     @torch.no_grad()
     def add(self, module: LitWoTE, batch: dict) -> None:
         """Plans ``batch`` twice, with and without history. ``module`` in evaluation: nothing random is drawn."""
-        plan, args, fused = _plan(module, batch, blind=False)
-        blind, _, _ = _plan(module, batch, blind=True)
+        plan, args, fused = observed_plan(module, batch)
+        blind, _, _ = observed_plan(module, batch, blind=True)
         bev, pose, dt, valid = args
         has = valid[:, :-1].any(1)
         current = bev[:, -1]
