@@ -50,5 +50,5 @@ def test_a_file_of_samples_is_drawn(tmp_path, monkeypatch, frames):
     features = [title for title in titles[1] if title.startswith("features")]
     assert len(features) == (8 if frames == 4 else 0)
     if frames == 4:
-        assert features[0] == "features as it was, 3 before"
+        assert features[0] == "features as recorded, 3 frames ago"
         assert features[-1] == "features warped onto now, now"

@@ -127,8 +127,13 @@ def lines(probe: LayoutProbe, mode: str) -> Iterator[str]:
 def conclusion(probe: LayoutProbe, mode: str) -> str:
     fits = {"fixed": "whole", "compat": "front"}[mode] == probe.layout
     also = "" if fits else f" (not what the map head of '{mode}' asks for)"
+    if probe.shifts:
+        unmoved, warped = probe.shifts[0].unmoved, probe.shifts[0].warped
+        change = abs(warped / unmoved - 1)
+        effect = f"takes away {change:.0%} of" if warped < unmoved else f"ADDS {change:.0%} to"
+        also += f"; moving history by the stage's warp {effect} what differs"
     told = f"objects say {probe.by_objects}, shifts say {probe.by_shifts}"
-    return f"evidence for '{probe.layout}'{also}: {LAYOUTS[probe.layout]}; {told}"
+    return f"evidence for '{probe.layout}': {LAYOUTS[probe.layout]}{also}; {told}"
 
 
 def work(raw: DictConfig) -> int:

@@ -85,14 +85,14 @@ def _draw_features(figure, cells, sample: dict[str, np.ndarray]) -> None:
     frames, low = len(sample["feature"]), float(np.nanmin(sample["feature"]))
     high = float(np.nanmax(sample["feature"]))
     grid = cells.subgridspec(2, frames)
-    for row, (name, title) in enumerate((("feature", "as it was"), ("feature_warped", "warped onto now"))):
+    for row, (name, title) in enumerate((("feature", "as recorded"), ("feature_warped", "warped onto now"))):
         for column in range(frames):
             axes = figure.add_subplot(grid[row, column])
             raster = upright(sample[name][column])
             axes.imshow(raster, extent=extent(LIDAR_HISTOGRAM), cmap="magma", vmin=low, vmax=high)
             axes.set_facecolor("#d0d0d0")
             age = frames - 1 - column
-            axes.set_title(f"features {title}, {f'{age} before' if age else 'now'}", fontsize=7)
+            axes.set_title(f"features {title}, {f'{age} frames ago' if age else 'now'}", fontsize=7)
             axes.tick_params(labelsize=6)
 
 
