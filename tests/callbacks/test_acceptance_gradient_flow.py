@@ -259,5 +259,6 @@ def test_a_missing_frame_does_not_lower_the_share_of_its_place(tmp_path):
     report, raised = judge(tmp_path, with_fusion(Weighs), early, guards=[GradientFlowGuard(min_share=0.5)])
     assert raised is None
     shares = report.guards[0].details["gradient_share_by_place"]
-    assert shares[0] < shares[1] < shares[2] < shares[3]
+    ratios = [share / shares[-1] for share in shares]  # the samples' gradients differ a little
+    assert ratios == pytest.approx([*Weighs.WEIGHTS, 1.0], rel=0.15)
     assert sum(shares) == pytest.approx(1, abs=1e-3)

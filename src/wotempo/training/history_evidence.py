@@ -91,7 +91,7 @@ class HistoryTally:
                 self._add(f"{name}_{k}", of_frame, cells)
 
     def _add(self, name: str, total: Tensor, count: Tensor) -> None:
-        pair = torch.stack((total.double(), count.double()))
+        pair = torch.stack((total.float(), count.float()))
         self.sums[name] = self.sums[name] + pair if name in self.sums else pair
 
     def figures(self, reduce: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
