@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
-	stages drive bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+	stages drive probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -53,6 +53,10 @@ evaluate: setup ## CKPT=path: score a checkpoint on the test split
 drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees it, beside the windowed evaluation
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.drive "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+
+probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
+	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
+	$(call run,wotempo.commands.probe_layout "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
 	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))

@@ -7,7 +7,14 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, convolution, output_projection, split_convolution, state_channels
+from wotempo.fusion.layers import (
+    check_kernel,
+    convolution,
+    output_projection,
+    outputs_of,
+    split_convolution,
+    state_channels,
+)
 from wotempo.geometry import BevGrid
 
 FORMS = ("full", "separable", "bottleneck")
@@ -20,6 +27,7 @@ class ConvGRUCell(nn.Module):
         super().__init__()
         self.channels = channels
         self.gates = convolution(channels + hidden, 2 * hidden, kernel, separable)
+        self.gate_logits = nn.Identity()  # where z and r can be looked at before the sigmoid
         self.candidate = convolution(channels + hidden, hidden, kernel, separable)
 
     def forward(self, x: Tensor, h: Tensor, mask: Tensor | None = None, blank: bool = False) -> Tensor:
@@ -35,7 +43,7 @@ class ConvGRUCell(nn.Module):
         gates, candidates = (of(frames).unflatten(0, x.shape[:2]) for of in (gates_of_x, candidate_of_x))
         for t in range(x.shape[1]):
             gate, candidate, reads = gates[:, t], candidates[:, t], not (blank and t == 0)
-            z, r = (gate + gates_of_h(h.to(x.dtype)) if reads else gate).sigmoid().chunk(2, 1)
+            z, r = self.gate_logits(gate + gates_of_h(h.to(x.dtype)) if reads else gate).sigmoid().chunk(2, 1)
             candidate = (candidate + candidate_of_h((r * h).to(x.dtype)) if reads else candidate).tanh()
             after = h + z * (candidate - h)
             h = after if mask is None else torch.where(mask[:, t], after, h)
@@ -94,3 +102,10 @@ class ConvGRUFusion(TemporalFusion):
         frames = self.reduce(aligned.flatten(0, 1)).unflatten(0, valid.shape)
         h = self.cell(frames, self.blank(bev), mask, blank=True)
         return self.add_where_seen(bev, mask, self.project(h.to(bev.dtype)))
+
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``: update gate z (1: the frame replaces the state) and reset gate r."""
+        with outputs_of(self.cell.gate_logits) as logits:
+            self(bev, pose, dt, valid)
+        z, r = torch.stack(logits, 1).sigmoid().chunk(2, 2)
+        return {"z": z, "r": r}

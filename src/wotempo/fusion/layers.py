@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from torch import Tensor, nn
@@ -49,6 +50,17 @@ def split_convolution(layer: nn.Module, channels: int) -> tuple[Callable[[Tensor
         return lambda x: F.conv2d(F.conv2d(x, spatial, padding=edge, groups=x.shape[1]), weight, bias)
 
     return part(slice(channels), True), part(slice(channels, None), False)
+
+
+@contextmanager
+def outputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The list that fills with what ``module`` returns, call by call."""
+    seen: list[Tensor] = []
+    handle = module.register_forward_hook(lambda _, args, output: seen.append(output))
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def output_projection(inputs: int, channels: int, kernel: int = 1) -> nn.Conv2d:
