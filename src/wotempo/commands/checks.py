@@ -13,7 +13,6 @@ from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.init_from import read_checkpoint
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
-from wotempo.navsim import NUM_HISTORY
 from wotempo.training.module import check_layout
 from wotempo.training.optimiser import SCHEDULES
 
@@ -39,8 +38,6 @@ def check_fusion(config: RunConfig) -> None:
     frames = config.fusion["num_frames"]
     if not isinstance(frames, int):
         raise UserError(f"fusion.num_frames is {frames!r}: set the number of frames, the current one included")
-    if frames > NUM_HISTORY:
-        raise UserError(f"fusion.num_frames is {frames}, but a scene has {NUM_HISTORY} frames up to the current one")
     guard = config.acceptance.get("gradient_flow", {})
     if frames > 1 and config.model.history_grad == 0 and guard.get("upstream", True):
         raise UserError(

@@ -12,6 +12,7 @@ import numpy as np
 from wotempo.commands.config import DataConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.init_from import read_checkpoint
+from wotempo.data import require_history
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.module import LitWoTE
 
@@ -59,6 +60,7 @@ def plan_all(
     progress_bar: bool,
 ) -> dict[str, np.ndarray]:
     """token -> (8, 3) poses in the ego frame, every 0.5 s."""
+    require_history(scenes, module.num_frames, module.frame_stride, "the split")
     module_data = data_module(
         module.model.config,
         data,
@@ -67,6 +69,7 @@ def plan_all(
         {"predict": scenes},
         module.model.trajectory_anchors.detach().numpy(),
         num_frames=module.num_frames,
+        frame_stride=module.frame_stride,
         batch_size=batch_size,
         num_workers=num_workers,
         progress=progress,

@@ -31,7 +31,7 @@ from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
-from wotempo.commands.prepare import Prepared, prepare
+from wotempo.commands.prepare import Prepared, prepare, window_of
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.tracking import build_loggers, close_wandb
@@ -53,7 +53,7 @@ def claim_run_dir(path: Path) -> None:
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
-    trainer = config.trainer
+    trainer, (frames, stride) = config.trainer, window_of(config)
     return data_module(
         config.model,
         config.data,
@@ -62,7 +62,8 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         prepared.scenes,
         prepared.anchors,
         labels=prepared.labels,
-        num_frames=config.fusion["num_frames"],
+        num_frames=frames,
+        frame_stride=stride,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,

@@ -10,7 +10,7 @@ from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.sampler import RunSampler
 from wotempo.data.target_cache import TargetCache
-from wotempo.data.window import window_frames, window_motion
+from wotempo.data.window import reach, require_history, window_frames, window_motion
 
 if TYPE_CHECKING:
     from wotempo.data.module import NavsimDataModule
@@ -24,6 +24,8 @@ __all__ = [
     "TargetCache",
     "WindowCollator",
     "WindowDataset",
+    "reach",
+    "require_history",
     "window_frames",
     "window_motion",
 ]

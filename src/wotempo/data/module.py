@@ -122,6 +122,16 @@ class NavsimDataModule(L.LightningDataModule):
                 self.datasets[name] = self._dataset(name)
 
     def _dataset(self, name: str) -> WindowDataset:
+        dataset = self._windows(name)
+        if name == "train" and not dataset.valid.all(1).any():
+            longest = int(dataset.valid.sum(1).max())
+            raise UserError(
+                f"num_frames is {self.num_frames}, but the sensor files give no window of train more than "
+                f"{longest}: set fusion.num_frames={longest}, or complete the download"
+            )
+        return dataset
+
+    def _windows(self, name: str) -> WindowDataset:
         scenes = self.scenes[name]
         if not scenes:
             raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")

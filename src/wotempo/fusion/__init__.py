@@ -57,14 +57,20 @@ def build_fusion(
     control: str | None = None,
     frame_dropout: float = 0.0,
     level: str = "bev8",
+    frame_stride: int = 1,
     **options,
 ) -> TemporalFusion:
     """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
     included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
     yaml. ``control`` (None | single_frame_wide | one of ``CONTROLS``) and ``frame_dropout`` alter what it is given;
-    ``level`` says where in the backbone the maps come from. UserError for an unknown name, option or value."""
+    ``level`` says where in the backbone the maps come from; ``frame_stride`` how many frames of the log lie from one
+    frame of a window to the next. UserError for an unknown name, option or value."""
     stage = _plain(name, channels, grid, num_frames, options)
-    stage.level = level
+    if type(frame_stride) is not int or frame_stride < 1:
+        raise UserError(f"fusion.frame_stride is {frame_stride!r}: set a whole number, 1 for every frame of the log")
+    if frame_stride > 1 and stage.num_frames == 1:
+        raise UserError(f"fusion.frame_stride is {frame_stride}, but fusion.num_frames is 1: no history to stride over")
+    stage.level, stage.frame_stride = level, frame_stride
     if control is not None:
         known = ["single_frame_wide", *CONTROLS]
         if control not in known:
@@ -79,7 +85,10 @@ def build_fusion(
 
 def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, options: dict) -> TemporalFusion:
     if name not in STAGES:
-        raise UserError(f"fusion.name is '{name}', which is no fusion stage: {_nearest(name, list(STAGES))}")
+        known = ", ".join(STAGES)
+        raise UserError(
+            f"fusion.name is '{name}', which is no fusion stage: {_nearest(name, list(STAGES))} Known: {known}"
+        )
     stage = STAGES[name]
     known = [key for key in inspect.signature(stage).parameters if key not in ("channels", "grid", "num_frames")]
     for key in options:

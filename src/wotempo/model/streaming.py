@@ -13,7 +13,7 @@ from wotempo.errors import UserError
 from wotempo.model.frames import unit_range
 from wotempo.model.stream_clock import StreamClock, StreamLimits, StreamMotion
 from wotempo.model.stream_frames import Plans, StreamFrames, check_frames
-from wotempo.model.stream_state import restart_rows, state_tensors, state_with
+from wotempo.model.stream_memory import StreamMemory
 from wotempo.model.wote import WoTE
 
 
@@ -24,7 +24,8 @@ class StreamingPlanner:
     (``initial_state`` and ``step``: a ring buffer, or a recurrent state where the stage is built so), whose size is
     constant. Through a ring buffer a plan is the windowed model's, bit for bit, if that encodes its frames one by one.
 
-    Push at the rate of the windows that the model was trained on, and a dropped frame too: it takes a slot of the
+    Push at the rate of the logs that the model was trained on (a stage of ``frame_stride`` k picks every k-th frame by
+    itself and keeps k states), and a dropped frame too: it takes a slot of the
     window, invalid there, its pose and pixels unread. A stream whose frame does not continue it (``StreamLimits``) is
     emptied before the frame is used, and ``Plans.resets`` says why. Bad input is a UserError and changes nothing.
 
@@ -45,7 +46,7 @@ class StreamingPlanner:
         self.limits = StreamLimits(max_gap_s, max(grid.cell_x, grid.cell_y) / 2 if max_slip_m is None else max_slip_m)
         self._clock = StreamClock.start(streams)
         self._dtype: torch.dtype | None = None  # of the maps, known with the first one: autocast decides it
-        self._state: Any = None  # of the fusion stage; None before the first map
+        self._state: StreamMemory | None = None  # of the fusion stage; None before the first map
 
     @property
     def device(self) -> torch.device:
@@ -89,14 +90,19 @@ class StreamingPlanner:
         shape = (self.streams, model.fusion.channels, *model.fusion.grid.shape)
         return torch.zeros(shape, device=self.device, dtype=self._dtype)
 
-    def _fuse(self, maps: Tensor, state: Any, motion: StreamMotion, present: Tensor) -> tuple[Tensor, Any]:
+    def _fresh(self, dtype: torch.dtype) -> StreamMemory:
+        return StreamMemory.start(self.model.fusion, self.streams, self.device, dtype)
+
+    def _fuse(
+        self, maps: Tensor, state: StreamMemory | None, motion: StreamMotion, present: Tensor
+    ) -> tuple[Tensor, StreamMemory]:
         stage = self.model.fusion
         lost = [reason is not None for reason in motion.resets]
         if state is None or any(lost):
-            fresh = stage.initial_state(self.streams, self.device, maps.dtype)
-            state = fresh if state is None else restart_rows(state, fresh, torch.tensor(lost, device=self.device))
+            fresh = self._fresh(maps.dtype)
+            state = fresh if state is None else state.restarted(fresh, torch.tensor(lost, device=self.device))
         pose, dt = (torch.from_numpy(value).to(self.device) for value in (motion.pose, motion.dt))
-        return stage.step(state, maps, pose, dt, present)
+        return state.step(stage, maps, pose, dt, present)
 
     def reset(self, stream: int | None = None) -> None:
         """Forget one stream, or all: its next frame is the first of another drive, at any time and place."""
@@ -105,15 +111,14 @@ class StreamingPlanner:
         rows = np.arange(self.streams) == stream if stream is not None else np.ones(self.streams, bool)
         self._clock = self._clock.restarted(rows)
         if self._state is not None and self._dtype is not None:
-            fresh = self.model.fusion.initial_state(self.streams, self.device, self._dtype)
-            self._state = restart_rows(self._state, fresh, torch.from_numpy(rows).to(self.device))
+            self._state = self._state.restarted(self._fresh(self._dtype), torch.from_numpy(rows).to(self.device))
 
     # ---- keeping
 
     def state_dict(self) -> dict[str, Any]:
         """Everything ``push`` remembers, as plain data (``torch.load(weights_only=True)``). Without the weights: it
         means something to the same weights only."""
-        fusion = {} if self._state is None else state_tensors(self._state)
+        fusion = {} if self._state is None else self._state.tensors()
         return {
             "fits": self._fits(),
             "dtype": str(self._dtype).removeprefix("torch."),
@@ -133,12 +138,12 @@ class StreamingPlanner:
         dtype, memory = None, None
         if state["fusion"]:
             dtype = getattr(torch, state["dtype"])
-            memory = self.model.fusion.initial_state(self.streams, self.device, dtype)
+            memory = self._fresh(dtype)
             stored = {name: tensor.to(self.device, copy=True) for name, tensor in state["fusion"].items()}
-            theirs, ours = ({k: tuple(v.shape) for k, v in of.items()} for of in (stored, state_tensors(memory)))
+            theirs, ours = ({k: tuple(v.shape) for k, v in of.items()} for of in (stored, memory.tensors()))
             if theirs != ours:
                 raise UserError(f"the stored stream holds {theirs}, the fusion stage {ours}: build it as it was stored")
-            memory = state_with(memory, stored)
+            memory = memory.with_tensors(stored)
         self._clock, self._dtype, self._state = clock, dtype, memory
 
     def _fits(self) -> dict[str, Any]:
@@ -146,6 +151,7 @@ class StreamingPlanner:
         return {
             "stage": type(stage).__name__,
             "num_frames": stage.num_frames,
+            "frame_stride": stage.frame_stride,
             "channels": stage.channels,
             "grid": list(astuple(stage.grid)),
             "streams": self.streams,

@@ -85,6 +85,11 @@ class LitWoTE(L.LightningModule):
         return self.model.fusion.num_frames
 
     @property
+    def frame_stride(self) -> int:
+        """Frames of the log from one frame of a window to the next."""
+        return self.model.fusion.frame_stride
+
+    @property
     def is_temporal(self) -> bool:
         """Whether the fusion stage sees more than the current frame."""
         return self.num_frames > 1
