@@ -42,6 +42,19 @@ def test_a_history_is_trained_evaluated_and_driven_as_long_as_it_was_chosen(
     assert "streamed and windowed plans: equal" in out
 
 
+def test_a_stack_of_points_is_trained_and_evaluated(train, workspace, tmp_path):
+    code, verdict = train(*SMOKE, "fusion=lidar_stack", "trainer.limit_train_batches=10")
+    assert code == 0, verdict
+    found = statuses(verdict)
+    assert {found[name] for name in (*ABOUT_HISTORY, "gradient_flow")} <= {"pass", "inconclusive"}, found
+    assert found["shapes"] == found["history"] == found["gradient_flow"] == "pass"
+    path = verdict["run_dir"] / "checkpoints" / "last.ckpt"
+    drivers = evaluate(tmp_path / "evaluated", workspace, f"checkpoint={path}", "baselines=[]")
+    assert drivers["model"]["ade"] > 0
+    with pytest.raises(UserError, match="at level 'points'"):
+        drive(tmp_path / "driven", workspace, f"checkpoint={path}")
+
+
 def test_a_history_that_the_logs_do_not_hold_is_refused(train):
     with pytest.raises(UserError, match=r"fusion\.num_frames is 16 .*no scene of train has more than 14 "):
         train(*SMOKE, "fusion.num_frames=16")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.init_from import read_checkpoint
 from wotempo.errors import UserError
-from wotempo.fusion import build_fusion
+from wotempo.fusion import build_fusion, level_of
 from wotempo.training.module import check_layout
 from wotempo.training.optimiser import SCHEDULES
 
@@ -33,7 +33,7 @@ def check_fusion(config: RunConfig) -> None:
     """Name and keywords of the stage, by building it at a size that costs nothing."""
     if "name" not in config.fusion or "num_frames" not in config.fusion:
         raise UserError("fusion needs the keys 'name' and 'num_frames': choose one of configs/fusion")
-    _, grid = config.model.level(config.fusion.get("level", "bev8"))
+    _, grid = config.model.level(level_of(config.fusion))
     build_fusion(**{**config.fusion, "channels": 2, "grid": grid})
     frames = config.fusion["num_frames"]
     if not isinstance(frames, int):

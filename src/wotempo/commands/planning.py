@@ -70,6 +70,7 @@ def plan_all(
         module.model.trajectory_anchors.detach().numpy(),
         num_frames=module.num_frames,
         frame_stride=module.frame_stride,
+        lidar_stack=module.raw_history,
         batch_size=batch_size,
         num_workers=num_workers,
         progress=progress,

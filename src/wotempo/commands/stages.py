@@ -11,7 +11,7 @@ import yaml
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from wotempo.fusion import TemporalFusion, build_fusion
+from wotempo.fusion import POINTS, TemporalFusion, build_fusion, level_of
 from wotempo.model.config import LEVELS, WOTE, WOTE_TINY, WoTEConfig
 
 SIZES = {"wote_tiny": WOTE_TINY, "wote": WOTE}
@@ -38,17 +38,20 @@ def cost(name: str, stage: TemporalFusion) -> Cost:
 
 
 def costs(config: WoTEConfig, level: str) -> Iterator[Cost]:
-    """Of every yaml of configs/fusion at a level of a model."""
+    """Of every yaml of configs/fusion that can sit at a level of a model."""
     channels, grid = config.level(level)
     for path in files("wotempo.configs").joinpath("fusion").iterdir():
-        options = {**yaml.safe_load(path.read_text()), "level": level}
+        options = yaml.safe_load(path.read_text())
+        if (level_of(options) == POINTS) != (level == POINTS):
+            continue
+        options["level"] = level
         with FakeTensorMode():
             yield cost(path.name.removesuffix(".yaml"), build_fusion(channels=channels, grid=grid, **options))
 
 
 def main() -> None:
     for size, config in SIZES.items():
-        for level in LEVELS:
+        for level in (*LEVELS, POINTS):
             channels, grid = config.level(level)
             print(f"\n{size}, level {level}: {channels} channels on {grid.rows}×{grid.cols} cells, batch 1")
             print(f"{'fusion':22}{'parameters':>14}{'GMAC':>9}")

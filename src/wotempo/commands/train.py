@@ -37,6 +37,7 @@ from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
+from wotempo.fusion import POINTS, level_of
 from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.report.scene_picture import draw_samples
@@ -64,6 +65,7 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         labels=prepared.labels,
         num_frames=frames,
         frame_stride=stride,
+        lidar_stack=level_of(config.fusion) == POINTS,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,

@@ -9,6 +9,7 @@ from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.sampler import RunSampler
+from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
 from wotempo.data.window import reach, require_history, window_frames, window_motion
 
@@ -21,6 +22,7 @@ __all__ = [
     "FrameRef",
     "NavsimDataModule",
     "RunSampler",
+    "StackCache",
     "TargetCache",
     "WindowCollator",
     "WindowDataset",

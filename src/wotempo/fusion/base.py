@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from wotempo.errors import UserError
 from wotempo.geometry import BevGrid, compose, warp_with_mask
 
+POINTS = "points"  # the level of stages that are given LiDAR histograms whose points the data has aligned
+
 
 @dataclass(frozen=True)
 class RingBuffer:

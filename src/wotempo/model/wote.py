@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.fusion import TemporalFusion
+from wotempo.fusion import POINTS, TemporalFusion
 from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
 from wotempo.model.backbone import Backbone, Fuse
@@ -106,6 +106,8 @@ class WoTE(nn.Module):
         return self.select(self._fused(batch), batch["status"])
 
     def _fused(self, batch: dict) -> Tensor:
+        if self.fusion.level == POINTS:
+            return self._encode_stacked(batch)
         view = used_frames(batch, self.fusion.num_frames)
         dtype = self.trajectory_anchors.dtype
         camera = unit_range(view["camera"], 255, dtype, "camera")
@@ -197,6 +199,17 @@ class WoTE(nn.Module):
         if self.config.activation_checkpointing and torch.is_grad_enabled():
             return recomputed(module, function, *inputs)
         return function(*inputs)
+
+    def _encode_stacked(self, batch: dict) -> Tensor:
+        """Fuses what enters the LiDAR branch, and encodes the current frames alone."""
+        if "lidar_stack" not in batch:
+            raise ValueError("the fusion stage works on points, but the batch holds no lidar_stack")
+        dtype, t = self.trajectory_anchors.dtype, self.fusion.num_frames
+        stack, pose, dt, valid = (batch[key][:, -t:] for key in ("lidar_stack", "pose", "dt", "valid"))
+        lidar = self.fusion(unit_range(stack, self.config.lidar_max, dtype, "lidar_stack"), pose, dt, valid)
+        view = used_frames(batch, 1)
+        camera = unit_range(view["camera"], 255, dtype, "camera")[view["frame_index"][:, -1]]
+        return self.encode(camera, lidar)
 
     def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
         """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""
