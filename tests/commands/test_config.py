@@ -93,6 +93,8 @@ def test_a_sweep_is_expanded_before_it_runs():
         ("+trainer.max_epoch=3", "did you mean 'max_epochs'?"),
         ("trainer.batch_size=many", "config key 'trainer.batch_size'"),
         ("fusion=convgur", "did you mean 'convgru'?"),
+        ("fusion=convgur", "Known: attention, concat, "),
+        ("fusion.name=gru", "Known: none, mean, "),
         ("fusion.hiden=3", "did you mean 'fusion.hidden'?"),
         ("+fusion.hiden=3", "did you mean 'hidden'?"),
         ("acceptance.loss.min_dorp=0.1", "did you mean 'acceptance.loss.min_drop'?"),

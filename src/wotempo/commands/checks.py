@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
-from wotempo.commands.init_from import read_checkpoint
+from wotempo.commands.init_from import read_checkpoint, require_single_frame
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion, level_of
 from wotempo.training.module import check_layout
@@ -76,10 +76,12 @@ def check_files(config: RunConfig) -> None:
 
 
 def check_start(config: RunConfig) -> None:
-    """The checkpoint to start from must be of this layout; the rest of it is compared once the model is built."""
+    """The checkpoint to start from must be single-frame and of this layout; the rest is compared once the model is built."""
     if config.init_from is not None:
         path = Path(config.init_from)
-        check_layout(read_checkpoint(path)["hyper_parameters"], config.model.to_dict(), str(path))
+        stored = read_checkpoint(path)["hyper_parameters"]
+        check_layout(stored, config.model.to_dict(), str(path))
+        require_single_frame(path, stored.get("fusion", {}), config.fusion)
 
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")

@@ -11,7 +11,7 @@ import numpy as np
 
 from wotempo.commands.config import DataConfig
 from wotempo.commands.datamodule import cache_root, data_module
-from wotempo.commands.init_from import read_checkpoint
+from wotempo.commands.init_from import read_checkpoint, require_same_weights
 from wotempo.data import require_history
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.module import LitWoTE
@@ -29,6 +29,7 @@ def load_module(path: Path, variant: str = "model") -> LitWoTE:
         sizes["reward_weights"] = [1.0, 0.0, 0.0, 0.0]
     module = LitWoTE(**{**checkpoint["hyper_parameters"], "model": sizes, "anchors": anchors})
     if variant != "untrained":
+        require_same_weights(path, checkpoint["state_dict"], module.state_dict())
         module.load_state_dict(checkpoint["state_dict"])
     return module.eval()
 
