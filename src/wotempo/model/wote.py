@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion import POINTS, TemporalFusion
+from wotempo.geometry import compose, inverse
 from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
 from wotempo.model.backbone import Backbone, Fuse
@@ -116,6 +117,15 @@ class WoTE(nn.Module):
             return self.fuse(self._encode_learning(camera, lidar, view), view)
         fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
         return self._run(self._backbone, self._backbone, camera, lidar, fuse)
+
+    def aligned_stack(self, batch: dict) -> tuple[Tensor, Tensor]:
+        """The LiDAR history as the data moved it, as occupancy: (B, T, 1, R, C) float and the mask (B, T, 1, R, C).
+
+        Poses in the batch other than those that it was moved by (criterion 9 tries some) move it on by the difference.
+        """
+        further = compose(batch["pose"].double(), inverse(batch["lidar_stack_pose"].double()))
+        occupied = (batch["lidar_stack"] > 0).to(self.trajectory_anchors.dtype)
+        return TemporalFusion.warp_history(self.fusion, occupied, further, batch["valid"], self.config.lidar_grid)
 
     # ---- the parts
 

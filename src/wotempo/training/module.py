@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.fusion import TemporalFusion
-from wotempo.geometry import compose, inverse
 from wotempo.model.build import build_wote
 from wotempo.model.config import POINTS, WoTEConfig
 from wotempo.training.contract import shape_contract
@@ -108,13 +106,10 @@ class LitWoTE(L.LightningModule):
 
     def warp_history(self, maps: Tensor, batch: dict) -> tuple[Tensor, Tensor]:
         """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
-        stage, grid = self.model.fusion, self.model.config.bev_grid.with_shape(*maps.shape[-2:])
         if self.raw_history:
-            # What the data moved, as occupancy; poses other than those that it went by move it on.
-            further = compose(batch["pose"].double(), inverse(batch["lidar_stack_pose"].double()))
-            moved = (batch["lidar_stack"] > 0).to(maps.dtype)
-            return TemporalFusion.warp_history(stage, moved, further, batch["valid"], grid)
-        return stage.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
+            return self.model.aligned_stack(batch)
+        grid = self.model.config.bev_grid.with_shape(*maps.shape[-2:])
+        return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
 
     def shape_contract(self, stage: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.protocol)."""
