@@ -76,7 +76,7 @@ def check_files(config: RunConfig) -> None:
 
 
 def check_start(config: RunConfig) -> None:
-    """The checkpoint to start from must be single-frame and of this layout; the rest is compared with the built model."""
+    """The checkpoint to start from must be single-frame and of this layout; the built model tells the rest."""
     if config.init_from is not None:
         path = Path(config.init_from)
         stored = read_checkpoint(path)["hyper_parameters"]

@@ -220,16 +220,17 @@ def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("t
     """All of it; ``stages`` are the splits whose scenes are wanted, labels cover train and val."""
     paths = dataset(config, progress)
     scenes = {stage: stage_scenes(paths, config.data, stage, progress) for stage in stages}
-    scenes = with_history(config, scenes)
-    check_sensors(config, paths, scenes)
+    windows = with_history(config, scenes)
+    check_sensors(config, paths, windows)
+    # Anchors and labels are those of all scenes: runs of other history lengths share them.
     anchors = anchors_of(config, paths, scenes.get("train", []), progress)
     labelled = {scene.token: scene for stage in ("train", "val") for scene in scenes.get(stage, [])}
     labels = labels_of(config, paths, list(labelled.values()), anchors, progress)
-    scenes = without_invalid(scenes, ScoreTable.open(labels).invalid)
+    windows = without_invalid(windows, ScoreTable.open(labels).invalid)
     town = config.data.kind == "town"
     return Prepared(
         paths=paths,
-        scenes=scenes,
+        scenes=windows,
         anchors=anchors,
         labels=labels,
         name=f"town '{config.data.preset}'" if town else "NAVSIM",

@@ -50,7 +50,7 @@ def _check_course(path: Path, position: int, frames: list[Frame]) -> None:
     if position and frame.timestamp_us <= frames[-2].timestamp_us:
         raise UserError(
             f"{path}: frame {position} ({frame.token}) has the timestamp {frame.timestamp_us}, which does not come "
-            f"after {frames[-2].timestamp_us} of the frame before it: fetch the log again, or sort it without duplicates"
+            f"after {frames[-2].timestamp_us} of the frame before it: fetch the log again, or sort out its frames"
         )
 
 
