@@ -15,6 +15,7 @@ TRAINER ?= $(if $(filter navsim,$(DATA)),gpu,cpu)
 # The full-size model on a CPU takes a few steps only, to show that it runs.
 PROFILE ?= $(if $(and $(filter wote,$(MODEL)),$(filter cpu,$(TRAINER))),smoke,full)
 ARGS ?=
+ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
 # make can only say 0 or 2, so the code of the Python command is printed.
@@ -42,8 +43,8 @@ train-baseline: setup ## one epoch of single-frame WoTE
 overfit-batch: setup ## drive the loss of one batch down: the quickest check that learning works
 	$(call run,wotempo.commands.train experiment=overfit_batch $(CHOICES) $(ARGS))
 
-ablation-fusion: setup ## Hydra multirun over fusion=none,convgru and one table
-	$(call run,wotempo.commands.train --multirun experiment=convgru_1epoch ablation=fusion $(CHOICES) $(ARGS))
+ablation-fusion: setup ## does history help: variants × three seeds, one table with intervals; finished runs are kept
+	$(call run,wotempo.commands.train --multirun experiment=$(ABLATION) ablation=fusion $(CHOICES) $(ARGS))
 
 evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

@@ -46,6 +46,7 @@ def train(workspace, tmp_path) -> Callable[..., tuple[int, dict[str, Any]]]:
         with initialize_config_module("wotempo.configs", version_base="1.3"):
             config = compose("train", overrides=given)
         code = work(config)
+        folder = Path(config.run_dir)
         verdict = json.loads((folder / "verdict.json").read_text())
         verdict["run_dir"] = folder
         return code, verdict

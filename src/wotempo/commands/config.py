@@ -13,6 +13,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from wotempo.errors import UserError
 from wotempo.model.config import WoTEConfig
+from wotempo.training.losses import LossWeights
 from wotempo.training.optimiser import OptimiserConfig
 
 
@@ -83,6 +84,15 @@ class TrackingConfig:
 
 
 @dataclass
+class ComparisonConfig:
+    """What an ablation may call a difference. Decided before the first run."""
+
+    reference: str = "none"  # the variant that the others are compared with
+    metric: str = "pdms"
+    margin: float = 0.02  # the smallest difference of ``metric`` that matters
+
+
+@dataclass
 class RunConfig:
     """The root. ``fusion`` and ``acceptance`` are checked against the constructors they configure."""
 
@@ -92,10 +102,14 @@ class RunConfig:
     workspace: str = "workspace"
     init_from: str | None = None  # a single-frame checkpoint that a temporal run starts from
     image_checkpoint: str | None = None  # ImageNet weights of the camera branch, loaded strictly
+    test: bool = False
+    reuse: bool = False
+    comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     data: DataConfig = field(default_factory=DataConfig)
     model: WoTEConfig = field(default_factory=WoTEConfig)
     fusion: dict[str, Any] = field(default_factory=dict)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     acceptance: dict[str, Any] = field(default_factory=dict)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -121,8 +135,9 @@ def typed(config: DictConfig, schema: type = RunConfig) -> Any:
     """A composed config -> an instance of ``schema``; UserError names the key and the nearest valid one."""
     try:
         base = OmegaConf.structured(schema)
-        if "model" in base:
-            OmegaConf.set_readonly(base.model, False)  # a frozen dataclass; only here it is still to be filled
+        for frozen in ("model", "losses"):  # dataclasses; only here they are still to be filled
+            if frozen in base:
+                OmegaConf.set_readonly(base[frozen], False)
         merged = OmegaConf.merge(base, config)
         return OmegaConf.to_object(merged)
     except ConfigKeyError as error:

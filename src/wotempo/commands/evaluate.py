@@ -25,7 +25,7 @@ from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.drivers import DRIVERS, drive
 from wotempo.commands.entry import run
 from wotempo.commands.planning import VARIANTS, load_module, plan_all
-from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
+from wotempo.commands.prepare import TOWN_NOTE, Progress, dataset, stage_scenes
 from wotempo.commands.progress import PreparationProgress
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene
@@ -121,11 +121,17 @@ def plans_of(
 
 
 def score_all(
-    config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], plans: dict[str, dict[str, np.ndarray]], progress
+    workers: int,
+    metric: str,
+    baselines: list[str],
+    paths: DataPaths,
+    scenes: list[Scene],
+    plans: dict[str, dict[str, np.ndarray]],
+    progress: Progress,
 ) -> pd.DataFrame:
     """One row per driver and scene, in the order of the scenes."""
     tasks = cut(scenes, WHOLE_LOG, history=NUM_HISTORY)
-    parallel = Parallel(n_jobs=config.data.prepare_workers, return_as="generator")
+    parallel = Parallel(n_jobs=workers, return_as="generator")
     done, rows = 0, list[dict[str, Any]]()
     progress("score plans", 0, len(scenes))
     results = parallel(
@@ -133,8 +139,8 @@ def score_all(
             paths.maps,
             members,
             {driver: {scene.token: of[scene.token] for scene in members} for driver, of in plans.items()},
-            config.metric,
-            PDM_CLOSED in config.baselines,
+            metric,
+            PDM_CLOSED in baselines,
         )
         for members in tasks
     )
@@ -188,7 +194,8 @@ def work(raw: DictConfig) -> int:
         write_submission(run_dir / "submission.pkl", config.team, plans["model"])
         print(f"submission: {run_dir / 'submission.pkl'}")
     with PreparationProgress(config.progress_bar) as progress:
-        rows = score_all(config, paths, scenes, plans, progress)
+        workers = config.data.prepare_workers
+        rows = score_all(workers, config.metric, config.baselines, paths, scenes, plans, progress)
     rows.to_parquet(run_dir / "scores.parquet", index=False)
     official = METRICS[config.metric].columns
     for driver, of_driver in rows.groupby("driver"):

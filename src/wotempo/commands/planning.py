@@ -13,6 +13,7 @@ from wotempo.commands.config import DataConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.init_from import read_checkpoint, require_same_weights
 from wotempo.data import require_history
+from wotempo.fusion import OracleVelocity
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.module import LitWoTE
 
@@ -74,6 +75,7 @@ def plan_all(
         lidar_stack=module.raw_history,
         batch_size=batch_size,
         num_workers=num_workers,
+        with_motion=isinstance(module.model.fusion, OracleVelocity),
         progress=progress,
     )
     module_data.build_caches()

@@ -13,7 +13,7 @@ from typing import Any
 from wotempo.commands.config import RunConfig
 
 # Where a run was started and what it printed do not make it another run.
-NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance")
+NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "comparison")
 
 
 def signature(config: RunConfig) -> str:

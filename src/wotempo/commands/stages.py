@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import torch
 import yaml
@@ -12,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from wotempo.fusion import POINTS, TemporalFusion, build_fusion, level_of
+from wotempo.geometry import BevGrid
 from wotempo.model.config import LEVELS, WOTE, WOTE_TINY, WoTEConfig
 
 SIZES = {"wote_tiny": WOTE_TINY, "wote": WOTE}
@@ -27,14 +29,20 @@ class Cost:
     macs: int
 
 
-def cost(name: str, stage: TemporalFusion) -> Cost:
-    """Of ``stage``, built among fake tensors, on a window of its own length: nothing is computed."""
-    b, frames = 1, stage.num_frames
+def cost(name: str, channels: int, grid: BevGrid, fusion: dict[str, Any]) -> Cost:
+    """Of the stage of ``fusion`` (as ``build_fusion`` takes it) on a window of its own length. Among fake tensors:
+    nothing is computed, and nothing is drawn from the random numbers of a run."""
+    with FakeTensorMode(), torch.random.fork_rng(devices=[]):
+        return _counted(name, build_fusion(channels=channels, grid=grid, **fusion))
+
+
+def _counted(name: str, stage: TemporalFusion) -> Cost:
+    b, frames = 2, stage.num_frames  # one control takes history from the other sample
     bev = torch.zeros(b, frames, stage.channels, *stage.grid.shape)
     pose, dt, valid = torch.zeros(b, frames, 3), torch.zeros(b, frames), torch.ones(b, frames, dtype=torch.bool)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         stage(bev, pose, dt, valid)
-    return Cost(name, sum(p.numel() for p in stage.parameters()), counter.get_total_flops() // 2)
+    return Cost(name, sum(p.numel() for p in stage.parameters()), counter.get_total_flops() // 2 // b)
 
 
 def costs(config: WoTEConfig, level: str) -> Iterator[Cost]:
@@ -42,11 +50,8 @@ def costs(config: WoTEConfig, level: str) -> Iterator[Cost]:
     channels, grid = config.level(level)
     for path in files("wotempo.configs").joinpath("fusion").iterdir():
         options = yaml.safe_load(path.read_text())
-        if (level_of(options) == POINTS) != (level == POINTS):
-            continue
-        options["level"] = level
-        with FakeTensorMode():
-            yield cost(path.name.removesuffix(".yaml"), build_fusion(channels=channels, grid=grid, **options))
+        if (level_of(options) == POINTS) == (level == POINTS):
+            yield cost(path.name.removesuffix(".yaml"), channels, grid, {**options, "level": level})
 
 
 def main() -> None:

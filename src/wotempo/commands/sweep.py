@@ -1,4 +1,4 @@
-"""The table at the end of a multirun: one line a job, read from the verdict files that the jobs left."""
+"""The tables at the end of a multirun, read from the files that its jobs left."""
 
 from __future__ import annotations
 
@@ -11,54 +11,55 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from wotempo.navsim import write_bytes
+from wotempo.report.ablation import Job, read_jobs, summarise
+from wotempo.report.ablation_page import markdown
+
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
 
 
-def read_verdicts(sweep_dir: Path) -> list[dict[str, Any]]:
-    """Every job's verdict; a job that left none is shown as such."""
-    rows = []
-    for folder in sorted(p for p in sweep_dir.iterdir() if p.is_dir() and p.name != ".hydra"):
-        file = folder / "verdict.json"
-        verdict = json.loads(file.read_text()) if file.exists() else {"status": "no verdict", "exit_code": 1}
-        metrics = folder / "metrics.json"
-        verdict["metrics"] = json.loads(metrics.read_text()) if metrics.exists() else {}
-        rows.append({"job": folder.name, **verdict})
-    return rows
-
-
-def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def ranked(jobs: list[Job]) -> list[Job]:
     """Accepted jobs first, by displacement; an unaccepted run cannot win."""
-
-    def key(row: dict[str, Any]) -> tuple[bool, float]:
-        return row["status"] != "accepted", row["metrics"].get("val/ade", float("inf"))
-
-    return sorted(rows, key=key)
+    return sorted(jobs, key=lambda job: (not job.accepted, job.metrics.get("val/ade", float("inf"))))
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
-    view = Table(title="ablation: accepted runs first, by average displacement error")
-    for column in ("job", "verdict", "failed", *COLUMNS, "s/step", "memory GB"):
+def table(jobs: list[Job]) -> Table:
+    """One line a job."""
+    view = Table(title="runs: accepted ones first, by average displacement error in validation")
+    for column in ("variant", "seed", "verdict", "failed", *COLUMNS, "s/step", "memory GB"):
         view.add_column(column)
-    for row in ranked(rows):
-        metrics = row["metrics"]
-        failed = [c["name"] for c in row.get("criteria", []) if c["status"] == "fail"]
-        memory = next((c["measured"] for c in row.get("criteria", []) if c["name"] == "memory"), None)
-        figures = [f"{metrics[name]:.3f}" if name in metrics else "–" for name in COLUMNS]
-        speed = f"{metrics['seconds_per_step']:.2f}" if "seconds_per_step" in metrics else "–"
-        view.add_row(row["job"], row["status"], ", ".join(failed) or "–", *figures, speed, str(memory or "–"))
+    for job in ranked(jobs):
+        criteria = job.verdict["criteria"]
+        failed = [c["name"] for c in criteria if c["status"] == "fail"]
+        memory = next((c["measured"] for c in criteria if c["name"] == "memory"), None)
+        figures = [f"{job.metrics[name]:.3f}" if name in job.metrics else "–" for name in COLUMNS]
+        speed = f"{job.metrics['seconds_per_step']:.2f}" if "seconds_per_step" in job.metrics else "–"
+        status = str(job.verdict["status"])
+        view.add_row(job.variant, str(job.seed), status, ", ".join(failed) or "–", *figures, speed, str(memory or "–"))
     return view
 
 
 class SweepTable(Callback):
-    """Prints the table and writes ``sweep.json``; leaves the worst exit code for the command."""
+    """Prints the tables and writes ``sweep.json`` and, where runs were scored on the test split, ``ablation.md`` and
+    ``ablation.json``. Leaves the worst exit code for the command."""
 
     worst = 0
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         sweep_dir = Path(config.hydra.sweep.dir)
-        rows = read_verdicts(sweep_dir)
-        (sweep_dir / "sweep.json").write_text(json.dumps(ranked(rows), indent=1))
-        Console(width=160).print(table(rows))
-        note = next((row["facts"]["note"] for row in rows if row.get("facts", {}).get("note")), "")
+        jobs = read_jobs(sweep_dir)
+        lines = [
+            {**job.verdict, "variant": job.variant, "seed": job.seed, "metrics": job.metrics} for job in ranked(jobs)
+        ]
+        write_bytes(sweep_dir / "sweep.json", json.dumps(lines, indent=1).encode())
+        Console(width=160).print(table(jobs))
+        note = next((note for job in jobs if (note := job.verdict["facts"].get("note"))), "")
         print(note or "", f"table: {sweep_dir / 'sweep.json'}", sep="\n" if note else "")
-        SweepTable.worst = 1 if any(row["status"] != "accepted" for row in rows) else 0
+        if any(job.rows is not None for job in jobs):
+            rule = config.comparison
+            view = summarise(jobs, rule.reference, rule.metric, rule.margin)
+            page = markdown(view, rule.reference, rule.metric, rule.margin, note)
+            write_bytes(sweep_dir / "ablation.md", page.encode())
+            write_bytes(sweep_dir / "ablation.json", view.reset_index().to_json(orient="records", indent=1).encode())
+            print(page, f"page: {sweep_dir / 'ablation.md'}", sep="\n")
+        SweepTable.worst = 1 if not jobs or any(not job.accepted for job in jobs) else 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sys
 import traceback
 from dataclasses import asdict
@@ -17,12 +18,16 @@ import hydra
 import lightning as L
 import numpy as np
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
 )
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks import AcceptanceReport, Guard
@@ -31,26 +36,51 @@ from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
+from wotempo.commands.planning import load_module
 from wotempo.commands.prepare import Prepared, prepare, window_of
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.provenance import command_line, git_state, signature
+from wotempo.commands.scored import TEST_FILE, score_run
+from wotempo.commands.stages import cost
 from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
-from wotempo.fusion import POINTS, level_of
+from wotempo.fusion import ORACLE, POINTS, level_of
 from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
+from wotempo.navsim.lock import locked
 from wotempo.report.scene_picture import draw_samples
 from wotempo.training.clock import StepClock
 from wotempo.training.module import LitWoTE, plain
 from wotempo.training.samples import collect_samples
 
+LOCK = ".running"
 
-def claim_run_dir(path: Path) -> None:
-    """An output folder belongs to one run: refuse a folder that holds another one's verdict."""
-    if (path / "verdict.json").exists():
-        raise UserError(f"{path} holds another run: choose another run_dir or remove that run")
+
+def claim_run_dir(path: Path, identity: str, reuse: bool) -> dict[str, Any] | None:
+    """An output folder belongs to one run: refuse a folder that holds another one's verdict.
+
+    With ``reuse`` the verdict of a finished run of the same ``identity`` is returned; one that did not finish is
+    removed, and run anew.
+    """
+    file = path / "verdict.json"
+    if file.exists():
+        if not reuse:
+            raise UserError(f"{path} holds another run: choose another run_dir or remove that run")
+        verdict = json.loads(file.read_text())
+        if verdict["facts"].get("signature") != identity:
+            raise UserError(
+                f"{path} holds run {verdict['facts'].get('signature')} of another configuration, this one is "
+                f"{identity}: choose another hydra.sweep.dir, or remove that folder"
+            )
+        if verdict["status"] in ("accepted", "rejected"):
+            return verdict
+        print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
+        for member in path.iterdir():
+            if member.name != LOCK:
+                shutil.rmtree(member) if member.is_dir() else member.unlink()
     path.mkdir(parents=True, exist_ok=True)
+    return None
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
@@ -69,6 +99,7 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,
+        with_motion=config.fusion.get("control") == ORACLE,
         pin_memory=trainer.accelerator == "gpu",
         seed=config.seed,
         progress=progress,
@@ -81,6 +112,7 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
         model=config.model.to_dict(),
         fusion=config.fusion,
         optimiser=plain(config.optimiser),
+        losses=plain(config.losses),
         anchors=prepared.anchors,
         anchors_fingerprint=fingerprint(prepared.anchors),
     )
@@ -137,8 +169,10 @@ def next_step(config: RunConfig) -> str:
     return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
 
 
-def facts_of(config: RunConfig, prepared: Prepared, started: dict[str, Any]) -> dict[str, Any]:
+def facts_of(config: RunConfig, prepared: Prepared, module: LitWoTE, started: dict[str, Any]) -> dict[str, Any]:
     """What the verdict says about the run besides its criteria."""
+    offered = config.model.level(level_of(config.fusion))
+    stage = cost(config.fusion["name"], *offered, config.fusion)
     return {
         "name": config.name,
         "data": prepared.name,
@@ -150,6 +184,9 @@ def facts_of(config: RunConfig, prepared: Prepared, started: dict[str, Any]) -> 
         "seed": config.seed,
         "mode": config.model.mode,
         "fusion": config.fusion,
+        "parameters": sum(p.numel() for p in module.model.parameters()),
+        "fusion_parameters": stage.parameters,
+        "fusion_macs": stage.macs,
         "anchors": fingerprint(prepared.anchors),
         "scenes": {stage: len(scenes) for stage, scenes in prepared.scenes.items()},
         **started,
@@ -190,13 +227,35 @@ def explain(error: BaseException, report: AcceptanceReport) -> int:
     return report.exit_code
 
 
+def test(config: RunConfig, module: LitWoTE, run_dir: Path) -> None:
+    """Score the run on the test split."""
+    with PreparationProgress(config.trainer.progress_bar) as progress:
+        score_run(config, module, run_dir, progress)
+
+
+def in_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def work(raw: DictConfig) -> int:
     """One run -> its exit code."""
     config = check_config(raw)
+    if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
+        return train(config, raw)
+    with locked(Path(config.run_dir) / LOCK, config.run_dir):
+        return train(config, raw)
+
+
+def train(config: RunConfig, raw: DictConfig) -> int:
+    """``work`` for the one who holds the run's folder."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
-    claim_run_dir(run_dir)
+    if (done := claim_run_dir(run_dir, signature(config), config.reuse)) is not None:
+        print(f"{run_dir}: {done['status']} before; it is not run again", flush=True)
+        if config.test and not (run_dir / TEST_FILE).exists():
+            test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
+        return int(done["exit_code"])
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -210,7 +269,7 @@ def work(raw: DictConfig) -> int:
 
     L.seed_everything(config.seed, workers=True, verbose=False)
     module, started = build_module(config, prepared)
-    facts = facts_of(config, prepared, started)
+    facts = facts_of(config, prepared, module, started)
     loggers = build_loggers(config, run_dir, facts)
     callbacks, report = build_callbacks(config, run_dir, facts)
     trainer = build_trainer(config, run_dir, loggers, callbacks)
@@ -220,10 +279,14 @@ def work(raw: DictConfig) -> int:
         return code
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     write_bytes(run_dir / "metrics.json", json.dumps(metrics, indent=1).encode())
+    if config.test and report.status in ("accepted", "rejected") and error is None:
+        test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
     close_wandb(loggers, report.verdict(), pictures)
     print(report.card())
     print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
+    if isinstance(error, KeyboardInterrupt | SIGTERMException) and in_a_sweep():
+        sys.exit(code)  # who stops a job of a sweep means the sweep
     return code
 
 

@@ -9,7 +9,7 @@ The batch is a plain dict; F unique frames, B windows of T frames, S sampled anc
                   lidar_stack_pose (B,T,3), the poses that they were moved by
     with targets: trajectory (B,8,3) · agent_states (B,30,5) · agent_labels (B,30) bool · bev_map (B,128,256) uint8
                   sampled_anchor (B,S) int64 · future_map (B,S,128,256) uint8
-    with labels:  sim_reward (B,5,N)
+    with labels:  sim_reward (B,5,N) · with motion: agent_motion (B,64,5) x, y, v_x, v_y, present
 
 Floats are float32. A missing frame points at its window's current frame, is not valid, and has zeros elsewhere.
 """
@@ -53,6 +53,8 @@ class WindowCollator:
         ]
         if "lidar_stack" in items[0]:
             batch |= _stacks(items, batch)
+        if "agent_motion" in items[0]:
+            batch["agent_motion"] = _stack([item["agent_motion"] for item in items])
         if "target" in items[0]:
             batch |= self._targets(items)
         if "sim_reward" in items[0]:

@@ -15,7 +15,7 @@ from wotempo.data.window import window_frames, window_motion
 from wotempo.features import status_feature
 from wotempo.navsim.schema import Scene
 from wotempo.navsim.scores import ScoreTable
-from wotempo.targets import sampled_anchors
+from wotempo.targets import TargetSpec, agent_motion, sampled_anchors
 
 MISSING = -1  # frame position of a frame that a window lacks
 
@@ -38,8 +38,11 @@ class WindowDataset(Dataset):
         mask_missing: bool = False,
         seed: int = 0,
         stacks: StackCache | None = None,
+        with_motion: bool = False,
     ) -> None:
-        """``anchors`` (N, 8, 3) is needed with ``targets``: their last poses are painted into the future map.
+        """``with_motion``: items carry the agents' true velocities, for the oracle control.
+
+        ``anchors`` (N, 8, 3) is needed with ``targets``: their last poses are painted into the future map.
 
         ``mask_missing``: a history frame whose features are not cached counts as missing; otherwise it is a UserError.
         ``stacks``, of the same windows: items carry their LiDAR history in the axes of the current frame, too.
@@ -61,6 +64,8 @@ class WindowDataset(Dataset):
         self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
         self.log_index = np.array([scene.index for scene in scenes], np.int64)
         self.stack_reader = None if stacks is None else stacks.reader(scenes)
+        spec = TargetSpec() if targets is None else targets.spec
+        self.motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
         self.target_reader = None if targets is None else targets.reader(scenes)
 
     def _place(self, scenes: Sequence[Scene], windows: list, frames: FrameCache, mask_missing: bool) -> None:
@@ -117,6 +122,8 @@ class WindowDataset(Dataset):
         }
         if self.stack_reader is not None:
             item["lidar_stack"] = self.stack_reader.read(index)
+        if self.motion is not None:
+            item["agent_motion"] = self.motion[index]
         if self.target_reader is not None:
             item["target"] = self.target_reader.read(index)
             item["sampled_anchor"] = sampled_anchors(token, epoch, self.num_anchors, self.num_sampled, self.seed)

@@ -53,6 +53,7 @@ class NavsimDataModule(L.LightningDataModule):
         prepare_workers: int = 1,
         supervised: Sequence[str] = ("train", "val"),
         seed: int = 0,
+        with_motion: bool = False,
         cache_is_shared: bool = True,
         trust_cache: bool = False,
         lidar_stack: bool = False,
@@ -60,6 +61,7 @@ class NavsimDataModule(L.LightningDataModule):
     ) -> None:
         """``anchors`` (N, 8, 3) float32. ``labels``: score-table folder, checked against anchors and scenes at setup.
 
+        ``with_motion``: every batch carries the agents' true velocities, for the oracle control.
         ``missing_history``: what to do when a *history* frame's sensor files are absent: refuse, or mask the frame.
         ``cache_is_shared``: all nodes see one ``cache_root``, so only one process fills it.
         ``trust_cache``: do not look at the source files at all (they may be slow to ask, or not on this machine); setup
@@ -79,6 +81,7 @@ class NavsimDataModule(L.LightningDataModule):
         self.mask_missing = missing_history == "mask"
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.run_length, self.seed = run_length, seed
+        self.with_motion = with_motion
         self.num_workers, self.pin_memory = num_workers, pin_memory
         self.persistent_workers = persistent_workers and num_workers > 0
         self.prepare_workers = prepare_workers
@@ -151,6 +154,7 @@ class NavsimDataModule(L.LightningDataModule):
             "mask_missing": self.mask_missing,
             "seed": self.seed,
             "stacks": self.stacks,
+            "with_motion": self.with_motion,
         }
         if name not in self.supervised:
             return WindowDataset(scenes, self.frames, **inputs)

@@ -27,6 +27,7 @@ from wotempo.fusion.max import MaxFusion
 from wotempo.fusion.mean import MeanFusion
 from wotempo.fusion.mingru import MinGRUFusion
 from wotempo.fusion.none import NoFusion
+from wotempo.fusion.oracle_velocity import OracleVelocity
 from wotempo.fusion.single_frame_wide import SingleFrameWide
 from wotempo.fusion.solo import SoloFusion
 from wotempo.geometry import BevGrid
@@ -45,6 +46,9 @@ STAGES: dict[str, type[TemporalFusion]] = {
     "attention": AttentionFusion,
     "deformable": DeformableFusion,
 }
+
+
+ORACLE = "oracle_velocity"
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -74,9 +78,10 @@ def build_fusion(
 ) -> TemporalFusion:
     """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
     included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
-    yaml. ``control`` (None | single_frame_wide | one of ``CONTROLS``) and ``frame_dropout`` alter what it is given;
-    ``level`` says where in the backbone the maps come from (None: the stage's own); ``frame_stride`` how many frames of
-    the log lie from one frame of a window to the next. UserError for an unknown name, option or value."""
+    yaml. ``control`` (None | single_frame_wide | oracle_velocity | one of ``CONTROLS``) and ``frame_dropout`` alter
+    what it is given; ``level`` says where in the backbone the maps come from (None: the stage's own); ``frame_stride``
+    how many frames of the log lie from one frame of a window to the next. UserError for an unknown name, option or
+    value."""
     stage = _plain(name, channels, grid, num_frames, options)
     if type(frame_stride) is not int or frame_stride < 1:
         raise UserError(f"fusion.frame_stride is {frame_stride!r}: set a whole number, 1 for every frame of the log")
@@ -88,20 +93,25 @@ def build_fusion(
         )
     stage.level, stage.frame_stride = level or stage.level, frame_stride
     if control is not None:
-        known = ["single_frame_wide", *CONTROLS]
+        known = ["single_frame_wide", ORACLE, *CONTROLS]
         if control not in known:
             raise UserError(f"fusion.control is '{control}', which is no control: {_nearest(control, known)}")
-        if stage.num_frames == 1:
+        if stage.num_frames == 1 and control != ORACLE:
             raise UserError(f"fusion.control is '{control}', but fusion.num_frames is 1: no history to control")
         if stage.level == POINTS and control in OF_POSES:
             raise UserError(
                 f"fusion.control is '{control}', which alters poses, but the stage '{name}' is given points that "
                 "were moved before: set another control, or another stage"
             )
-        stage = SingleFrameWide(stage) if control == "single_frame_wide" else ControlledFusion(stage, control)
+        if control == "single_frame_wide":
+            stage = SingleFrameWide(stage)
+        elif control != ORACLE:
+            stage = ControlledFusion(stage, control)
     if frame_dropout and stage.num_frames == 1:
         raise UserError(f"fusion.frame_dropout is {frame_dropout}, but fusion.num_frames is 1: no history to drop")
-    return FrameDropout(stage, frame_dropout) if frame_dropout else stage
+    if frame_dropout:
+        stage = FrameDropout(stage, frame_dropout)
+    return OracleVelocity(stage) if control == ORACLE else stage
 
 
 def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, options: dict) -> TemporalFusion:
@@ -127,10 +137,12 @@ def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, opti
 
 __all__ = [
     "CONTROLS",
+    "ORACLE",
     "POINTS",
     "STAGES",
     "ConvGRUFusion",
     "NoFusion",
+    "OracleVelocity",
     "RingBuffer",
     "TemporalFusion",
     "build_fusion",

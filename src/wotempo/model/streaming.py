@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wotempo.errors import UserError
+from wotempo.fusion import OracleVelocity
 from wotempo.model.frames import unit_range
 from wotempo.model.stream_clock import StreamClock, StreamLimits, StreamMotion
 from wotempo.model.stream_frames import Plans, StreamFrames, check_frames
@@ -40,6 +41,8 @@ class StreamingPlanner:
         _require_eval(model)
         if model.fusion.level != "bev8":
             raise UserError(f"the fusion stage sits at level '{model.fusion.level}': streams need one at level 'bev8'")
+        if isinstance(model.fusion, OracleVelocity):
+            raise UserError("fusion.control is oracle_velocity, which looks into the annotations: it cannot drive")
         grid = model.config.bev_grid
         self.model = model
         self.streams = streams

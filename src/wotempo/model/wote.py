@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.fusion import POINTS, TemporalFusion
+from wotempo.fusion import POINTS, OracleVelocity, TemporalFusion
 from wotempo.geometry import compose, inverse
 from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
@@ -114,7 +114,10 @@ class WoTE(nn.Module):
         camera = unit_range(view["camera"], 255, dtype, "camera")
         lidar = unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
         if self.fusion.level == "bev8":
-            return self.fuse(self._encode_learning(camera, lidar, view), view)
+            fused = self.fuse(self._encode_learning(camera, lidar, view), view)
+            if isinstance(self.fusion, OracleVelocity):
+                return self.fusion.reveal(fused, batch["agent_motion"].to(dtype))
+            return fused
         fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
         return self._run(self._backbone, self._backbone, camera, lidar, fuse)
 

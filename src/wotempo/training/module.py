@@ -63,7 +63,9 @@ class LitWoTE(L.LightningModule):
         predictions = self.model(batch)
         terms = compute_losses(predictions, batch, self.weights)
         self.log("val/loss", torch.stack(list(terms.values())).sum(), batch_size=len(batch["tokens"]), sync_dist=True)
-        self.metrics.update(self.model.select(predictions["fused_bev"], batch["status"]), batch)
+        plan = self.model.select(predictions["fused_bev"], batch["status"])
+        future = {"fut_bev_semantic_map": predictions["fut_bev_semantic_map"]}
+        self.metrics.update({**plan, **future}, batch)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self.metrics.compute(), sync_dist=True)

@@ -1,0 +1,199 @@
+"""An ablation from what its jobs left: one row per variant, paired differences to the reference, and whom to trust.
+
+A job is a folder ``<variant>/seed=<n>`` with ``verdict.json``, ``metrics.json`` and ``test.parquet``. Every figure is a
+ratio of sums over (seed, log), so one bootstrap serves means of scores and overlaps of maps alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wotempo.report.scores import CONFIDENCE, DRAWS
+
+VEHICLE = 5  # BevClass.VEHICLE
+SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ddc")
+LOWER_IS_BETTER = ("ade", "fde")
+METRICS = (*SCORES, *LOWER_IS_BETTER, "future_vehicle_iou")
+
+
+NO_VERDICT: dict[str, Any] = {"status": "incomplete", "exit_code": 15, "criteria": [], "facts": {}}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of an ablation. ``rows``: its test.parquet; None where there is none."""
+
+    variant: str
+    seed: int
+    verdict: dict[str, Any]
+    metrics: dict[str, float]
+    rows: pd.DataFrame | None
+
+    @property
+    def accepted(self) -> bool:
+        return self.verdict["status"] == "accepted"
+
+
+def read_jobs(sweep_dir: Path) -> list[Job]:
+    """Every job that began, in the order in which they began; one without a verdict is ``incomplete``."""
+    folders = sorted(sweep_dir.glob("*/seed=*"), key=lambda folder: folder.stat().st_ctime)
+    names = _short_names([folder.parent.name for folder in folders])
+    jobs = []
+    for folder in folders:
+        verdict = _json(folder / "verdict.json") or NO_VERDICT
+        file = folder / "test.parquet"
+        rows = pd.read_parquet(file) if file.exists() else None
+        seed = int(folder.name.removeprefix("seed="))
+        jobs.append(Job(names[folder.parent.name], seed, verdict, _json(folder / "metrics.json") or {}, rows))
+    return jobs
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _short_names(folders: Sequence[str]) -> dict[str, str]:
+    """Folder -> variant: its overrides without those that all jobs share and without the keys of config groups."""
+    parts = {folder: folder.split(",") for folder in folders}
+    shared = set.intersection(*(set(p) for p in parts.values())) if len(parts) > 1 else set()
+    names = {}
+    for folder, overrides in parts.items():
+        own = [text for text in overrides if text not in shared] or overrides
+        names[folder] = " ".join(text.removeprefix("variant=").removeprefix("fusion=") for text in own)
+    return names
+
+
+def fraction(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
+    """Numerator and denominator of a metric, per row. A failed plan scores 0 and has no displacement."""
+    if metric == "future_vehicle_iou":
+        return rows[f"future_both_{VEHICLE}"].astype(float), rows[f"future_any_{VEHICLE}"].astype(float)
+    known = rows[metric].notna()
+    return rows[metric].fillna(0.0), known.astype(float)
+
+
+def value(rows: pd.DataFrame, metric: str) -> float:
+    numerator, denominator = fraction(rows, metric)
+    return float(numerator.sum() / denominator.sum()) if denominator.sum() else np.nan
+
+
+def future_miou(rows: pd.DataFrame) -> float:
+    """Of the imagined map in 4 s, mean over the classes that occur, each over all cells of all rows."""
+    both, either = ([rows[c].sum() for c in rows if c.startswith(prefix)] for prefix in ("future_both_", "future_any_"))
+    return float(np.mean([b / e for b, e in zip(both, either, strict=True) if e]))
+
+
+def paired_difference(
+    rows: dict[int, pd.DataFrame], reference: dict[int, pd.DataFrame], metric: str, seed: int = 0
+) -> tuple[float, float, float]:
+    """Variant minus reference of a metric over the seeds both have, and the 95 % interval (low, high).
+
+    Seeds and logs are drawn with replacement, the same for both sides, so that what makes a scene hard for everybody
+    cancels. NaN where fewer than two seeds or two logs are left: they say nothing about the next one.
+    """
+    seeds = sorted(set(rows) & set(reference))
+    if not seeds:
+        return np.nan, np.nan, np.nan
+    logs = np.unique(np.concatenate([frame["log"] for frame in (*rows.values(), *reference.values())]))
+
+    def sums(of: dict[int, pd.DataFrame]) -> np.ndarray:
+        """(2, seeds, logs): numerators and denominators."""
+        table = []
+        for s in seeds:
+            parts = pd.DataFrame({"log": of[s]["log"]}).assign(**dict(zip("nd", fraction(of[s], metric), strict=True)))
+            table.append(parts.groupby("log")[["n", "d"]].sum().reindex(logs, fill_value=0.0).to_numpy().T)
+        return np.stack(table, 1)
+
+    mine, other = sums(rows), sums(reference)
+
+    def ratio(of: np.ndarray) -> np.ndarray:
+        return of[0] / of[1]
+
+    difference = float(ratio(mine.sum((1, 2))) - ratio(other.sum((1, 2))))
+    if len(seeds) < 2 or len(logs) < 2:
+        return difference, np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    which_seed = rng.integers(0, len(seeds), (DRAWS, len(seeds), 1))
+    which_log = rng.integers(0, len(logs), (DRAWS, 1, len(logs)))
+    drawn = [ratio(side[:, which_seed, which_log].sum((2, 3))) for side in (mine, other)]
+    low, high = np.quantile(drawn[0] - drawn[1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return difference, float(low), float(high)
+
+
+def finding(difference: float, low: float, high: float, metric: str, margin: float) -> str:
+    """What may be said about a variant, in a word."""
+    if np.isnan(difference):
+        return "–"
+    if np.isnan(low):
+        return "one run" if difference else "–"
+    if low <= 0.0 <= high:
+        return "within noise"
+    if abs(difference) < margin:
+        return "below the margin"
+    return "better" if (difference > 0) != (metric in LOWER_IS_BETTER) else "worse"
+
+
+def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -> pd.DataFrame:
+    """One row per variant, indexed by its name. A variant's figures are those of its accepted runs; where it has none,
+    those of the others, and it is marked. Sorted: variants whose every run was accepted, by ``metric``; then the rest.
+    """
+    by_variant: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_variant.setdefault(job.variant, []).append(job)
+    scored = {name: _scored(members) for name, members in by_variant.items()}
+    table = []
+    for name, members in by_variant.items():
+        accepted = [job for job in members if job.accepted]
+        shown = accepted or members
+        rows = pd.concat(scored[name].values()) if scored[name] else None
+        is_reference = name == reference
+        against = {} if is_reference else scored.get(reference, {})
+        difference, low, high = paired_difference(scored[name], against, metric)
+        vehicles = paired_difference(scored[name], against, "future_vehicle_iou")
+        facts = members[0].verdict.get("facts", {})
+        table.append(
+            {
+                "variant": name,
+                "runs": len(members),
+                "accepted": len(accepted),
+                "statuses": ", ".join(
+                    f"seed {job.seed} {job.verdict['status']}" for job in members if not job.accepted
+                ),
+                "val_loss": _mean(shown, "val/loss"),
+                "future_miou": np.nan if rows is None else future_miou(rows),
+                **{m: np.nan if rows is None else value(rows, m) for m in METRICS},
+                "difference": difference,
+                "low": low,
+                "high": high,
+                "finding": "reference" if is_reference else finding(difference, low, high, metric, margin),
+                "vehicle_difference": vehicles[0],
+                "vehicle_low": vehicles[1],
+                "vehicle_high": vehicles[2],
+                "parameters": facts.get("parameters"),
+                "fusion_parameters": facts.get("fusion_parameters"),
+                "fusion_macs": facts.get("fusion_macs"),
+                "seconds_per_step": _mean(shown, "seconds_per_step"),
+            }
+        )
+    view = pd.DataFrame(table)
+    whole = view["runs"] == view["accepted"]
+    best_first = view[metric].fillna(np.inf if metric in LOWER_IS_BETTER else -np.inf)
+    order = pd.DataFrame({"whole": ~whole, "by": best_first * (1 if metric in LOWER_IS_BETTER else -1)})
+    return view.loc[order.sort_values(["whole", "by"], kind="stable").index].set_index("variant")
+
+
+def _scored(members: Sequence[Job]) -> dict[int, pd.DataFrame]:
+    """seed -> test rows, of the accepted runs; of the others where no run was accepted."""
+    chosen = [job for job in members if job.accepted] or members
+    return {job.seed: job.rows for job in chosen if job.rows is not None}
+
+
+def _mean(jobs: Sequence[Job], name: str) -> float:
+    known = [job.metrics[name] for job in jobs if name in job.metrics]
+    return float(np.mean(known)) if known else np.nan

@@ -1,0 +1,74 @@
+"""An ablation's jobs: scored on the test split, kept when finished, run anew when not, joined in one table."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from wotempo.commands.sweep import SweepTable
+from wotempo.errors import UserError
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+JOB = (
+    "experiment=ablation_small",
+    "reuse=true",
+    "test=true",
+    "trainer.max_epochs=1",
+    "data.test.max_scenes=6",
+    "trainer.check_val_every_n_epoch=1",
+    "data.prepare_workers=1",
+)
+
+
+@pytest.fixture
+def job(train, tmp_path):
+    """``job(variant, *overrides)`` runs one job in its folder of the sweep."""
+
+    def run(variant: str, *overrides: str):
+        folder = tmp_path / "sweep" / f"variant={variant}" / "seed=0"
+        folder.mkdir(parents=True, exist_ok=True)
+        code, _ = train(*JOB, f"variant={variant}", "data.preset=micro", f"run_dir='{folder}'", *overrides)
+        return code, folder
+
+    return run
+
+
+def test_an_ablation_joins_keeps_and_resumes(job, tmp_path, capsys):
+    code, single = job("none")
+    _, knowing = job("oracle_velocity")
+    for folder in (single, knowing):
+        rows = pd.read_parquet(folder / "test.parquet")
+        assert len(rows) == 6
+        assert rows[["pdms", "nc", "ade"]].notna().all().all()
+        assert (rows["future_both_1"] <= rows["future_any_1"]).all()
+        assert rows[[f"future_any_{k}" for k in range(8)]].sum(axis=1).ge(64 * 128).all()
+    size = json.loads((knowing / "verdict.json").read_text())["facts"]
+    assert size["fusion_parameters"] > 0
+
+    trained = (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    (single / "test.parquet").unlink()
+    assert job("none") == (code, single)  # killed while it was scored: scored again, not trained
+    assert (single / "test.parquet").exists()
+    assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained
+    assert "it is not run again" in capsys.readouterr().out
+
+    with pytest.raises(UserError, match="of another configuration"):
+        job("none", "optimiser.lr=0.001")
+    assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained
+
+    verdict = json.loads((single / "verdict.json").read_text())
+    (single / "verdict.json").write_text(json.dumps({**verdict, "status": "incomplete", "reason": "killed"}))
+    assert job("none")[0] == code
+    assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns > trained
+    assert sorted(path.name for path in (single / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+    rule = {"reference": "none", "metric": "pdms", "margin": 0.02}
+    SweepTable().on_multirun_end(
+        OmegaConf.create({"comparison": rule, "hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
+    )
+    page = (tmp_path / "sweep" / "ablation.md").read_text()
+    assert "oracle_velocity" in page
+    assert len(json.loads((tmp_path / "sweep" / "ablation.json").read_text())) == 2
