@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
-	stages drive bench-wote bench-pdm bench-streaming nuplan test check clean
+	stages drive probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -54,6 +54,10 @@ drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees i
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.drive "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
+probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
+	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
+	$(call run,wotempo.commands.probe_layout "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
 	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))
 
@@ -74,6 +78,9 @@ bench-pdm: setup ## CPU time of the PDM score beside its plain twin
 
 bench-streaming: setup ## latency of a streaming push beside the single-frame model; ARGS=--full for the full size
 	$(PY) tests/bench/bench_streaming.py $(ARGS)
+
+bench-temporal: setup ## what four frames cost beside one, in training and driving; ARGS=--quick to try it
+	$(PY) tests/bench/bench_temporal.py $(ARGS)
 
 nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
 	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"

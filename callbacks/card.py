@@ -37,6 +37,8 @@ def card(verdict: Mapping[str, Any]) -> str:
     for c in verdict["criteria"]:
         row = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>9}  {limit(c):<9}"
         lines.append(f"{row}{c['message']}".rstrip())
+    if "history" in facts:
+        lines.append(f"  history: {facts['history']}")
     if verdict["cost"]["share"] is not None:
         lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time")
     lines.append(f"  why:  {verdict['reason']}")

@@ -27,6 +27,9 @@ class GradientFlowGuard(Guard):
     ``first_step`` on, passes after ``looks`` good steps, fails after ``patience`` looks without,
     and looks again now and then, to start anew where the gradient is gone.
 
+    Every look also logs ``history/grad_share_<k>``: the mean gradient norm of the frames that are k before the current
+    one (k = 0), over the sum of all places. With little of it history is read, but hardly learnt from.
+
     Args:
         first_step: optimiser steps before the first look.
         looks: good steps needed.
@@ -119,13 +122,25 @@ class GradientFlowGuard(Guard):
         size = gradient[:, :-1].flatten(2).abs().amax(-1)  # (B, T-1)
         history, broken = valid[:, :-1], ~torch.isfinite(size).all()
         per_place = torch.stack([((size > 0) & history).sum(0), history.sum(0), ((size > 0) & ~history).sum(0)])
-        counts = trainer.strategy.reduce(torch.cat([per_place.flatten(), broken[None]]).float(), reduce_op="sum")
-        *numbers, overflow = (int(number) for number in self.fetch(counts))
-        places = len(numbers) // 3
+        norms = gradient.float().flatten(2).norm(dim=-1).sum(0)  # (T,)
+        counts = torch.cat([per_place.flatten(), norms, broken[None]]).float()
+        values = self.fetch(trainer.strategy.reduce(counts, reduce_op="sum"))
+        places, overflow = len(norms) - 1, values[-1]
+        numbers = [int(number) for number in values[: 3 * places]]
         hit, meant, leaked = numbers[:places], numbers[places : 2 * places], numbers[2 * places :]
         if overflow or sum(meant) == 0:
             return  # a step that the fp16 scaler skips, or no history in this batch: nothing to learn here
+        self._log_shares(pl_module, values[3 * places : -1], [*meant, len(valid) * trainer.world_size])
         self._judge(trainer, hit, meant, leaked)
+
+    def _log_shares(self, pl_module: LightningModule, norms: list[float], frames: list[int]) -> None:
+        """Per place, oldest first and the current one last: summed gradient norms, and the frames that they are of."""
+        means = [norm / max(count, 1) for norm, count in zip(norms, frames, strict=True)]
+        if total := sum(means):
+            self.memory["frame_shares"] = [round(mean / total, 4) for mean in means]
+            places = range(len(means) - 1, -1, -1)
+            shares = zip(places, self.memory["frame_shares"], strict=True)
+            pl_module.log_dict({f"history/grad_share_{k}": value for k, value in shares})
 
     def _judge(self, trainer: Trainer, hit: list[int], meant: list[int], leaked: list[int]) -> None:
         """Per place, oldest first: valid history frames with gradient, valid ones, and missing ones with gradient."""
@@ -149,7 +164,7 @@ class GradientFlowGuard(Guard):
         if good >= self.looks:
             beyond = "" if self._upstream else "; the encoder beyond was not asked"
             text = f"gradient reaches {share:.0%} of the valid history frames in {good} steps{beyond}"
-            self.record("pass", text, share)
+            self.record("pass", text, share, gradient_share_by_place=self.memory.get("frame_shares"))
         elif looked == 0:
             self.record("inconclusive", self.obstacle)
         else:

@@ -44,8 +44,9 @@ class AcceptanceReport(Callback):
 
     Args:
         directory: where the files go.
-        facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data`` and
-            ``next`` (the next step after an accepted run) also stand on the card.
+        facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data``,
+            ``history`` (a sentence on how history is used) and ``next`` (the next step after an accepted run) also
+            stand on the card. What the run itself finds out may be added to the attribute while it lasts.
 
     Attributes:
         status, exit_code: of the run; valid after ``fit`` returned or raised. Where Lightning spawns or forks the

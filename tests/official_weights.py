@@ -25,6 +25,9 @@ SMALL = replace(
     map_channels=16,
     num_agents=6,
 )
+MICRO = replace(
+    SMALL, lidar_shape=(128, 128), bev_shape=(4, 4), map_channels=8, map_feature_shape=(16, 16), map_shape=(32, 64)
+)
 OFFICIAL = "agent.WoTE_model."
 
 

@@ -35,24 +35,27 @@ from wotempo.training.losses import LossWeights, compute_losses
 SIDES = ("ours", "plain", "public")
 
 
-def batch_of(size: int) -> dict:
+def batch_of(size: int, c: WoTEConfig = WOTE, runs: int | None = None, window: int = 1) -> dict:
+    """Random inputs and targets. ``runs`` of neighbouring windows share their frames; None: every window is alone."""
     g = torch.Generator().manual_seed(0)
-    current = torch.arange(size)[:, None]
+    length = size // (runs or size)
+    start = torch.arange(size).div(length, rounding_mode="floor") * (length + window - 1)
+    frames, age = (runs or size) * (length + window - 1), torch.arange(window - 1, -1, -1.0)
     return {
-        "camera": torch.randint(0, 256, (size, 3, 256, 1024), dtype=torch.uint8, generator=g),
-        "lidar": (torch.rand(size, 1, 256, 256, generator=g) > 0.9).to(torch.uint8) * 5,
+        "camera": torch.randint(0, 256, (frames, 3, c.image_height, c.image_width), dtype=torch.uint8, generator=g),
+        "lidar": (torch.rand(frames, 1, *c.lidar_shape, generator=g) > 0.9).to(torch.uint8) * c.lidar_max,
         "status": torch.randn(size, 8, generator=g),
-        "frame_index": current,
-        "valid": torch.ones(size, 1, dtype=torch.bool),
-        "pose": torch.zeros(size, 1, 3),
-        "dt": torch.zeros(size, 1),
+        "frame_index": (start + torch.arange(size) % length)[:, None] + torch.arange(window),
+        "valid": torch.ones(size, window, dtype=torch.bool),
+        "pose": torch.stack((-4 * age, 0.1 * age, 0.02 * age), -1).repeat(size, 1, 1),
+        "dt": (age / 2).repeat(size, 1),
         "trajectory": torch.randn(size, 8, 3, generator=g) * 5,
-        "sim_reward": torch.rand(size, 5, 256, generator=g),
-        "agent_states": torch.randn(size, 30, 5, generator=g),
-        "agent_labels": torch.rand(size, 30, generator=g) > 0.5,
-        "bev_map": torch.randint(0, 8, (size, 128, 256), generator=g),
-        "sampled_anchor": torch.randint(0, 256, (size, 1), generator=g),
-        "future_map": torch.randint(0, 8, (size, 1, 128, 256), generator=g),
+        "sim_reward": torch.rand(size, 5, c.num_anchors, generator=g),
+        "agent_states": torch.randn(size, c.num_agents, 5, generator=g),
+        "agent_labels": torch.rand(size, c.num_agents, generator=g) > 0.5,
+        "bev_map": torch.randint(0, c.num_bev_classes, (size, *c.map_shape), generator=g),
+        "sampled_anchor": torch.randint(0, c.num_anchors, (size, 1), generator=g),
+        "future_map": torch.randint(0, c.num_bev_classes, (size, 1, *c.map_shape), generator=g),
     }
 
 
@@ -123,16 +126,20 @@ def inference(model: nn.Module, infer: Callable, batch: dict) -> Callable[[], No
     return step
 
 
-def seconds(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """Medians, interleaved, after one run of each."""
+def times(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of every repeat, interleaved."""
     taken: dict[str, list[float]] = {name: [] for name in jobs}
-    for repeat in range(repeats + 1):
+    for _ in range(repeats):
         for name, job in jobs.items():
             start = time.perf_counter()
             job()
-            if repeat:
-                taken[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in taken.items()}
+            taken[name].append(time.perf_counter() - start)
+    return taken
+
+
+def seconds(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+    """Medians, interleaved, after one run of each."""
+    return {name: median(values[1:]) for name, values in times(jobs, repeats + 1).items()}
 
 
 def matrix_rate() -> float:
@@ -158,14 +165,19 @@ def peak_mb(side: str, kind: str, size: int, options: argparse.Namespace) -> flo
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
+def resident_mb(field: str) -> float:
+    """Of this process: VmRSS now, VmHWM at its peak."""
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's
+    return int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) / 1024
+
+
 def measure(side: str, kind: str, size: int, options: argparse.Namespace) -> None:
     model, train, infer = steps_of(side, options.mode, options.public)
     batch = batch_of(size)
     job = training_step(model, train, batch) if kind == "train" else inference(model, infer, batch)
     for _ in range(2):
         job()
-    status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's
-    print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024)
+    print(resident_mb("VmHWM"))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from torch.utils.data import DataLoader
 from toy_drive import loader, make_batch
 from toy_run import STEPS, ToyFusion, ToyModule, failing, judge, ten_guards
@@ -237,3 +238,43 @@ def test_frames_left_out_at_random_are_no_finding_where_the_stage_says_so(tmp_pa
     silent = type("Silent", (DropsFrames,), {"honest": False})
     report, raised = judge(tmp_path / "silent", with_fusion(silent))
     assert failing(report) == ["gradient_flow"]
+
+
+class Weighs(ToyFusion):
+    """The current frame and, weighted by WEIGHTS, the history in place: gradients are known."""
+
+    WEIGHTS = (0.0625, 0.25, 0.5)
+
+    def forward(self, bev, pose, valid):
+        weights = torch.tensor(self.WEIGHTS)[:, None, None, None] * valid[:, :-1, None, None, None]
+        return bev[:, -1] + (weights * bev[:, :-1]).sum(1) + 0 * self.project(bev[:, -1])
+
+
+def test_the_share_of_each_frame_is_logged(tmp_path):
+    full = DataLoader([make_batch([20, 30, 40]) for _ in range(STEPS)], batch_size=None)
+    shares = []
+
+    class Records(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            logged = trainer.callback_metrics
+            shares.append([float(logged.get(f"history/grad_share_{k}", -1)) for k in (3, 2, 1, 0)])
+
+    report, raised = judge(
+        tmp_path, with_fusion(Weighs), full, guards=[GradientFlowGuard(min_share=0.9)], extra=(Records(),)
+    )
+    assert raised is None
+    total = sum(Weighs.WEIGHTS) + 1
+    expected = pytest.approx([weight / total for weight in (*Weighs.WEIGHTS, 1.0)], abs=1e-3)
+    assert shares[-1] == expected
+    assert report.guards[0].details["gradient_share_by_place"] == expected
+
+
+def test_a_missing_frame_does_not_lower_the_share_of_its_place(tmp_path):
+    """Samples at the start of a drive lack their history: shares are those of the frames that are there."""
+    early = DataLoader([make_batch([1, 2, 40]) for _ in range(STEPS)], batch_size=None)
+    report, raised = judge(tmp_path, with_fusion(Weighs), early, guards=[GradientFlowGuard(min_share=0.5)])
+    assert raised is None
+    shares = report.guards[0].details["gradient_share_by_place"]
+    ratios = [share / shares[-1] for share in shares]  # the samples' gradients differ a little
+    assert ratios == pytest.approx([*Weighs.WEIGHTS, 1.0], rel=0.15)
+    assert sum(shares) == pytest.approx(1, abs=1e-3)

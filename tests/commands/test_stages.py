@@ -15,8 +15,9 @@ def test_costs_of_the_family_at_full_size() -> None:
     assert (table["concat"].parameters, table["concat"].macs) == (4 * c * c, 4 * c * c * 64)
     assert (table["concat_3x3"].parameters, table["concat_3x3"].macs) == (36 * c * c, 36 * c * c * 64)
     assert table["convgru"].parameters == 54 * c * c + 3 * c + c * c
-    assert table["convgru"].macs == (4 * 54 + 1) * c * c * 64  # the cell per frame, the output once
-    assert table["convgru_recurrent"].macs == table["convgru"].macs
+    # x of four frames, the state of three (there is none before the first), the output once.
+    assert table["convgru"].macs == (4 * 27 + 3 * 27 + 1) * c * c * 64
+    assert table["convgru_recurrent"].macs == (4 * 54 + 1) * c * c * 64  # there a step is a step
     assert table["convlstm"].parameters == 72 * c * c + 4 * c + c * c
     assert table["mingru"].macs == (4 * 18 + 1) * c * c * 64
     assert table["convgru_bottleneck"].parameters < 0.1 * table["convgru"].parameters

@@ -53,3 +53,19 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
     assert set(narrow) == {"model"}
     assert narrow["model"]["ade"] != drivers["model"]["ade"]
     assert abs(narrow["model"]["ade"] - drivers["model"]["ade"]) < 0.5 * drivers["model"]["ade"]
+
+
+def test_what_history_changes_in_the_plans_of_a_split(train, workspace, tmp_path, capsys):
+    _, verdict = train("fusion=mean", "profile=smoke", "trainer.max_epochs=1")
+    checkpoint = f"checkpoint={verdict['run_dir'] / 'checkpoints' / 'last.ckpt'}"
+    evaluate(tmp_path / "mean", workspace, checkpoint, "baselines=[]", "history=true")
+    found = json.loads((tmp_path / "mean" / "summary.json").read_text())["history"]
+    assert 0 < found["output_change"] < 1
+    assert found["plan_change_m"] > 0
+    assert "history: without it the map changes by" in capsys.readouterr().out
+    _, single = train("fusion=none", "profile=smoke", "trainer.max_epochs=1")
+    checkpoint = f"checkpoint={single['run_dir'] / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(UserError, match="history=false"):
+        evaluate(tmp_path / "none", workspace, checkpoint, "baselines=[]", "history=true")
+    with pytest.raises(UserError, match="give checkpoint"):
+        evaluate(tmp_path / "nothing", workspace, "baselines=[human]", "history=true")

@@ -22,6 +22,12 @@ def test_a_convgru_run_passes_ten_criteria(train):
     assert verdict["facts"]["note"].startswith("town data")
     metrics = json.loads((verdict["run_dir"] / "metrics.json").read_text())
     assert np.isfinite(metrics["val/ade"])
+    assert metrics["history/output_change"] == pytest.approx(metrics["history/residual_norm"])
+    assert metrics["history/plan_change_m"] > 0
+    assert all(0 < metrics[f"history/{gate}_{k}"] < 1 for gate in "zr" for k in range(4))
+    assert sum(metrics[f"history/grad_share_{k}"] for k in range(4)) == pytest.approx(1, abs=1e-3)
+    assert f"the map changes by {metrics['history/output_change']:.1%}" in verdict["facts"]["history"]
+    assert "- history: without it" in (verdict["run_dir"] / "verdict.md").read_text()
     checkpoint = torch.load(verdict["run_dir"] / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["hyper_parameters"]["model"]["mode"] == "fixed"
 
@@ -31,6 +37,8 @@ def test_a_single_frame_run_passes_six_and_skips_four(train):
     assert code == 0, verdict
     found = statuses(verdict)
     assert [found[name] for name in TEMPORAL] == ["skipped"] * 4
+    assert "history" not in verdict["facts"]
+    assert "history/" not in (verdict["run_dir"] / "metrics.json").read_text()
     assert {status for name, status in found.items() if name not in TEMPORAL} == {"pass"}
 
 

@@ -56,6 +56,19 @@ def test_state_is_summed_in_float32(autocast: bool) -> None:
     assert dtypes == {torch.float32}
 
 
+@pytest.mark.parametrize("form", ["full", "separable"])
+def test_the_cell_is_its_convolutions_on_both_inputs_together(form: str) -> None:
+    """As the formulas have it, frame by frame; what it leaves out before the first frame is nothing."""
+    cell = randomise(ConvGRUFusion(CHANNELS, GRID, 3, hidden=5, form=form)).double().cell
+    x, h = torch.randn(2, 3, CHANNELS, *GRID.shape).double(), torch.zeros(2, 5, *GRID.shape).double()
+    found = cell(x, h)
+    assert torch.equal(found, cell(x, h, blank=True))
+    for t in range(3):
+        z, r = cell.gates(torch.cat((x[:, t], h), 1)).sigmoid().chunk(2, 1)
+        h = h + z * (cell.candidate(torch.cat((x[:, t], r * h), 1)).tanh() - h)
+    torch.testing.assert_close(found, h, rtol=1e-10, atol=1e-12)
+
+
 def test_parameter_count_at_full_size() -> None:
     with torch.device("meta"):
         stage = ConvGRUFusion(512, BACKBONE_BEV, 4)

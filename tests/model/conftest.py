@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
-from official_weights import SMALL
+from official_weights import MICRO
 
 from wotempo.fusion import build_fusion
 from wotempo.model import WoTE, WoTEConfig
-
-MICRO = replace(
-    SMALL, lidar_shape=(128, 128), bev_shape=(4, 4), map_channels=8, map_feature_shape=(16, 16), map_shape=(32, 64)
-)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from windows import apart
 
 from wotempo.errors import UserError
 from wotempo.model import WoTEConfig
@@ -22,18 +23,6 @@ def frozen(model):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     return model
-
-
-def apart(batch):
-    """A batch of windows that lie far from each other: no window's history is another one's present."""
-    samples, window = batch["frame_index"].shape
-    index = torch.arange(samples * window).view(samples, window)
-    return {
-        **batch,
-        "camera": batch["camera"][batch["frame_index"]].flatten(0, 1),
-        "lidar": batch["lidar"][batch["frame_index"]].flatten(0, 1),
-        "frame_index": index,
-    }
 
 
 def step(model, batch):

@@ -9,6 +9,7 @@ from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
 from wotempo.geometry import warp_with_mask
 from wotempo.model import StreamingPlanner, WoTE
+from wotempo.model.layout_probe import level_encoder
 from wotempo.training.module import LitWoTE
 
 T = 3
@@ -101,5 +102,7 @@ def test_it_cannot_be_streamed_or_go_without_its_stack(make_model, make_batch) -
     model = stacked(make_model().eval())
     with pytest.raises(UserError, match="at level 'points'"):
         StreamingPlanner(model)
+    with pytest.raises(UserError, match="before there are maps"):
+        level_encoder(model)
     with pytest.raises(ValueError, match="no lidar_stack"):
         model.plan(make_batch(samples=2, window=T))

@@ -35,6 +35,7 @@ from wotempo.pdm.evaluation import PDM_CLOSED, evaluate_scenes
 from wotempo.pdm.label_parts import cut
 from wotempo.pdm.metrics import METRICS
 from wotempo.report.scores import summarise, write_official
+from wotempo.training.history_evidence import HistoryTally, sentence
 
 BASELINES = (*DRIVERS, PDM_CLOSED)
 WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
@@ -51,6 +52,7 @@ class EvaluateConfig:
     baselines: list[str] = field(default_factory=list)
     untrained: bool = False  # the same network before training, too
     imitation: bool = False  # what the same network plans if it goes by its imitation reward alone, too
+    history: bool = False  # also plan without history and say what it changes (temporal checkpoints)
     precision: str = "32-true"  # of the inference: bf16-mixed runs on CPUs, too
     submission: bool = False  # also write the model's plans as the test server takes them, signed by ``team``
     team: Team = field(default_factory=Team)
@@ -79,8 +81,8 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError(f"there is no checkpoint {config.checkpoint}")
     if config.checkpoint is None and not config.baselines:
         raise UserError("nothing to score: give checkpoint=<file>, or baselines=[human,pdm_closed]")
-    if config.checkpoint is None and (config.untrained or config.imitation):
-        raise UserError("untrained and imitation are variants of a model: give checkpoint=<file>")
+    if config.checkpoint is None and (config.untrained or config.imitation or config.history):
+        raise UserError("untrained, imitation and history ask about a model: give checkpoint=<file>")
     for key, value in (("batch_size", config.batch_size), ("data.prepare_workers", config.data.prepare_workers)):
         if value < 1:
             raise UserError(f"{key} is {value}: set it to 1 or more")
@@ -94,9 +96,9 @@ def check(raw: DictConfig) -> EvaluateConfig:
 
 
 def plans_of(
-    config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], progress: PreparationProgress
+    config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], progress: PreparationProgress, tally: HistoryTally
 ) -> dict[str, dict[str, np.ndarray]]:
-    """driver -> token -> (8, 3), of every driver but PDM-Closed."""
+    """driver -> token -> (8, 3), of every driver but PDM-Closed. ``tally`` looks at the model if ``history`` is set."""
     blind = "ego_status_mlp" in config.baselines
     train = stage_scenes(paths, config.data, "train", progress) if blind else []
     plans = {name: drive(name, train, scenes, config.seed) for name in config.baselines if name != PDM_CLOSED}
@@ -104,8 +106,11 @@ def plans_of(
     for variant in VARIANTS if config.checkpoint else ():
         if wanted[variant]:
             L.seed_everything(config.seed, verbose=False)
+            module = load_module(Path(str(config.checkpoint)), variant)
+            if config.history and not module.is_temporal:
+                raise UserError(f"{config.checkpoint} sees one frame: set history=false")
             plans[variant] = plan_all(
-                load_module(Path(str(config.checkpoint)), variant),
+                module,
                 config.data,
                 config.workspace,
                 paths,
@@ -116,6 +121,7 @@ def plans_of(
                 accelerator=config.accelerator,
                 precision=config.precision,
                 progress_bar=config.progress_bar,
+                tally=tally if config.history and variant == "model" else None,
             )
     return plans
 
@@ -189,7 +195,8 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset(where, progress)
         scenes = stage_scenes(paths, config.data, config.stage, progress)
-    plans = plans_of(config, paths, scenes, progress)
+    tally = HistoryTally()
+    plans = plans_of(config, paths, scenes, progress, tally)
     if config.submission:
         write_submission(run_dir / "submission.pkl", config.team, plans["model"])
         print(f"submission: {run_dir / 'submission.pkl'}")
@@ -209,8 +216,12 @@ def work(raw: DictConfig) -> int:
         "checkpoint": config.checkpoint,
         "drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()},
     }
+    if config.history:
+        content["history"] = tally.figures()
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
     show(means, columns, note)
+    if config.history:
+        print(f"history: {sentence(content['history'])}")
     if failed := failures(rows):
         print(failed)
     print(f"per token: {run_dir}/scores.parquet, in the official columns {run_dir}/<driver>.csv")

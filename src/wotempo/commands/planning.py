@@ -15,6 +15,7 @@ from wotempo.commands.init_from import read_checkpoint, require_same_weights
 from wotempo.data import require_history
 from wotempo.fusion import OracleVelocity
 from wotempo.navsim import DataPaths, Scene
+from wotempo.training.history_evidence import HistoryTally
 from wotempo.training.module import LitWoTE
 
 VARIANTS = ("model", "imitation", "untrained")
@@ -36,13 +37,16 @@ def load_module(path: Path, variant: str = "model") -> LitWoTE:
 
 
 class Planner(L.LightningModule):
-    """``predict_step`` for a trainer: tokens and planned trajectories."""
+    """``predict_step`` for a trainer: tokens and planned trajectories. ``tally``, if any, looks at every batch."""
 
-    def __init__(self, module: LitWoTE) -> None:
+    def __init__(self, module: LitWoTE, tally: HistoryTally | None = None) -> None:
         super().__init__()
         self.module = module
+        self.tally = tally
 
     def predict_step(self, batch: dict, batch_idx: int) -> list[tuple[str, np.ndarray]]:
+        if self.tally is not None:
+            self.tally.add(self.module, batch)
         plans = self.module(batch)["trajectory"].float().cpu().numpy()
         return list(zip(batch["tokens"], plans, strict=True))
 
@@ -60,8 +64,9 @@ def plan_all(
     accelerator: str,
     precision: str,
     progress_bar: bool,
+    tally: HistoryTally | None = None,
 ) -> dict[str, np.ndarray]:
-    """token -> (8, 3) poses in the ego frame, every 0.5 s."""
+    """token -> (8, 3) poses in the ego frame, every 0.5 s. ``tally`` collects what history changes in these plans."""
     require_history(scenes, module.num_frames, module.frame_stride, "the split")
     module_data = data_module(
         module.model.config,
@@ -88,5 +93,5 @@ def plan_all(
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
     )
-    batches = trainer.predict(Planner(module), datamodule=module_data)
+    batches = trainer.predict(Planner(module, tally), datamodule=module_data)
     return dict(pair for batch in batches or [] for pair in batch)

@@ -11,6 +11,7 @@ import shutil
 import sys
 import traceback
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ from wotempo.navsim import fingerprint, write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.report.scene_picture import draw_samples
 from wotempo.training.clock import StepClock
+from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitWoTE, plain
 from wotempo.training.samples import collect_samples
 
@@ -133,7 +135,9 @@ def build_callbacks(
     checkpoints = [ModelCheckpoint(run_dir / "checkpoints", filename="last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
         checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/ade"))
-    callbacks: list[L.Callback] = [*guards, report, *checkpoints, LearningRateMonitor(), StepClock()]
+    # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
+    evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
+    callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
     if config.trainer.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.trainer.ema))
     if config.trainer.progress_bar:

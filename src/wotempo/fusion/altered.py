@@ -33,6 +33,10 @@ class AlteredFusion(TemporalFusion):
         """See ``TemporalFusion``."""
         return self.stage(*self.altered(bev, pose, dt, valid))
 
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``."""
+        return self.stage.gate_values(*self.altered(bev, pose, dt, valid))
+
     def warp_history(
         self, bev: Tensor, pose: Tensor, valid: Tensor, grid: BevGrid | None = None
     ) -> tuple[Tensor, Tensor]:

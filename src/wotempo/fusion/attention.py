@@ -44,18 +44,28 @@ class AttentionFusion(TemporalFusion):
         past = valid & (torch.arange(valid.shape[1], device=valid.device) < valid.shape[1] - 1)
         return features.masked_fill(~past[..., None], 0.0)
 
+    def _heads(self, x: Tensor) -> Tensor:
+        """(..., inner, H, W) -> (..., heads, d, H, W), at least float32."""
+        return x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(-3, (self.heads, -1))
+
+    def _weights(self, aligned: Tensor, mask: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
+        """Of the aligned frames and their mask -> (B, T, heads, H, W), with the sum 1 over T."""
+        motion = self.embed(self._motion(pose, dt, valid).to(aligned.dtype))[..., None, None]
+        key = self._heads(self.key(aligned.flatten(0, 1)).unflatten(0, valid.shape) + motion)
+        query = self._heads(self.query(aligned[:, -1]))
+        logits = (query[:, None] * key).sum(3) / query.shape[2] ** 0.5  # (B, T, heads, H, W)
+        shown = torch.cat((mask[:, :-1], torch.ones_like(mask[:, -1:])), 1)
+        return logits.masked_fill(~shown, float("-inf")).softmax(1)
+
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``."""
         aligned, mask = self.warp_history(bev, pose, valid)
-        wide = torch.promote_types(bev.dtype, torch.float32)
-        frames_nchw = aligned.flatten(0, 1)
-        motion = self.embed(self._motion(pose, dt, valid).to(bev.dtype))[..., None, None]
-        key, value = (layer(frames_nchw).unflatten(0, valid.shape) for layer in (self.key, self.value))
-        query, key, value = (
-            x.to(wide).unflatten(-3, (self.heads, -1)) for x in (self.query(bev[:, -1]), key + motion, value)
-        )  # (B, heads, d, H, W) and (B, T, heads, d, H, W)
-        logits = (query[:, None] * key).sum(3) / query.shape[2] ** 0.5  # (B, T, heads, H, W)
-        shown = torch.cat((mask[:, :-1], torch.ones_like(mask[:, -1:])), 1)
-        weights = logits.masked_fill(~shown, float("-inf")).softmax(1)
+        weights = self._weights(aligned, mask, pose, dt, valid)
+        value = self._heads(self.value(aligned.flatten(0, 1)).unflatten(0, valid.shape))
         read = (weights[:, :, :, None] * value).sum(1).flatten(1, 2)
         return self.add_where_seen(bev, mask, self.project(read.to(bev.dtype)))
+
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``: attention weights a of the frames, by head."""
+        aligned, mask = self.warp_history(bev, pose, valid)
+        return {"a": self._weights(aligned, mask, pose, dt, valid)}

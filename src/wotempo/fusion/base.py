@@ -109,6 +109,12 @@ class TemporalFusion(nn.Module, ABC):
             raise ValueError(f"a window of {maps.shape[1]} frames, but the stage was built for {self.num_frames}")
         return torch.cat((maps.new_zeros(maps.shape[0], lacking, *maps.shape[2:]), maps), 1)
 
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """What the stage lets through of each frame, as evidence that it uses history: name -> (B, T, K, H, W) in
+        [0, 1] of the call ``forward(bev, pose, dt, valid)``, which it repeats. Outside the mask of ``warp_history`` the
+        values mean nothing. Stages without gates have none."""
+        return {}
+
     @staticmethod
     def ages(dt: Tensor, valid: Tensor) -> Tensor:
         """dt (B, T) seconds, zero where the frame is not valid, whatever it holds there."""

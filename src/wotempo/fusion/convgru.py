@@ -7,7 +7,14 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, convolution, output_projection, state_channels
+from wotempo.fusion.layers import (
+    check_kernel,
+    convolution,
+    output_projection,
+    outputs_of,
+    split_convolution,
+    state_channels,
+)
 from wotempo.geometry import BevGrid
 
 FORMS = ("full", "separable", "bottleneck")
@@ -18,14 +25,29 @@ class ConvGRUCell(nn.Module):
 
     def __init__(self, channels: int, hidden: int, kernel: int, separable: bool = False) -> None:
         super().__init__()
+        self.channels = channels
         self.gates = convolution(channels + hidden, 2 * hidden, kernel, separable)
+        self.gate_logits = nn.Identity()  # where z and r can be looked at before the sigmoid
         self.candidate = convolution(channels + hidden, hidden, kernel, separable)
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        """x (B, C, H, W), h (B, hidden, H, W) -> (B, hidden, H, W) in the dtype of ``h``."""
-        z, r = self.gates(torch.cat((x, h.to(x.dtype)), 1)).sigmoid().chunk(2, 1)
-        candidate = self.candidate(torch.cat((x, (r * h).to(x.dtype)), 1)).tanh()
-        return h + z * (candidate - h)
+    def forward(self, x: Tensor, h: Tensor, mask: Tensor | None = None, blank: bool = False) -> Tensor:
+        """x (B, T, C, H, W) oldest first, h (B, hidden, H, W) before them, mask (B, T, 1, H, W) bool where each is
+        seen -> h after them, in its own dtype; unchanged where nothing is seen.
+
+        Both convolutions are linear: what they read of x does not wait for h and is computed for all frames at once.
+        ``blank``: h is all zeros, and what they would read of it is left out; the result is the same to the bit.
+        """
+        gates_of_x, gates_of_h = split_convolution(self.gates, self.channels)
+        candidate_of_x, candidate_of_h = split_convolution(self.candidate, self.channels)
+        frames = x.flatten(0, 1)
+        gates, candidates = (of(frames).unflatten(0, x.shape[:2]) for of in (gates_of_x, candidate_of_x))
+        for t in range(x.shape[1]):
+            gate, candidate, reads = gates[:, t], candidates[:, t], not (blank and t == 0)
+            z, r = self.gate_logits(gate + gates_of_h(h.to(x.dtype)) if reads else gate).sigmoid().chunk(2, 1)
+            candidate = (candidate + candidate_of_h((r * h).to(x.dtype)) if reads else candidate).tanh()
+            after = h + z * (candidate - h)
+            h = after if mask is None else torch.where(mask[:, t], after, h)
+        return h
 
 
 class ConvGRUFusion(TemporalFusion):
@@ -77,7 +99,13 @@ class ConvGRUFusion(TemporalFusion):
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``; ``dt`` is not read."""
         aligned, mask = self.warp_history(bev, pose, valid)
-        h = self.blank(bev)
-        for t in range(valid.shape[1]):
-            h = torch.where(mask[:, t], self.cell(self.reduce(aligned[:, t]), h), h)
+        frames = self.reduce(aligned.flatten(0, 1)).unflatten(0, valid.shape)
+        h = self.cell(frames, self.blank(bev), mask, blank=True)
         return self.add_where_seen(bev, mask, self.project(h.to(bev.dtype)))
+
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``: update gate z (1: the frame replaces the state) and reset gate r."""
+        with outputs_of(self.cell.gate_logits) as logits:
+            self(bev, pose, dt, valid)
+        z, r = torch.stack(logits, 1).sigmoid().chunk(2, 2)
+        return {"z": z, "r": r}

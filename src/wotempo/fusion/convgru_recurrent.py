@@ -36,7 +36,7 @@ class RecurrentConvGRUFusion(ConvGRUFusion):
         (B, 1, H, W) it was backed by history before x."""
         there = valid[:, None, None, None]
         carried, mask = self.warp(h, pose.masked_fill(~valid[:, None], 0.0))
-        after = self.cell(self.reduce(x.masked_fill(~there, 0.0)), carried)
+        after = self.cell(self.reduce(x.masked_fill(~there, 0.0))[:, None], carried)
         return torch.where(there, after, h), mask & (begun & valid)[:, None, None, None]
 
     def _add(self, current: Tensor, h: Tensor, seen: Tensor) -> Tensor:

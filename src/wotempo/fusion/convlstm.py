@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, output_projection, state_channels
+from wotempo.fusion.layers import check_kernel, output_projection, outputs_of, state_channels
 from wotempo.geometry import BevGrid
 
 
@@ -47,3 +47,10 @@ class ConvLSTMFusion(TemporalFusion):
             c = torch.where(mask[:, t], cell, c)
             h = torch.where(mask[:, t], o.sigmoid() * cell.tanh(), h)
         return self.add_where_seen(bev, mask, self.project(h.to(bev.dtype)))
+
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``: input, forget and output gates i, f, o."""
+        with outputs_of(self.gates) as logits:
+            self(bev, pose, dt, valid)
+        i, f, o, _ = torch.stack(logits, 1).sigmoid().chunk(4, 2)
+        return {"i": i, "f": f, "o": o}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wotempo.errors import UserError
 
@@ -27,6 +32,35 @@ def convolution(inputs: int, outputs: int, kernel: int, separable: bool = False)
         return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     depthwise = nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False)
     return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1))
+
+
+def split_convolution(layer: nn.Module, channels: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """layer of ``convolution`` on [x, h], ``channels`` of x first -> two functions whose sum it is: of x, with the
+    bias, and of h, zero for h = 0."""
+
+    def part(rows: slice, with_bias: bool) -> Callable[[Tensor], Tensor]:
+        depthwise, full = cast(
+            "tuple[nn.Conv2d | None, nn.Conv2d]", tuple(layer) if isinstance(layer, nn.Sequential) else (None, layer)
+        )
+        weight = full.weight[:, rows].contiguous()  # once, not at every call
+        bias = full.bias if with_bias else None
+        if depthwise is None:
+            return lambda x: F.conv2d(x, weight, bias, padding=full.kernel_size[0] // 2)
+        spatial, edge = depthwise.weight[rows], depthwise.kernel_size[0] // 2
+        return lambda x: F.conv2d(F.conv2d(x, spatial, padding=edge, groups=x.shape[1]), weight, bias)
+
+    return part(slice(channels), True), part(slice(channels, None), False)
+
+
+@contextmanager
+def outputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The list that fills with what ``module`` returns, call by call."""
+    seen: list[Tensor] = []
+    handle = module.register_forward_hook(lambda _, args, output: seen.append(output))
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def output_projection(inputs: int, channels: int, kernel: int = 1) -> nn.Conv2d:

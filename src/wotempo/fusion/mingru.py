@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.layers import check_kernel, output_projection, state_channels
+from wotempo.fusion.layers import check_kernel, output_projection, outputs_of, state_channels
 from wotempo.geometry import BevGrid
 
 
@@ -45,3 +45,9 @@ class MinGRUFusion(TemporalFusion):
         for t in range(valid.shape[1]):
             h = h + z[:, t] * (candidate[:, t] - h)
         return self.add_where_seen(bev, mask, self.project(h.to(bev.dtype)))
+
+    def gate_values(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """See ``TemporalFusion``: update gate z (1: the frame replaces the state)."""
+        with outputs_of(self.gates) as logits:
+            self(bev, pose, dt, valid)
+        return {"z": logits[0].unflatten(0, valid.shape).chunk(2, 2)[0].sigmoid()}

@@ -31,7 +31,7 @@ OFFICIAL_PREFIX = "agent.WoTE_model."
 # Fields that the file or the way of training decides; the official code fixes all others.
 FREE = (  # what training does, or how; the trained function is the same
     "mode", "future_steps", "dropout", "scene_dropout", "cell_dropout", "zero_init_last", "agent_head", "history_grad",
-    "activation_checkpointing", "batch_norm",
+    "activation_checkpointing", "batch_norm", "history_sensors",  # the official code has no history
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from timm.models.resnet import BasicBlock, ResNet
@@ -92,9 +93,19 @@ class FusionTransformer(nn.Module):
     def forward(self, image: Tensor, lidar: Tensor) -> tuple[Tensor, Tensor]:
         """image (F, C, h, w), lidar (F, C, r, c) -> the same shapes."""
         tokens = torch.cat((image.flatten(2), lidar.flatten(2)), 2).transpose(1, 2)  # image first, row-major
-        tokens = self.ln_f(self.blocks(self.drop(tokens + self.pos_emb))).transpose(1, 2)
+        tokens = self._attended(tokens, self.pos_emb)
         image_out, lidar_out = tokens.split((image.shape[2] * image.shape[3], lidar.shape[2] * lidar.shape[3]), 2)
         return image_out.reshape(image.shape), lidar_out.reshape(lidar.shape)
+
+    def lidar_alone(self, lidar: Tensor) -> Tensor:
+        """The same layers where there is no camera: LiDAR tokens, at their own places, attend to each other only.
+        lidar (F, C, r, c) -> the same shape."""
+        tokens = lidar.flatten(2).transpose(1, 2)
+        return self._attended(tokens, self.pos_emb[:, -tokens.shape[1] :]).reshape(lidar.shape)
+
+    def _attended(self, tokens: Tensor, position: Tensor) -> Tensor:
+        """(F, L, C) -> (F, C, L)."""
+        return self.ln_f(self.blocks(self.drop(tokens + position))).transpose(1, 2)
 
 
 def resize_like(x: Tensor, target: Tensor) -> Tensor:
@@ -129,7 +140,11 @@ class Backbone(nn.Module):
         self.avgpool_lidar = nn.AdaptiveAvgPool2d(config.bev_shape)
 
     def forward(self, camera: Tensor, lidar: Tensor, fuse: Fuse | None = None) -> Tensor:
-        """camera (F, 3, H, W), lidar (F, 1, R, C), both in [0, 1] -> (F, C, rows, cols) on the BEV grid.
+        """camera (K, 3, H, W), lidar (F, 1, R, C), both in [0, 1] -> (F, C, rows, cols) on the BEV grid.
+
+        The images are those of the first K ≤ F frames; the others are seen by LiDAR alone: no image branch, and no
+        image tokens in the exchange. All go through the LiDAR branch together, so its batch norms see in training the
+        mixture that their running statistics stand for in driving.
 
         ``fuse`` replaces the LiDAR maps of all frames by the fused ones of the B samples after its stage; what follows
         is computed for the current frames alone -> (B, C, rows, cols).
@@ -138,17 +153,23 @@ class Backbone(nn.Module):
         # Channels last: the resampling and pooling between the convolutions is several times faster.
         camera = camera.contiguous(memory_format=torch.channels_last)
         lidar = lidar.contiguous(memory_format=torch.channels_last)
-        image = image_net.maxpool(image_net.act1(image_net.bn1(image_net.conv1(camera))))
+        image = image_net.maxpool(image_net.act1(image_net.bn1(image_net.conv1(camera)))) if len(camera) else camera
         bev = lidar_net.maxpool(lidar_net.act1(lidar_net.bn1(lidar_net.conv1(lidar))))
         for stage in range(4):
             name = f"layer{stage + 1}"
-            image, bev = getattr(image_net, name)(image), getattr(lidar_net, name)(bev)
-            image_update, bev_update = self.transformers[stage](
-                self.avgpool_img(image), self.lidar_channel_to_img[stage](self.avgpool_lidar(bev))
-            )
-            bev = bev + resize_like(self.img_channel_to_lidar[stage](bev_update), bev)
-            if stage < 3:  # nothing reads the camera's last map
-                image = image + resize_like(image_update, image)
+            bev = getattr(lidar_net, name)(bev)
+            tokens = self.lidar_channel_to_img[stage](self.avgpool_lidar(bev))
+            exchange, updates = cast("FusionTransformer", self.transformers[stage]), []
+            if len(camera):
+                image = getattr(image_net, name)(image)
+                image_update, update = exchange(self.avgpool_img(image), tokens[: len(camera)])
+                updates.append(update)
+                if stage < 3:  # nothing reads the camera's last map
+                    image = image + resize_like(image_update, image)
+            if len(camera) < len(lidar):
+                updates.append(exchange.lidar_alone(tokens[len(camera) :]))
+            update = torch.cat(updates) if len(updates) > 1 else updates[0]
+            bev = bev + resize_like(self.img_channel_to_lidar[stage](update), bev)
             if fuse is not None and fuse.after == stage + 1:
                 image, bev = image[fuse.current], fuse.maps(bev)
         return bev

@@ -12,6 +12,7 @@ from wotempo.model.batch_norm import KINDS
 from wotempo.model.reward import PUBLISHED_WEIGHTS
 
 MODES = ("compat", "fixed")
+HISTORY_SENSORS = ("both", "lidar")
 # Where a fusion stage may sit: after which stage of the LiDAR ResNet. bev8 is the backbone's output, which has taken in
 # the camera for the last time; finer levels blur less and cost as much (docs: geometry).
 LEVELS = {"bev8": 4, "lidar3": 3, "lidar2": 2}
@@ -69,6 +70,9 @@ class WoTEConfig:
     # How many history frames of a window pass gradient to the encoder: null all, 0 none, k the last k. Frames that are
     # nobody's current one are then encoded without gradient, normalised by batch statistics of their own.
     history_grad: int | None = None
+    # What history is encoded from: both | lidar. lidar: no camera branch for frames of the past, and LiDAR tokens alone
+    # in the exchange. A frame that is one window's current and another's history is then encoded both ways.
+    history_sensors: str = "both"
     batch_norm: str = "batch"  # of the frame encoder in training: batch | weighted | frozen, see model.batch_norm
     activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
@@ -95,6 +99,15 @@ class WoTEConfig:
             raise UserError(f"model.batch_norm is '{self.batch_norm}'; set it to one of {', '.join(KINDS)}")
         if self.history_grad is not None and self.history_grad < 0:
             raise UserError(f"model.history_grad is {self.history_grad}; set it to null (all frames), 0, 1, 2, …")
+        if self.history_sensors not in HISTORY_SENSORS:
+            known = ", ".join(HISTORY_SENSORS)
+            raise UserError(f"model.history_sensors is '{self.history_sensors}'; set it to one of {known}")
+        if self.history_sensors == "lidar" and self.history_grad is not None and self.batch_norm != "frozen":
+            # In a pass of their own such frames would be normalised by statistics that driving never uses.
+            raise UserError(
+                f"model.history_sensors=lidar with model.history_grad={self.history_grad} needs model.batch_norm="
+                f"frozen, and it is '{self.batch_norm}': set that, or history_grad=null"
+            )
         if not 0 <= self.dropout < 1:
             raise UserError(f"model.dropout is {self.dropout}; set it to a share from 0 to below 1")
         if self.heads < 1 or self.d_model % self.heads:

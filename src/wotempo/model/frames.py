@@ -24,6 +24,26 @@ def used_frames(batch: dict, num_frames: int) -> dict:
     return view
 
 
+def lidar_history(view: dict) -> dict:
+    """The view of ``used_frames`` with frames of two kinds: first the current ones, which ``camera`` shows, then those
+    that are some window's history, by LiDAR alone. A frame that is both is there twice: which of the two a window gets
+    must not depend on the windows beside it.
+
+    camera (K, 3, H, W), lidar (E, 1, R, C) with the K current frames first, frame_index (B, T) into the E.
+    """
+    index, valid = view["frame_index"], view["valid"]
+    current, now = torch.unique(index[:, -1:], return_inverse=True)
+    seen = valid[:, :-1]
+    past = torch.unique(index[:, :-1][seen])
+    before = len(current) + torch.searchsorted(past, index[:, :-1].contiguous())
+    return {
+        **view,
+        "camera": view["camera"][current],
+        "lidar": view["lidar"][torch.cat((current, past))],
+        "frame_index": torch.cat((before.where(seen, now), now), 1),
+    }
+
+
 def gather_windows(bev: Tensor, frame_index: Tensor, valid: Tensor) -> Tensor:
     """bev (F, C, H, W), frame_index and valid (B, T) -> (B, T, C, H, W), zero where invalid."""
     return bev[frame_index].masked_fill(~valid[..., None, None, None], 0.0)

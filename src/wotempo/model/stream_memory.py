@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wotempo.fusion import TemporalFusion
+from wotempo.fusion import RingBuffer, TemporalFusion
 from wotempo.geometry import compose
 from wotempo.model.stream_state import restart_rows, state_tensors, state_with
 
@@ -36,12 +36,24 @@ class StreamMemory:
         )
 
     def step(
-        self, stage: TemporalFusion, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor
+        self,
+        stage: TemporalFusion,
+        bev: Tensor,
+        pose: Tensor,
+        dt: Tensor,
+        valid: Tensor,
+        kept: Tensor | None = None,
     ) -> tuple[Tensor, StreamMemory]:
-        """``TemporalFusion.step`` of the phase whose turn it is; pose and dt count from the push before this one."""
+        """``TemporalFusion.step`` of the phase whose turn it is; pose and dt count from the push before this one.
+        ``kept`` (S, C, H, W): what is remembered instead of ``bev``, if anything."""
         pose, dt = pose.double()[None], dt.double()[None]
         moved, age = torch.cat((compose(pose, self.pose), pose)), torch.cat((self.dt + dt, dt))
-        fused, state = stage.step(self.phases[0], bev, moved[0], age[0], valid)
+        before = self.phases[0]
+        fused, state = stage.step(before, bev, moved[0], age[0], valid)
+        if kept is not None and isinstance(state, RingBuffer):
+            state = replace(state, bev=torch.cat((state.bev[:, :-1], kept[:, None]), 1))
+        elif kept is not None:
+            state = stage.step(before, kept, moved[0], age[0], valid)[1]
         return fused, StreamMemory((*self.phases[1:], state), moved[1:], age[1:])
 
     def restarted(self, fresh: StreamMemory, rows: Tensor) -> StreamMemory:

@@ -26,9 +26,9 @@ class StreamingPlanner:
     constant. Through a ring buffer a plan is the windowed model's, bit for bit, if that encodes its frames one by one.
 
     Push at the rate of the logs that the model was trained on (a stage of ``frame_stride`` k picks every k-th frame by
-    itself and keeps k states), and a dropped frame too: it takes a slot of the
-    window, invalid there, its pose and pixels unread. A stream whose frame does not continue it (``StreamLimits``) is
-    emptied before the frame is used, and ``Plans.resets`` says why. Bad input is a UserError and changes nothing.
+    itself and keeps k states), and a dropped frame too: it takes a slot of the window, invalid there, its pose and
+    pixels unread. A stream whose frame does not continue it (``StreamLimits``) is emptied before the frame is used, and
+    ``Plans.resets`` says why. Bad input is a UserError and changes nothing.
 
     Runs under ``no_grad`` and keeps no graph; works inside ``inference_mode`` and autocast, too.
     """
@@ -67,9 +67,10 @@ class StreamingPlanner:
         rows = frames.present.nonzero()[:, 0]
         anchors = self.model.trajectory_anchors
         trajectory = anchors.new_full((self.streams, *anchors.shape[1:]), float("nan"))
-        maps, state = self._maps(frames, rows), self._state
+        maps, kept = self._maps(frames, rows)
+        state = self._state
         if maps is not None:
-            fused, state = self._fuse(maps, state, motion, present)
+            fused, state = self._fuse(maps, kept, state, motion, present)
             if len(rows):
                 plan = self.model.select(fused[rows.to(self.device)], frames.status[rows].to(self.device))
                 trajectory[rows.to(self.device)] = plan["trajectory"].to(trajectory.dtype)
@@ -77,35 +78,42 @@ class StreamingPlanner:
         self._clock, self._state = clock, state
         return Plans(trajectory, present, motion.resets)
 
-    def _maps(self, frames: StreamFrames, rows: Tensor) -> Tensor | None:
-        """(S, C, rows, cols), zeros for dropped frames; None as long as no stream has ever brought one."""
+    def _maps(self, frames: StreamFrames, rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """(S, C, rows, cols), zeros for dropped frames, of the frame as the current one and as what later frames will
+        see of it, if that is another map (``history_sensors``). None as long as no stream has ever brought one."""
         model, dtype = self.model, self.model.trajectory_anchors.dtype
         if len(rows):
             camera = unit_range(frames.camera[rows].to(self.device), 255, dtype, "camera")
             lidar = unit_range(frames.lidar[rows].to(self.device), model.config.lidar_max, dtype, "lidar")
-            maps = model.encode(camera, lidar)
-            if len(rows) == self.streams:
-                return maps
-            empty = maps.new_zeros(self.streams, *maps.shape[1:])
-            return empty.index_copy(0, rows.to(self.device), maps)
+            twice = model.config.history_sensors == "lidar" and model.fusion.num_frames > 1
+            maps = model.encode(camera, torch.cat((lidar, lidar)) if twice else lidar)
+            now, *later = (self._of_all(part, rows) for part in maps.split(len(rows)))
+            return now, later[0] if later else None
         if self._dtype is None:
-            return None
+            return None, None
         shape = (self.streams, model.fusion.channels, *model.fusion.grid.shape)
-        return torch.zeros(shape, device=self.device, dtype=self._dtype)
+        return torch.zeros(shape, device=self.device, dtype=self._dtype), None
+
+    def _of_all(self, maps: Tensor, rows: Tensor) -> Tensor:
+        """Maps of the streams ``rows`` -> of all, zeros for the others."""
+        if len(rows) == self.streams:
+            return maps
+        return maps.new_zeros(self.streams, *maps.shape[1:]).index_copy(0, rows.to(self.device), maps)
 
     def _fresh(self, dtype: torch.dtype) -> StreamMemory:
         return StreamMemory.start(self.model.fusion, self.streams, self.device, dtype)
 
     def _fuse(
-        self, maps: Tensor, state: StreamMemory | None, motion: StreamMotion, present: Tensor
+        self, maps: Tensor, kept: Tensor | None, state: StreamMemory | None, motion: StreamMotion, present: Tensor
     ) -> tuple[Tensor, StreamMemory]:
+        """``kept``: what the state shall remember instead of ``maps``, if anything."""
         stage = self.model.fusion
         lost = [reason is not None for reason in motion.resets]
         if state is None or any(lost):
             fresh = self._fresh(maps.dtype)
             state = fresh if state is None else state.restarted(fresh, torch.tensor(lost, device=self.device))
         pose, dt = (torch.from_numpy(value).to(self.device) for value in (motion.pose, motion.dt))
-        return state.step(stage, maps, pose, dt, present)
+        return state.step(stage, maps, pose, dt, present, kept)
 
     def reset(self, stream: int | None = None) -> None:
         """Forget one stream, or all: its next frame is the first of another drive, at any time and place."""
@@ -157,6 +165,7 @@ class StreamingPlanner:
             "frame_stride": stage.frame_stride,
             "channels": stage.channels,
             "grid": list(astuple(stage.grid)),
+            "history_sensors": self.model.config.history_sensors,
             "streams": self.streams,
         }
 

@@ -23,7 +23,7 @@ from wotempo.model.batch_norm import counting
 from wotempo.model.bev_head import BEVUpsampleHead, to_map
 from wotempo.model.config import LEVELS, WoTEConfig
 from wotempo.model.encoder import encode, transformer_encoder, wide
-from wotempo.model.frames import gather_windows, learning_frames, unit_range, used_frames
+from wotempo.model.frames import gather_windows, learning_frames, lidar_history, unit_range, used_frames
 from wotempo.model.offset import OffsetHead, transformer_decoder
 from wotempo.model.recompute import recomputed
 from wotempo.model.reward import RewardConvNet, final_score
@@ -53,6 +53,11 @@ class WoTE(nn.Module):
             raise UserError(
                 f"fusion.level is '{fusion.level}', inside the encoder, where model.batch_norm=weighted and "
                 "model.history_grad do not reach: set them to batch and null, or fusion.level=bev8"
+            )
+        if fusion.level != "bev8" and c.history_sensors != "both":
+            raise UserError(
+                f"fusion.level is '{fusion.level}', in the middle of the exchange with the camera, and "
+                f"model.history_sensors={c.history_sensors}: set it to both, or fusion.level=bev8"
             )
         self.config = config
         self._ego_cells = ego_cells(c.bev_grid, c.mode)
@@ -110,6 +115,8 @@ class WoTE(nn.Module):
         if self.fusion.level == POINTS:
             return self._encode_stacked(batch)
         view = used_frames(batch, self.fusion.num_frames)
+        if self.config.history_sensors == "lidar":
+            view = lidar_history(view)
         dtype = self.trajectory_anchors.dtype
         camera = unit_range(view["camera"], 255, dtype, "camera")
         lidar = unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
@@ -133,12 +140,15 @@ class WoTE(nn.Module):
     # ---- the parts
 
     def encode(self, camera: Tensor, lidar: Tensor, shown: Tensor | None = None) -> Tensor:
-        """camera (F, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols).
+        """camera (K, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols). The
+        images are those of the first K frames; the others are seen by LiDAR alone.
 
         shown (F,): in how many windows each frame is seen, for weighted batch norms; None: once."""
 
         def run(camera: Tensor, lidar: Tensor) -> Tensor:  # counts in here, so that a recomputation counts again
-            with counting(self._backbone, shown):
+            of_images = None if shown is None else shown[: len(camera)]
+            backbone = self._backbone
+            with counting(backbone.image_encoder, of_images), counting(backbone.lidar_encoder, shown):
                 return self._backbone(camera, lidar)
 
         return self._run(self._backbone, run, camera, lidar)
@@ -226,16 +236,17 @@ class WoTE(nn.Module):
 
     def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
         """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""
-        history, count = self.config.history_grad, len(camera)
+        history, count = self.config.history_grad, len(lidar)
         shown = torch.bincount(view["frame_index"][view["valid"]], minlength=count)
         if history is None or not torch.is_grad_enabled():
             return self.encode(camera, lidar, shown)
         learns = learning_frames(view["frame_index"], view["valid"], history, count)
         if learns.all():
             return self.encode(camera, lidar, shown)
-        learned = self.encode(camera[learns], lidar[learns], shown[learns])
+        with_image = learns[: len(camera)]
+        learned = self.encode(camera[with_image], lidar[learns], shown[learns])
         with torch.no_grad():
-            given = self.encode(camera[~learns], lidar[~learns], shown[~learns])
+            given = self.encode(camera[~with_image], lidar[~learns], shown[~learns])
         order = torch.cat((learns.nonzero(), (~learns).nonzero()))[:, 0]
         return torch.cat((learned, given))[order.argsort()]
 

@@ -1,4 +1,4 @@
-"""One picture of one sample: cameras, LiDAR history before and after the warp, BEV truth and prediction, the plans.
+"""One picture of one sample: cameras, LiDAR history and feature maps before and after the warp, BEV map, the plans.
 
 Reads the ``samples.npz`` that a run wrote (see ``SAMPLE_FIELDS``), never live objects.
 """
@@ -23,6 +23,8 @@ SAMPLE_FIELDS = {
     "camera": "(H, W, 3) uint8",
     "lidar": "(T, R, C) float, oldest first, each in its own axes",
     "warped": "(T, R, C) float in the current axes",
+    "feature": "(T, h, w) norm of the maps that are fused, each in its own axes, NaN where there is no frame",
+    "feature_warped": "(T, h, w) in the current axes, NaN where a frame shows nothing",
     "valid": "(T,) bool",
     "bev_truth": "(128, 256) uint8",
     "bev_predicted": "(128, 256) uint8",
@@ -78,11 +80,27 @@ def _draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
     axes.set_ylim(SEMANTIC_FRONT.x_min, SEMANTIC_FRONT.x_max)
 
 
+def _draw_features(figure, cells, sample: dict[str, np.ndarray]) -> None:
+    """Two rows of small maps: every frame's features as they were, and as the warp laid them onto now."""
+    frames, low = len(sample["feature"]), float(np.nanmin(sample["feature"]))
+    high = float(np.nanmax(sample["feature"]))
+    grid = cells.subgridspec(2, frames)
+    for row, (name, title) in enumerate((("feature", "as recorded"), ("feature_warped", "warped onto now"))):
+        for column in range(frames):
+            axes = figure.add_subplot(grid[row, column])
+            raster = upright(sample[name][column])
+            axes.imshow(raster, extent=extent(LIDAR_HISTOGRAM), cmap="magma", vmin=low, vmax=high)
+            axes.set_facecolor("#d0d0d0")
+            age = frames - 1 - column
+            axes.set_title(f"features {title}, {f'{age} frames ago' if age else 'now'}", fontsize=7)
+            axes.tick_params(labelsize=6)
+
+
 def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
     """Write one PNG."""
     temporal = len(sample["lidar"]) > 1
-    figure = plt.figure(figsize=(13, 7.4), layout="constrained")
-    grid = figure.add_gridspec(3, 6, height_ratios=(1.05, 1.5, 1.0))
+    figure = plt.figure(figsize=(13, 12.4 if temporal else 7.4), layout="constrained")
+    grid = figure.add_gridspec(3 + temporal, 6, height_ratios=(1.05, 1.5, 1.0, 1.9)[: 3 + temporal])
     camera = figure.add_subplot(grid[0, :])
     camera.imshow(sample["camera"])
     camera.set_title(f"left, front, right camera as the network sees them · scene {sample['token']}", fontsize=9)
@@ -100,6 +118,8 @@ def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
     plans = figure.add_subplot(grid[2, 4:6])
     _map_axes(plans, sample["bev_truth"], "all plans by score, the chosen one, the expert")
     _draw_plans(plans, sample)
+    if temporal:
+        _draw_features(figure, grid[3, :], sample)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

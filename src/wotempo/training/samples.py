@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from wotempo.training.history_evidence import observed_plan
 from wotempo.training.module import LitWoTE
 
 
 @torch.no_grad()
 def collect_samples(module: LitWoTE, batch: dict, count: int) -> dict[str, np.ndarray]:
-    """The first ``count`` samples of ``batch``: inputs, the stage's own warp of the LiDAR history, truth and plan."""
-    plan = module.model.plan(batch)
+    """The first ``count`` samples of ``batch``: inputs, the stage's own warp of the LiDAR history and of the maps that
+    it fuses (norm over channels, NaN where a frame shows nothing), truth and plan."""
+    plan, (bev, pose, _, valid), _ = observed_plan(module, batch)
+    aligned, mask = module.model.fusion.warp_history(bev, pose, valid)
+    absent = ~valid[..., None, None]
     lidar = batch["lidar"][batch["frame_index"]].float() / module.model.config.lidar_max  # (B, T, 1, R, C)
     warped, _ = module.warp_history(lidar, batch)
     current = batch["frame_index"][:, -1]
@@ -19,6 +23,8 @@ def collect_samples(module: LitWoTE, batch: dict, count: int) -> dict[str, np.nd
         "camera": batch["camera"][current].permute(0, 2, 3, 1),
         "lidar": lidar[:, :, 0],
         "warped": warped[:, :, 0],
+        "feature": bev.norm(dim=2).masked_fill(absent, float("nan")),
+        "feature_warped": aligned.norm(dim=2).masked_fill(~mask[:, :, 0], float("nan")),
         "valid": batch["valid"],
         "bev_truth": batch["bev_map"],
         "bev_predicted": plan["bev_semantic_map"].argmax(1).to(torch.uint8),
