@@ -36,7 +36,7 @@ class GradientFlowGuard(Guard):
         patience: looks after which it is a failure.
         every: batches between two later looks.
         min_share: smallest share of valid history frames with gradient in a good step.
-        upstream: False for a frozen encoder, or a stage that works on raw inputs.
+        upstream: False for a frozen encoder; a stage that works on raw inputs (``raw_history``) is not asked.
     """
 
     name = "gradient_flow"
@@ -63,7 +63,7 @@ class GradientFlowGuard(Guard):
         self.looks = looks
         self.patience = patience
         self.every = every
-        self.upstream = upstream
+        self.upstream = self._upstream = upstream
         self.obstacle = "no training step was looked at"
         self.memory = {"good": 0, "looked": 0, "share": None, "upstream": False}
         self._undo: list[Callable[[], None]] = []
@@ -80,13 +80,14 @@ class GradientFlowGuard(Guard):
             self.obstacle = obstacle
         else:
             self._batch = batch
+            self._upstream = self.upstream and not getattr(pl_module, "raw_history", False)
             self._undo = [hookable(stage), stage.register_forward_pre_hook(self._catch, with_kwargs=True).remove]
 
     def _catch(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         bev = args[0] if args else kwargs["bev"]
         if not torch.is_grad_enabled():
             return None
-        if not bev.requires_grad and not self.upstream:
+        if not bev.requires_grad and not self._upstream:
             bev = bev.detach().requires_grad_()  # raw inputs: measure at a leaf of our own
         if bev.requires_grad:
             bev.retain_grad()
@@ -96,7 +97,7 @@ class GradientFlowGuard(Guard):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         for undo in self._undo:
             undo()
-        if not self._undo or self.memory["upstream"] or self._bev is None or not self.upstream:
+        if not self._undo or self.memory["upstream"] or self._bev is None or not self._upstream:
             return
         share = upstream_share(self._bev, self._batch, pl_module)
         self._bev.grad = None  # that pass left its own seed there
@@ -161,7 +162,7 @@ class GradientFlowGuard(Guard):
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         good, looked, share = self.memory["good"], self.memory["looked"], self.memory["share"]
         if good >= self.looks:
-            beyond = "" if self.upstream else "; the encoder beyond was not asked"
+            beyond = "" if self._upstream else "; the encoder beyond was not asked"
             text = f"gradient reaches {share:.0%} of the valid history frames in {good} steps{beyond}"
             self.record("pass", text, share, gradient_share_by_place=self.memory.get("frame_shares"))
         elif looked == 0:

@@ -35,6 +35,9 @@ class AcceptedModule(Protocol):
     """Criteria that an experiment breaks on purpose, by name, and why (a control without alignment has no warp gain).
     They are skipped with that reason in the verdict: neither a failure nor a hidden pass."""
 
+    raw_history: bool
+    """What enters the fusion stage are inputs, so that criterion 10 has no encoder before it to ask for."""
+
     loss_terms: Mapping[str, Tensor]
     """The named, unscaled loss terms of the latest ``training_step`` (scalars; detached or not)."""
 

@@ -150,6 +150,22 @@ def test_frozen_encoder_fails_unless_declared(tmp_path):
     assert report.guards[9].status == "pass", report.guards[9].message
 
 
+def test_a_stage_on_raw_inputs_has_no_encoder_to_ask(tmp_path):
+    class Raw(ToyModule):
+        raw_history = True
+
+        def gather(self, batch):
+            return super().gather(batch).detach()
+
+    report, raised = judge(tmp_path / "a", Raw())
+    assert raised is None
+    assert report.guards[9].status == "pass", report.guards[9].message
+    assert "the encoder beyond was not asked" in report.guards[9].message
+    detached = Raw()
+    detached.fusion = DetachedFusion(8)  # downstream is judged all the same
+    assert failing(judge(tmp_path / "b", detached)[0]) == ["gradient_flow"]
+
+
 def test_look_changes_nothing(tmp_path):
     """The same run with and without the guard ends with the same weights."""
     weights = []

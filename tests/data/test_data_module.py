@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 
 import lightning as L
 import numpy as np
 import pytest
 import torch
-from tiny_dataset import SPEC, TARGETS
+from tiny_dataset import SPEC, SPLIT, TARGETS
 from torch import nn
 
 from wotempo.data import NavsimDataModule
@@ -142,6 +143,39 @@ def test_a_trusted_cache_needs_no_source_files(make_module, dataset):
     assert next(iter(data.train_dataloader()))["valid"].any()
     with pytest.raises(UserError, match="lack sensor files"):
         data.build_caches()
+
+
+def test_stacks_are_built_and_served_where_the_stage_asks(make_module):
+    data = make_module(lidar_stack=True, num_frames=3, frame_stride=2)
+    assert data.build_caches()["stacks"].built in (0, 13)  # 0: by an earlier test
+    assert data.build_caches()["stacks"].built == 0
+    for stage, loader in (("fit", data.train_dataloader), ("predict", data.predict_dataloader)):
+        data.setup(stage)
+        batch = next(iter(loader()))
+        assert batch["lidar_stack"].shape == (*batch["valid"].shape, 1, *SPEC.lidar_grid.shape)
+        assert torch.equal(batch["lidar_stack"].flatten(2).any(-1), batch["valid"])
+    assert "stacks" not in make_module().build_caches()
+
+
+def test_a_history_that_sensor_files_never_show_is_refused(make_module, dataset, scenes, tmp_path):
+    """The logs hold four frames, the files of the oldest are absent in every window."""
+    shutil.copytree(dataset.root, tmp_path / "copy")
+    paths = DataPaths(tmp_path / "copy", dataset.maps)
+    chosen = [scene for scene in scenes if scene.log.name == "straight" and scene.index in (3, 4, 5)]
+    for frame in chosen[0].log.frames[:3]:
+        (paths.blob_dir(SPLIT) / frame.lidar_path).unlink()
+    some = {"paths": paths, "scenes": {"train": chosen}, "missing_history": "mask", "labels": None}
+    data = NavsimDataModule(
+        cache_root=tmp_path / "cache", anchors=make_module().anchors, feature_spec=SPEC, num_frames=4, **some
+    )
+    data.build_caches()
+    with pytest.raises(
+        UserError, match=r"num_frames is 4, .* no window of train more than 3: set fusion\.num_frames=3"
+    ):
+        data.setup("fit")
+    data.num_frames = 3
+    data.setup("fit")
+    assert data.datasets["train"].valid.sum(1).tolist() == [1, 2, 3]
 
 
 def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):

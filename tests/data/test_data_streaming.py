@@ -80,7 +80,7 @@ def replay(planner: StreamingPlanner, log: Log, cache: FrameCache) -> tuple[dict
 
 def windowed(model: WoTE, scenes: list[Scene], cache: FrameCache) -> dict[str, torch.Tensor]:
     """token -> plan of one window at a time."""
-    dataset = WindowDataset(scenes, cache, num_frames=T, mask_missing=True)
+    dataset = WindowDataset(scenes, cache, num_frames=T, frame_stride=model.fusion.frame_stride, mask_missing=True)
     collate, found = WindowCollator(dataset), {}
     for i in range(len(dataset)):
         batch = collate([dataset[i]])
@@ -98,7 +98,21 @@ def windowed(model: WoTE, scenes: list[Scene], cache: FrameCache) -> dict[str, t
 )
 def test_replayed_logs_equal_their_windows(model, scenes, caches, without):
     """A log's begin, its gap of two seconds, and frames whose sensors are missing in the middle of windows."""
-    cache = caches(without)
+    compare(model, scenes, caches(without), without)
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_a_stride_is_the_one_of_the_windows(scenes, caches, stride):
+    """Frames go missing at every phase; a stride that the planner ignored would show other frames."""
+    torch.manual_seed(0)
+    fusion = build_fusion("concat", CONFIG.bev_channels, CONFIG.bev_grid, T, frame_stride=stride)
+    torch.nn.init.normal_(fusion.project.weight, std=0.3)
+    model = WoTE(CONFIG, torch.randn(CONFIG.num_anchors, CONFIG.num_poses, 3) * 5, fusion).eval()
+    for without in (set(), {("straight", 2), ("straight", 3), ("gap", 7)}):
+        compare(model, scenes, caches(without), without)
+
+
+def compare(model: WoTE, scenes: list[Scene], cache: FrameCache, without: set) -> None:
     scenes = [scene for scene in scenes if (scene.log.name, scene.index) not in without]
     expected = windowed(model, scenes, cache)
     compared = 0

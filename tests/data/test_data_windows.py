@@ -7,9 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_dataset import SPEC, SPLIT, TARGETS
+from tiny_dataset import SPEC, SPLIT, TARGETS, make_frame
 
-from wotempo.data import FrameCache, FrameRef, TargetCache, WindowCollator, WindowDataset, window_frames, window_motion
+from wotempo.data import (
+    FrameCache,
+    FrameRef,
+    TargetCache,
+    WindowCollator,
+    WindowDataset,
+    require_history,
+    window_frames,
+    window_motion,
+)
 from wotempo.errors import UserError
 from wotempo.features import camera_feature, lidar_feature, status_feature
 from wotempo.geometry import compose
@@ -18,7 +27,7 @@ from wotempo.navsim.images import read_image
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.pcd import read_pcd
 from wotempo.navsim.scenes import SceneFilter, find_scenes
-from wotempo.navsim.schema import STITCHED_CAMERAS, Frame
+from wotempo.navsim.schema import STITCHED_CAMERAS, Frame, Log, Scene
 from wotempo.navsim.scores import ScoreTable
 from wotempo.targets import (
     agent_target,
@@ -68,7 +77,7 @@ def collate(dataset: WindowDataset, positions, epoch: int = 0) -> dict:
     return WindowCollator(dataset)([dataset[(i, epoch)] for i in positions])
 
 
-@pytest.mark.parametrize(("num_frames", "stride"), [(1, 1), (2, 1), (4, 1), (8, 1), (2, 3)])
+@pytest.mark.parametrize(("num_frames", "stride"), [(1, 1), (2, 1), (4, 1), (8, 1), (2, 3), (4, 2)])
 def test_batch_equals_naive_loading_of_every_window(
     dataset, scenes, make_dataset, raw_features, labels, anchors, num_frames, stride
 ):
@@ -146,6 +155,55 @@ def test_oldest_first_current_last_driving_forward(scenes, make_dataset):
     assert not batch["dt"][:, -1].any()
     assert not batch["pose"][:, -1].any()
     assert [window[-1] for window in batch["frame_tokens"]] == batch["tokens"]
+
+
+LONG = np.arange(30) * 0.5 + 3.0 * (np.arange(30) >= 12)  # seconds: a gap before frame 12
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "stride", "current", "indices"),
+    [
+        (8, 1, 9, [2, 3, 4, 5, 6, 7, 8, 9]),
+        (8, 1, 2, [None] * 5 + [0, 1, 2]),  # the log's begin
+        (8, 1, 15, [None] * 4 + [12, 13, 14, 15]),  # behind the gap
+        (8, 1, 19, [12, 13, 14, 15, 16, 17, 18, 19]),  # as far as the gap
+        (8, 1, 20, [13, 14, 15, 16, 17, 18, 19, 20]),
+        (4, 2, 9, [3, 5, 7, 9]),
+        (4, 2, 3, [None, None, 1, 3]),
+        (4, 2, 15, [None, None, 13, 15]),  # 11 lies behind the gap, though it is two frames back
+        (2, 2, 12, [None, 12]),
+        (2, 2, 13, [None, 13]),
+        (8, 2, 29, [15, 17, 19, 21, 23, 25, 27, 29]),
+    ],
+)
+def test_long_and_strided_windows(num_frames, stride, current, indices):
+    log = Log("long", SPLIT, [make_frame("long", i, time_s) for i, time_s in enumerate(LONG)])
+    window = window_frames(Scene(log, current), num_frames, stride)  # a scene's own num_history (4) is no limit
+    assert [None if frame is None else frame.frame_idx for frame in window] == indices
+    motion = window_motion(window)
+    for place, index in enumerate(indices):
+        if index is None:
+            assert not motion.pose[place].any()
+            assert motion.dt[place] == motion.timestamp_us[place] == motion.speed[place] == 0
+            continue
+        past, now = log.frames[index], log.frames[current]
+        np.testing.assert_allclose(motion.dt[place], LONG[current] - LONG[index], rtol=1e-6)
+        assert motion.timestamp_us[place] == past.timestamp_us
+        np.testing.assert_allclose(compose(now.pose, motion.pose[place].astype(float)), past.pose, atol=2e-6)
+        way = past.pose[:2] - now.pose[:2]
+        forward = np.array([np.cos(now.pose[2]), np.sin(now.pose[2])])
+        np.testing.assert_allclose(motion.pose[place, 0], way @ forward, atol=1e-5)
+
+
+def test_a_history_that_no_log_holds_is_refused():
+    log = Log("long", SPLIT, [make_frame("long", i, time_s) for i, time_s in enumerate(LONG)])
+    scenes = [Scene(log, i) for i in range(20)]
+    require_history(scenes, 12, 1, "train")
+    with pytest.raises(UserError, match=r"num_frames is 13 .*stride 1.* train has more than 12 .*num_frames=12"):
+        require_history(scenes, 13, 1, "train")
+    require_history(scenes, 6, 2, "train")
+    with pytest.raises(UserError, match=r"num_frames is 7 .*stride 2.* more than 6 "):
+        require_history(scenes, 7, 2, "train")
 
 
 @pytest.mark.shared

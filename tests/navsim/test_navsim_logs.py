@@ -156,3 +156,32 @@ def test_a_renamed_log_is_refused(tmp_path: Path):
         read_log(tmp_path / "other.pkl", "mini")
     with pytest.raises(ValueError, match="must bear its log's name"):
         write_log(tmp_path / "other.pkl", make_log([0, 0.5]).frames)
+
+
+def refusal(tmp_path: Path, log: Log) -> str:
+    path = tmp_path / f"{LOG_NAME}.pkl"
+    write_log(path, log.frames)
+    with pytest.raises(UserError) as caught:
+        read_log(path, "mini")
+    assert str(caught.value).startswith(f"{path}: frame ")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("times", [(0.0, 0.5, 0.5, 1.0), (0.0, 0.5, 0.4, 1.0)], ids=["twice", "backwards"])
+def test_timestamps_that_do_not_increase_are_refused_with_both(times, tmp_path: Path):
+    log = make_log(times)
+    message = refusal(tmp_path, log)
+    assert "frame 2 " in message
+    assert all(str(log.frames[i].timestamp_us) in message for i in (1, 2))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_pose_that_is_not_finite_is_refused(value: float, axis: int, tmp_path: Path):
+    log = make_log((0.0, 0.5, 1.0))
+    pose = log.frames[1].pose.copy()
+    pose[axis] = value
+    log.frames[1] = dataclasses.replace(log.frames[1], pose=pose)
+    message = refusal(tmp_path, log)
+    assert "frame 1 " in message
+    assert str(pose.tolist()) in message

@@ -10,10 +10,9 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
-from wotempo.commands.init_from import read_checkpoint
+from wotempo.commands.init_from import read_checkpoint, require_single_frame
 from wotempo.errors import UserError
-from wotempo.fusion import build_fusion
-from wotempo.navsim import NUM_HISTORY
+from wotempo.fusion import build_fusion, level_of
 from wotempo.training.module import check_layout
 from wotempo.training.optimiser import SCHEDULES
 
@@ -34,13 +33,11 @@ def check_fusion(config: RunConfig) -> None:
     """Name and keywords of the stage, by building it at a size that costs nothing."""
     if "name" not in config.fusion or "num_frames" not in config.fusion:
         raise UserError("fusion needs the keys 'name' and 'num_frames': choose one of configs/fusion")
-    _, grid = config.model.level(config.fusion.get("level", "bev8"))
+    _, grid = config.model.level(level_of(config.fusion))
     build_fusion(**{**config.fusion, "channels": 2, "grid": grid})
     frames = config.fusion["num_frames"]
     if not isinstance(frames, int):
         raise UserError(f"fusion.num_frames is {frames!r}: set the number of frames, the current one included")
-    if frames > NUM_HISTORY:
-        raise UserError(f"fusion.num_frames is {frames}, but a scene has {NUM_HISTORY} frames up to the current one")
     guard = config.acceptance.get("gradient_flow", {})
     if frames > 1 and config.model.history_grad == 0 and guard.get("upstream", True):
         raise UserError(
@@ -79,10 +76,12 @@ def check_files(config: RunConfig) -> None:
 
 
 def check_start(config: RunConfig) -> None:
-    """The checkpoint to start from must be of this layout; the rest of it is compared once the model is built."""
+    """The checkpoint to start from must be single-frame and of this layout; the built model tells the rest."""
     if config.init_from is not None:
         path = Path(config.init_from)
-        check_layout(read_checkpoint(path)["hyper_parameters"], config.model.to_dict(), str(path))
+        stored = read_checkpoint(path)["hyper_parameters"]
+        check_layout(stored, config.model.to_dict(), str(path))
+        require_single_frame(path, stored.get("fusion", {}), config.fusion)
 
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")

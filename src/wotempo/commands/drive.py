@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,13 +21,14 @@ from wotempo.commands.planning import load_module, plan_all
 from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.replay import plans_of_rows, replay, stretches
-from wotempo.data import FrameCache
+from wotempo.data import FrameCache, reach
 from wotempo.errors import UserError
 from wotempo.model import StreamingPlanner
 from wotempo.model.latency import Percentiles
 from wotempo.navsim import Scene
 from wotempo.pdm.agents import human_poses
 from wotempo.training.metrics import displacement
+from wotempo.training.module import LitWoTE
 
 # The windowed evaluation encodes the frames of a batch together: the last bits of its sums differ.
 SAME_M = 1e-3
@@ -86,6 +88,7 @@ def work(raw: DictConfig) -> int:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     module = load_module(Path(str(config.checkpoint)))
+    planner = StreamingPlanner(module.model)  # first: it refuses a stage that cannot be streamed
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset(RunConfig(workspace=config.workspace, data=config.data), progress)
         scenes = chosen(stage_scenes(paths, config.data, config.stage, progress), config.log)
@@ -102,10 +105,10 @@ def work(raw: DictConfig) -> int:
             precision="32-true",
             progress_bar=False,
         )
-        logs = stretches(scenes, module.num_frames)
+        logs = stretches(scenes, reach(module.num_frames, module.frame_stride))
         cache = FrameCache(cache_root(config.data, config.workspace, paths), paths, feature_spec(module.model.config))
         cache.build((), [ref for _, refs in logs for ref in refs], config.data.prepare_workers, progress)
-        planner, rows = StreamingPlanner(module.model), []
+        rows = list[dict[str, Any]]()
         progress("drive logs", 0, len(logs))
         for done, (_, refs) in enumerate(logs, 1):
             rows += replay(planner, refs, cache)
@@ -114,18 +117,20 @@ def work(raw: DictConfig) -> int:
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     frames.to_parquet(run_dir / "plans.parquet", index=False)
-    report(config, scenes, frames, windowed, module.num_frames)
+    report(config, scenes, frames, windowed, module)
     print(f"per frame: {run_dir}/plans.parquet")
     return 0
 
 
 def report(
-    config: DriveConfig, scenes: list[Scene], frames: pd.DataFrame, windowed: dict[str, np.ndarray], window: int
+    config: DriveConfig, scenes: list[Scene], frames: pd.DataFrame, windowed: dict[str, np.ndarray], module: LitWoTE
 ) -> None:
     errors, apart = compare(scenes, plans_of_rows(frames), windowed)
     pushes = frames[frames["planned"]]["milliseconds"].to_numpy()[config.warmup :]
     note = f" · {TOWN_NOTE}" if config.data.kind == "town" else ""
-    print(f"{len(frames)} frames of {frames['log'].nunique()} logs, windows of {window} frames{note}")
+    window = f"windows of {module.num_frames} frames"
+    window += f" with stride {module.frame_stride}" if module.frame_stride > 1 else ""
+    print(f"{len(frames)} frames of {frames['log'].nunique()} logs, {window}{note}")
     print(f"dropped frames: {int((~frames['planned']).sum())}, resets: {int(frames['reset'].notna().sum())}")
     for row in frames[frames["reset"].notna()].itertuples():
         print(f"  {row.log} {row.token}: {row.reset}")

@@ -65,7 +65,9 @@ def _explain(config_name: str, message: str) -> str:
     if unknown_option:
         available = re.findall(r"^\t(\S+)$", message, re.M)
         group = unknown_option.group(1).strip("/")
-        return f"there is no {group} '{unknown_option.group(2)}': {nearest(unknown_option.group(2), available)}"
+        hint = nearest(unknown_option.group(2), available)
+        rest = "" if hint.startswith("known") else f" Known: {', '.join(available)}"
+        return f"there is no {group} '{unknown_option.group(2)}': {hint}{rest}"
     unknown_key = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
     if unknown_key:
         key = unknown_key.group(1).split("@")[0]

@@ -11,7 +11,8 @@ import numpy as np
 
 from wotempo.commands.config import DataConfig
 from wotempo.commands.datamodule import cache_root, data_module
-from wotempo.commands.init_from import read_checkpoint
+from wotempo.commands.init_from import read_checkpoint, require_same_weights
+from wotempo.data import require_history
 from wotempo.fusion import OracleVelocity
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.history_evidence import HistoryTally
@@ -30,6 +31,7 @@ def load_module(path: Path, variant: str = "model") -> LitWoTE:
         sizes["reward_weights"] = [1.0, 0.0, 0.0, 0.0]
     module = LitWoTE(**{**checkpoint["hyper_parameters"], "model": sizes, "anchors": anchors})
     if variant != "untrained":
+        require_same_weights(path, checkpoint["state_dict"], module.state_dict())
         module.load_state_dict(checkpoint["state_dict"])
     return module.eval()
 
@@ -65,6 +67,7 @@ def plan_all(
     tally: HistoryTally | None = None,
 ) -> dict[str, np.ndarray]:
     """token -> (8, 3) poses in the ego frame, every 0.5 s. ``tally`` collects what history changes in these plans."""
+    require_history(scenes, module.num_frames, module.frame_stride, "the split")
     module_data = data_module(
         module.model.config,
         data,
@@ -73,6 +76,8 @@ def plan_all(
         {"predict": scenes},
         module.model.trajectory_anchors.detach().numpy(),
         num_frames=module.num_frames,
+        frame_stride=module.frame_stride,
+        lidar_stack=module.raw_history,
         batch_size=batch_size,
         num_workers=num_workers,
         with_motion=isinstance(module.model.fusion, OracleVelocity),

@@ -16,6 +16,7 @@ import yaml
 
 from wotempo.city import build_city, city_config, simulate_futures
 from wotempo.commands.config import DataConfig, RunConfig, SplitConfig
+from wotempo.data import require_history, window_frames
 from wotempo.errors import UserError
 from wotempo.navsim import (
     DataPaths,
@@ -186,11 +187,32 @@ def labels_of(
     return folder
 
 
+def window_of(config: RunConfig) -> tuple[int, int]:
+    """Frames of a window, and frames of the log from one to the next."""
+    return config.fusion["num_frames"], config.fusion.get("frame_stride", 1)
+
+
+def with_history(config: RunConfig, scenes: dict[str, list[Scene]]) -> dict[str, list[Scene]]:
+    """The scenes whose log reaches back as far as a window, where ``full_history_only`` asks for it; else all.
+    UserError when no scene of a stage has a whole window."""
+    frames, stride = window_of(config)
+    for stage, members in scenes.items():
+        require_history(members, frames, stride, stage)
+    if not config.data.full_history_only:
+        return scenes
+    return {
+        stage: [scene for scene in members if None not in window_frames(scene, frames, stride)]
+        for stage, members in scenes.items()
+    }
+
+
 def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
     """That every sensor file which the windows need is there, before hours go into labels. UserError counts them."""
-    frames = 1 if config.data.missing_history == "mask" else config.fusion["num_frames"]
+    frames, stride = window_of(config)
+    if config.data.missing_history == "mask":
+        frames = 1
     for stage, members in scenes.items():
-        needed = {f.token: f for scene in members for f in scene.history[-frames:] if f is not None}
+        needed = {f.token: f for scene in members for f in window_frames(scene, frames, stride) if f is not None}
         check_frames(paths, getattr(config.data, stage).split, needed.values())
 
 
@@ -198,15 +220,17 @@ def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("t
     """All of it; ``stages`` are the splits whose scenes are wanted, labels cover train and val."""
     paths = dataset(config, progress)
     scenes = {stage: stage_scenes(paths, config.data, stage, progress) for stage in stages}
-    check_sensors(config, paths, scenes)
+    windows = with_history(config, scenes)
+    check_sensors(config, paths, windows)
+    # Anchors and labels are those of all scenes: runs of other history lengths share them.
     anchors = anchors_of(config, paths, scenes.get("train", []), progress)
     labelled = {scene.token: scene for stage in ("train", "val") for scene in scenes.get(stage, [])}
     labels = labels_of(config, paths, list(labelled.values()), anchors, progress)
-    scenes = without_invalid(scenes, ScoreTable.open(labels).invalid)
+    windows = without_invalid(windows, ScoreTable.open(labels).invalid)
     town = config.data.kind == "town"
     return Prepared(
         paths=paths,
-        scenes=scenes,
+        scenes=windows,
         anchors=anchors,
         labels=labels,
         name=f"town '{config.data.preset}'" if town else "NAVSIM",

@@ -65,6 +65,8 @@ def score_run(config: RunConfig, module: LitWoTE, run_dir: Path, progress: Progr
         {"test": scenes},
         module.model.trajectory_anchors.detach().cpu().numpy(),
         num_frames=module.num_frames,
+        frame_stride=module.frame_stride,
+        lidar_stack=module.raw_history,
         batch_size=config.trainer.batch_size,
         num_workers=config.trainer.num_workers,
         with_motion=config.fusion.get("control") == ORACLE,

@@ -12,7 +12,7 @@ import yaml
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from wotempo.fusion import TemporalFusion, build_fusion
+from wotempo.fusion import POINTS, TemporalFusion, build_fusion, level_of
 from wotempo.geometry import BevGrid
 from wotempo.model.config import LEVELS, WOTE, WOTE_TINY, WoTEConfig
 
@@ -46,16 +46,17 @@ def _counted(name: str, stage: TemporalFusion) -> Cost:
 
 
 def costs(config: WoTEConfig, level: str) -> Iterator[Cost]:
-    """Of every yaml of configs/fusion at a level of a model."""
+    """Of every yaml of configs/fusion that can sit at a level of a model."""
     channels, grid = config.level(level)
     for path in files("wotempo.configs").joinpath("fusion").iterdir():
-        options = {**yaml.safe_load(path.read_text()), "level": level}
-        yield cost(path.name.removesuffix(".yaml"), channels, grid, options)
+        options = yaml.safe_load(path.read_text())
+        if (level_of(options) == POINTS) == (level == POINTS):
+            yield cost(path.name.removesuffix(".yaml"), channels, grid, {**options, "level": level})
 
 
 def main() -> None:
     for size, config in SIZES.items():
-        for level in LEVELS:
+        for level in (*LEVELS, POINTS):
             channels, grid = config.level(level)
             print(f"\n{size}, level {level}: {channels} channels on {grid.rows}×{grid.cols} cells, batch 1")
             print(f"{'fusion':22}{'parameters':>14}{'GMAC':>9}")

@@ -38,7 +38,7 @@ from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
 from wotempo.commands.planning import load_module
-from wotempo.commands.prepare import Prepared, prepare
+from wotempo.commands.prepare import Prepared, prepare, window_of
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.scored import TEST_FILE, score_run
@@ -46,7 +46,7 @@ from wotempo.commands.stages import cost
 from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
-from wotempo.fusion import ORACLE
+from wotempo.fusion import ORACLE, POINTS, level_of
 from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.navsim.lock import locked
@@ -86,7 +86,7 @@ def claim_run_dir(path: Path, identity: str, reuse: bool) -> dict[str, Any] | No
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
-    trainer = config.trainer
+    trainer, (frames, stride) = config.trainer, window_of(config)
     return data_module(
         config.model,
         config.data,
@@ -95,7 +95,9 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         prepared.scenes,
         prepared.anchors,
         labels=prepared.labels,
-        num_frames=config.fusion["num_frames"],
+        num_frames=frames,
+        frame_stride=stride,
+        lidar_stack=level_of(config.fusion) == POINTS,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,
@@ -173,7 +175,7 @@ def next_step(config: RunConfig) -> str:
 
 def facts_of(config: RunConfig, prepared: Prepared, module: LitWoTE, started: dict[str, Any]) -> dict[str, Any]:
     """What the verdict says about the run besides its criteria."""
-    offered = config.model.level(config.fusion.get("level", "bev8"))
+    offered = config.model.level(level_of(config.fusion))
     stage = cost(config.fusion["name"], *offered, config.fusion)
     return {
         "name": config.name,

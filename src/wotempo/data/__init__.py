@@ -9,8 +9,9 @@ from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.sampler import RunSampler
+from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
-from wotempo.data.window import window_frames, window_motion
+from wotempo.data.window import reach, require_history, window_frames, window_motion
 
 if TYPE_CHECKING:
     from wotempo.data.module import NavsimDataModule
@@ -21,9 +22,12 @@ __all__ = [
     "FrameRef",
     "NavsimDataModule",
     "RunSampler",
+    "StackCache",
     "TargetCache",
     "WindowCollator",
     "WindowDataset",
+    "reach",
+    "require_history",
     "window_frames",
     "window_motion",
 ]

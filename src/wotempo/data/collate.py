@@ -5,6 +5,8 @@ The batch is a plain dict; F unique frames, B windows of T frames, S sampled anc
     camera (F,3,H,W) uint8 · lidar (F,1,R,C) uint8 · frame_index (B,T) int64 into F · valid (B,T) bool
     pose (B,T,3) · dt (B,T) · timestamp_us (B,T) int64 · speed (B,T) · status (B,8)
     tokens list[str] · frame_tokens list[list[str | None]]
+    with stacks:  lidar_stack (B,T,1,R,C) uint8, each frame's points counted in the axes of the current frame, and
+                  lidar_stack_pose (B,T,3), the poses that they were moved by
     with targets: trajectory (B,8,3) · agent_states (B,30,5) · agent_labels (B,30) bool · bev_map (B,128,256) uint8
                   sampled_anchor (B,S) int64 · future_map (B,S,128,256) uint8
     with labels:  sim_reward (B,5,N) · with motion: agent_motion (B,64,5) x, y, v_x, v_y, present
@@ -21,6 +23,7 @@ import numpy as np
 import torch
 
 from wotempo.data.dataset import MISSING, WindowDataset
+from wotempo.errors import UserError
 from wotempo.targets import paint_ego
 
 _WINDOW_FIELDS = ("valid", "pose", "dt", "timestamp_us", "speed", "status")
@@ -48,6 +51,8 @@ class WindowCollator:
         batch["frame_tokens"] = [
             [None if i == MISSING else str(self.frame_tokens[i]) for i in window] for window in frame
         ]
+        if "lidar_stack" in items[0]:
+            batch |= _stacks(items, batch)
         if "agent_motion" in items[0]:
             batch["agent_motion"] = _stack([item["agent_motion"] for item in items])
         if "target" in items[0]:
@@ -77,6 +82,19 @@ class WindowCollator:
         fields["sampled_anchor"] = _stack([item["sampled_anchor"] for item in items])
         fields["future_map"] = _stack(futures)
         return fields
+
+
+def _stacks(items: Sequence[dict[str, Any]], batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+    for item in items:
+        if (item["valid"][:-1] & ~item["lidar_stack"]["shown"]).any():
+            raise UserError(
+                f"scene {item['token']}: the frame cache holds history whose LiDAR file is gone: put it back, or "
+                "delete the cache and set data.missing_history=mask"
+            )
+    past = _stack([item["lidar_stack"]["lidar"] for item in items])
+    past = past * batch["valid"][:, :-1, None, None, None]
+    current = batch["lidar"][batch["frame_index"][:, -1:]]
+    return {"lidar_stack": torch.cat((past, current), 1), "lidar_stack_pose": batch["pose"].clone()}
 
 
 def _stack(arrays: Sequence[np.ndarray]) -> torch.Tensor:

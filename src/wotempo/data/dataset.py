@@ -9,6 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
 from wotempo.data.window import window_frames, window_motion
 from wotempo.features import status_feature
@@ -36,6 +37,7 @@ class WindowDataset(Dataset):
         frame_stride: int = 1,
         mask_missing: bool = False,
         seed: int = 0,
+        stacks: StackCache | None = None,
         with_motion: bool = False,
     ) -> None:
         """``with_motion``: items carry the agents' true velocities, for the oracle control.
@@ -43,6 +45,7 @@ class WindowDataset(Dataset):
         ``anchors`` (N, 8, 3) is needed with ``targets``: their last poses are painted into the future map.
 
         ``mask_missing``: a history frame whose features are not cached counts as missing; otherwise it is a UserError.
+        ``stacks``, of the same windows: items carry their LiDAR history in the axes of the current frame, too.
         """
         if (targets is None) != (anchors is None) or (targets is None and labels is not None):
             raise ValueError("targets need anchors, and labels need targets")
@@ -60,6 +63,7 @@ class WindowDataset(Dataset):
         self.status = np.array([status_feature(scene.current) for scene in scenes]).reshape(-1, 8)
         self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
         self.log_index = np.array([scene.index for scene in scenes], np.int64)
+        self.stack_reader = None if stacks is None else stacks.reader(scenes)
         spec = TargetSpec() if targets is None else targets.spec
         self.motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
         self.target_reader = None if targets is None else targets.reader(scenes)
@@ -116,6 +120,8 @@ class WindowDataset(Dataset):
             "speed": self.speed[index],
             "status": self.status[index],
         }
+        if self.stack_reader is not None:
+            item["lidar_stack"] = self.stack_reader.read(index)
         if self.motion is not None:
             item["agent_motion"] = self.motion[index]
         if self.target_reader is not None:

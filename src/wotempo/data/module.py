@@ -15,6 +15,7 @@ from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.sampler import RunSampler
+from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
 from wotempo.data.window import window_frames
 from wotempo.errors import UserError
@@ -55,6 +56,7 @@ class NavsimDataModule(L.LightningDataModule):
         with_motion: bool = False,
         cache_is_shared: bool = True,
         trust_cache: bool = False,
+        lidar_stack: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """``anchors`` (N, 8, 3) float32. ``labels``: score-table folder, checked against anchors and scenes at setup.
@@ -64,6 +66,7 @@ class NavsimDataModule(L.LightningDataModule):
         ``cache_is_shared``: all nodes see one ``cache_root``, so only one process fills it.
         ``trust_cache``: do not look at the source files at all (they may be slow to ask, or not on this machine); setup
         still refuses a cache that lacks records, and every record read is compared with its checksum.
+        ``lidar_stack``: batches carry the LiDAR history in the axes of the current frame, too.
         """
         super().__init__()
         unknown = set(scenes) - set(STAGES)
@@ -87,6 +90,9 @@ class NavsimDataModule(L.LightningDataModule):
         self.prepare_data_per_node = not cache_is_shared
         self.trust_cache = trust_cache
         self.frames = FrameCache(cache_root, paths, feature_spec or FeatureSpec())
+        self.stacks = None
+        if lidar_stack:
+            self.stacks = StackCache(cache_root, paths, self.frames.spec, num_frames, frame_stride)
         self.targets = TargetCache(cache_root, paths, target_spec or TargetSpec())
         self.datasets: dict[str, WindowDataset] = {}
 
@@ -109,10 +115,14 @@ class NavsimDataModule(L.LightningDataModule):
         stamps. Returns what was built and re-used, by cache."""
         required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
         supervised = [s for stage in self.supervised for s in self.scenes.get(stage, ())]
-        return {
-            "frames": self.frames.build(required, optional, self.prepare_workers, self.progress, verify),
-            "targets": self.targets.build(supervised, self.prepare_workers, self.progress, verify),
+        how: tuple[Any, ...] = (self.prepare_workers, self.progress, verify)
+        reports = {
+            "frames": self.frames.build(required, optional, *how),
+            "targets": self.targets.build(supervised, *how),
         }
+        if self.stacks is not None:
+            reports["stacks"] = self.stacks.build((s for members in self.scenes.values() for s in members), *how)
+        return reports
 
     def prepare_data(self) -> None:
         if not self.trust_cache:
@@ -125,6 +135,16 @@ class NavsimDataModule(L.LightningDataModule):
                 self.datasets[name] = self._dataset(name)
 
     def _dataset(self, name: str) -> WindowDataset:
+        dataset = self._windows(name)
+        if name == "train" and not dataset.valid.all(1).any():
+            longest = int(dataset.valid.sum(1).max())
+            raise UserError(
+                f"num_frames is {self.num_frames}, but the sensor files give no window of train more than "
+                f"{longest}: set fusion.num_frames={longest}, or complete the download"
+            )
+        return dataset
+
+    def _windows(self, name: str) -> WindowDataset:
         scenes = self.scenes[name]
         if not scenes:
             raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
@@ -133,6 +153,7 @@ class NavsimDataModule(L.LightningDataModule):
             "frame_stride": self.frame_stride,
             "mask_missing": self.mask_missing,
             "seed": self.seed,
+            "stacks": self.stacks,
             "with_motion": self.with_motion,
         }
         if name not in self.supervised:

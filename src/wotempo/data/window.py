@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from wotempo.errors import UserError
 from wotempo.geometry import relative_to
 from wotempo.navsim.schema import Frame, Scene
+
+
+def reach(num_frames: int, frame_stride: int = 1) -> int:
+    """Frames of the log that a window spans, the current one included."""
+    return (num_frames - 1) * frame_stride + 1
 
 
 def window_frames(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[Frame | None]:
     """``num_frames`` frames ending with the current one, every ``frame_stride``-th; None where the log has a gap
     or begins later. Once a frame is missing, so are all older ones."""
-    reach = (num_frames - 1) * frame_stride + 1
-    return replace(scene, num_history=reach).history[::frame_stride]
+    return replace(scene, num_history=reach(num_frames, frame_stride)).history[::frame_stride]
+
+
+def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int, stage: str) -> None:
+    """UserError when the log of not one scene reaches back as far as a window: such a history could not be learnt."""
+    longest = 0
+    for scene in scenes:  # the first whole window ends the search
+        longest = max(longest, sum(frame is not None for frame in window_frames(scene, num_frames, frame_stride)))
+        if longest == num_frames:
+            return
+    raise UserError(
+        f"fusion.num_frames is {num_frames} (fusion.frame_stride {frame_stride}), but no scene of {stage} has more "
+        f"than {longest} such frames without a gap in its log: set fusion.num_frames={max(longest, 1)} or less stride"
+    )
 
 
 @dataclass(frozen=True)

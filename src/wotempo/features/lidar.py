@@ -18,6 +18,16 @@ def _bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.minimum(guess, count - 1, out=guess)
 
 
+def moved_points(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """points (≥3, n) of one frame, pose (3,) float64 of that frame in another -> the same points in the axes of the
+    other. Computed in float64 and cast back; heights and all further rows stay."""
+    c, s = np.cos(pose[2]), np.sin(pose[2])
+    x, y = points[:2].astype(np.float64)
+    moved = points.copy()
+    moved[0], moved[1] = pose[0] + c * x - s * y, pose[1] + s * x + c * y
+    return moved
+
+
 def lidar_feature(points: np.ndarray, spec: FeatureSpec) -> np.ndarray:
     """Number of points per cell between the split height and the maximum height, clipped at ``spec.lidar_max``.
 

@@ -7,13 +7,14 @@ keys are ``name`` and the constructor's keywords. The property tests find it by 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from difflib import get_close_matches
 from types import NoneType
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from wotempo.errors import UserError
 from wotempo.fusion.attention import AttentionFusion
-from wotempo.fusion.base import RingBuffer, TemporalFusion
+from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
 from wotempo.fusion.concat import ConcatFusion
 from wotempo.fusion.controls import CONTROLS, ControlledFusion
 from wotempo.fusion.convgru import ConvGRUFusion
@@ -21,6 +22,7 @@ from wotempo.fusion.convgru_recurrent import RecurrentConvGRUFusion
 from wotempo.fusion.convlstm import ConvLSTMFusion
 from wotempo.fusion.deformable import DeformableFusion
 from wotempo.fusion.frame_dropout import FrameDropout
+from wotempo.fusion.lidar_stack import LidarStackFusion
 from wotempo.fusion.max import MaxFusion
 from wotempo.fusion.mean import MeanFusion
 from wotempo.fusion.mingru import MinGRUFusion
@@ -34,6 +36,7 @@ STAGES: dict[str, type[TemporalFusion]] = {
     "none": NoFusion,
     "mean": MeanFusion,
     "max": MaxFusion,
+    "lidar_stack": LidarStackFusion,
     "concat": ConcatFusion,
     "solo": SoloFusion,
     "convgru": ConvGRUFusion,
@@ -53,6 +56,15 @@ def _nearest(word: str, known: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else "it takes none"
 
 
+OF_POSES = ("no_warp", "wrong_pose", "pose_only")  # controls that mean something to a stage that warps
+
+
+def level_of(fusion: Mapping[str, Any]) -> str:
+    """The level in a stage's options, by default its own."""
+    stage = STAGES.get(fusion.get("name", ""), TemporalFusion)
+    return fusion.get("level") or stage.level
+
+
 def build_fusion(
     name: str,
     channels: int,
@@ -60,22 +72,37 @@ def build_fusion(
     num_frames: int | None = None,
     control: str | None = None,
     frame_dropout: float = 0.0,
-    level: str = "bev8",
+    level: str | None = None,
+    frame_stride: int = 1,
     **options,
 ) -> TemporalFusion:
     """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
     included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
     yaml. ``control`` (None | single_frame_wide | oracle_velocity | one of ``CONTROLS``) and ``frame_dropout`` alter
-    what it is given; ``level`` says where in the backbone the maps come from. UserError for an unknown name, option or
+    what it is given; ``level`` says where in the backbone the maps come from (None: the stage's own); ``frame_stride``
+    how many frames of the log lie from one frame of a window to the next. UserError for an unknown name, option or
     value."""
     stage = _plain(name, channels, grid, num_frames, options)
-    stage.level = level
+    if type(frame_stride) is not int or frame_stride < 1:
+        raise UserError(f"fusion.frame_stride is {frame_stride!r}: set a whole number, 1 for every frame of the log")
+    if frame_stride > 1 and stage.num_frames == 1:
+        raise UserError(f"fusion.frame_stride is {frame_stride}, but fusion.num_frames is 1: no history to stride over")
+    if level is not None and (level == POINTS) != (stage.level == POINTS):
+        raise UserError(
+            f"fusion.level is '{level}', but the stage '{name}' works at {stage.level}: set fusion.level to it"
+        )
+    stage.level, stage.frame_stride = level or stage.level, frame_stride
     if control is not None:
         known = ["single_frame_wide", ORACLE, *CONTROLS]
         if control not in known:
             raise UserError(f"fusion.control is '{control}', which is no control: {_nearest(control, known)}")
         if stage.num_frames == 1 and control != ORACLE:
             raise UserError(f"fusion.control is '{control}', but fusion.num_frames is 1: no history to control")
+        if stage.level == POINTS and control in OF_POSES:
+            raise UserError(
+                f"fusion.control is '{control}', which alters poses, but the stage '{name}' is given points that "
+                "were moved before: set another control, or another stage"
+            )
         if control == "single_frame_wide":
             stage = SingleFrameWide(stage)
         elif control != ORACLE:
@@ -89,7 +116,8 @@ def build_fusion(
 
 def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, options: dict) -> TemporalFusion:
     if name not in STAGES:
-        raise UserError(f"fusion.name is '{name}', which is no fusion stage: {_nearest(name, list(STAGES))}")
+        hint = f"{_nearest(name, list(STAGES))} Known: {', '.join(STAGES)}"
+        raise UserError(f"fusion.name is '{name}', which is no fusion stage: {hint}")
     stage = STAGES[name]
     known = [key for key in inspect.signature(stage).parameters if key not in ("channels", "grid", "num_frames")]
     for key in options:
@@ -110,6 +138,7 @@ def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, opti
 __all__ = [
     "CONTROLS",
     "ORACLE",
+    "POINTS",
     "STAGES",
     "ConvGRUFusion",
     "NoFusion",
@@ -117,4 +146,5 @@ __all__ = [
     "RingBuffer",
     "TemporalFusion",
     "build_fusion",
+    "level_of",
 ]

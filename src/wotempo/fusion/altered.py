@@ -21,7 +21,7 @@ class AlteredFusion(TemporalFusion):
     def __init__(self, stage: TemporalFusion) -> None:
         super().__init__(stage.channels, stage.grid, stage.num_frames, stage.renormalise)
         self.stage = stage
-        self.level = stage.level
+        self.level, self.frame_stride = stage.level, stage.frame_stride
         self.register_state_dict_post_hook(_without_wrapper)
         self.register_load_state_dict_pre_hook(_with_wrapper)
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from wotempo.errors import UserError
 from wotempo.geometry import BevGrid, compose, warp_with_mask
 
+POINTS = "points"  # the level of stages that are given LiDAR histograms whose points the data has aligned
+
 
 @dataclass(frozen=True)
 class RingBuffer:
@@ -43,6 +45,7 @@ class TemporalFusion(nn.Module, ABC):
     """
 
     level: str = "bev8"  # where in the backbone the stage sits; bev8 = its last map
+    frame_stride: int = 1  # frames of the log from one frame of a window to the next
     order_aware: ClassVar[bool] = True  # False: the output does not depend on the order of the history
     unjudged: Mapping[str, str] = MappingProxyType({})
     """Acceptance criteria that say nothing about this stage, by name, and why: a control breaks them on purpose."""

@@ -30,6 +30,7 @@ class OracleVelocity(TemporalFusion):
             raise UserError(f"fusion.control is oracle_velocity, but fusion.level is '{stage.level}': set it to bev8")
         self.stage = stage
         self.unjudged = dict(stage.unjudged)
+        self.frame_stride = stage.frame_stride
         self.raster = stage.grid.with_shape(FINER * stage.grid.rows, FINER * stage.grid.cols)
         self.read = nn.Sequential(
             nn.Conv2d(3, WIDTH, 3, stride=2, padding=1),

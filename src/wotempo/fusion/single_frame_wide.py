@@ -30,7 +30,7 @@ class SingleFrameWide(TemporalFusion):
         width = max(1, round(wanted / (9 * c + 1 + c)))
         self.expand = nn.Conv2d(c, width, 3, padding=1)
         self.project = output_projection(width, c)
-        self.level = stage.level
+        self.level, self.frame_stride = stage.level, stage.frame_stride
         self.unjudged = unjudged("single_frame_wide")
 
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:

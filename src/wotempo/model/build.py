@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wotempo.fusion import build_fusion
+from wotempo.fusion import build_fusion, level_of
 from wotempo.model.config import WoTEConfig
 from wotempo.model.wote import WoTE
 
@@ -19,7 +19,7 @@ def build_wote(config: WoTEConfig, fusion: dict[str, Any], anchors: np.ndarray |
     if anchors is None:
         raise ValueError("a WoTE is built with its anchors: the run's, or the checkpoint's trajectory_anchors")
     # The stage draws from a stream of its own: the rest starts from the same weights whichever stage is chosen.
-    channels, grid = config.level(fusion.get("level", "bev8"))
+    channels, grid = config.level(level_of(fusion))
     with torch.random.fork_rng(devices=[]):
         stage = build_fusion(channels=channels, grid=grid, **fusion)
     return WoTE(config, torch.as_tensor(anchors), stage)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from wotempo.errors import UserError
+from wotempo.fusion import POINTS
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 from wotempo.model.batch_norm import KINDS
 from wotempo.model.reward import PUBLISHED_WEIGHTS
@@ -121,9 +122,12 @@ class WoTEConfig:
 
     def level(self, name: str) -> tuple[int, BevGrid]:
         """Channels and raster of the map after that LiDAR stage: 8×8×512, 16×16×256 or 32×32×128 at full size.
-        UserError for an unknown level."""
+        At ``points`` the LiDAR input itself. UserError for an unknown level."""
+        if name == POINTS:
+            return 1, self.lidar_grid
         if name not in LEVELS:
-            raise UserError(f"fusion.level is '{name}', but the backbone offers {', '.join(LEVELS)}: set one of them")
+            known = ", ".join((*LEVELS, POINTS))
+            raise UserError(f"fusion.level is '{name}', but the backbone offers {known}: set one of them")
         if name == "bev8":
             return self.bev_channels, self.bev_grid
         stage = LEVELS[name]

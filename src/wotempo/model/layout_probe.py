@@ -9,9 +9,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from wotempo.errors import UserError
 from wotempo.geometry import BevGrid
 from wotempo.model.backbone import Fuse
-from wotempo.model.config import LEVELS
+from wotempo.model.config import LEVELS, POINTS
 from wotempo.model.frames import unit_range
 from wotempo.model.object_response import Encode, ObjectResponse, object_response
 from wotempo.model.shift_curve import BANDS_M, Shift, shift_curve, without_place
@@ -48,6 +49,10 @@ class LayoutProbe:
 def level_encoder(model: WoTE) -> tuple[Encode, BevGrid]:
     """Frames -> the maps that the fusion stage is given, at its level, and the grid of these."""
     level = model.fusion.level
+    if level == POINTS:
+        raise UserError(
+            "the fusion stage works on points, before there are maps to probe: give a checkpoint of another"
+        )
     if level == "bev8":
         return model.encode, model.config.level(level)[1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields, replace
+from dataclasses import astuple, fields
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from wotempo.errors import UserError
-from wotempo.fusion import OracleVelocity, RingBuffer
+from wotempo.fusion import OracleVelocity
 from wotempo.model.frames import unit_range
 from wotempo.model.stream_clock import StreamClock, StreamLimits, StreamMotion
 from wotempo.model.stream_frames import Plans, StreamFrames, check_frames
-from wotempo.model.stream_state import restart_rows, state_tensors, state_with
+from wotempo.model.stream_memory import StreamMemory
 from wotempo.model.wote import WoTE
 
 
@@ -25,9 +25,10 @@ class StreamingPlanner:
     (``initial_state`` and ``step``: a ring buffer, or a recurrent state where the stage is built so), whose size is
     constant. Through a ring buffer a plan is the windowed model's, bit for bit, if that encodes its frames one by one.
 
-    Push at the rate of the windows that the model was trained on, and a dropped frame too: it takes a slot of the
-    window, invalid there, its pose and pixels unread. A stream whose frame does not continue it (``StreamLimits``) is
-    emptied before the frame is used, and ``Plans.resets`` says why. Bad input is a UserError and changes nothing.
+    Push at the rate of the logs that the model was trained on (a stage of ``frame_stride`` k picks every k-th frame by
+    itself and keeps k states), and a dropped frame too: it takes a slot of the window, invalid there, its pose and
+    pixels unread. A stream whose frame does not continue it (``StreamLimits``) is emptied before the frame is used, and
+    ``Plans.resets`` says why. Bad input is a UserError and changes nothing.
 
     Runs under ``no_grad`` and keeps no graph; works inside ``inference_mode`` and autocast, too.
     """
@@ -48,7 +49,7 @@ class StreamingPlanner:
         self.limits = StreamLimits(max_gap_s, max(grid.cell_x, grid.cell_y) / 2 if max_slip_m is None else max_slip_m)
         self._clock = StreamClock.start(streams)
         self._dtype: torch.dtype | None = None  # of the maps, known with the first one: autocast decides it
-        self._state: Any = None  # of the fusion stage; None before the first map
+        self._state: StreamMemory | None = None  # of the fusion stage; None before the first map
 
     @property
     def device(self) -> torch.device:
@@ -99,22 +100,20 @@ class StreamingPlanner:
             return maps
         return maps.new_zeros(self.streams, *maps.shape[1:]).index_copy(0, rows.to(self.device), maps)
 
+    def _fresh(self, dtype: torch.dtype) -> StreamMemory:
+        return StreamMemory.start(self.model.fusion, self.streams, self.device, dtype)
+
     def _fuse(
-        self, maps: Tensor, kept: Tensor | None, state: Any, motion: StreamMotion, present: Tensor
-    ) -> tuple[Tensor, Any]:
+        self, maps: Tensor, kept: Tensor | None, state: StreamMemory | None, motion: StreamMotion, present: Tensor
+    ) -> tuple[Tensor, StreamMemory]:
         """``kept``: what the state shall remember instead of ``maps``, if anything."""
         stage = self.model.fusion
         lost = [reason is not None for reason in motion.resets]
         if state is None or any(lost):
-            fresh = stage.initial_state(self.streams, self.device, maps.dtype)
-            state = fresh if state is None else restart_rows(state, fresh, torch.tensor(lost, device=self.device))
+            fresh = self._fresh(maps.dtype)
+            state = fresh if state is None else state.restarted(fresh, torch.tensor(lost, device=self.device))
         pose, dt = (torch.from_numpy(value).to(self.device) for value in (motion.pose, motion.dt))
-        fused, after = stage.step(state, maps, pose, dt, present)
-        if kept is None:
-            return fused, after
-        if isinstance(after, RingBuffer):
-            return fused, replace(after, bev=torch.cat((after.bev[:, :-1], kept[:, None]), 1))
-        return fused, stage.step(state, kept, pose, dt, present)[1]
+        return state.step(stage, maps, pose, dt, present, kept)
 
     def reset(self, stream: int | None = None) -> None:
         """Forget one stream, or all: its next frame is the first of another drive, at any time and place."""
@@ -123,15 +122,14 @@ class StreamingPlanner:
         rows = np.arange(self.streams) == stream if stream is not None else np.ones(self.streams, bool)
         self._clock = self._clock.restarted(rows)
         if self._state is not None and self._dtype is not None:
-            fresh = self.model.fusion.initial_state(self.streams, self.device, self._dtype)
-            self._state = restart_rows(self._state, fresh, torch.from_numpy(rows).to(self.device))
+            self._state = self._state.restarted(self._fresh(self._dtype), torch.from_numpy(rows).to(self.device))
 
     # ---- keeping
 
     def state_dict(self) -> dict[str, Any]:
         """Everything ``push`` remembers, as plain data (``torch.load(weights_only=True)``). Without the weights: it
         means something to the same weights only."""
-        fusion = {} if self._state is None else state_tensors(self._state)
+        fusion = {} if self._state is None else self._state.tensors()
         return {
             "fits": self._fits(),
             "dtype": str(self._dtype).removeprefix("torch."),
@@ -151,12 +149,12 @@ class StreamingPlanner:
         dtype, memory = None, None
         if state["fusion"]:
             dtype = getattr(torch, state["dtype"])
-            memory = self.model.fusion.initial_state(self.streams, self.device, dtype)
+            memory = self._fresh(dtype)
             stored = {name: tensor.to(self.device, copy=True) for name, tensor in state["fusion"].items()}
-            theirs, ours = ({k: tuple(v.shape) for k, v in of.items()} for of in (stored, state_tensors(memory)))
+            theirs, ours = ({k: tuple(v.shape) for k, v in of.items()} for of in (stored, memory.tensors()))
             if theirs != ours:
                 raise UserError(f"the stored stream holds {theirs}, the fusion stage {ours}: build it as it was stored")
-            memory = state_with(memory, stored)
+            memory = memory.with_tensors(stored)
         self._clock, self._dtype, self._state = clock, dtype, memory
 
     def _fits(self) -> dict[str, Any]:
@@ -164,6 +162,7 @@ class StreamingPlanner:
         return {
             "stage": type(stage).__name__,
             "num_frames": stage.num_frames,
+            "frame_stride": stage.frame_stride,
             "channels": stage.channels,
             "grid": list(astuple(stage.grid)),
             "history_sensors": self.model.config.history_sensors,

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.fusion import OracleVelocity, TemporalFusion
+from wotempo.fusion import POINTS, OracleVelocity, TemporalFusion
+from wotempo.geometry import compose, inverse
 from wotempo.model.action import ego_cells, mlp, splat_weights
 from wotempo.model.agent_head import AgentHead
 from wotempo.model.backbone import Backbone, Fuse
@@ -111,6 +112,8 @@ class WoTE(nn.Module):
         return self.select(self._fused(batch), batch["status"])
 
     def _fused(self, batch: dict) -> Tensor:
+        if self.fusion.level == POINTS:
+            return self._encode_stacked(batch)
         view = used_frames(batch, self.fusion.num_frames)
         if self.config.history_sensors == "lidar":
             view = lidar_history(view)
@@ -124,6 +127,15 @@ class WoTE(nn.Module):
             return fused
         fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
         return self._run(self._backbone, self._backbone, camera, lidar, fuse)
+
+    def aligned_stack(self, batch: dict) -> tuple[Tensor, Tensor]:
+        """The LiDAR history as the data moved it, as occupancy: (B, T, 1, R, C) float and the mask (B, T, 1, R, C).
+
+        Poses in the batch other than those that it was moved by (criterion 9 tries some) move it on by the difference.
+        """
+        further = compose(batch["pose"].double(), inverse(batch["lidar_stack_pose"].double()))
+        occupied = (batch["lidar_stack"] > 0).to(self.trajectory_anchors.dtype)
+        return TemporalFusion.warp_history(self.fusion, occupied, further, batch["valid"], self.config.lidar_grid)
 
     # ---- the parts
 
@@ -210,6 +222,17 @@ class WoTE(nn.Module):
         if self.config.activation_checkpointing and torch.is_grad_enabled():
             return recomputed(module, function, *inputs)
         return function(*inputs)
+
+    def _encode_stacked(self, batch: dict) -> Tensor:
+        """Fuses what enters the LiDAR branch, and encodes the current frames alone."""
+        if "lidar_stack" not in batch:
+            raise ValueError("the fusion stage works on points, but the batch holds no lidar_stack")
+        dtype, t = self.trajectory_anchors.dtype, self.fusion.num_frames
+        stack, pose, dt, valid = (batch[key][:, -t:] for key in ("lidar_stack", "pose", "dt", "valid"))
+        lidar = self.fusion(unit_range(stack, self.config.lidar_max, dtype, "lidar_stack"), pose, dt, valid)
+        view = used_frames(batch, 1)
+        camera = unit_range(view["camera"], 255, dtype, "camera")[view["frame_index"][:, -1]]
+        return self.encode(camera, lidar)
 
     def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
         """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""

@@ -18,7 +18,8 @@ _CAN_BUS_YAW_RATE = 15  # x y z, qw qx qy qz, ax ay az, vx vy vz, wx wy wz, 0 0
 def read_log(path: Path, split: str) -> Log:
     """Read one log pickle; ``split`` is the directory name that its sensor paths are relative to.
 
-    Raises UserError naming the file when it is missing, damaged, asks for code, or lacks a key.
+    Raises UserError naming the file when it is missing, damaged, asks for code, lacks a key, holds a pose that is not
+    finite, or frames whose timestamps do not increase.
     """
     raw_frames = load_pickle(path)
     if not isinstance(raw_frames, list) or not raw_frames:
@@ -34,7 +35,23 @@ def read_log(path: Path, split: str) -> Log:
             raise UserError(f"{path}: frame {position} is malformed ({error})") from error
         if frames[-1].log_name != path.stem:
             raise UserError(f"{path}: holds log {frames[-1].log_name!r}; a log file must bear its log's name")
+        _check_course(path, position, frames)
     return Log(path.stem, split, frames)
+
+
+def _check_course(path: Path, position: int, frames: list[Frame]) -> None:
+    """Of the last frame read: a history is made of poses and times, and a wrong one would be learnt without a sign."""
+    frame = frames[-1]
+    if not np.isfinite(frame.pose).all():
+        raise UserError(
+            f"{path}: frame {position} ({frame.token}) has the pose {frame.pose.tolist()} (x, y, heading), which must "
+            "be finite: fetch the log again, or leave it out"
+        )
+    if position and frame.timestamp_us <= frames[-2].timestamp_us:
+        raise UserError(
+            f"{path}: frame {position} ({frame.token}) has the timestamp {frame.timestamp_us}, which does not come "
+            f"after {frames[-2].timestamp_us} of the frame before it: fetch the log again, or sort out its frames"
+        )
 
 
 def yaw_of(quaternion: np.ndarray) -> float:

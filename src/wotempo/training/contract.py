@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from wotempo.model.config import WoTEConfig
+from wotempo.model.config import POINTS, WoTEConfig
 
 
 def shape_contract(config: WoTEConfig, num_frames: int, level: str = "bev8") -> dict[str, str]:
     """``{place: dimensions and dtype}`` for a model of ``config`` that fuses ``num_frames`` frames at ``level``."""
     rows, cols = config.map_shape
     channels, grid = config.level(level)
-    return {
+    stack = {"batch.lidar_stack": f"B {num_frames} 1 {grid.rows} {grid.cols} uint8"} if level == POINTS else {}
+    return stack | {
         "batch.camera": f"F 3 {config.image_height} {config.image_width} uint8",
         "batch.lidar": f"F 1 {config.lidar_shape[0]} {config.lidar_shape[1]} uint8",
         "batch.frame_index": f"B {num_frames} int64",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.model.build import build_wote
-from wotempo.model.config import WoTEConfig
+from wotempo.model.config import POINTS, WoTEConfig
 from wotempo.training.contract import shape_contract
 from wotempo.training.losses import LossWeights, compute_losses
 from wotempo.training.metrics import ValidationMetrics
@@ -87,9 +87,19 @@ class LitWoTE(L.LightningModule):
         return self.model.fusion.num_frames
 
     @property
+    def frame_stride(self) -> int:
+        """Frames of the log from one frame of a window to the next."""
+        return self.model.fusion.frame_stride
+
+    @property
     def is_temporal(self) -> bool:
         """Whether the fusion stage sees more than the current frame."""
         return self.num_frames > 1
+
+    @property
+    def raw_history(self) -> bool:
+        """Whether the fusion stage is given inputs, so that no encoder lies before it."""
+        return self.model.fusion.level == POINTS
 
     @property
     def unjudged(self) -> dict[str, str]:
@@ -98,6 +108,8 @@ class LitWoTE(L.LightningModule):
 
     def warp_history(self, maps: Tensor, batch: dict) -> tuple[Tensor, Tensor]:
         """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
+        if self.raw_history:
+            return self.model.aligned_stack(batch)
         grid = self.model.config.bev_grid.with_shape(*maps.shape[-2:])
         return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
 

@@ -1,0 +1,88 @@
+"""LiDAR histories in the axes of their current frame: points are moved first and counted then. Once per scene."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.reader import RecordReader
+from wotempo.data.store import RecordStore
+from wotempo.data.target_cache import scene_ref
+from wotempo.data.window import window_frames
+from wotempo.features import FeatureSpec, lidar_feature, moved_points
+from wotempo.geometry import relative_to
+from wotempo.navsim.pcd import read_pcd
+from wotempo.navsim.schema import DataPaths, Scene
+
+
+@dataclass(frozen=True)
+class StackSource:
+    """T-1 clouds, None where the window lacks the frame or the file, and their poses (T-1, 3) in the current frame."""
+
+    clouds: tuple[Path | None, ...]
+    poses: np.ndarray
+    spec: FeatureSpec
+
+
+def stack_dtype(spec: FeatureSpec, num_frames: int) -> np.dtype:
+    """``shown``: which of the T-1 history frames, oldest first, the histograms are made of."""
+    past = num_frames - 1
+    return np.dtype([("lidar", "u1", (past, 1, *spec.lidar_grid.shape)), ("shown", "?", (past,))])
+
+
+def compute_stack(source: StackSource) -> np.ndarray:
+    """Read, move and count -> a record of ``stack_dtype``. UserError names a file that cannot be read."""
+    record = np.zeros((), stack_dtype(source.spec, len(source.clouds) + 1))
+    for i, (cloud, pose) in enumerate(zip(source.clouds, source.poses, strict=True)):
+        if cloud is not None:
+            record["lidar"][i, 0] = lidar_feature(moved_points(read_pcd(cloud), pose), source.spec)
+            record["shown"][i] = True
+    return record
+
+
+class StackCache:
+    """Cached stacks below ``root`` for windows of ``num_frames`` frames, every ``frame_stride``-th of the log."""
+
+    def __init__(self, root: Path, paths: DataPaths, spec: FeatureSpec, num_frames: int, frame_stride: int) -> None:
+        self.paths, self.spec = paths, spec
+        self.num_frames, self.frame_stride = num_frames, frame_stride
+        kind = f"{spec.content_hash}-{num_frames}x{frame_stride}"
+        self.store = RecordStore(root, "stacks", kind, stack_dtype(spec, num_frames))
+
+    def _task(self, scene: Scene) -> Task:
+        blobs = self.paths.blob_dir(scene.log.split)
+        *past, now = window_frames(scene, self.num_frames, self.frame_stride)
+        assert now is not None
+        clouds: list[Path | None] = []
+        poses = np.zeros((len(past), 3))
+        identity: list = []
+        for i, frame in enumerate(past):
+            state = None
+            if frame is not None:
+                poses[i] = relative_to(now.pose, frame.pose)
+                try:
+                    state = (blobs / frame.lidar_path).stat()
+                    identity.append([frame.lidar_path, state.st_size, state.st_mtime_ns, poses[i].tolist()])
+                except FileNotFoundError:  # the frame cache refuses or masks it, as missing_history says
+                    identity.append(None)
+            clouds.append(blobs / frame.lidar_path if frame is not None and state is not None else None)
+        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        group, token = scene_ref(scene)
+        return Task(group, token, key, StackSource(tuple(clouds), poses, self.spec))
+
+    def build(
+        self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None, verify: bool = False
+    ) -> BuildReport:
+        """Make the stacks of all scenes present and good; re-used while clouds, poses and parameters stay."""
+        tasks = [self._task(scene) for scene in scenes]
+        return build_records(self.store, tasks, compute_stack, workers, progress, verify)
+
+    def reader(self, scenes: Sequence[Scene]) -> RecordReader:
+        """Records of ``stack_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""
+        return self.store.reader([scene_ref(scene) for scene in scenes])

@@ -1,0 +1,98 @@
+"""Checkpoints of another stage, length, stride or size: refused with the two values that disagree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import lightning
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+
+from wotempo.commands.checks import check_config
+from wotempo.commands.init_from import start_from
+from wotempo.commands.planning import load_module
+from wotempo.errors import UserError
+from wotempo.model import WOTE_TINY
+from wotempo.training.module import LitWoTE
+
+ANCHORS = torch.zeros(WOTE_TINY.num_anchors, 8, 3).numpy()
+NONE = {"name": "none", "num_frames": 1}
+CONCAT = {"name": "concat", "num_frames": 4, "frame_stride": 2}
+
+
+def stored(path: Path, fusion: dict, edit=lambda content: None) -> Path:
+    """A checkpoint as training writes it."""
+    module = LitWoTE(WOTE_TINY.to_dict(), fusion, anchors=ANCHORS)
+    content = {
+        "state_dict": module.state_dict(),
+        "hyper_parameters": dict(module.hparams),
+        "pytorch-lightning_version": lightning.__version__,
+        "global_step": 7,
+    }
+    edit(content)
+    torch.save(content, path)
+    return path
+
+
+def test_a_checkpoint_says_how_long_its_history_is(tmp_path):
+    module = load_module(stored(tmp_path / "a.ckpt", CONCAT))
+    assert (module.num_frames, module.frame_stride) == (4, 2)
+    assert load_module(stored(tmp_path / "b.ckpt", NONE)).frame_stride == 1  # older ones do not name a stride
+
+
+def test_weights_of_another_length_are_refused_with_both_shapes(tmp_path):
+    def shorter(content):
+        content["hyper_parameters"]["fusion"] = {**CONCAT, "num_frames": 3}
+
+    path = stored(tmp_path / "edited.ckpt", CONCAT, shorter)
+    with pytest.raises(UserError, match=r"fusion\.project\.weight, \(128, 512, 1, 1\) there and \(128, 384, 1, 1\)"):
+        load_module(path)
+
+
+def test_weights_of_another_stage_are_refused(tmp_path):
+    def other(content):
+        content["hyper_parameters"]["fusion"] = NONE
+
+    with pytest.raises(UserError, match=r"1 tensors differ, first model\.fusion\.project\.weight, .* and absent here"):
+        load_module(stored(tmp_path / "edited.ckpt", CONCAT, other))
+
+
+def test_a_temporal_checkpoint_is_no_start(tmp_path):
+    path = stored(tmp_path / "temporal.ckpt", CONCAT)
+    with (
+        initialize_config_module("wotempo.configs", version_base="1.3"),
+        pytest.raises(UserError, match=r"4 frames of stride 2 by 'concat', this run 8 frames of stride 1 by 'mean'"),
+    ):
+        check_config(compose("train", ["fusion=mean", "fusion.num_frames=8", f"init_from={path}", "run_dir=unset"]))
+    with pytest.raises(UserError, match="give a single-frame checkpoint"):
+        start_from(LitWoTE(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)
+
+
+def test_a_start_of_another_size_is_refused_with_both_shapes(tmp_path):
+    path = stored(tmp_path / "single.ckpt", NONE)
+    wider = {**WOTE_TINY.to_dict(), "map_channels": 48}
+    with pytest.raises(UserError, match=r"bev_semantic_head\.0\.bias, \(32,\) there and \(48,\) here"):
+        start_from(LitWoTE(wider, CONCAT, anchors=ANCHORS), path)
+    assert start_from(LitWoTE(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)["of_step"] == 7
+
+
+def test_full_history_and_reach(monkeypatch):
+    """``with_history`` asks the log, not the scene's own four frames; what no scene has is refused for that stage."""
+    from wotempo.commands.prepare import with_history
+    from wotempo.navsim import Log, Scene
+
+    frames = [SimpleNamespace(timestamp_us=500_000 * i, token=str(i)) for i in range(20)]
+    scenes = {"train": [Scene(Log("a", "trainval", frames), i) for i in range(3, 15)]}  # type: ignore[arg-type]
+
+    def kept(full: bool, **fusion: int) -> list[int]:
+        config = SimpleNamespace(fusion=fusion, data=SimpleNamespace(full_history_only=full))
+        return [scene.index for scene in with_history(config, scenes)["train"]]  # type: ignore[arg-type]
+
+    assert kept(True, num_frames=4) == list(range(3, 15))
+    assert kept(True, num_frames=8) == list(range(7, 15))
+    assert kept(True, num_frames=4, frame_stride=3) == list(range(9, 15))
+    assert kept(False, num_frames=8) == list(range(3, 15))
+    with pytest.raises(UserError, match=r"num_frames is 16 .* no scene of train has more than 15 "):
+        kept(False, num_frames=16)
