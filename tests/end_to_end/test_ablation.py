@@ -6,7 +6,9 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 from omegaconf import OmegaConf
+from verdicts import statuses
 
 from wotempo.commands.sweep import SweepTable
 from wotempo.errors import UserError
@@ -72,3 +74,25 @@ def test_an_ablation_joins_keeps_and_resumes(job, tmp_path, capsys):
     page = (tmp_path / "sweep" / "ablation.md").read_text()
     assert "oracle_velocity" in page
     assert len(json.loads((tmp_path / "sweep" / "ablation.json").read_text())) == 2
+
+
+def test_runs_on_a_frozen_encoder_share_its_cached_maps(train, workspace):
+    _, single = train("experiment=ablation_small", "data.preset=micro", "variant=none", "trainer.max_epochs=1",
+                      "trainer.check_val_every_n_epoch=1", "optimiser.lr=1e-4")  # fmt: skip
+    checkpoint = single["run_dir"] / "checkpoints" / "last.ckpt"
+    frozen = ("experiment=ablation_small", "data.preset=micro", f"init_from='{checkpoint}'", "trainer.max_epochs=1",
+              "trainer.check_val_every_n_epoch=1", "model.frozen_backbone=true",
+              "acceptance.gradient_flow.upstream=false")  # fmt: skip
+    stamps = []
+    for variant in ("convgru", "repeat_current"):
+        _, verdict = train(*frozen, f"variant={variant}")
+        assert statuses(verdict)["shapes"] == "pass"
+        assert statuses(verdict)["gradient_flow"] == ("pass" if variant == "convgru" else "skipped")
+        weights = [torch.load(path, weights_only=True)["state_dict"] for path in
+                   (checkpoint, verdict["run_dir"] / "checkpoints" / "last.ckpt")]  # fmt: skip
+        same = {k: torch.equal(v, weights[1][k]) for k, v in weights[0].items() if k.startswith("model._backbone")}
+        assert all(same.values())
+        assert not torch.equal(*(w["model.reward_head.0.weight"] for w in weights))
+        parts = sorted(workspace.glob("cache/*/bev-*/*/*/part-*.npy"))
+        stamps.append([(part.name, part.stat().st_mtime_ns) for part in parts])
+    assert stamps[0] == stamps[1] != []

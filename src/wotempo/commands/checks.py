@@ -44,7 +44,15 @@ def check_fusion(config: RunConfig) -> None:
             "model.history_grad=0 cuts the history off from the encoder on purpose, which criterion 10 would call a "
             "fault: say so with acceptance.gradient_flow.upstream=false"
         )
-    if config.init_from is not None and frames == 1:
+    frozen = config.model.frozen_backbone
+    if frames > 1 and frozen and guard.get("upstream", True):
+        raise UserError(
+            "model.frozen_backbone=true trains no encoder, on purpose, which criterion 10 would call a fault: say so "
+            "with acceptance.gradient_flow.upstream=false"
+        )
+    if frozen and config.init_from is None:
+        raise UserError("model.frozen_backbone=true needs a trained encoder: give init_from=<single-frame checkpoint>")
+    if config.init_from is not None and frames == 1 and not frozen:
         raise UserError("init_from starts a temporal run from a single-frame checkpoint: set fusion=convgru")
 
 

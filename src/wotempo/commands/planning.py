@@ -10,10 +10,9 @@ import lightning as L
 import numpy as np
 
 from wotempo.commands.config import DataConfig
-from wotempo.commands.datamodule import cache_root, data_module
+from wotempo.commands.datamodule import cache_root, data_module, needs_of
 from wotempo.commands.init_from import read_checkpoint, require_same_weights
 from wotempo.data import require_history
-from wotempo.fusion import OracleVelocity
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.history_evidence import HistoryTally
 from wotempo.training.module import LitWoTE
@@ -75,12 +74,9 @@ def plan_all(
         cache_root(data, workspace, paths),
         {"predict": scenes},
         module.model.trajectory_anchors.detach().numpy(),
-        num_frames=module.num_frames,
-        frame_stride=module.frame_stride,
-        lidar_stack=module.raw_history,
         batch_size=batch_size,
         num_workers=num_workers,
-        with_motion=isinstance(module.model.fusion, OracleVelocity),
+        **needs_of(module),
         progress=progress,
     )
     module_data.build_caches()

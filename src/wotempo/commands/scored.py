@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from wotempo.commands.config import RunConfig
-from wotempo.commands.datamodule import cache_root, data_module
+from wotempo.commands.datamodule import cache_root, data_module, needs_of
 from wotempo.commands.evaluate import score_all
 from wotempo.commands.prepare import Progress, dataset, stage_scenes
-from wotempo.fusion import ORACLE
 from wotempo.navsim.files import atomic_path
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.training.module import LitWoTE
@@ -64,13 +63,10 @@ def score_run(config: RunConfig, module: LitWoTE, run_dir: Path, progress: Progr
         cache_root(config.data, config.workspace, paths),
         {"test": scenes},
         module.model.trajectory_anchors.detach().cpu().numpy(),
-        num_frames=module.num_frames,
-        frame_stride=module.frame_stride,
-        lidar_stack=module.raw_history,
         batch_size=config.trainer.batch_size,
         num_workers=config.trainer.num_workers,
-        with_motion=config.fusion.get("control") == ORACLE,
         supervised=("test",),
+        **needs_of(module),
         progress=progress,
     )
     data.build_caches()

@@ -22,7 +22,6 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.callbacks import (
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
@@ -47,10 +46,12 @@ from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
 from wotempo.fusion import ORACLE, POINTS, level_of
+from wotempo.model.frozen import FrozenEncoder
 from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.report.scene_picture import draw_samples
+from wotempo.training.averaging import RunningAverage
 from wotempo.training.clock import StepClock
 from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitWoTE, plain
@@ -139,7 +140,7 @@ def build_callbacks(
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
     callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
     if config.trainer.ema is not None:
-        callbacks.append(EMAWeightAveraging(decay=config.trainer.ema))
+        callbacks.append(RunningAverage(config.trainer.ema))
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
     return callbacks, report
@@ -154,7 +155,7 @@ def save_pictures(config: RunConfig, module: LitWoTE, data: NavsimDataModule, ru
     chosen = whole[np.linspace(0, len(whole) - 1, min(config.tracking.pictures, len(whole))).astype(int)]
     if len(chosen) == 0:
         return []
-    batch = WindowCollator(dataset)([dataset[int(index)] for index in chosen])
+    batch = WindowCollator(dataset, images=True)([dataset[int(index)] for index in chosen])
     samples: dict[str, Any] = collect_samples(module.eval().cpu(), batch, len(chosen))
     np.savez_compressed(run_dir / "samples.npz", **samples)
     return draw_samples(run_dir / "samples.npz", run_dir / "pictures")
@@ -277,6 +278,10 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     loggers = build_loggers(config, run_dir, facts)
     callbacks, report = build_callbacks(config, run_dir, facts)
     trainer = build_trainer(config, run_dir, loggers, callbacks)
+    if config.model.frozen_backbone:
+        with PreparationProgress(config.trainer.progress_bar) as data.progress:
+            encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
+            data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
     error = fit(trainer, module, data)
     code = report.exit_code if error is None else explain(error, report)
     if not trainer.is_global_zero:

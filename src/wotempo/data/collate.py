@@ -5,6 +5,7 @@ The batch is a plain dict; F unique frames, B windows of T frames, S sampled anc
     camera (F,3,H,W) uint8 · lidar (F,1,R,C) uint8 · frame_index (B,T) int64 into F · valid (B,T) bool
     pose (B,T,3) · dt (B,T) · timestamp_us (B,T) int64 · speed (B,T) · status (B,8)
     tokens list[str] · frame_tokens list[list[str | None]]
+    with a frozen encoder: bev (F,C,rows,cols) float32, and no camera
     with stacks:  lidar_stack (B,T,1,R,C) uint8, each frame's points counted in the axes of the current frame, and
                   lidar_stack_pose (B,T,3), the poses that they were moved by
     with targets: trajectory (B,8,3) · agent_states (B,30,5) · agent_labels (B,30) bool · bev_map (B,128,256) uint8
@@ -31,10 +32,12 @@ _TARGET_FIELDS = ("trajectory", "agent_states", "agent_labels", "bev_map")
 
 
 class WindowCollator:
-    """``collate_fn`` of a ``WindowDataset``; reads the frames, in whichever process collates."""
+    """``collate_fn`` of a ``WindowDataset``; reads the frames, in whichever process collates. ``images``: also where
+    the dataset has the maps of a frozen encoder, which are taken in their place else."""
 
-    def __init__(self, dataset: WindowDataset) -> None:
+    def __init__(self, dataset: WindowDataset, images: bool = False) -> None:
         self.reader = dataset.frame_reader
+        self.bev_reader = None if images else dataset.bev_reader
         self.frame_tokens = dataset.frame_tokens
         self.anchors = dataset.anchors
         self.target_spec = dataset.target_spec
@@ -62,13 +65,11 @@ class WindowCollator:
         return batch
 
     def _pixels(self, unique: np.ndarray) -> dict[str, torch.Tensor]:
-        camera, lidar = (
-            np.empty((len(unique), *self.reader.dtype[name].shape), np.uint8) for name in ("camera", "lidar")
-        )
-        for slot, position in enumerate(unique):
-            record = self.reader.read(position)
-            camera[slot], lidar[slot] = record["camera"], record["lidar"]
-        return {"camera": torch.from_numpy(camera), "lidar": torch.from_numpy(lidar)}
+        frames = [self.reader.read(position) for position in unique]
+        if self.bev_reader is None:
+            return {name: _stack([frame[name] for frame in frames]) for name in ("camera", "lidar")}
+        maps = [self.bev_reader.read(position)["bev"] for position in unique]
+        return {"bev": _stack(maps), "lidar": _stack([frame["lidar"] for frame in frames])}
 
     def _targets(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         assert self.anchors is not None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from wotempo.data.bev_cache import BevCache
 from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
@@ -38,6 +39,7 @@ class WindowDataset(Dataset):
         mask_missing: bool = False,
         seed: int = 0,
         stacks: StackCache | None = None,
+        bev: BevCache | None = None,
         with_motion: bool = False,
     ) -> None:
         """``with_motion``: items carry the agents' true velocities, for the oracle control.
@@ -45,6 +47,7 @@ class WindowDataset(Dataset):
         ``anchors`` (N, 8, 3) is needed with ``targets``: their last poses are painted into the future map.
 
         ``mask_missing``: a history frame whose features are not cached counts as missing; otherwise it is a UserError.
+        ``bev``: batches carry the maps of a frozen encoder in place of images.
         ``stacks``, of the same windows: items carry their LiDAR history in the axes of the current frame, too.
         """
         if (targets is None) != (anchors is None) or (targets is None and labels is not None):
@@ -58,7 +61,8 @@ class WindowDataset(Dataset):
 
         self.tokens = np.array([scene.token for scene in scenes], dtype=str)
         windows = [window_frames(scene, num_frames, frame_stride) for scene in scenes]
-        self._place(scenes, windows, frames, mask_missing)
+        refs = self._place(scenes, windows, frames, mask_missing)
+        self.bev_reader = None if bev is None else bev.reader(refs)
         self._measure(windows)
         self.status = np.array([status_feature(scene.current) for scene in scenes]).reshape(-1, 8)
         self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
@@ -68,8 +72,9 @@ class WindowDataset(Dataset):
         self.motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
         self.target_reader = None if targets is None else targets.reader(scenes)
 
-    def _place(self, scenes: Sequence[Scene], windows: list, frames: FrameCache, mask_missing: bool) -> None:
-        """Number the unique frames: ``frame`` (n, T) int64 into ``frame_reader``, MISSING where absent."""
+    def _place(self, scenes: Sequence[Scene], windows: list, frames: FrameCache, mask_missing: bool) -> list[FrameRef]:
+        """Number the unique frames, which are returned: ``frame`` (n, T) int64 into ``frame_reader``, MISSING where
+        absent."""
         refs: dict[tuple[str, str], FrameRef] = {}
         for scene, window in zip(scenes, windows, strict=True):
             for frame in window:
@@ -90,6 +95,7 @@ class WindowDataset(Dataset):
                 if frame is not None:
                     self.frame[row, column] = number.get(FrameRef(scene.log.split, frame).record, MISSING)
         self.valid = self.frame != MISSING
+        return unique
 
     def _measure(self, windows: list) -> None:
         shape = self.valid.shape

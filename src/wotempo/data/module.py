@@ -10,6 +10,7 @@ import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
 
+from wotempo.data.bev_cache import BevCache, FrameEncoder
 from wotempo.data.build import BuildReport, Progress
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
@@ -90,6 +91,7 @@ class NavsimDataModule(L.LightningDataModule):
         self.prepare_data_per_node = not cache_is_shared
         self.trust_cache = trust_cache
         self.frames = FrameCache(cache_root, paths, feature_spec or FeatureSpec())
+        self.bev: BevCache | None = None
         self.stacks = None
         if lidar_stack:
             self.stacks = StackCache(cache_root, paths, self.frames.spec, num_frames, frame_stride)
@@ -124,6 +126,14 @@ class NavsimDataModule(L.LightningDataModule):
             reports["stacks"] = self.stacks.build((s for members in self.scenes.values() for s in members), *how)
         return reports
 
+    def use_frozen(self, encoder: FrameEncoder, cache_root: Path) -> BuildReport:
+        """From now on batches bring the maps of ``encoder`` in place of images; makes those that the cache lacks.
+        After ``build_caches`` and before ``setup``."""
+        self.bev = BevCache(cache_root, self.frames, encoder)
+        required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
+        there = [ref for ref, here in zip(optional, self.frames.has(optional), strict=True) if here]
+        return self.bev.build([*required, *there], self.progress)
+
     def prepare_data(self) -> None:
         if not self.trust_cache:
             self.build_caches()
@@ -154,6 +164,7 @@ class NavsimDataModule(L.LightningDataModule):
             "mask_missing": self.mask_missing,
             "seed": self.seed,
             "stacks": self.stacks,
+            "bev": self.bev,
             "with_motion": self.with_motion,
         }
         if name not in self.supervised:

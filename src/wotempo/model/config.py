@@ -74,6 +74,9 @@ class WoTEConfig:
     # in the exchange. A frame that is one window's current and another's history is then encoded both ways.
     history_sensors: str = "both"
     batch_norm: str = "batch"  # of the frame encoder in training: batch | weighted | frozen, see model.batch_norm
+    # The frame encoder stays as it is (init_from): its maps are computed once per frame and cached, and only what lies
+    # behind is trained.
+    frozen_backbone: bool = False
     activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
     agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 

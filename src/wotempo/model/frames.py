@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+FRAME_KEYS = ("camera", "lidar", "bev")  # bev: maps of a frozen encoder, in place of the images
 WINDOW_KEYS = ("frame_index", "valid", "pose", "dt")
 
 
@@ -19,8 +20,8 @@ def used_frames(batch: dict, num_frames: int) -> dict:
     index = view["frame_index"].where(view["valid"], view["frame_index"][:, -1:])
     used, local = torch.unique(index, return_inverse=True)
     view["frame_index"] = local
-    if len(used) < len(batch["camera"]):
-        view["camera"], view["lidar"] = batch["camera"][used], batch["lidar"][used]
+    if len(used) < len(batch["lidar"]):
+        view |= {key: batch[key][used] for key in FRAME_KEYS if key in batch}
     return view
 
 

@@ -59,6 +59,11 @@ class WoTE(nn.Module):
                 f"fusion.level is '{fusion.level}', in the middle of the exchange with the camera, and "
                 f"model.history_sensors={c.history_sensors}: set it to both, or fusion.level=bev8"
             )
+        if c.frozen_backbone and (fusion.level != "bev8" or c.history_sensors != "both" or c.history_grad is not None):
+            raise UserError(
+                f"model.frozen_backbone=true caches one map per frame: set fusion.level=bev8 (it is '{fusion.level}'), "
+                f"model.history_sensors=both (it is '{c.history_sensors}') and model.history_grad=null"
+            )
         self.config = config
         self._ego_cells = ego_cells(c.bev_grid, c.mode)
         self.trajectory_anchors = nn.Parameter(anchors.float().clone(), requires_grad=False)
@@ -98,6 +103,15 @@ class WoTE(nn.Module):
         if not c.agent_head:  # parameters that nothing runs must not wait for gradients (DDP)
             for unused in (self.agent_query_embedding, self.agent_head, self.agent_tf_decoder):
                 unused.requires_grad_(False)
+        if c.frozen_backbone:
+            self._backbone.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> WoTE:
+        """As every module's; a frozen backbone stays in evaluation."""
+        super().train(mode)
+        if self.config.frozen_backbone:
+            self._backbone.eval()
+        return self
 
     # ---- from a batch
 
@@ -117,14 +131,12 @@ class WoTE(nn.Module):
         view = used_frames(batch, self.fusion.num_frames)
         if self.config.history_sensors == "lidar":
             view = lidar_history(view)
-        dtype = self.trajectory_anchors.dtype
-        camera = unit_range(view["camera"], 255, dtype, "camera")
-        lidar = unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
         if self.fusion.level == "bev8":
-            fused = self.fuse(self._encode_learning(camera, lidar, view), view)
+            fused = self.fuse(self._frame_maps(view), view)
             if isinstance(self.fusion, OracleVelocity):
-                return self.fusion.reveal(fused, batch["agent_motion"].to(dtype))
+                return self.fusion.reveal(fused, batch["agent_motion"].to(fused.dtype))
             return fused
+        camera, lidar = self._inputs(view)
         fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
         return self._run(self._backbone, self._backbone, camera, lidar, fuse)
 
@@ -234,8 +246,18 @@ class WoTE(nn.Module):
         camera = unit_range(view["camera"], 255, dtype, "camera")[view["frame_index"][:, -1]]
         return self.encode(camera, lidar)
 
-    def _encode_learning(self, camera: Tensor, lidar: Tensor, view: dict) -> Tensor:
-        """``encode``, without gradient for the frames that shall pass none (``history_grad``)."""
+    def _inputs(self, view: dict) -> tuple[Tensor, Tensor]:
+        """Camera and LiDAR of the view in [0, 1]."""
+        dtype = self.trajectory_anchors.dtype
+        camera = unit_range(view["camera"], 255, dtype, "camera")
+        return camera, unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
+
+    def _frame_maps(self, view: dict) -> Tensor:
+        """One map per frame of the view (F, C, rows, cols): of the cache that the batch brings, or encoded, without
+        gradient for the frames that shall pass none (``history_grad``)."""
+        if "bev" in view:
+            return view["bev"].to(self.trajectory_anchors.dtype)
+        camera, lidar = self._inputs(view)
         history, count = self.config.history_grad, len(lidar)
         shown = torch.bincount(view["frame_index"][view["valid"]], minlength=count)
         if history is None or not torch.is_grad_enabled():

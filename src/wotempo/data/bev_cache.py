@@ -1,0 +1,57 @@
+"""BEV maps of a frozen encoder, computed once per frame: training then never looks at an image again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.reader import RecordReader
+from wotempo.data.store import RecordStore, Ref
+
+
+class FrameEncoder(Protocol):
+    """What the cache holds the outputs of. Equal fingerprints mean equal outputs."""
+
+    fingerprint: str
+    shape: tuple[int, int, int]  # channels, rows, columns of its maps
+
+    def __call__(self, camera: np.ndarray, lidar: np.ndarray) -> np.ndarray:
+        """camera (3, H, W), lidar (1, R, C) uint8 of one frame -> (channels, rows, columns) float32."""
+        ...
+
+
+class BevCache:
+    """Maps of ``encoder`` below ``root`` for the frames of ``frames``. A record is re-used while the frame's features
+    and the encoder's weights are the same."""
+
+    def __init__(self, root: Path, frames: FrameCache, encoder: FrameEncoder) -> None:
+        self.frames, self.encoder = frames, encoder
+        made_of = json.dumps([frames.spec.content_hash, encoder.fingerprint])
+        content_hash = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+        self.store = RecordStore(root, "bev", content_hash, np.dtype([("bev", "<f4", encoder.shape)]))
+
+    def build(self, refs: Iterable[FrameRef], progress: Progress | None = None, verify: bool = False) -> BuildReport:
+        """Make the maps of all frames present and good, one frame after the other in this process: a map must not
+        depend on the frames beside it."""
+        unique: dict[Ref, FrameRef] = {ref.record: ref for ref in refs}
+        reader = self.frames.reader(list(unique.values()))
+
+        def encoded(i: int) -> np.ndarray:
+            frame = reader.read(i)
+            record = np.empty((), self.store.dtype)
+            record["bev"] = self.encoder(frame["camera"], frame["lidar"])
+            return record
+
+        tasks = [Task(ref.group, ref.token, f"{reader.crc[i]:08x}", i) for i, ref in enumerate(unique)]
+        return build_records(self.store, tasks, encoded, 1, progress, verify)
+
+    def reader(self, refs: Sequence[FrameRef]) -> RecordReader:
+        """Records with the field ``bev`` by position in ``refs``; UserError with the count where some are absent."""
+        return self.store.reader([ref.record for ref in refs])
