@@ -7,12 +7,12 @@ import torch
 from fusion_windows import CHANNELS, randomise, window
 
 from wotempo.errors import UserError
-from wotempo.fusion import ORACLE, OracleVelocity, build_fusion
+from wotempo.fusion import OracleVelocity, build_fusion
 from wotempo.geometry import BACKBONE_BEV
 
 
-def oracle(name: str = "none", **options) -> OracleVelocity:
-    stage = build_fusion(name, CHANNELS, BACKBONE_BEV, control=ORACLE, **options)
+def oracle(name: str = "none", control: str = "oracle_velocity", **options) -> OracleVelocity:
+    stage = build_fusion(name, CHANNELS, BACKBONE_BEV, control=control, **options)
     assert isinstance(stage, OracleVelocity)
     return stage
 
@@ -31,6 +31,11 @@ def test_drawing_puts_mean_velocities_where_agents_stand():
     torch.testing.assert_close(drawn[0, :, 21, 18], torch.tensor([2.0, 0.2, 0.4]))
     drawn[0, :, 16, 0] = drawn[0, :, 21, 18] = 0.0
     assert not drawn.any()
+
+
+def test_positions_alone():
+    drawn = oracle(control="oracle_position").drawing(agents((0.5, -31.5, 10.0, -5.0)))
+    torch.testing.assert_close(drawn[0, :, 16, 0], torch.tensor([1.0, 0.0, 0.0]))
 
 
 def test_absent_and_far_agents_draw_nothing():

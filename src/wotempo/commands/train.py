@@ -45,7 +45,7 @@ from wotempo.commands.stages import cost
 from wotempo.commands.tracking import build_loggers, close_wandb
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
-from wotempo.fusion import ORACLE, POINTS, level_of
+from wotempo.fusion import ORACLES, POINTS, level_of
 from wotempo.model.frozen import FrozenEncoder
 from wotempo.model.pretrained import load_image_encoder
 from wotempo.navsim import fingerprint, write_bytes
@@ -102,7 +102,7 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,
-        with_motion=config.fusion.get("control") == ORACLE,
+        with_motion=config.fusion.get("control") in ORACLES,
         pin_memory=trainer.accelerator == "gpu",
         seed=config.seed,
         progress=progress,

@@ -48,7 +48,7 @@ STAGES: dict[str, type[TemporalFusion]] = {
 }
 
 
-ORACLE = "oracle_velocity"
+ORACLES = ("oracle_velocity", "oracle_position")
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -78,7 +78,7 @@ def build_fusion(
 ) -> TemporalFusion:
     """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
     included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
-    yaml. ``control`` (None | single_frame_wide | oracle_velocity | one of ``CONTROLS``) and ``frame_dropout`` alter
+    yaml. ``control`` (None | single_frame_wide | one of ``ORACLES`` | one of ``CONTROLS``) and ``frame_dropout`` alter
     what it is given; ``level`` says where in the backbone the maps come from (None: the stage's own); ``frame_stride``
     how many frames of the log lie from one frame of a window to the next. UserError for an unknown name, option or
     value."""
@@ -93,10 +93,10 @@ def build_fusion(
         )
     stage.level, stage.frame_stride = level or stage.level, frame_stride
     if control is not None:
-        known = ["single_frame_wide", ORACLE, *CONTROLS]
+        known = ["single_frame_wide", *ORACLES, *CONTROLS]
         if control not in known:
             raise UserError(f"fusion.control is '{control}', which is no control: {_nearest(control, known)}")
-        if stage.num_frames == 1 and control != ORACLE:
+        if stage.num_frames == 1 and control not in ORACLES:
             raise UserError(f"fusion.control is '{control}', but fusion.num_frames is 1: no history to control")
         if stage.level == POINTS and control in OF_POSES:
             raise UserError(
@@ -105,13 +105,13 @@ def build_fusion(
             )
         if control == "single_frame_wide":
             stage = SingleFrameWide(stage)
-        elif control != ORACLE:
+        elif control not in ORACLES:
             stage = ControlledFusion(stage, control)
     if frame_dropout and stage.num_frames == 1:
         raise UserError(f"fusion.frame_dropout is {frame_dropout}, but fusion.num_frames is 1: no history to drop")
     if frame_dropout:
         stage = FrameDropout(stage, frame_dropout)
-    return OracleVelocity(stage) if control == ORACLE else stage
+    return OracleVelocity(stage, velocities=control == "oracle_velocity") if control in ORACLES else stage
 
 
 def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, options: dict) -> TemporalFusion:
@@ -137,7 +137,7 @@ def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, opti
 
 __all__ = [
     "CONTROLS",
-    "ORACLE",
+    "ORACLES",
     "POINTS",
     "STAGES",
     "ConvGRUFusion",

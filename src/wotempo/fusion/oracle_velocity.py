@@ -20,15 +20,17 @@ class OracleVelocity(TemporalFusion):
 
     The drawing is a raster four times finer than the map (2 m at 8×8): how many agents stand in a cell and their mean
     velocity; two strided convolutions bring it to the map, and a projection that starts at zero adds it. It looks into
-    the annotations, so it is no planner: it cannot be driven, and its gain over ``stage`` bounds what velocities bring.
+    the annotations, so it is no planner: it cannot be driven. What its gain over ``stage`` owes to knowing *where*
+    agents are, which a single frame shows, is what it gains without ``velocities``; the rest bounds what history brings.
     """
 
-    def __init__(self, stage: TemporalFusion) -> None:
-        """UserError for a level inside the backbone."""
+    def __init__(self, stage: TemporalFusion, velocities: bool = True) -> None:
+        """``velocities``: False draws them as zeros. UserError for a level inside the backbone."""
         super().__init__(stage.channels, stage.grid, stage.num_frames, stage.renormalise)
         if stage.level != "bev8":
-            raise UserError(f"fusion.control is oracle_velocity, but fusion.level is '{stage.level}': set it to bev8")
+            raise UserError(f"fusion.control is an oracle, but fusion.level is '{stage.level}': set it to bev8")
         self.stage = stage
+        self.velocities = velocities
         self.unjudged = dict(stage.unjudged)
         self.frame_stride = stage.frame_stride
         self.raster = stage.grid.with_shape(FINER * stage.grid.rows, FINER * stage.grid.cols)
@@ -58,7 +60,8 @@ class OracleVelocity(TemporalFusion):
         present = motion[..., 4] * inside
         cell = (row * self.raster.cols + col).masked_fill(~inside, 0)
         sums = motion.new_zeros(len(motion), 3, self.raster.rows * self.raster.cols)
-        values = torch.stack((present, *(present * motion[..., axis] / SPEED for axis in (2, 3))), 1)
+        speeds = motion[..., 2:4] / SPEED if self.velocities else torch.zeros_like(motion[..., 2:4])
+        values = torch.stack((present, *(present * speeds[..., axis] for axis in (0, 1))), 1)
         sums.scatter_add_(2, cell[:, None].expand_as(values), values)
         count = sums[:, :1]
         return torch.cat((count, sums[:, 1:] / count.clamp(min=1.0)), 1).unflatten(2, self.raster.shape)

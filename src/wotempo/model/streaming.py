@@ -42,7 +42,7 @@ class StreamingPlanner:
         if model.fusion.level != "bev8":
             raise UserError(f"the fusion stage sits at level '{model.fusion.level}': streams need one at level 'bev8'")
         if isinstance(model.fusion, OracleVelocity):
-            raise UserError("fusion.control is oracle_velocity, which looks into the annotations: it cannot drive")
+            raise UserError("fusion.control is an oracle, which looks into the annotations: it cannot drive")
         grid = model.config.bev_grid
         self.model = model
         self.streams = streams
