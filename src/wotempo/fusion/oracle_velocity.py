@@ -21,7 +21,8 @@ class OracleVelocity(TemporalFusion):
     The drawing is a raster four times finer than the map (2 m at 8×8): how many agents stand in a cell and their mean
     velocity; two strided convolutions bring it to the map, and a projection that starts at zero adds it. It looks into
     the annotations, so it is no planner: it cannot be driven. What its gain over ``stage`` owes to knowing *where*
-    agents are, which a single frame shows, is what it gains without ``velocities``; the rest bounds what history brings.
+    agents are, which a single frame shows, is what it gains without ``velocities``; the rest bounds what history can
+    bring.
     """
 
     def __init__(self, stage: TemporalFusion, velocities: bool = True) -> None:
