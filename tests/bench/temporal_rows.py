@@ -111,7 +111,7 @@ def _saved_mb(model: nn.Module, loss: Callable[[dict], Tensor], batch: dict) -> 
         storage = x.untyped_storage()
         if storage.data_ptr() not in weights:
             held[storage.data_ptr()] = storage.nbytes()
-        return x
+        return x.detach()  # alive, so that its address stays its own, but without the graph: that would be a cycle
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         loss(batch)
