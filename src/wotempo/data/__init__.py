@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wotempo.data.bev_cache import BevCache
 from wotempo.data.build import BuildReport
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from wotempo.data.module import NavsimDataModule
 
 __all__ = [
+    "BevCache",
     "BuildReport",
     "FrameCache",
     "FrameRef",
