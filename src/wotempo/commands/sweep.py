@@ -13,7 +13,7 @@ from rich.table import Table
 
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import Job, read_jobs, summarise
-from wotempo.report.ablation_page import markdown
+from wotempo.report.ablation_page import markdown, short_table
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
 
@@ -61,5 +61,6 @@ class SweepTable(Callback):
             page = markdown(view, rule.reference, rule.metric, rule.margin, note)
             write_bytes(sweep_dir / "ablation.md", page.encode())
             write_bytes(sweep_dir / "ablation.json", view.reset_index().to_json(orient="records", indent=1).encode())
-            print(page, f"page: {sweep_dir / 'ablation.md'}", sep="\n")
+            Console(width=112).print(short_table(view, rule.reference, rule.metric))
+            print(f"page: {sweep_dir / 'ablation.md'}")
         SweepTable.worst = 1 if not jobs or any(not job.accepted for job in jobs) else 0

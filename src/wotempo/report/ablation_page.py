@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from rich.table import Table
 
 
 def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, note: str) -> str:
@@ -31,6 +32,20 @@ def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, not
     )
     missing = [f"- ✗ {name}: {row['statuses']}" for name, row in view.iterrows() if row["statuses"]]
     return "\n".join([*([note, ""] if note else []), *lines, "", rule, *missing, ""])
+
+
+def short_table(view: pd.DataFrame, reference: str, metric: str) -> Table:
+    """What fits a terminal; the page has the rest."""
+    table = Table(title=f"test split, means over seeds; Δ {metric} to {reference} with its 95 % interval")
+    heads = ("variant", "runs", f"Δ {metric}", "finding", "PDMS", "NC", "TTC", "ADE m", "future\nvehicles")
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("variant", "finding") else "right")
+    for name, row in view.iterrows():
+        marked = str(name) if row["accepted"] == row["runs"] else f"✗ {name}"
+        figures = [_number(row[m]) for m in ("pdms", "nc", "ttc", "ade", "future_vehicle_iou")]
+        difference = _interval(row, "difference", "low", "high").replace(" ", "\n", 1)
+        table.add_row(marked, f"{row['accepted']}/{row['runs']}", difference, str(row["finding"]), *figures)
+    return table
 
 
 def _number(x: float) -> str:
