@@ -10,7 +10,7 @@ from bench_wote import batch_of, steps_of, training_step
 from torch import Tensor, nn
 from windows import apart
 
-from wotempo.fusion import STAGES, build_fusion
+from wotempo.fusion import POINTS, STAGES, build_fusion, level_of
 from wotempo.model import WoTE, WoTEConfig
 from wotempo.training.losses import LossWeights, compute_losses
 
@@ -65,7 +65,12 @@ class Trainer:
     def data(self, row: Row) -> dict:
         window = 1 if row.stage in ("none", PUBLIC) else WINDOW
         batch = batch_of(self.batch, self.config, row.runs or 1, window)
-        return apart(batch) if row.runs is None else batch
+        if row.runs is None:
+            batch = apart(batch)
+        if row.stage in STAGES and level_of({"name": row.stage}) == POINTS:
+            current = batch["lidar"][batch["frame_index"]]
+            batch |= {"lidar_stack": current.clone(), "lidar_stack_pose": batch["pose"].clone()}
+        return batch
 
     def jobs(self, row: Row) -> tuple[Callable[[], None], Callable[[], float]]:
         """A training step; and the megabytes that a forward pass keeps for its backward one, weights left out."""
@@ -93,7 +98,8 @@ class Trainer:
             model, loss, _ = steps_of("public", "compat", self.official)
         else:
             torch.manual_seed(0)
-            fusion = build_fusion(stage, c.bev_channels, c.bev_grid, 1 if stage == "none" else WINDOW)
+            offered = c.level(level_of({"name": stage}))
+            fusion = build_fusion(stage, *offered, 1 if stage == "none" else WINDOW)
             model = WoTE(c, torch.randn(c.num_anchors, c.num_poses, 3), fusion)
 
             def loss(batch: dict) -> Tensor:
