@@ -18,6 +18,14 @@ ARGS ?=
 ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
+# `make train-baseline trainer.max_epochs=5` would set a variable that nobody reads.
+KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),$(v)))
+STRAY := $(filter-out $(KNOWN),$(GIVEN))
+ifneq ($(strip $(STRAY)),)
+$(error $(firstword $(STRAY)) is no variable of this Makefile: keys of the configuration go into ARGS, as in ARGS="$(firstword $(STRAY))=$($(firstword $(STRAY)))"; it knows $(KNOWN))
+endif
+
 # make can only say 0 or 2, so the code of the Python command is printed.
 define run
 @echo "$(PY) -m $(1)"; $(PY) -m $(1); code=$$?; \

@@ -60,6 +60,13 @@ def test_constraints_pin_every_dependency_inside_its_range():
         assert Version(pins[requirement.name].strip()) in requirement.specifier
 
 
+@pytest.mark.parametrize("stray", ["trainer.max_epochs=5", "fusion=none"])
+def test_a_configuration_key_given_to_make_is_refused(stray):
+    done = subprocess.run(["make", "-C", str(ROOT), "help", stray], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f'ARGS="{stray}"' in done.stderr
+
+
 @pytest.mark.parametrize(
     "target",
     [

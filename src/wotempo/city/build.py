@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -112,6 +113,10 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
             for job in as_completed(jobs):
                 job.result()
                 yield
+        except KeyboardInterrupt:  # a log takes seconds, and is made anew
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
         finally:
             for job in jobs:
                 job.cancel()
@@ -120,6 +125,7 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
 def _start_worker() -> None:
     """There are as many workers as the user wants busy cores. None outlives the run that started it."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

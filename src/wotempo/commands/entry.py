@@ -27,6 +27,7 @@ from wotempo.commands.sweep import SweepTable
 from wotempo.errors import UserError
 
 MAX_CHECKED_JOBS = 64
+INTERRUPTED = 130  # as shells say it
 
 
 def _flat_keys(tree: Any, prefix: str = "") -> list[str]:
@@ -148,5 +149,9 @@ def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(UserError.exit_code)
-    job()
+    try:
+        job()
+    except KeyboardInterrupt:
+        print("interrupted: what was prepared so far is kept", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     sys.exit(SweepTable.worst if multirun else codes[-1] if codes else 0)

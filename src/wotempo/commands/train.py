@@ -27,7 +27,6 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks import AcceptanceReport, Guard
@@ -294,7 +293,8 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     close_wandb(loggers, report.verdict(), pictures)
     print(report.card())
     print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
-    if isinstance(error, KeyboardInterrupt | SIGTERMException) and in_a_sweep():
+    # Lightning leaves fit with SystemExit for SIGTERM and for Ctrl-C alike.
+    if isinstance(error, KeyboardInterrupt | SystemExit) and in_a_sweep():
         sys.exit(code)  # who stops a job of a sweep means the sweep
     return code
 

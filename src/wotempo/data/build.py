@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -51,6 +52,11 @@ def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.nda
     return store.write_part(part[0].group, keys, (compute(task.source) for task in part))
 
 
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; a part ends, and the parent goes
+
+
 def build_records(
     store: RecordStore,
     tasks: Sequence[Task],
@@ -88,7 +94,7 @@ def build_records(
     # forkserver: the caller may hold threads or a GPU, which a fork would not survive.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([compute.__module__])
-    with ProcessPoolExecutor(min(workers, len(parts)), context, cv2.setNumThreads, (1,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(parts)), context, _start_worker) as pool:
         running: dict[Future, list[Task]] = {pool.submit(_write, store, part, compute): part for part in parts}
         try:
             while running:
