@@ -33,7 +33,13 @@ def test_ctrl_c_while_the_town_is_made(tmp_path):
     command = [sys.executable, "-m", "wotempo.commands.train", "data.preset=tiny", f"workspace={tmp_path}/workspace",
                f"hydra.run.dir={tmp_path}/run", "trainer.progress_bar=false"]  # fmt: skip
     run = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit "ignored"
     )
     try:
         wait_for(lambda: any(tmp_path.glob("workspace/town-*/sensor_blobs/*/*/*/*.jpg")))  # workers are at work

@@ -108,7 +108,10 @@ def test_a_parameter_matched_block_adds_much_and_uses_no_history(micro, make_bat
 @pytest.mark.parametrize("name", sorted(set(STAGES) - {"none"}))
 def test_gates_are_those_of_the_call(micro, make_batch, name):
     module, batch = lit(micro, name), make_batch()
+    if module.raw_history:
+        batch |= {"lidar_stack": batch["lidar"][batch["frame_index"]], "lidar_stack_pose": batch["pose"]}
     figures = figures_of(module, batch)
+    assert figures["output_change"] > 0
     gates = {key.rpartition("_")[0] for key in figures if key.rpartition("_")[2].isdigit()}
     assert gates == set(GATES.get(name, ()))
     if name == "attention":  # where all frames are seen they share 1
