@@ -18,7 +18,11 @@ FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The published weights. A term of weight 0 is not computed."""
+    """The published weights. A term of weight 0 is not computed.
+
+    ``map_class_weights``: one positive number per class of the BEV map, or None (published: all count alike). Road users
+    are few pixels, and an encoder on a small budget learns them late or never unless they count for more.
+    """
 
     traj_offset: float = 1.0
     offset_im_reward: float = 0.1
@@ -28,6 +32,11 @@ class LossWeights:
     fut_map: float = 0.1
     agent_cls: float = 0.0
     agent_box: float = 0.0
+    map_class_weights: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.map_class_weights is not None and not all(w > 0 for w in self.map_class_weights):
+            raise UserError(f"losses.map_class_weights are {self.map_class_weights}: give positive numbers")
 
 
 def compute_losses(predictions: dict[str, Tensor], batch: dict, weights: LossWeights) -> dict[str, Tensor]:
@@ -35,6 +44,7 @@ def compute_losses(predictions: dict[str, Tensor], batch: dict, weights: LossWei
 
     The names are the fields of ``LossWeights``, in their order, without those of weight 0.
     """
+    classes = _class_weights(weights, predictions["bev_semantic_map"])
     with torch.autocast(predictions["im_rewards"].device.type, enabled=False):
         predicted = {key: wide(value) for key, value in predictions.items() if key != "fused_bev"}
         anchors = predicted["trajectory_anchors"].flatten(1)
@@ -45,8 +55,10 @@ def compute_losses(predictions: dict[str, Tensor], batch: dict, weights: LossWei
             "offset_im_reward": lambda: imitation_loss(predicted["trajectory_offset_rewards"], distance_bn),
             "im_reward": lambda: imitation_loss(predicted["im_rewards"], distance_bn),
             "sim_reward": lambda: simulation_loss(predicted["sim_rewards"], batch["sim_reward"]),
-            "map": lambda: focal_loss(predicted["bev_semantic_map"], batch["bev_map"]),
-            "fut_map": lambda: focal_loss(predicted["fut_bev_semantic_map"], batch["future_map"].flatten(0, 1)),
+            "map": lambda: focal_loss(predicted["bev_semantic_map"], batch["bev_map"], classes),
+            "fut_map": lambda: focal_loss(
+                predicted["fut_bev_semantic_map"], batch["future_map"].flatten(0, 1), classes
+            ),
         }
         losses = {name: getattr(weights, name) * term() for name, term in terms.items() if getattr(weights, name)}
         if weights.agent_cls or weights.agent_box:
@@ -77,11 +89,13 @@ def simulation_loss(reward: Tensor, target: Tensor) -> Tensor:
     return -reward.shape[1] * likelihood.mean()
 
 
-def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Multi-class focal loss with a scalar alpha. logits (M, K, R, C), target (M, R, C) class indices."""
+def focal_loss(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Multi-class focal loss with a scalar alpha, the mean over all cells. logits (M, K, R, C), target (M, R, C) class
+    indices; ``class_weights`` (K,) multiply the loss of a cell by its true class. Lin et al., arXiv 1708.02002."""
     cross_entropy = F.cross_entropy(logits, target.long(), reduction="none")
     confidence = (-cross_entropy).exp().clamp(min=EPSILON)
-    return (FOCAL_ALPHA * (1 - confidence) ** FOCAL_GAMMA * cross_entropy).mean()
+    loss = FOCAL_ALPHA * (1 - confidence) ** FOCAL_GAMMA * cross_entropy
+    return (loss if class_weights is None else loss * class_weights[target.long()]).mean()
 
 
 def agent_losses(
@@ -105,6 +119,17 @@ def agent_losses(
     truth, true_states = truth[samples, match], true_states[samples, match]
     box = ((states - true_states).abs().sum(-1) * truth).sum() / truth.sum().clamp(min=1)
     return F.binary_cross_entropy_with_logits(logits, truth), box
+
+
+def _class_weights(weights: LossWeights, logits: Tensor) -> Tensor | None:
+    """``map_class_weights`` (K,) for logits (M, K, R, C)."""
+    if weights.map_class_weights is None:
+        return None
+    if len(weights.map_class_weights) != logits.shape[1]:
+        raise UserError(
+            f"losses.map_class_weights has {len(weights.map_class_weights)} numbers, the map has {logits.shape[1]} classes"
+        )
+    return torch.tensor(weights.map_class_weights, device=logits.device)
 
 
 def _weighted_agent_losses(predicted: dict[str, Tensor], batch: dict, weights: LossWeights) -> dict[str, Tensor]:
