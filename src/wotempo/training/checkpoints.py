@@ -49,6 +49,7 @@ class StepCheckpoint(Checkpoint):
     def __init__(self, folder: Path, every_n_steps: int | None = None) -> None:
         self.folder = folder
         self.every_n_steps = every_n_steps
+        self.metrics: dict[str, float] = {}  # of the checkpoint that a run was continued from
         self._saved_step = 0
         self._saved_at = time.monotonic()
 
@@ -66,6 +67,15 @@ class StepCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             for old in step_files(self.folder)[:-KEPT]:
                 old.unlink()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["metrics"] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.metrics = dict(checkpoint.get("metrics", {}))
+        checkpoint["callbacks"].pop(
+            "Timer", None
+        )  # trainer.max_time limits an attempt: what was used up does not count
 
     def _due(self, trainer: L.Trainer) -> bool:
         stopped = trainer.should_stop or (trainer.world_size == 1 and trainer.received_sigterm)
