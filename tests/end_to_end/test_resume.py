@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from conftest import SMALL
 
-from wotempo.training.checkpoints import AtomicCheckpointIO
 from wotempo.training.module import LitWoTE
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]

@@ -60,6 +60,7 @@ from wotempo.training.module import LitWoTE, plain
 from wotempo.training.random_state import RandomState
 from wotempo.training.samples import collect_samples
 
+OURS = ("batch_size", "num_workers", "run_length", "ema", "threads", "progress_bar", "checkpoint_every_n_steps")
 RUN_DIR = "WOTEMPO_RUN_DIR"  # tells the processes of further GPUs where the first one runs
 
 
@@ -182,15 +183,7 @@ def facts_of(config: RunConfig, prepared: Prepared, module: LitWoTE, started: di
 
 def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
     options = asdict(config.trainer)
-    for ours in (
-        "batch_size",
-        "num_workers",
-        "run_length",
-        "ema",
-        "threads",
-        "progress_bar",
-        "checkpoint_every_n_steps",
-    ):
+    for ours in OURS:
         options.pop(ours)
     return L.Trainer(
         default_root_dir=run_dir,
@@ -204,7 +197,7 @@ def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: li
 
 
 def fit(trainer: L.Trainer, module: LitWoTE, data: NavsimDataModule, checkpoint: Path | None) -> BaseException | None:
-    """Run to the end, from ``checkpoint`` on -> what ended it early, if anything. Whatever it was, the report has written it down."""
+    """Run to the end, from ``checkpoint`` on -> what ended it early, if anything; the report has written it down."""
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except BaseException as error:  # SIGTERM and Ctrl-C are no Exceptions; each has its exit code in the report

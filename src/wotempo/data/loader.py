@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from wotempo.data.dataset import WindowDataset
 from wotempo.data.sampler import RunSampler
 
 
@@ -18,8 +19,8 @@ class WindowLoader(DataLoader):
     than an uninterrupted one, and every dropout mask after it would differ.
     """
 
-    def __init__(self, *args: Any, seed: int, sampler: RunSampler, **kwargs: Any) -> None:
-        super().__init__(*args, sampler=sampler, generator=torch.Generator(), **kwargs)
+    def __init__(self, dataset: WindowDataset, sampler: RunSampler, seed: int, **options: Any) -> None:
+        super().__init__(dataset, sampler=sampler, generator=torch.Generator(), **options)
         self._seed = seed
 
     def __iter__(self) -> Any:

@@ -212,9 +212,11 @@ class NavsimDataModule(L.LightningDataModule):
         steps, which makes the loader before the state of the loops is restored; this state is restored earlier.
         """
         assert self.trainer is not None
-        epochs, batches = self.trainer.fit_loop.epoch_progress.current, self.trainer.fit_loop.epoch_loop.batch_progress
+        loop = self.trainer.fit_loop
+        epochs: Any = loop.epoch_progress.current  # typed as a class without `started` and `processed`
+        batches: Any = loop.epoch_loop.batch_progress.current
         in_the_middle = epochs.started > epochs.processed
-        return {"epoch": epochs.processed, "batches": batches.current.processed if in_the_middle else 0}
+        return {"epoch": epochs.processed, "batches": batches.processed if in_the_middle else 0}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._begun = state_dict

@@ -73,9 +73,7 @@ class StepCheckpoint(Checkpoint):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self.metrics = dict(checkpoint.get("metrics", {}))
-        checkpoint["callbacks"].pop(
-            "Timer", None
-        )  # trainer.max_time limits an attempt: what was used up does not count
+        checkpoint["callbacks"].pop("Timer", None)  # trainer.max_time limits an attempt, not the run
 
     def _due(self, trainer: L.Trainer) -> bool:
         stopped = trainer.should_stop or (trainer.world_size == 1 and trainer.received_sigterm)
