@@ -256,7 +256,8 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
-    claim = claim_run_dir(run_dir, signature(config), config.reuse, config.fresh)
+    by_epochs = config.trainer.max_steps == -1
+    claim = claim_run_dir(run_dir, signature(config), config.reuse, config.fresh, by_epochs)
     if (done := claim.finished) is not None:
         print(f"{run_dir}: {done['status']} before; it is not run again", flush=True)
         if config.test and not (run_dir / TEST_FILE).exists():

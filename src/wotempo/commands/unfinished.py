@@ -46,11 +46,11 @@ def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
     return [folder for _, folder in sorted(found)]
 
 
-def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False) -> Claim:
+def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, epoch_ends: bool = True) -> Claim:
     """An output folder belongs to one run: refuse a folder that holds another one's.
 
     An unfinished run of the same ``identity`` is continued, or with ``fresh`` removed; a finished one is refused, or
-    with ``reuse`` returned.
+    with ``reuse`` returned. ``epoch_ends``: see ``newest_checkpoint``.
     """
     verdict = read_verdict(path)
     if verdict is None:
@@ -73,11 +73,11 @@ def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False) -
             if member.name != LOCK:
                 shutil.rmtree(member) if member.is_dir() else member.unlink()
         return Claim()
-    return _resume(path, verdict)
+    return _resume(path, verdict, epoch_ends)
 
 
-def _resume(path: Path, verdict: dict[str, Any]) -> Claim:
-    checkpoint, step, damaged = newest_checkpoint(path / "checkpoints")
+def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
+    checkpoint, step, damaged = newest_checkpoint(path / "checkpoints", epoch_ends)
     entry: dict[str, Any] = {"step": step, "reason": verdict["reason"]}
     if damaged:
         entry["damaged"] = damaged
