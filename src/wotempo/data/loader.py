@@ -19,13 +19,14 @@ class WindowLoader(DataLoader):
     than an uninterrupted one, and every dropout mask after it would differ.
     """
 
-    def __init__(self, dataset: WindowDataset, sampler: RunSampler, seed: int, **options: Any) -> None:
+    def __init__(self, dataset: WindowDataset, sampler: RunSampler | None, seed: int, **options: Any) -> None:
         super().__init__(dataset, sampler=sampler, generator=torch.Generator(), **options)
         self._seed = seed
 
     def __iter__(self) -> Any:
-        assert isinstance(self.sampler, RunSampler)
-        state = np.random.SeedSequence([self._seed, self.sampler.epoch]).generate_state(1, np.uint64)
+        # For prediction Lightning makes the loader anew, with a batch sampler around ours; there is one epoch then.
+        epoch = self.sampler.epoch if isinstance(self.sampler, RunSampler) else 0
+        state = np.random.SeedSequence([self._seed, epoch]).generate_state(1, np.uint64)
         assert isinstance(self.generator, torch.Generator)
         self.generator.manual_seed(int(state[0]) >> 1)
         return super().__iter__()
