@@ -1,7 +1,7 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion evaluate labels label-file weights \
 	stages drive probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
@@ -19,7 +19,7 @@ ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
 # `make train-baseline trainer.max_epochs=5` would set a variable that nobody reads.
-KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT
+KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT RUN
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),$(v)))
 STRAY := $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -50,6 +50,9 @@ train-baseline: setup ## one epoch of single-frame WoTE
 
 overfit-batch: setup ## drive the loss of one batch down: the quickest check that learning works
 	$(call run,wotempo.commands.train experiment=overfit_batch $(CHOICES) $(ARGS))
+
+resume: setup ## continue the latest interrupted run, or RUN=folder, in its folder and with its configuration (docs/resume.md)
+	$(call run,wotempo.commands.resume $(if $(RUN),"$(RUN)"))
 
 ablation-fusion: setup ## does history help: variants × three seeds, one table with intervals; finished runs are kept
 	$(call run,wotempo.commands.train --multirun experiment=$(ABLATION) ablation=fusion $(CHOICES) $(ARGS))

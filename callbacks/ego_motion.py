@@ -94,6 +94,9 @@ class EgoMotionGuard(Guard):
         share = [f"{STATISTICAL[n]} ({value:.0%} of {pairs})" for n, value in faults.items() if n in STATISTICAL]
         return "; ".join(exact + share)
 
+    def flush(self) -> None:
+        self.tally.read(self.trainer)
+
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         faults, worst, pairs = self._judge(trainer)
         totals = {name: int(count) for name, count in self.tally.totals.items()}

@@ -88,6 +88,7 @@ class Guard(Callback):
         status: pending | pass | fail | skipped | inconclusive.
         measured, limit, unit: plain data; the number that was judged and what it was held against.
         details: further plain data for the verdict file.
+        trainer: the one of the ``fit`` that is judged.
         memory: plain data that survives a resume (everything that ``conclude`` needs).
         seconds, waited: host time spent in hooks; of that, waiting for the device's own work.
     """
@@ -127,7 +128,7 @@ class Guard(Callback):
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Bring ``memory`` up to date (from the device) before it is saved."""
+        """Bring ``memory`` up to date (from the device) before it is saved. Collective, as saving is."""
 
     def attribute(self, exception: BaseException) -> bool:
         """Is this exception a failure of this criterion in disguise? Then ``record`` it and return True."""
@@ -173,6 +174,7 @@ class Guard(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
+        self.trainer = trainer
         self.status, self.message = "pending", ""  # the same object may serve a second `fit`
         if self.policy == "off":
             self.record("skipped", "switched off")

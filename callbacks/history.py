@@ -97,6 +97,9 @@ class HistoryGuard(Guard):
     def _valid_share(totals: dict[str, float]) -> float:
         return round(totals["valid"] / totals["places"], 4)
 
+    def flush(self) -> None:
+        self.tally.read(self.trainer)
+
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         totals = self.tally.read(trainer)
         if not totals.get("places"):

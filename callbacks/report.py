@@ -42,6 +42,8 @@ class AcceptanceReport(Callback):
     Status: accepted (every criterion passed, was skipped, or only warns) | rejected (a criterion failed, or could not
     be decided and may not) | incomplete (stopped from outside or too early) | crashed.
 
+    A resumed run goes on with the start and the seconds of its checkpoint; ``cost`` is that of the last attempt.
+
     Args:
         directory: where the files go.
         facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data``,
@@ -58,10 +60,11 @@ class AcceptanceReport(Callback):
         self.facts = dict(facts or {})
         self.status, self.exit_code, self.reason = "incomplete", INCOMPLETE, UNFINISHED
         self.guards: list[Guard] = []
-        self._started = datetime.now(UTC)
+        self._started = self._first_started = datetime.now(UTC)  # of this attempt, and of the run's first
         self._steps = self._epochs = 0
         self._training_since: float | None = None
         self._training_seconds = 0.0
+        self._seconds_before = 0.0  # of the attempts that a resumed run had before, up to the checkpoint it came from
 
     # --- Lightning --------------------------------------------------------------------------------------------------
 
@@ -110,6 +113,16 @@ class AcceptanceReport(Callback):
                 guard.record("inconclusive", f"not judged, the run ended before ({kind})")
         self._publish(trainer)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"started": self._first_started.isoformat(), "seconds": self._seconds()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._seconds_before = float(state_dict["seconds"])
+        self._first_started = datetime.fromisoformat(state_dict["started"])
+
+    def _seconds(self) -> float:
+        return self._seconds_before + (datetime.now(UTC) - self._started).total_seconds()
+
     # --- deciding ---------------------------------------------------------------------------------------------------
 
     def _collect(self, trainer: Trainer) -> None:
@@ -150,9 +163,9 @@ class AcceptanceReport(Callback):
                 "exit_code": self.exit_code,
                 "reason": self.reason,
                 "next": self._next_step(),
-                "started": self._started.isoformat(timespec="seconds"),
+                "started": self._first_started.isoformat(timespec="seconds"),
                 "written": now.isoformat(timespec="seconds"),
-                "seconds": round((now - self._started).total_seconds(), 1),
+                "seconds": round(self._seconds(), 1),
                 "steps": self._steps,
                 "epochs": self._epochs,
                 "criteria": [_entry(guard) for guard in self.guards],

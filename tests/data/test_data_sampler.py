@@ -98,3 +98,14 @@ def test_evaluation_keeps_the_order_and_the_epoch():
     for epoch in (0, 3):
         drawn = positions(RunSampler(windows, shuffle=False), epoch)
         assert drawn == [(i, 0) for i in range(len(windows))]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_resumed_epoch_goes_on_where_it_was_left_and_the_next_is_whole(rank):
+    def sampler():
+        return RunSampler(Windows(LOGS), seed=2, num_replicas=2, rank=rank)
+
+    resumed = sampler()
+    resumed.resume_at(3, 20)
+    assert list(resumed) == positions(sampler(), 3)[20:]
+    assert positions(resumed, 4) == positions(sampler(), 4)

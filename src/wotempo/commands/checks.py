@@ -141,6 +141,11 @@ def check_numbers(config: RunConfig) -> None:
     for key, value in not_negative.items():
         if value < 0:
             raise UserError(f"{key} is {value}: set it to 0 or more")
+    if trainer.checkpoint_every_n_steps is not None and trainer.checkpoint_every_n_steps < 1:
+        raise UserError(
+            f"trainer.checkpoint_every_n_steps is {trainer.checkpoint_every_n_steps}: set it to 1 or more, or to null "
+            "for every ten minutes"
+        )
     if trainer.limit_train_batches == 0:
         raise UserError("trainer.limit_train_batches is 0: nothing would be trained; set it to 1 or more, or null")
     if trainer.max_steps == -1 and trainer.max_epochs < 1:

@@ -66,6 +66,7 @@ class TrainerConfig:
     num_sanity_val_steps: int = 0
     deterministic: bool = False
     max_time: str | None = None
+    checkpoint_every_n_steps: int | None = None  # beside the one at each epoch's end; None: every ten minutes
     batch_size: int = 8
     num_workers: int = 0
     run_length: int = 4  # adjacent windows a batch holds in a row: they share frames
@@ -104,6 +105,7 @@ class RunConfig:
     image_checkpoint: str | None = None  # ImageNet weights of the camera branch, loaded strictly
     test: bool = False
     reuse: bool = False
+    fresh: bool = False  # start anew where an unfinished run of this very configuration could be continued
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     data: DataConfig = field(default_factory=DataConfig)
     model: WoTEConfig = field(default_factory=WoTEConfig)

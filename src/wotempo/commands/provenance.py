@@ -13,12 +13,14 @@ from typing import Any
 from wotempo.commands.config import RunConfig
 
 # Where a run was started and what it printed do not make it another run.
-NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "comparison")
+NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
+NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps",)
 
 
 def signature(config: RunConfig) -> str:
     """Eight hex digits over everything that changes what is computed."""
     identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
+    identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -7,19 +7,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 from wotempo.commands.config import RunConfig
+from wotempo.commands.metrics_file import MetricsFile
 from wotempo.errors import UserError
 
 MODES = ("offline", "online", "off")
 
 
-def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> list[Logger]:
-    """CSV below ``run_dir/metrics``; wandb with one group per run signature."""
+def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any], resume_step: int = 0) -> list[Logger]:
+    """CSV below ``run_dir/metrics``; wandb with one group per run signature, and one run in it per attempt."""
     loggers: list[Logger] = []
     if config.tracking.csv:
-        loggers.append(CSVLogger(str(run_dir), name="metrics", version=""))
+        loggers.append(MetricsFile(run_dir, resume_step))
     mode = config.tracking.wandb
     if mode not in MODES:
         raise UserError(f"tracking.wandb is '{mode}'; set it to {', '.join(MODES)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import sys
 import traceback
@@ -42,6 +43,7 @@ from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.scored import TEST_FILE, score_run
 from wotempo.commands.stages import cost
 from wotempo.commands.tracking import build_loggers, close_wandb
+from wotempo.commands.unfinished import FINISHED, LOCK, claim_run_dir, unfinished_runs
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
 from wotempo.fusion import ORACLES, POINTS, level_of
@@ -51,38 +53,15 @@ from wotempo.navsim import fingerprint, write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.report.scene_picture import draw_samples
 from wotempo.training.averaging import RunningAverage
+from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, StepCheckpoint, step_files
 from wotempo.training.clock import StepClock
 from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitWoTE, plain
+from wotempo.training.random_state import RandomState
 from wotempo.training.samples import collect_samples
 
-LOCK = ".running"
-
-
-def claim_run_dir(path: Path, identity: str, reuse: bool) -> dict[str, Any] | None:
-    """An output folder belongs to one run: refuse a folder that holds another one's verdict.
-
-    With ``reuse`` the verdict of a finished run of the same ``identity`` is returned; one that did not finish is
-    removed, and run anew.
-    """
-    file = path / "verdict.json"
-    if file.exists():
-        if not reuse:
-            raise UserError(f"{path} holds another run: choose another run_dir or remove that run")
-        verdict = json.loads(file.read_text())
-        if verdict["facts"].get("signature") != identity:
-            raise UserError(
-                f"{path} holds run {verdict['facts'].get('signature')} of another configuration, this one is "
-                f"{identity}: choose another hydra.sweep.dir, or remove that folder"
-            )
-        if verdict["status"] in ("accepted", "rejected"):
-            return verdict
-        print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
-        for member in path.iterdir():
-            if member.name != LOCK:
-                shutil.rmtree(member) if member.is_dir() else member.unlink()
-    path.mkdir(parents=True, exist_ok=True)
-    return None
+OURS = ("batch_size", "num_workers", "run_length", "ema", "threads", "progress_bar", "checkpoint_every_n_steps")
+RUN_DIR = "WOTEMPO_RUN_DIR"  # tells the processes of further GPUs where the first one runs
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
@@ -129,20 +108,25 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
 
 def build_callbacks(
     config: RunConfig, run_dir: Path, facts: dict[str, Any]
-) -> tuple[list[L.Callback], AcceptanceReport]:
+) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
     report = AcceptanceReport(run_dir, facts=facts)
-    checkpoints = [ModelCheckpoint(run_dir / "checkpoints", filename="last", save_on_train_epoch_end=True)]
+    folder = run_dir / "checkpoints"
+    # Without a counter: a resumed run writes over the files of the attempt before.
+    writer = partial(ModelCheckpoint, folder, enable_version_counter=False)
+    checkpoints = [writer(filename="last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
-        checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/ade"))
+        checkpoints.append(writer(filename=BEST, monitor="val/ade"))
+    steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps)
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
-    callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
+    callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, steps, LearningRateMonitor(), StepClock()]
+    callbacks.append(RandomState())
     if config.trainer.ema is not None:
         callbacks.append(RunningAverage(config.trainer.ema))
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
-    return callbacks, report
+    return callbacks, report, steps
 
 
 def save_pictures(config: RunConfig, module: LitWoTE, data: NavsimDataModule, run_dir: Path) -> list[Path]:
@@ -199,22 +183,23 @@ def facts_of(config: RunConfig, prepared: Prepared, module: LitWoTE, started: di
 
 def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
     options = asdict(config.trainer)
-    for ours in ("batch_size", "num_workers", "run_length", "ema", "threads", "progress_bar"):
+    for ours in OURS:
         options.pop(ours)
     return L.Trainer(
         default_root_dir=run_dir,
         logger=loggers,
         callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
         enable_progress_bar=config.trainer.progress_bar,
         **options,
     )
 
 
-def fit(trainer: L.Trainer, module: LitWoTE, data: NavsimDataModule) -> BaseException | None:
-    """Run to the end -> what ended it early, if anything. Whatever it was, the report has written it down."""
+def fit(trainer: L.Trainer, module: LitWoTE, data: NavsimDataModule, checkpoint: Path | None) -> BaseException | None:
+    """Run to the end, from ``checkpoint`` on -> what ended it early, if anything; the report has written it down."""
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except BaseException as error:  # SIGTERM and Ctrl-C are no Exceptions; each has its exit code in the report
         return error
     return None
@@ -241,11 +226,27 @@ def in_a_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def run_folder(config: RunConfig) -> Path:
+    """The folder to run in: beside the new one that Hydra made, that of an unfinished run of this configuration."""
+    given = Path(config.run_dir)
+    if config.fresh or not HydraConfig.initialized() or in_a_sweep():
+        return given
+    if Path(HydraConfig.get().runtime.output_dir) != given or not (
+        earlier := unfinished_runs(given.parent, signature(config))
+    ):
+        return given
+    if earlier[-1] != given and {member.name for member in given.iterdir()} <= {".hydra"}:
+        shutil.rmtree(given)
+    return earlier[-1]
+
+
 def work(raw: DictConfig) -> int:
     """One run -> its exit code."""
     config = check_config(raw)
     if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
+        config.run_dir = raw.run_dir = os.environ.get(RUN_DIR, config.run_dir)
         return train(config, raw)
+    config.run_dir = raw.run_dir = os.environ[RUN_DIR] = str(run_folder(config))
     with locked(Path(config.run_dir) / LOCK, config.run_dir):
         return train(config, raw)
 
@@ -255,7 +256,9 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
-    if (done := claim_run_dir(run_dir, signature(config), config.reuse)) is not None:
+    by_epochs = config.trainer.max_steps == -1
+    claim = claim_run_dir(run_dir, signature(config), config.reuse, config.fresh, by_epochs)
+    if (done := claim.finished) is not None:
         print(f"{run_dir}: {done['status']} before; it is not run again", flush=True)
         if config.test and not (run_dir / TEST_FILE).exists():
             test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
@@ -274,20 +277,25 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     L.seed_everything(config.seed, workers=True, verbose=False)
     module, started = build_module(config, prepared)
     facts = facts_of(config, prepared, module, started)
-    loggers = build_loggers(config, run_dir, facts)
-    callbacks, report = build_callbacks(config, run_dir, facts)
+    if claim.resumed:
+        facts["resumed"] = claim.resumed
+    loggers = build_loggers(config, run_dir, facts, claim.step)
+    callbacks, report, steps = build_callbacks(config, run_dir, facts)
     trainer = build_trainer(config, run_dir, loggers, callbacks)
     if config.model.frozen_backbone:
         with PreparationProgress(config.trainer.progress_bar) as data.progress:
             encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
             data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
-    error = fit(trainer, module, data)
+    error = fit(trainer, module, data, claim.checkpoint)
     code = report.exit_code if error is None else explain(error, report)
     if not trainer.is_global_zero:
         return code
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = steps.metrics | {name: float(value) for name, value in trainer.callback_metrics.items()}
     write_bytes(run_dir / "metrics.json", json.dumps(metrics, indent=1).encode())
-    if config.test and report.status in ("accepted", "rejected") and error is None:
+    if report.status in FINISHED:
+        for file in step_files(run_dir / "checkpoints"):
+            file.unlink()
+    if config.test and report.status in FINISHED and error is None:
         test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
     close_wandb(loggers, report.verdict(), pictures)

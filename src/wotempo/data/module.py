@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import lightning as L
 import numpy as np
-from torch.utils.data import DataLoader
 
 from wotempo.data.bev_cache import BevCache, FrameEncoder
 from wotempo.data.build import BuildReport, Progress
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
@@ -97,6 +97,7 @@ class NavsimDataModule(L.LightningDataModule):
             self.stacks = StackCache(cache_root, paths, self.frames.spec, num_frames, frame_stride)
         self.targets = TargetCache(cache_root, paths, target_spec or TargetSpec())
         self.datasets: dict[str, WindowDataset] = {}
+        self._begun: dict[str, int] = {}
 
     def _frames_of(self, scenes: Iterable[Scene]) -> tuple[list[FrameRef], list[FrameRef]]:
         """(required, optional) frames of the windows."""
@@ -174,7 +175,7 @@ class NavsimDataModule(L.LightningDataModule):
             labels = open_labels(self.labels_path, self.anchors, [scene.token for scene in scenes])
         return WindowDataset(scenes, self.frames, self.targets, labels, self.anchors, **inputs)
 
-    def _loader(self, name: str) -> DataLoader:
+    def _loader(self, name: str) -> WindowLoader:
         if name not in self.scenes:
             raise UserError(f"no scenes for {name}: the data module was given {', '.join(self.scenes) or 'none'}")
         if name not in self.datasets:
@@ -190,9 +191,13 @@ class NavsimDataModule(L.LightningDataModule):
             num_replicas=trainer.world_size if trainer is not None else 1,
             rank=trainer.global_rank if trainer is not None else 0,
         )
-        return DataLoader(
+        if training and self._begun:
+            # Now and not later: workers take their first windows as soon as they are started.
+            sampler.resume_at(self._begun["epoch"], self._begun["batches"] * self.batch_size)
+        return WindowLoader(
             dataset,
             batch_size=self.batch_size if training else self.eval_batch_size,
+            seed=self.seed,
             sampler=sampler,
             collate_fn=WindowCollator(dataset),
             num_workers=self.num_workers,
@@ -200,14 +205,30 @@ class NavsimDataModule(L.LightningDataModule):
             pin_memory=self.pin_memory,
         )
 
-    def train_dataloader(self) -> DataLoader:
+    def state_dict(self) -> dict[str, int]:
+        """Where training stands: the epoch, and how many batches of it were trained on.
+
+        Lightning's own way, a loader with a state, does not work here: ``configure_optimizers`` asks for the number of
+        steps, which makes the loader before the state of the loops is restored; this state is restored earlier.
+        """
+        assert self.trainer is not None
+        loop = self.trainer.fit_loop
+        epochs: Any = loop.epoch_progress.current  # typed as a class without `started` and `processed`
+        batches: Any = loop.epoch_loop.batch_progress.current
+        in_the_middle = epochs.started > epochs.processed
+        return {"epoch": epochs.processed, "batches": batches.processed if in_the_middle else 0}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self._begun = state_dict
+
+    def train_dataloader(self) -> WindowLoader:
         return self._loader("train")
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> WindowLoader:
         return self._loader("val")
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> WindowLoader:
         return self._loader("test")
 
-    def predict_dataloader(self) -> DataLoader:
+    def predict_dataloader(self) -> WindowLoader:
         return self._loader("predict")

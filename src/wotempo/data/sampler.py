@@ -28,6 +28,8 @@ class RunSampler(DistributedSampler):
     Without ``shuffle`` the order is the dataset's and the epoch always 0, so that evaluations compare.
     Several ranks take contiguous shares of that one order; the last share is filled up from the start of the order,
     as torch's DistributedSampler does, because ranks must take equally many steps.
+
+    ``resume_at`` makes one epoch start in its middle, without looking at the windows before.
     """
 
     def __init__(
@@ -43,6 +45,12 @@ class RunSampler(DistributedSampler):
         self.run_length = run_length
         self._count = len(dataset)
         self._chains = chains(dataset) if shuffle else []
+        self._begun = (0, 0)  # an epoch, and how many windows of this rank's share were taken before
+
+    def resume_at(self, epoch: int, windows: int) -> None:
+        """Go to ``epoch``, of which this rank took ``windows`` before the run was interrupted."""
+        self.set_epoch(epoch)
+        self._begun = (epoch, windows)
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:
@@ -58,4 +66,5 @@ class RunSampler(DistributedSampler):
         order = np.resize(self._order(), self.total_size)  # np.resize repeats from the start
         epoch = self.epoch if self.shuffle else 0
         mine = order[self.rank * self.num_samples : (self.rank + 1) * self.num_samples]
-        return iter([(int(position), epoch) for position in mine])
+        begun, taken = self._begun
+        return iter([(int(position), epoch) for position in mine[taken if self.epoch == begun else 0 :]])

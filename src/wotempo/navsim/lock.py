@@ -27,6 +27,21 @@ def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process, here or (where the file system says so) elsewhere, holds the lock file ``path``."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _acquire(path: Path, what: str, wait: bool) -> int:
     while True:
         try:

@@ -126,6 +126,15 @@ class HistoryEvidence(L.Callback):
         self.record = record
         self.batches = batches
         self.tally = HistoryTally()
+        self._sentence = ""
+
+    def state_dict(self) -> dict[str, str]:
+        return {"sentence": self._sentence}
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        self._sentence = state_dict["sentence"]
+        if self.record is not None and self._sentence:
+            self.record(self._sentence)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.tally = HistoryTally()
@@ -152,5 +161,6 @@ class HistoryEvidence(L.Callback):
         if not figures:
             return
         pl_module.log_dict({f"history/{name}": value for name, value in figures.items()}, sync_dist=True)
+        self._sentence = sentence(figures)
         if self.record is not None:
-            self.record(sentence(figures))
+            self.record(self._sentence)

@@ -1,0 +1,61 @@
+"""``metrics.csv`` of a run that may be interrupted and continued."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.utilities import rank_zero_only
+
+from wotempo.navsim import write_bytes
+
+
+class MetricsFile(CSVLogger):
+    """Lightning's CSV logger, which would delete the file of the attempt before. Rows from ``resume_step`` on are
+    dropped, because the resumed run logs them again; every row is on disk at once, because a killed run flushes
+    nothing."""
+
+    def __init__(self, run_dir: Path, resume_step: int = 0) -> None:
+        super().__init__(str(run_dir), name="metrics", version="", flush_logs_every_n_steps=1)
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            path = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
+            keys = keep_rows(path, resume_step)
+            self._experiment = _Appending(self.log_dir)
+            self._experiment.metrics_keys = keys
+
+
+class _Appending(ExperimentWriter):
+    def _check_log_dir_exists(self) -> None:
+        """The file of the attempt before stays."""
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        with path.open(newline="") as file:
+            _write(path, fieldnames, list(csv.DictReader(file)))
+
+
+def keep_rows(path: Path, before_step: int) -> list[str]:
+    """Drop the rows of ``before_step`` and later, and a last line that was cut off in the middle -> the columns."""
+    if not path.is_file():
+        return []
+    whole = path.read_bytes().decode().rpartition("\n")[0]
+    reader = csv.DictReader(io.StringIO(whole))
+    rows = [row for row in reader if row["step"] and int(row["step"]) < before_step]
+    keys = list(reader.fieldnames or ())
+    if not rows:
+        path.unlink()
+        return []
+    _write(path, keys, rows)
+    return keys
+
+
+def _write(path: Path, keys: list[str], rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=keys)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())

@@ -1,0 +1,87 @@
+"""Finding and claiming the folder of a run that was interrupted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wotempo.errors import UserError
+from wotempo.navsim.lock import is_locked
+from wotempo.training.checkpoints import newest_checkpoint
+
+LOCK = ".running"
+FINISHED = ("accepted", "rejected")
+
+
+@dataclass
+class Claim:
+    """What a run folder holds. ``finished``: the verdict of a finished run, which is kept. ``checkpoint`` and
+    ``resumed`` (one entry per interruption: step, reason, files that do not load): where to go on."""
+
+    finished: dict[str, Any] | None = None
+    checkpoint: Path | None = None
+    step: int = 0
+    resumed: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_verdict(run_dir: Path) -> dict[str, Any] | None:
+    file = run_dir / "verdict.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
+    """Run folders below ``root`` that ended without a verdict and that no process holds, the latest last; with
+    ``identity`` those of that signature."""
+    found = []
+    for file in root.rglob("verdict.json"):
+        verdict = json.loads(file.read_text())
+        ours = identity is None or verdict["facts"].get("signature") == identity
+        if verdict["status"] in FINISHED or not ours or not (file.parent / "config.yaml").is_file():
+            continue
+        if not is_locked(file.parent / LOCK):
+            found.append((verdict["written"], file.parent))
+    return [folder for _, folder in sorted(found)]
+
+
+def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, epoch_ends: bool = True) -> Claim:
+    """An output folder belongs to one run: refuse a folder that holds another one's.
+
+    An unfinished run of the same ``identity`` is continued, or with ``fresh`` removed; a finished one is refused, or
+    with ``reuse`` returned. ``epoch_ends``: see ``newest_checkpoint``.
+    """
+    verdict = read_verdict(path)
+    if verdict is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return Claim()
+    theirs = verdict["facts"].get("signature")
+    finished = verdict["status"] in FINISHED
+    if finished and not reuse:
+        raise UserError(f"{path} holds another run: choose another run_dir or remove that run")
+    if theirs != identity:
+        raise UserError(
+            f"{path} holds run {theirs} of another configuration, this one is "
+            f"{identity}: choose another hydra.sweep.dir or run_dir, or remove that folder"
+        )
+    if finished:
+        return Claim(finished=verdict)
+    if fresh:
+        print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
+        for member in path.iterdir():
+            if member.name != LOCK:
+                shutil.rmtree(member) if member.is_dir() else member.unlink()
+        return Claim()
+    return _resume(path, verdict, epoch_ends)
+
+
+def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
+    checkpoint, step, damaged = newest_checkpoint(path / "checkpoints", epoch_ends)
+    entry: dict[str, Any] = {"step": step, "reason": verdict["reason"]}
+    if damaged:
+        entry["damaged"] = damaged
+    where = f"continued at step {step} ({checkpoint.name})" if checkpoint else "no checkpoint yet, it starts again"
+    notes = "".join(f"; {sentence}" for sentence in damaged)
+    print(f"{path}: {verdict['reason']}; {where}{notes}; fresh=true starts anew", flush=True)
+    return Claim(checkpoint=checkpoint, step=step, resumed=[*verdict["facts"].get("resumed", []), entry])

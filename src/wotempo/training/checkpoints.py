@@ -1,0 +1,117 @@
+"""Checkpoints that a killed run can be continued from: written whole or not at all, and often enough."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+SECONDS_BETWEEN = 600.0
+STEPS_PER_LOOK = 10  # ranks must agree that it is time, which costs a broadcast
+KEPT = 2
+BEST, STEP = "best", "step-"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the final name, brings the bytes to the disk, and renames.
+
+    Lightning's own writes to the system's temporary folder, from where a file is *copied* to another file system: a
+    process killed meanwhile leaves half a file under the final name.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        final = Path(path)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, final)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+class StepCheckpoint(Checkpoint):
+    """``step-<global_step>.ckpt`` in ``folder`` every ``every_n_steps`` optimiser steps (None: every ten minutes), and
+    when the run is stopped in the middle of an epoch (time limit; SIGTERM in a run of one process). Keeps the last two.
+
+    The end of an epoch is left to ``last.ckpt``. List it behind ``ModelCheckpoint``, which trainers take for the first.
+    """
+
+    def __init__(self, folder: Path, every_n_steps: int | None = None) -> None:
+        self.folder = folder
+        self.every_n_steps = every_n_steps
+        self.metrics: dict[str, float] = {}  # of the checkpoint that a run was continued from
+        self._saved_step = 0
+        self._saved_at = time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        between_steps = batches.current.ready % trainer.accumulate_grad_batches == 0
+        ends_epoch = batches.is_last_batch or batches.current.ready >= trainer.num_training_batches
+        if ends_epoch or not between_steps or trainer.global_step == self._saved_step or not self._due(trainer):
+            return
+        trainer.save_checkpoint(self.folder / f"{STEP}{trainer.global_step}.ckpt")
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        if trainer.is_global_zero:
+            for old in step_files(self.folder)[:-KEPT]:
+                old.unlink()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["metrics"] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.metrics = dict(checkpoint.get("metrics", {}))
+        checkpoint["callbacks"].pop("Timer", None)  # trainer.max_time limits an attempt, not the run
+
+    def _due(self, trainer: L.Trainer) -> bool:
+        stopped = trainer.should_stop or (trainer.world_size == 1 and trainer.received_sigterm)
+        if stopped:
+            return True
+        if self.every_n_steps is not None:
+            return trainer.global_step % self.every_n_steps == 0
+        if trainer.global_step % STEPS_PER_LOOK:
+            return False
+        return trainer.strategy.broadcast(time.monotonic() - self._saved_at >= SECONDS_BETWEEN)
+
+
+def step_files(folder: Path) -> list[Path]:
+    """The step checkpoints in ``folder``, oldest first."""
+    return sorted(folder.glob(f"{STEP}*.ckpt"), key=lambda path: int(path.stem.removeprefix(STEP)))
+
+
+def newest_checkpoint(folder: Path, epoch_ends: bool = True) -> tuple[Path | None, int, list[str]]:
+    """What to continue from -> (file, its ``global_step``, one sentence per file that cannot be read).
+
+    The readable file of the latest step. ``best`` does not count: it was written inside of a validation. Of two files
+    of one step the one in the middle of an epoch wins: the other closed an epoch that was cut short.
+
+    ``epoch_ends``: False where ``max_steps`` ends the run: Lightning, continued from the end of an epoch, closes that
+    epoch a second time then, so only step checkpoints count.
+    """
+    found: list[tuple[int, bool, Path]] = []
+    damaged = []
+    for path in sorted(folder.glob("*.ckpt")):
+        if path.stem == BEST or not (epoch_ends or path.stem.startswith(STEP)):
+            continue
+        try:
+            step = int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        except Exception as error:  # torn, foreign or empty: whatever it is, it is not continued from
+            damaged.append(f"{path.name} does not load ({type(error).__name__})")
+        else:
+            found.append((step, path.stem.startswith(STEP), path))
+    if not found:
+        return None, 0, damaged
+    step, _, path = max(found)
+    return path, step, damaged
