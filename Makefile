@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
-	stages drive probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+	stages drive replay probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -19,7 +19,7 @@ ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
 # `make train-baseline trainer.max_epochs=5` would set a variable that nobody reads.
-KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT
+KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT RUN
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),$(v)))
 STRAY := $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -61,6 +61,10 @@ evaluate: setup ## CKPT=path: score a checkpoint on the test split
 drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees it, beside the windowed evaluation
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.drive "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+
+replay: setup ## RUN=folder: do the step again that ended a run, from its failure/ folder alone
+	@test -n "$(RUN)" || { echo 'say which run: make replay RUN=runs/...'; exit 2; }
+	$(call run,wotempo.commands.replay_failure "run='$(RUN)'" $(ARGS))
 
 probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

@@ -9,6 +9,8 @@ from callbacks.guard import AcceptanceError, Guard, agree
 from callbacks.history import HistoryGuard
 from callbacks.loss import LossGuard
 from callbacks.memory import MemoryGuard
+from callbacks.recorder import FailureRecorder
+from callbacks.reenact import Outcome, Record, reenact
 from callbacks.report import AcceptanceReport, exit_code_of
 from callbacks.shapes import ShapeGuard
 from callbacks.warp_gain import WarpGainGuard
@@ -19,14 +21,18 @@ __all__ = [
     "CheckpointGuard",
     "CompleteGuard",
     "EgoMotionGuard",
+    "FailureRecorder",
     "FiniteGuard",
     "GradientFlowGuard",
     "Guard",
     "HistoryGuard",
     "LossGuard",
     "MemoryGuard",
+    "Outcome",
+    "Record",
     "ShapeGuard",
     "WarpGainGuard",
     "agree",
     "exit_code_of",
+    "reenact",
 ]

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from callbacks.culprit import find_culprit
 from callbacks.guard import Guard, Policy
 from callbacks.protocol import loss_terms, tokens_of
+from callbacks.random_state import random_state
 
 
 class FiniteGuard(Guard):
@@ -40,6 +41,7 @@ class FiniteGuard(Guard):
         self.max_scaler_skips = max_scaler_skips
         self.diagnose = diagnose
         self.memory = {"steps": 0, "scaler_skips": 0, "skips_in_a_row": 0}
+        self.gradient: Tensor | None = None  # largest absolute gradient of the latest step, on the device
         self._batch: object = None
         self._forget_step()
 
@@ -51,6 +53,7 @@ class FiniteGuard(Guard):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         self._batch, self._batch_idx = batch, batch_idx
+        self._state, self.gradient = random_state(pl_module.device), None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -66,7 +69,7 @@ class FiniteGuard(Guard):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         # The maximum norm, unlike the 2-norm, cannot overflow on finite values.
-        norm = torch.nn.utils.get_total_norm(gradients, norm_type=float("inf"))
+        norm = self.gradient = torch.nn.utils.get_total_norm(gradients, norm_type=float("inf"))
         loss_bad = ~torch.stack(list(self._ok.values())).all() if self._ok else torch.zeros_like(norm, dtype=torch.bool)
         bad = torch.stack([loss_bad, ~torch.isfinite(norm)]).float()
         # Gradients are the same on all ranks, a term without gradient is not: one small sum makes all ranks agree.
@@ -100,7 +103,7 @@ class FiniteGuard(Guard):
         found = f"loss term {', '.join(terms)} is not finite" if terms else f"the gradient of {parameter} is not finite"
         facts = {"terms": terms, "parameter": parameter, "tokens": tokens_of(self._batch), "batch_idx": self._batch_idx}
         if self.diagnose:
-            facts["culprit"] = find_culprit(trainer, pl_module, self._batch, self._batch_idx)
+            facts["culprit"] = find_culprit(trainer, pl_module, self._batch, self._batch_idx, self._state)
             found = f"{found}; {facts['culprit']}"
         # All ranks know that one failed; where a loss did, only that rank has something to tell.
         self.stop_if(trainer, bool(terms) or not bad_loss, found, 1, **facts)

@@ -29,7 +29,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks import AcceptanceReport, Guard
+from callbacks import AcceptanceReport, FailureRecorder, Guard
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module
@@ -137,7 +137,8 @@ def build_callbacks(
         checkpoints.append(ModelCheckpoint(run_dir / "checkpoints", filename="best", monitor="val/ade"))
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
-    callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
+    recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
+    callbacks: list[L.Callback] = [recorder, *guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
     if config.trainer.ema is not None:
         callbacks.append(RunningAverage(config.trainer.ema))
     if config.trainer.progress_bar:
