@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
 	@touch $(STAMP)
 
-train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by ten criteria
+train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by named criteria
 	$(call run,wotempo.commands.train experiment=convgru_1epoch $(CHOICES) $(ARGS))
 
 train-baseline: setup ## one epoch of single-frame WoTE

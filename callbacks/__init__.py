@@ -1,5 +1,6 @@
 """Acceptance criteria for a training run, as Lightning callbacks: imports only torch, lightning and the stdlib."""
 
+from callbacks.budget import BudgetGuard
 from callbacks.checkpoint import CheckpointGuard
 from callbacks.complete import CompleteGuard
 from callbacks.ego_motion import EgoMotionGuard
@@ -7,6 +8,8 @@ from callbacks.finite import FiniteGuard
 from callbacks.gradient_flow import GradientFlowGuard
 from callbacks.guard import AcceptanceError, Guard, agree
 from callbacks.history import HistoryGuard
+from callbacks.learning_rate import LearningRateGuard
+from callbacks.loader import LoaderGuard
 from callbacks.loss import LossGuard
 from callbacks.memory import MemoryGuard
 from callbacks.recorder import FailureRecorder
@@ -18,6 +21,7 @@ from callbacks.warp_gain import WarpGainGuard
 __all__ = [
     "AcceptanceError",
     "AcceptanceReport",
+    "BudgetGuard",
     "CheckpointGuard",
     "CompleteGuard",
     "EgoMotionGuard",
@@ -26,6 +30,8 @@ __all__ = [
     "GradientFlowGuard",
     "Guard",
     "HistoryGuard",
+    "LearningRateGuard",
+    "LoaderGuard",
     "LossGuard",
     "MemoryGuard",
     "Outcome",

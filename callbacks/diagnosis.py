@@ -21,7 +21,10 @@ def diagnosis(facts: Mapping[str, Any], causes: Sequence[Cause]) -> str:
     lines += ["", "## Where", "", *_where(facts), "", "## The steps before", "", *_before(facts)]
     if facts["ego_motion"]:
         lines += ["", "## Ego motion of the batch", "", *_motion(facts["ego_motion"])]
-    lines += ["", "`step.pt` and `weights.pt` beside this page hold the step; re-execute it with `make replay RUN=<run>`."]
+    lines += [
+        "",
+        "`step.pt` and `weights.pt` beside this page hold the step; re-execute it with `make replay RUN=<run>`.",
+    ]
     return "\n".join(lines) + "\n"
 
 

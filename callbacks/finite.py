@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -22,6 +24,10 @@ class FiniteGuard(Guard):
 
     fp16: the loss scaler finds its scale by overflowing, and skips those steps itself. Non-finite *gradients* are
     therefore tolerated ``max_scaler_skips`` times in a row; a non-finite loss never is.
+
+    Before a checkpoint is written, all weights and buffers that go into it are looked at, so that the file of before
+    is not replaced by a damaged one. It cannot see what becomes non-finite only in inference, in buffers that are not
+    saved, or in the forward pass without reaching a loss; nor finite values that are absurd.
 
     Args:
         max_scaler_skips: consecutive fp16 steps that may overflow.
@@ -88,6 +94,18 @@ class FiniteGuard(Guard):
         values = self.fetch(torch.stack([value.float().reshape(()) for value in metrics.values()]))
         bad = [name for name, value in zip(metrics, values, strict=True) if not math.isfinite(value)]
         self.stop_if(trainer, bool(bad), f"after validation {', '.join(bad)} is not finite", 1, metrics=bad)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.status != TrainerStatus.RUNNING:
+            return  # a rescue file of a run that ended already: other ranks may be gone, and it must not be replaced
+        values = {n: v for n, v in checkpoint["state_dict"].items() if isinstance(v, Tensor) and v.is_floating_point()}
+        if not values:
+            return
+        # A maximum norm is finite if and only if all values are; one number comes to the host.
+        (norm,) = self.fetch(torch.nn.utils.get_total_norm(list(values.values()), norm_type=float("inf")).reshape(1))
+        bad = [] if math.isfinite(norm) else [n for n, v in values.items() if not bool(torch.isfinite(v).all())]
+        text = f"{len(bad)} weights or buffers are not finite as a checkpoint is to be written, first {bad[:1]}"
+        self.stop_if(trainer, bool(bad), text, 1, weights=bad[:20])
 
     def _scaler_may_skip(self, trainer: Trainer) -> bool:
         if getattr(trainer.precision_plugin, "scaler", None) is None:

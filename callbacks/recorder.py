@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,9 @@ class FailureRecorder(Callback):
 
     Weights need no copy while all is well: the finite criterion raises before the optimiser steps, so those in memory
     are those of the failing forward pass. A criterion that fails after the step has no batch any more, and says so
-    (``weights_are``). Must stand before the guards and the report. It cannot see what happens inside a loader, nor a process that is killed; with ``keep`` micro-batches per step exceeded, only
-    the latest are there. A step costs it a few scalars on the device and a copy of the random states.
+    (``weights_are``). Must stand before the guards and the report. It cannot see what happens inside a loader, nor a
+    process that is killed; of more than ``keep`` micro-batches per step only the latest are there. A step costs it a
+    few scalars on the device and a copy of the random states.
 
     Args:
         directory: where the evidence goes; evidence of an earlier failure there is replaced.

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins import Precision
-from torch import Tensor
 
 from callbacks.contract import Contract
 from callbacks.culprit import Finding, examine
 from callbacks.ego_motion import EXACT, STATISTICAL, EgoMotionGuard, motion_faults
 from callbacks.history import FAULTS, HistoryGuard, history_faults
+from callbacks.plain import on_device
 from callbacks.random_state import rewound
 from callbacks.recorder import FACTS, STEP, WEIGHTS
 
@@ -64,7 +64,7 @@ def reenact(record: Record, pl_module: LightningModule, precision: Precision) ->
     pl_module.load_state_dict(record.weights["state_dict"])
     pl_module.train(record.step["training"])
     micro = record.step["micro_batches"][facts["micro_batch"]]
-    batch = _to(micro["batch"], pl_module.device)
+    batch = on_device(micro["batch"], pl_module.device)
     lines = [f"batch {micro['batch_idx']} of epoch {facts['epoch']}, samples {', '.join(facts['tokens']) or 'unnamed'}"]
     if (again := JUDGES.get(facts["criterion"])) is not None:
         finding = again(batch, pl_module)
@@ -145,11 +145,3 @@ def _ego_motion(batch: Any, pl_module: Any) -> str:
 
 JUDGES: dict[str, Callable[[Any, Any], str]] = {"shapes": _shapes, "history": _history, "ego_motion": _ego_motion}
 """Criteria that judge one batch: what is wrong with it, in the words of the message."""
-
-
-def _to(tree: Any, device: torch.device) -> Any:
-    if isinstance(tree, Tensor):
-        return tree.to(device)
-    if isinstance(tree, Mapping):
-        return {key: _to(value, device) for key, value in tree.items()}
-    return [_to(value, device) for value in tree] if isinstance(tree, list) else tree

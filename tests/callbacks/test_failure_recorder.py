@@ -10,9 +10,9 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.plugins import Precision
+from torch import nn
 from toy_drive import loader
 from toy_run import ToyModule, judge, ten_guards
-from torch import nn
 
 from callbacks import FailureRecorder, FiniteGuard, Record, reenact
 

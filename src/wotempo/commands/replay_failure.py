@@ -1,4 +1,4 @@
-"""Do the step again that ended a run, from what its ``failure/`` folder holds: exit 0 if the fault comes back, 1 if not.
+"""Do the step again that ended a run, from its ``failure/`` folder alone: exit 0 if the fault comes back, 1 if not.
 
 python -m wotempo.commands.replay_failure run=<run>
 """

@@ -138,7 +138,8 @@ def build_callbacks(
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
     recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
-    callbacks: list[L.Callback] = [recorder, *guards, evidence, report, *checkpoints, LearningRateMonitor(), StepClock()]
+    callbacks: list[L.Callback] = [recorder, *guards, evidence, report, *checkpoints]
+    callbacks += [LearningRateMonitor(), StepClock()]
     if config.trainer.ema is not None:
         callbacks.append(RunningAverage(config.trainer.ema))
     if config.trainer.progress_bar:
