@@ -49,10 +49,10 @@ def test_a_bad_rate_ends_the_run_before_its_step(tmp_path, factor, says):
 
 
 def test_a_rate_that_stays_zero_ends_the_run(tmp_path):
-    guards = all_guards(learning_rate=LearningRateGuard(min_steps=24))
+    guards = all_guards(learning_rate=LearningRateGuard(min_steps=16))
     _, raised = judge(tmp_path, Scheduled(lambda step: 0.0), guards=guards)
-    assert (raised.criterion, raised.step) == ("learning_rate", 23)
-    assert "zero in all of the first 24 steps" in str(raised)
+    assert (raised.criterion, raised.step) == ("learning_rate", 15)
+    assert "zero in all of the first 16 steps" in str(raised)
 
 
 def test_a_schedule_that_ends_too_early_fails(tmp_path):
@@ -80,8 +80,8 @@ def test_usual_schedules_pass(tmp_path, factor):
 
 
 def test_a_warning_does_not_stop(tmp_path):
-    guards = all_guards(learning_rate=LearningRateGuard(policy="warn"))
-    report, raised = judge(tmp_path, Scheduled(stepped(30.0)), guards=guards)
+    guards = all_guards(learning_rate=LearningRateGuard(max_jump=2.0, policy="warn"))
+    report, raised = judge(tmp_path, Scheduled(stepped(3.0)), guards=guards)
     assert raised is None
     assert statuses(report)["learning_rate"] == "fail"
     assert report.exit_code == 0

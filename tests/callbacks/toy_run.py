@@ -152,9 +152,10 @@ def ten_guards(**replace: Guard) -> list[Guard]:
 
 def all_guards(**replace: Guard) -> list[Guard]:
     """The ten, and those of time, loader and learning rate."""
-    more = {"budget": BudgetGuard(budget_hours=1.0), "loader": LoaderGuard(), "learning_rate": LearningRateGuard()}
-    late = {name: guard for name, guard in replace.items() if name in more}
-    return ten_guards(**{k: v for k, v in replace.items() if k not in more}) + list({**more, **late}.values())
+    first, last = {"loader": LoaderGuard()}, {"budget": BudgetGuard(1.0), "learning_rate": LearningRateGuard()}
+    ten = {name: guard for name, guard in replace.items() if name not in (*first, *last)}
+    more = {name: replace.get(name, guard) for name, guard in {**first, **last}.items()}
+    return [more.pop("loader"), *ten_guards(**ten), *more.values()]
 
 
 def toy_trainer(folder: Path, *callbacks: L.Callback, **options: Any) -> L.Trainer:
