@@ -154,7 +154,7 @@ class FailureRecorder(Callback):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException, weights_are: str
     ) -> dict[str, Any]:
         number, finding = self._examine(trainer, pl_module, exception, weights_are)
-        guilty = self._micro[number] if self._micro else {"batch": None, "batch_idx": -1}
+        guilty: dict[str, Any] = self._micro[number] if self._micro else {"batch": None, "batch_idx": -1}
         stage = getattr(pl_module, "temporal_fusion", None)
         names = [name for name, module in pl_module.named_modules() if module is stage] if stage is not None else []
         start = math.nan if self._norm is None else float(self._norm)

@@ -58,16 +58,17 @@ def work(raw: DictConfig) -> int:
     folder = failure_folder(config)
     record = Record.read(folder)
     module = LitWoTE.rebuild(record.weights)
-    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = L.Trainer(
         accelerator=config.accelerator,
         devices=1,
         precision=record.step["precision"],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
         enable_model_summary=False,
-        **options,
     )
     precision = trainer.precision_plugin
-    module = precision.convert_module(module).to(trainer.strategy.root_device)
+    precision.convert_module(module).to(trainer.strategy.root_device)  # both in place
     print(f"{record.facts['criterion'] or record.facts['exception']} at step {record.facts['step']}: {folder}")
     outcome = reenact(record, module, precision)
     for line in outcome.lines:
