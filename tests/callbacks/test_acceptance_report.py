@@ -168,7 +168,9 @@ def test_cost_of_the_checks_is_measured(tmp_path, run):
     assert 0 < cost["guard_seconds"] < cost["training_seconds"]
     assert cost["share"] == pytest.approx(cost["guard_seconds"] / cost["training_seconds"], rel=0.05)
     assert cost["by_guard"]["finite"] > 0
-    assert cost["by_guard"]["checkpoint"] == 0  # it works after the training
+    assert (
+        cost["by_guard"]["checkpoint"] < 0.5 * cost["guard_seconds"]
+    )  # one copy of a batch; it works after the training
 
 
 def test_exit_codes():
