@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion evaluate labels label-file weights \
-	stages drive probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+	stages drive replay probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
 	@touch $(STAMP)
 
-train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by ten criteria
+train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by named criteria
 	$(call run,wotempo.commands.train experiment=convgru_1epoch $(CHOICES) $(ARGS))
 
 train-baseline: setup ## one epoch of single-frame WoTE
@@ -64,6 +64,10 @@ evaluate: setup ## CKPT=path: score a checkpoint on the test split
 drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees it, beside the windowed evaluation
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.drive "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+
+replay: setup ## RUN=folder: do the step again that ended a run, from its failure/ folder alone
+	@test -n "$(RUN)" || { echo 'say which run: make replay RUN=runs/...'; exit 2; }
+	$(call run,wotempo.commands.replay_failure "run='$(RUN)'" $(ARGS))
 
 probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

@@ -41,6 +41,8 @@ def card(verdict: Mapping[str, Any]) -> str:
         lines.append(f"  history: {facts['history']}")
     if verdict["cost"]["share"] is not None:
         lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time")
+    if "failure" in facts:
+        lines.append(f"  evidence: {facts['failure']}")
     lines.append(f"  why:  {verdict['reason']}")
     lines.append(f"  next: {verdict['next']}")
     return "\n".join(lines)

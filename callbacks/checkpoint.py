@@ -12,15 +12,22 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from callbacks.guard import Guard, Policy
+from callbacks.plain import portable
+from callbacks.reload import compare_forward
 
 
 class CheckpointGuard(Guard):
     """Loads every file that the attached ``ModelCheckpoint``s claim (last and best) with ``weights_only=True`` and
     checks: all values finite (optimiser state included), keys and shapes equal the model's, and one file holds the
-    final ``global_step``.
+    final ``global_step``. That file must also give the model back: built from it (``pl_module.rebuild`` where it
+    exists, else the same module with all saved values erased first), it must compute for the first training batch, in
+    inference, what the model in memory does. It cannot see whether training would go on as before (optimiser, schedule
+    and position of the loader are only loaded), nor verify an older file's outputs.
 
     Args:
         require_final: the newest file must be of the last step; False for runs that keep only the best epoch.
+        forward: compare a forward pass; False where one batch is too much for the memory of the host.
+        tolerance: largest difference of an output, relative to its largest value.
     """
 
     name = "checkpoint"
@@ -29,10 +36,19 @@ class CheckpointGuard(Guard):
     unit = "files"
     hint = "Add ModelCheckpoint(save_last=True), and keep only plain data in hyper-parameters and callback states."
 
-    def __init__(self, require_final: bool = True, policy: Policy = "fail") -> None:
+    def __init__(
+        self, require_final: bool = True, policy: Policy = "fail", forward: bool = True, tolerance: float = 1e-5
+    ) -> None:
         super().__init__(policy)
         self.require_final = require_final
+        self.forward = forward
+        self.tolerance = tolerance
         self.limit = 1
+        self._batch: Any = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._batch is None and self.forward and trainer.is_global_zero:
+            self._batch = portable(batch)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
@@ -66,6 +82,20 @@ class CheckpointGuard(Guard):
             self.record("fail", f"the newest checkpoint {os.path.basename(newest)} {found}", 0, **facts)
             return
         text = f"{os.path.basename(newest)} loads, is finite, matches the model at step {steps[newest]}"
+        if self.forward and steps[newest] == trainer.global_step and self._batch is not None:
+            device = trainer.strategy.root_device
+            difference, obstacle = compare_forward(newest, pl_module, self._batch, device)
+            facts["forward_difference"] = difference
+            if difference is None:
+                text += f"; its forward pass was not compared: {obstacle}"
+            elif not difference <= self.tolerance:
+                found = (
+                    f"gives other outputs than the model in memory ({obstacle}, relative difference {difference:.3g})"
+                )
+                self.record("fail", f"{os.path.basename(newest)} {found}", 0, **facts)
+                return
+            else:
+                text += ", gives the same outputs"
         self.record("pass", text, len(steps), **facts)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.culprit import find_culprit
 from callbacks.guard import Guard, Policy
 from callbacks.protocol import loss_terms, tokens_of
+from callbacks.random_state import random_state
 
 
 class FiniteGuard(Guard):
@@ -21,6 +24,10 @@ class FiniteGuard(Guard):
 
     fp16: the loss scaler finds its scale by overflowing, and skips those steps itself. Non-finite *gradients* are
     therefore tolerated ``max_scaler_skips`` times in a row; a non-finite loss never is.
+
+    Before a checkpoint is written, all weights and buffers that go into it are looked at, so that the file of before
+    is not replaced by a damaged one. It cannot see what becomes non-finite only in inference, in buffers that are not
+    saved, or in the forward pass without reaching a loss; nor finite values that are absurd.
 
     Args:
         max_scaler_skips: consecutive fp16 steps that may overflow.
@@ -40,6 +47,7 @@ class FiniteGuard(Guard):
         self.max_scaler_skips = max_scaler_skips
         self.diagnose = diagnose
         self.memory = {"steps": 0, "scaler_skips": 0, "skips_in_a_row": 0}
+        self.gradient: Tensor | None = None  # largest absolute gradient of the latest step, on the device
         self._batch: object = None
         self._forget_step()
 
@@ -51,6 +59,7 @@ class FiniteGuard(Guard):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         self._batch, self._batch_idx = batch, batch_idx
+        self._state, self.gradient = random_state(pl_module.device), None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -66,7 +75,7 @@ class FiniteGuard(Guard):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         # The maximum norm, unlike the 2-norm, cannot overflow on finite values.
-        norm = torch.nn.utils.get_total_norm(gradients, norm_type=float("inf"))
+        norm = self.gradient = torch.nn.utils.get_total_norm(gradients, norm_type=float("inf"))
         loss_bad = ~torch.stack(list(self._ok.values())).all() if self._ok else torch.zeros_like(norm, dtype=torch.bool)
         bad = torch.stack([loss_bad, ~torch.isfinite(norm)]).float()
         # Gradients are the same on all ranks, a term without gradient is not: one small sum makes all ranks agree.
@@ -86,6 +95,18 @@ class FiniteGuard(Guard):
         bad = [name for name, value in zip(metrics, values, strict=True) if not math.isfinite(value)]
         self.stop_if(trainer, bool(bad), f"after validation {', '.join(bad)} is not finite", 1, metrics=bad)
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.status != TrainerStatus.RUNNING:
+            return  # a rescue file of a run that ended already: other ranks may be gone, and it must not be replaced
+        values = {n: v for n, v in checkpoint["state_dict"].items() if isinstance(v, Tensor) and v.is_floating_point()}
+        if not values:
+            return
+        # A maximum norm is finite if and only if all values are; one number comes to the host.
+        (norm,) = self.fetch(torch.nn.utils.get_total_norm(list(values.values()), norm_type=float("inf")).reshape(1))
+        bad = [] if math.isfinite(norm) else [n for n, v in values.items() if not bool(torch.isfinite(v).all())]
+        text = f"{len(bad)} weights or buffers are not finite as a checkpoint is to be written, first {bad[:1]}"
+        self.stop_if(trainer, bool(bad), text, 1, weights=bad[:20])
+
     def _scaler_may_skip(self, trainer: Trainer) -> bool:
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             return False
@@ -100,7 +121,7 @@ class FiniteGuard(Guard):
         found = f"loss term {', '.join(terms)} is not finite" if terms else f"the gradient of {parameter} is not finite"
         facts = {"terms": terms, "parameter": parameter, "tokens": tokens_of(self._batch), "batch_idx": self._batch_idx}
         if self.diagnose:
-            facts["culprit"] = find_culprit(trainer, pl_module, self._batch, self._batch_idx)
+            facts["culprit"] = find_culprit(trainer, pl_module, self._batch, self._batch_idx, self._state)
             found = f"{found}; {facts['culprit']}"
         # All ranks know that one failed; where a loss did, only that rank has something to tell.
         self.stop_if(trainer, bool(terms) or not bad_loss, found, 1, **facts)

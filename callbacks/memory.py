@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from callbacks.budget import remaining
 from callbacks.guard import Guard, Policy, Status, share
 
 GIGABYTE = 1e9
 PROC = Path("/proc")
+FORECAST = 6
+"""Samples that a forecast needs."""
+log = logging.getLogger(__name__)
 
 
 class MemoryGuard(Guard):
@@ -25,8 +31,14 @@ class MemoryGuard(Guard):
     CPU: the proportional set size of this process and all its descendants (data-loading workers; shared pages count
     once), sampled; a spike between two samples is missed. Without /proc: the peak resident size since process start.
 
+    Two warnings go to the log while it lasts, and into the verdict's details; they do not count: the peak passes
+    ``warn_at`` of the ceiling; or the peak rises so steadily that, going on like that, it would pass the ceiling before
+    the last batch (a forecast from ``FORECAST`` samples on). It cannot see use by other processes on the same device,
+    the CUDA context, or fragmentation that only a larger batch would meet.
+
     Args:
         ceiling_gb: limit in GB.
+        warn_at: share of the ceiling.
         every: batches between two samples.
         read_bytes: replaces the source of the number: device -> bytes, the peak so far or the present use.
     """
@@ -43,16 +55,21 @@ class MemoryGuard(Guard):
         ceiling_gb: float = 40.0,
         every: int = 50,
         policy: Policy = "fail",
+        warn_at: float = 0.9,
         read_bytes: Callable[[torch.device], float] | None = None,
     ) -> None:
         super().__init__(policy)
         self.limit = ceiling_gb
         self.every = every
         self.read_bytes = read_bytes or used_bytes
-        self.memory = {"peak_bytes": 0.0}
+        self.warn_at = warn_at
+        self.memory = {"peak_bytes": 0.0, "warnings": []}
+        self._samples: list[tuple[int, float]] = []  # (batch, peak in GB) of this attempt
+        self._told: set[str] = set()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.device = trainer.strategy.root_device  # the model is back on the CPU when the run is judged
+        self._samples, self._told = [], set()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
@@ -61,6 +78,7 @@ class MemoryGuard(Guard):
     ) -> None:
         if batch_idx % self.every == 0:
             self._sample(trainer)
+            self._look_ahead(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -72,10 +90,28 @@ class MemoryGuard(Guard):
         over = f"peak memory {peak:.2f} GB is over the ceiling of {self.limit:g} GB"
         self.stop_if(trainer, peak > self.limit, over, round(peak, 3))
 
+    def _look_ahead(self, trainer: Trainer) -> None:
+        peak = self.memory["peak_bytes"] / GIGABYTE
+        self._samples.append((trainer.fit_loop.epoch_loop.total_batch_idx, peak))
+        if peak > self.warn_at * self.limit:
+            self._warn("near", f"peak memory {peak:.2f} GB is near the ceiling of {self.limit:g} GB")
+        left, _ = remaining(trainer)
+        growth = steady_growth(self._samples)
+        if growth * left + peak > self.limit:
+            end = f"peak memory grows by {1000 * growth:.3g} MB per batch: {growth * left + peak:.1f} GB at the end"
+            self._warn("forecast", f"{end}, the ceiling is {self.limit:g} GB")
+
+    def _warn(self, kind: str, text: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            self.memory["warnings"].append(text)
+            log.warning(text)
+
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         peak = max(self.memory["peak_bytes"], float(self.read_bytes(self.device)))
         ranks = [round(value / GIGABYTE, 3) for value in share(trainer, peak)]
         details = {"peak_gb_by_rank": ranks, "device": str(self.device), **device_details(self.device)}
+        details["warnings"] = list(self.memory["warnings"])
         status: Status = "pass" if max(ranks) <= self.limit else "fail"
         text = f"peak {max(ranks):.2f} GB of {self.limit:g} GB on {self.device.type}"
         self.record(status, text, max(ranks), **details)
@@ -85,6 +121,17 @@ class MemoryGuard(Guard):
             return False
         self.record("fail", f"out of memory: {str(exception).splitlines()[0]}")
         return True
+
+
+def steady_growth(samples: Sequence[tuple[int, float]]) -> float:
+    """GB per batch that the peak certainly gains: the lower quartile of all slopes among the latest samples. 0 with too
+    few samples, and where a quarter of the slopes is flat (caches that fill up, single jumps)."""
+    if len(samples) < FORECAST:
+        return 0.0
+    latest = samples[-4 * FORECAST :]
+    latest = latest[len(latest) // 4 :]  # the first steps allocate what stays
+    slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(latest, 2) if b[0] > a[0])
+    return slopes[len(slopes) // 4] if slopes else 0.0
 
 
 def used_bytes(device: torch.device) -> float:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 
 def plain(tree: Any) -> Any:
     """Nested dicts, lists and scalars only. Non-finite numbers become "nan", "inf", "-inf" (JSON has none)."""
@@ -30,3 +33,24 @@ def write_atomic(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def portable(tree: Any) -> Any:
+    """Like ``plain``, but tensors stay (copies on the host) and numbers keep their values: for ``torch.save`` files
+    that load with ``weights_only=True``."""
+    if isinstance(tree, Tensor):
+        return tree.detach().cpu().clone()
+    if isinstance(tree, Mapping):
+        return {key if isinstance(key, int | str) else str(key): portable(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [portable(value) for value in tree]
+    return tree if tree is None or isinstance(tree, bool | int | float | str) else str(tree)
+
+
+def on_device(tree: Any, device: torch.device) -> Any:
+    """``portable`` data with its tensors on ``device``."""
+    if isinstance(tree, Tensor):
+        return tree.to(device)
+    if isinstance(tree, Mapping):
+        return {key: on_device(value, device) for key, value in tree.items()}
+    return [on_device(value, device) for value in tree] if isinstance(tree, list) else tree

@@ -46,6 +46,10 @@ class AcceptedModule(Protocol):
     BEV tensor (B, T, C, H, W); gradient is measured there. One that leaves out frames at random in training says which
     it used: its attribute ``kept`` (B, T) bool of the latest call."""
 
+    def rebuild(self, checkpoint: Mapping[str, Any]) -> nn.Module:
+        """A new module from the content of a checkpoint alone (a class method will do): what a later program would do.
+        With it, the checkpoint criterion also finds state that the file lacks."""
+
     def shape_contract(self, stage: str) -> Mapping[str, str]:
         """Named dimensions for ``stage`` "train" or "val", as ``{place: "B T 3 float32"}``.
 

@@ -1,4 +1,4 @@
-"""A tiny LightningModule that keeps the protocol, and a run of it under all ten criteria."""
+"""A tiny LightningModule that keeps the protocol, and a run of it under all criteria."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from toy_drive import BATCH, CELLS, SIZE, loader
 
 from callbacks import (
     AcceptanceReport,
+    BudgetGuard,
     CheckpointGuard,
     CompleteGuard,
     EgoMotionGuard,
@@ -21,6 +22,8 @@ from callbacks import (
     GradientFlowGuard,
     Guard,
     HistoryGuard,
+    LearningRateGuard,
+    LoaderGuard,
     LossGuard,
     MemoryGuard,
     ShapeGuard,
@@ -131,7 +134,7 @@ class ToyModule(L.LightningModule):
 
 
 def ten_guards(**replace: Guard) -> list[Guard]:
-    """All criteria with the limits of a one-epoch run, sized for ``STEPS`` tiny batches."""
+    """The first ten criteria with the limits of a one-epoch run, sized for ``STEPS`` tiny batches."""
     guards = {
         "complete": CompleteGuard(),
         "checkpoint": CheckpointGuard(),
@@ -145,6 +148,14 @@ def ten_guards(**replace: Guard) -> list[Guard]:
         "gradient_flow": GradientFlowGuard(),
     }
     return list({**guards, **replace}.values())
+
+
+def all_guards(**replace: Guard) -> list[Guard]:
+    """The ten, and those of time, loader and learning rate."""
+    first, last = {"loader": LoaderGuard()}, {"budget": BudgetGuard(1.0), "learning_rate": LearningRateGuard()}
+    ten = {name: guard for name, guard in replace.items() if name not in (*first, *last)}
+    more = {name: replace.get(name, guard) for name, guard in {**first, **last}.items()}
+    return [more.pop("loader"), *ten_guards(**ten), *more.values()]
 
 
 def toy_trainer(folder: Path, *callbacks: L.Callback, **options: Any) -> L.Trainer:
@@ -177,7 +188,7 @@ def judge(
     frames = getattr(module, "frames", 4)
     report = AcceptanceReport(folder / "acceptance", facts={"name": "toy", "data": "random walls"})
     saver = ModelCheckpoint(folder / "checkpoints", save_last=True)
-    callbacks = [*extra, report, *(ten_guards() if guards is None else guards), saver]
+    callbacks = [*extra, report, *(all_guards() if guards is None else guards), saver]
     trainer = toy_trainer(folder, *callbacks, **options)
     raised: BaseException | None = None
     try:

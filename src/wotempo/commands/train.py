@@ -30,7 +30,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks import AcceptanceReport, Guard
+from callbacks import AcceptanceReport, FailureRecorder, Guard
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module
@@ -120,8 +120,9 @@ def build_callbacks(
     steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps)
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
-    callbacks: list[L.Callback] = [*guards, evidence, report, *checkpoints, steps, LearningRateMonitor(), StepClock()]
-    callbacks.append(RandomState())
+    recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
+    callbacks: list[L.Callback] = [recorder, *guards, evidence, report, *checkpoints, steps]
+    callbacks += [LearningRateMonitor(), StepClock(), RandomState()]
     if config.trainer.ema is not None:
         callbacks.append(RunningAverage(config.trainer.ema))
     if config.trainer.progress_bar:

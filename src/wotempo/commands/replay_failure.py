@@ -1,0 +1,81 @@
+"""Do the step again that ended a run, from its ``failure/`` folder alone: exit 0 if the fault comes back, 1 if not.
+
+python -m wotempo.commands.replay_failure run=<run>
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+import torch
+from omegaconf import DictConfig
+
+from callbacks import Record, reenact
+from wotempo.commands.checks import check_accelerator
+from wotempo.commands.config import typed
+from wotempo.commands.entry import run
+from wotempo.errors import UserError
+from wotempo.training.module import LitWoTE
+
+
+@dataclass
+class ReplayConfig:
+    run: str | None = None  # the run's folder, or its failure/ folder
+    rank: int = 0  # of a run with several ranks
+    accelerator: str = "auto"
+    threads: int | None = None  # CPU threads of torch; None leaves its default
+
+
+def check(raw: DictConfig) -> ReplayConfig:
+    config = typed(raw, ReplayConfig)
+    if config.run is None:
+        raise UserError("no run is named: give run=<folder of the run> (make: RUN=<folder>)")
+    if config.accelerator != "auto":
+        check_accelerator("accelerator", config.accelerator)
+    failure_folder(config)
+    return config
+
+
+def failure_folder(config: ReplayConfig) -> Path:
+    """Where the evidence is. UserError where there is none."""
+    given = Path(str(config.run))
+    if not given.is_dir():
+        raise UserError(f"there is no folder {given}: give run=<folder of the run>")
+    failure = given / "failure" if (given / "failure").is_dir() else given
+    places = (failure, failure / f"rank{config.rank}")
+    found = next((place for place in places if (place / "step.pt").is_file()), None)
+    if found is None:
+        raise UserError(f"{given} holds no failure/step.pt: no criterion ended that run in a step, so read its verdict")
+    return found
+
+
+def work(raw: DictConfig) -> int:
+    config = check(raw)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    folder = failure_folder(config)
+    record = Record.read(folder)
+    module = LitWoTE.rebuild(record.weights)
+    trainer = L.Trainer(
+        accelerator=config.accelerator,
+        devices=1,
+        precision=record.step["precision"],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    precision = trainer.precision_plugin
+    precision.convert_module(module).to(trainer.strategy.root_device)  # both in place
+    print(f"{record.facts['criterion'] or record.facts['exception']} at step {record.facts['step']}: {folder}")
+    outcome = reenact(record, module, precision)
+    for line in outcome.lines:
+        print(f"  {line}")
+    print("reproduced" if outcome.reproduced else "NOT reproduced", flush=True)
+    return 0 if outcome.reproduced else 1
+
+
+if __name__ == "__main__":
+    run("replay_failure", check, work)
