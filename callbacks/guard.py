@@ -212,7 +212,6 @@ class Guard(Callback):
         failure = state_dict["failure"]
         if failure is not None and state_dict["policy"] == "fail":
             return  # it ended that run; resuming is a new attempt, which is judged afresh
-        self.memory.clear()
         self.memory.update(state_dict["memory"])
         if failure is not None:
             self.record("fail", failure["message"], failure["measured"], **failure["details"])

@@ -35,7 +35,7 @@ class RandomState(L.Callback):
         if self._loaded is not None:
             if len(self._loaded) != trainer.world_size:
                 raise UserError(
-                    f"the interrupted run had {len(self._loaded)} processes, this one has {trainer.world_size}: continue "
+                    f"the interrupted run had {len(self._loaded)} processes, this one has {trainer.world_size}: go on "
                     "with as many devices, or start anew with fresh=true"
                 )
             set_random_state(self._loaded[trainer.global_rank], pl_module.device)
