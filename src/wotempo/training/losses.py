@@ -20,8 +20,8 @@ FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
 class LossWeights:
     """The published weights. A term of weight 0 is not computed.
 
-    ``map_class_weights``: one positive number per class of the BEV map, or None (published: all count alike). Road users
-    are few pixels, and an encoder on a small budget learns them late or never unless they count for more.
+    ``map_class_weights``: one positive number per class of the BEV map, or None (published: all count alike). Road
+    users are few pixels: on a small budget an encoder learns them late or never unless they count for more.
     """
 
     traj_offset: float = 1.0
@@ -127,7 +127,8 @@ def _class_weights(weights: LossWeights, logits: Tensor) -> Tensor | None:
         return None
     if len(weights.map_class_weights) != logits.shape[1]:
         raise UserError(
-            f"losses.map_class_weights has {len(weights.map_class_weights)} numbers, the map has {logits.shape[1]} classes"
+            f"losses.map_class_weights has {len(weights.map_class_weights)} numbers, the map has {logits.shape[1]} "
+            "classes: give one for each, or null"
         )
     return torch.tensor(weights.map_class_weights, device=logits.device)
 
