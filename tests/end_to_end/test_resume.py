@@ -56,7 +56,8 @@ def assert_same(whole, parts, verdict, resumed) -> None:
         assert torch.equal(value, found[name]), name
     assert logged_steps(resumed) == sorted(whole)
     for one, other in zip(verdict["criteria"], resumed["criteria"], strict=True):
-        assert one["status"] == other["status"]
+        if one["name"] not in ("loader", "budget"):  # clocks: of an attempt, not of the run
+            assert one["status"] == other["status"], one["name"]
         if one["name"] in ("loss", "finite", "history", "ego_motion", "complete"):
             assert one["measured"] == other["measured"], one["name"]
             assert one["details"] == other["details"], one["name"]
