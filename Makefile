@@ -57,8 +57,8 @@ resume: setup ## continue the latest interrupted run, or RUN=folder, in its fold
 ablation-fusion: setup ## does history help: variants × three seeds, one table with intervals; finished runs are kept
 	$(call run,wotempo.commands.train --multirun experiment=$(ABLATION) ablation=fusion $(CHOICES) $(ARGS))
 
-# The machine profile says which trainer, unless TRAINER does.
-SLURM_CHOICES = data=$(DATA) model=$(MODEL) $(if $(filter file,$(origin TRAINER)),,trainer=$(TRAINER))
+# The machine profile says which trainer, and the run is a full one, unless you say otherwise.
+SLURM_CHOICES = data=$(DATA) model=$(MODEL) $(foreach v,TRAINER PROFILE,$(if $(filter file,$(origin $(v))),,$(shell echo $(v) | tr A-Z a-z)=$($(v))))
 slurm-convgru-1epoch: setup ## submit that run to Slurm by a machine profile; ARGS=dry_run=true prints the job (docs/slurm.md)
 	$(call run,wotempo.commands.slurm experiment=convgru_1epoch $(SLURM_CHOICES) $(ARGS))
 
