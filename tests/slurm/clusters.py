@@ -149,7 +149,9 @@ class RealSlurm(Cluster):
         wait_for(self._answers, "an idle node of Slurm")
 
     def _answers(self) -> bool:
-        done = subprocess.run(["sinfo", "-h", "-o", "%T"], env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["sinfo", "-h", "-o", "%T"], env=self.environment, capture_output=True, text=True, check=False
+        )
         return done.stdout.strip() == "idle"
 
     def look(self, job: str) -> tuple[str, int, int | None]:

@@ -1,4 +1,4 @@
-"""What a job script does, with a few lines in the place of the training: signals, exit codes, requeueing, the log."""
+"""What Slurm does with a job script: signals, exit codes, requeueing, the log."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from clusters import wait_for
 from wotempo.commands.job_script import LOG, SCRIPT, job_script
 from wotempo.commands.machine import MachineConfig
 
-# A process with a child in its group, as a data loader has; both tell what reaches them.
+# In the place of the training, and quick: leaves as wotempo.commands.preemption does. With a child in its process group,
+# as the workers of a data loader are; both tell what reaches them.
 PROGRAM = """
-import os, signal, sys, time
-from wotempo.commands.preemption import Notice
+import os, signal, subprocess, sys, time
+told = []
 child = os.fork() == 0
 who = "child" if child else "main"
-tell = lambda number, frame: print(who, signal.Signals(number).name, flush=True)
-if child:
-    signal.signal(signal.SIGUSR1, tell)
+def take(number, frame):
+    told.append(number)
+    print(who, signal.Signals(number).name, flush=True)
+for name in ("SIGUSR1", "SIGTERM"):
+    signal.signal(getattr(signal, name), take)
+print(who, "ready", flush=True)
+while not told and not os.path.exists("finish"):
+    time.sleep(0.05)
+if told == [signal.SIGUSR1] and not child:
+    print("saved", flush=True)
+    subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]])
     time.sleep(60)
-    os._exit(0)
-notice = Notice()
-with notice.listening(), notice.waiting():
-    print("ready", flush=True)
-    while not notice.received and not os.path.exists("finish"):
-        time.sleep(0.05)
-    if notice.received:
-        print("saved", flush=True)
-        notice.requeue()
-        time.sleep(60)
-sys.exit(17)
+os._exit(0 if child else 17)
 """
 
 
@@ -48,7 +47,7 @@ def submitted(cluster, tmp_path, monkeypatch):
         machine = MachineConfig(**{"gpus": 0, "cpus": 1, "memory_gb": 1, "hours": 1.0} | profile)
         (folder / SCRIPT).write_text(job_script(machine, "toy", tmp_path, folder, ["seed=1"]))
         job = cluster.submit(folder / SCRIPT)
-        wait_for(lambda: "ready" in read(), "the job's first words")
+        wait_for(lambda: "main ready" in read(), "the job's first words")
         return job
 
     def read():
@@ -65,28 +64,34 @@ def test_the_exit_code_reaches_slurm(cluster, submitted, tmp_path):
     assert "setup 1" in read()
 
 
-def test_a_warning_reaches_python_alone_and_requeues_once(cluster, submitted, tmp_path):
+def test_a_warning_reaches_python_alone(cluster, submitted, tmp_path):
     submit, read = submitted
     job = submit()
     cluster.warn(job)
     cluster.wait(job, "RUNNING", restarts=1)
-    wait_for(lambda: "restart 1" in read() and read().count("ready") == 2, "the second attempt")
+    wait_for(lambda: "restart 1" in read() and read().count("main ready") == 2, "the second attempt")
     (tmp_path / "finish").touch()
     assert cluster.wait(job, "FAILED", restarts=1) == 17
     log = read()
-    assert log.count("saved") == log.count("requeueing job") == 1
-    assert "child" not in log
-    assert log.index("restart 0") < log.index("SIGUSR1: this attempt ends here") < log.index("restart 1")
+    assert log.count("main SIGUSR1") == log.count("saved") == 1
+    assert "child SIGUSR1" not in log
+    assert log.index("restart 0") < log.index("saved") < log.index("restart 1")
 
 
-def test_there_is_an_end_to_requeueing(cluster, submitted):
+@pytest.mark.parametrize("how", ["preempt", "cancel"])
+def test_python_hears_of_preemption_and_cancellation_by_sigterm(how, cluster, submitted, tmp_path):
     submit, read = submitted
-    job = submit(max_restarts=0)
-    cluster.warn(job)
-    wait_for(lambda: "allows no more" in read(), "a word about the limit")
-    assert cluster.look(job)[:2] == ("RUNNING", 0)
-    cluster.call("scancel", job)
-    cluster.wait(job, "CANCELLED")
+    job = submit()
+    if how == "preempt":
+        cluster.preempt(job)
+        cluster.wait(job, "RUNNING", restarts=1)
+        (tmp_path / "finish").touch()
+        assert cluster.wait(job, "FAILED", restarts=1) == 17
+    else:
+        cluster.call("scancel", job)
+        cluster.wait(job, "CANCELLED")
+    assert read().count("main SIGTERM") == 1
+    assert "SIGUSR1" not in read()
 
 
 @pytest.mark.slow

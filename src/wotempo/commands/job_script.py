@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from wotempo.commands.machine import MachineConfig
-from wotempo.commands.preemption import MAX_RESTARTS
 
+MAX_RESTARTS = "WOTEMPO_MAX_RESTARTS"  # tells the run that it may requeue its job, and how often
 SCRIPT, LOG, JOB_ID = "job.sh", "job.log", "job.id"
 
 

@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> int:
     given = [text for text in rest if text not in ("-m", "--multirun")]
     try:
         if strays := [text for text in given if text.startswith("-")]:
-            raise UserError(f"there is no option {strays[0]}: known are --dry-run and --multirun, all else is key=value")
+            raise UserError(f"there is no option {strays[0]}: use --dry-run, --multirun or key=value")
         with initialize_config_module("wotempo.configs", version_base="1.3"):
             slurm = read(ours)
         overrides = run_overrides(slurm.machine, given)
