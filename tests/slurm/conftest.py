@@ -1,4 +1,4 @@
-"""Every test here runs with the stand-in, and with a real Slurm where its programs are installed (Debian: slurm-wlm)."""
+"""Every test here runs with the stand-in, and with a real Slurm where its programs are installed (slurm-wlm)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A Slurm of one node without a queue, for machines without one: `stand_in.py sbatch|scontrol|squeue|scancel …`. What it does to a job was read off Slurm 22.05, beside which the same tests run.
+"""A Slurm of one node without a queue, for machines without one: `stand_in.py sbatch|scontrol|squeue|scancel …`.
+What it does to a job was read off Slurm 22.05, beside which the same tests run.
 
 * the script as it was when submitted, in ``--chdir``, output truncated at the start or appended to (``--open-mode``)
 * ``--signal=B:USR1@s``: to the script's first process alone; without ``B:`` to its whole group, as steps get it
-* the end of the time limit, ``scontrol requeue``, ``scancel``: SIGCONT and SIGTERM to the group, SIGKILL after KILL_WAIT
+* the end of the time limit, ``scontrol requeue``, ``scancel``: SIGCONT, SIGTERM to the group, SIGKILL after KILL_WAIT
 * out of time: TIMEOUT, not requeued. requeue: the same id, SLURM_RESTART_COUNT one more
 * a job that ends by itself: COMPLETED or FAILED with its exit code
 """
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 STATE = Path(os.environ["STAND_IN_SLURM"])
@@ -59,7 +61,7 @@ def sbatch(script: str) -> None:
     (STATE / job / "script").write_text(text)
     write(job, state="PENDING", restarts=0, exit_code=None)
     subprocess.Popen([sys.executable, __file__, "node", job], start_new_session=True,
-                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
+                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     print(job)
 
 
@@ -103,14 +105,10 @@ def attempt(job: str, restarts: int) -> tuple[str, int | None]:
 def end(run: subprocess.Popen) -> None:
     for number in (signal.SIGCONT, signal.SIGTERM):
         os.killpg(run.pid, number)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         run.wait(KILL_WAIT)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(run.pid, signal.SIGKILL)  # what the script left behind, too
-    except ProcessLookupError:
-        pass
     run.wait()
 
 

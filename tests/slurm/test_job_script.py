@@ -10,8 +10,8 @@ from clusters import wait_for
 from wotempo.commands.job_script import LOG, SCRIPT, job_script
 from wotempo.commands.machine import MachineConfig
 
-# In the place of the training, and quick: leaves as wotempo.commands.preemption does. With a child in its process group,
-# as the workers of a data loader are; both tell what reaches them.
+# In the place of the training, and quick: leaves as wotempo.commands.preemption does. With a child in its process
+# group, as the workers of a data loader are; both tell what reaches them.
 PROGRAM = """
 import os, signal, subprocess, sys, time
 told = []
@@ -28,7 +28,8 @@ while not told and not os.path.exists("finish"):
 if told == [signal.SIGUSR1] and not child:
     print("saved", flush=True)
     subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]])
-    time.sleep(60)
+    while signal.SIGTERM not in told:
+        time.sleep(0.05)
 os._exit(0 if child else 17)
 """
 
