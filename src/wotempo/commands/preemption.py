@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -74,7 +74,7 @@ class Notice:
             return
         self._queued = True
         before = self._before.get(signal.Signals[self.received])
-        if isinstance(before, Callable):  # type: ignore[arg-type]  # of submitit, which requeues in its own way
+        if callable(before):  # of submitit, which requeues in its own way
             before(signal.Signals[self.received], None)
         elif (limit := os.environ.get(MAX_RESTARTS)) is not None and "SLURM_JOB_ID" in os.environ:
             requeue_job(os.environ["SLURM_JOB_ID"], int(os.environ.get("SLURM_RESTART_COUNT", 0)), int(limit))
