@@ -77,11 +77,24 @@ def test_a_submission_says_how_to_watch_it(here, capsys):
     assert main([RUN]) == 0
     (folder,) = (here / "runs" / "baseline_1epoch").iterdir()
     assert {path.name for path in folder.iterdir()} == {"job.sh", "job.id"}
-    assert (folder / "job.id").read_text() == "42\n"
+    assert (folder / "job.id").read_text().startswith("42 ")
     said = capsys.readouterr().out
     for command in ("squeue --job 42", f"tail -F {folder}/job.log", "sacct --job 42", "scancel 42", "make resume RUN="):
         assert command in said
     assert f"run_dir={folder}" in (folder / "job.sh").read_text()
+
+
+def test_a_run_in_the_queue_is_not_submitted_again(here, capsys):
+    program(here, "sbatch", "echo 42")
+    program(here, "squeue", "echo 42 PENDING")
+    assert main([RUN]) == 0
+    assert main([RUN]) == 2
+    assert "job 42 has this run" in capsys.readouterr().err
+    assert main([RUN, "seed=1", "dry_run=true"]) == 0
+    assert main([RUN, "fresh=true", "dry_run=true"]) == 0
+    assert "fresh=true" not in capsys.readouterr().out
+    program(here, "squeue", "exit 1")
+    assert main([RUN]) == 0
 
 
 def test_a_refusal_of_sbatch_is_quoted(here, capsys):

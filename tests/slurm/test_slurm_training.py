@@ -40,7 +40,7 @@ def test_warned_then_preempted_it_ends_as_one_accepted_run(cluster, workspace, t
     done = submit()
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "runs" / "convgru_1epoch").iterdir()
-    job = (folder / "job.id").read_text().strip()
+    job = (folder / "job.id").read_text().split()[0]
     wait_for(lambda: rows(folder) > 2, "steps of the first attempt")
     cluster.warn(job)
     wait_for(lambda: verdict(folder)["reason"].startswith("SIGUSR1"), "a verdict")

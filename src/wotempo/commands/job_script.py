@@ -9,7 +9,8 @@ from pathlib import Path
 from wotempo.commands.machine import MachineConfig
 
 MAX_RESTARTS = "WOTEMPO_MAX_RESTARTS"  # tells the run that it may requeue its job, and how often
-SCRIPT, LOG, JOB_ID = "job.sh", "job.log", "job.id"
+SCRIPT, LOG = "job.sh", "job.log"
+JOB_ID = "job.id"  # and the signature of the run
 
 
 def options(machine: MachineConfig, name: str, here: Path, run_dir: Path) -> list[str]:

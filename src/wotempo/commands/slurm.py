@@ -33,14 +33,15 @@ def need(program: str) -> None:
         raise UserError(f"there is no {program} here: submit from a machine of the cluster, or print with dry_run=true")
 
 
-def in_queue(run_dir: Path) -> str | None:
-    """The job that has this folder, if Slurm still knows it as waiting or running."""
-    file = run_dir / JOB_ID
-    if not file.exists() or shutil.which("squeue") is None:
-        return None
-    job = file.read_text().strip()
-    shown = subprocess.run(["squeue", "--noheader", "--job", job], capture_output=True, text=True, check=False)
-    return job if shown.returncode == 0 and shown.stdout.strip() else None
+def refuse_twice(parent: Path, identity: str) -> None:
+    """UserError where a job of this very run is waiting or running."""
+    for file in sorted(parent.glob(f"*/{JOB_ID}")) if shutil.which("squeue") else ():
+        job, theirs = file.read_text().split()
+        if theirs == identity:
+            asked = ["squeue", "--noheader", "--job", job]  # fails where Slurm has forgotten the job
+            shown = subprocess.run(asked, capture_output=True, text=True, check=False)
+            if shown.returncode == 0 and shown.stdout.strip():
+                raise UserError(f"job {job} has this run ({file.parent}): wait for it, or say fresh=true")
 
 
 def folder_for(config: RunConfig, here: Path) -> Path:
@@ -80,16 +81,18 @@ def monitoring(job: str, run_dir: Path) -> str:
 def one_job(slurm: SlurmConfig, config: RunConfig, overrides: list[str]) -> None:
     here = Path.cwd()
     run_dir = folder_for(config, here)
-    text = job_script(slurm.machine, config.name, here, run_dir, overrides)
+    # A requeued job would start anew, too; the folder is a new one already.
+    kept = [text for text in overrides if not text.startswith("fresh=")]
+    text = job_script(slurm.machine, config.name, here, run_dir, kept)
     if slurm.dry_run:
         print(text, end="")
         return
     need("sbatch")
-    if (job := in_queue(run_dir)) is not None:
-        raise UserError(f"job {job} has this run ({run_dir}): wait for it, scancel {job}, or say fresh=true")
+    if not config.fresh:
+        refuse_twice(run_dir.parent, signature(config))
     continued = run_dir.exists()
     job = submit(run_dir / SCRIPT, text)
-    (run_dir / JOB_ID).write_text(f"{job}\n")
+    (run_dir / JOB_ID).write_text(f"{job} {signature(config)}\n")
     print(f"job {job} {'continues' if continued else 'is'} {run_dir}\n{monitoring(job, run_dir)}")
 
 
