@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks import Preempted
 from callbacks.report import INCOMPLETE
 from wotempo.commands.job_script import MAX_RESTARTS
 from wotempo.commands.preemption import Notice
+from wotempo.training.checkpoints import StepCheckpoint
 
 
 @pytest.fixture
@@ -82,3 +86,23 @@ def test_who_listened_before_requeues_in_its_own_way(asked):
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert (heard, asked()) == ([signal.SIGUSR2], [])
+
+
+@pytest.mark.parametrize("received", ["", "SIGUSR1"])
+def test_a_validation_is_left_between_two_of_its_batches(received, tmp_path):
+    notice = Notice()
+    notice.received = received
+    steps = StepCheckpoint(tmp_path, notice=notice)
+    trainer = SimpleNamespace(world_size=1, state=SimpleNamespace(fn=TrainerFn.FITTING))
+    with pytest.raises(Preempted) if received else nullcontext():
+        steps.on_validation_batch_end(trainer, None, None, None, 3)
+
+
+def test_a_forked_worker_that_is_told_leaves_that_to_its_parent(asked):
+    with Notice().listening():
+        worker = os.fork()
+        if worker == 0:
+            told()
+            os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 5
+    assert asked() == []

@@ -30,6 +30,7 @@ class Notice:
         self.received = ""
         self._waits = False
         self._queued = False
+        self._process = os.getpid()
         self._before: dict[int, Any] = {}
 
     @contextmanager
@@ -60,7 +61,7 @@ class Notice:
             self.leave()
 
     def _take(self, number: int, _: Any) -> None:
-        if self.received:
+        if self.received or os.getpid() != self._process:  # a forked worker inherits this handler
             return
         self.received = signal.Signals(number).name
         print(f"{self.received}: this attempt ends here", flush=True)
