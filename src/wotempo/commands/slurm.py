@@ -99,6 +99,7 @@ def one_job(slurm: SlurmConfig, config: RunConfig, overrides: list[str]) -> None
 def launcher(machine: MachineConfig) -> list[str]:
     """The profile as options of Hydra's submitit launcher."""
     values = {
+        "name": "wotempo",
         "partition": machine.partition,
         "account": machine.account,
         "qos": machine.qos,
