@@ -16,8 +16,8 @@ JOB_ID = "job.id"  # and the signature of the run
 def options(machine: MachineConfig, name: str, here: Path, run_dir: Path) -> list[str]:
     """The options of sbatch.
 
-    ``B:`` sends the warning to Python alone: without it every process of its group gets it, and the workers of a data
-    loader die of it.
+    ``B:`` sends the warning to Python alone. Without it every process of its group gets it, and a process that does
+    not listen, as a spawned worker of a data loader, dies of it.
     """
     log = str(run_dir / LOG).replace("%", "%%")
     found = [

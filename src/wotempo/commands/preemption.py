@@ -64,7 +64,7 @@ class Notice:
         if self.received or os.getpid() != self._process:  # a forked worker inherits this handler
             return
         self.received = signal.Signals(number).name
-        print(f"{self.received}: this attempt ends here", flush=True)
+        print(f"{self.received}: this attempt is to end", flush=True)
         if not self._waits:
             self.requeue()  # first: leaving may have to wait for workers
             self.leave()

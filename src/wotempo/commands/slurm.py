@@ -133,7 +133,7 @@ def sweep(slurm: SlurmConfig, overrides: list[str]) -> int:
     if find_spec("hydra_plugins.hydra_submitit_launcher") is None:
         raise UserError('a sweep needs the submitit launcher: pip install "wotempo[slurm]"')
     need("sbatch")
-    print("this process waits for the jobs and then prints the table; if it ends, type it again", flush=True)
+    print("this process waits for the jobs and then prints the table", flush=True)
     return subprocess.run(command, check=False).returncode
 
 
