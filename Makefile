@@ -1,7 +1,7 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion evaluate labels label-file weights \
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file weights \
 	stages drive replay probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
@@ -56,6 +56,17 @@ resume: setup ## continue the latest interrupted run, or RUN=folder, in its fold
 
 ablation-fusion: setup ## does history help: variants × three seeds, one table with intervals; finished runs are kept
 	$(call run,wotempo.commands.train --multirun experiment=$(ABLATION) ablation=fusion $(CHOICES) $(ARGS))
+
+# The machine profile says which trainer, and the run is a full one, unless you say otherwise.
+SLURM_CHOICES = data=$(DATA) model=$(MODEL) $(foreach v,TRAINER PROFILE,$(if $(filter file,$(origin $(v))),,$(shell echo $(v) | tr A-Z a-z)=$($(v))))
+slurm-convgru-1epoch: setup ## submit that run to Slurm by a machine profile; ARGS=dry_run=true prints the job (docs/slurm.md)
+	$(call run,wotempo.commands.slurm experiment=convgru_1epoch $(SLURM_CHOICES) $(ARGS))
+
+slurm-baseline: setup ## submit the single-frame run to Slurm
+	$(call run,wotempo.commands.slurm experiment=baseline_1epoch $(SLURM_CHOICES) $(ARGS))
+
+slurm-ablation-fusion: setup ## every run of ablation-fusion as a Slurm job of its own
+	$(call run,wotempo.commands.slurm --multirun experiment=$(ABLATION) ablation=fusion $(SLURM_CHOICES) $(ARGS))
 
 evaluate: setup ## CKPT=path: score a checkpoint on the test split
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

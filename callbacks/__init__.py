@@ -14,7 +14,7 @@ from callbacks.loss import LossGuard
 from callbacks.memory import MemoryGuard
 from callbacks.recorder import FailureRecorder
 from callbacks.reenact import Outcome, Record, reenact
-from callbacks.report import AcceptanceReport, exit_code_of
+from callbacks.report import AcceptanceReport, Preempted, exit_code_of
 from callbacks.shapes import ShapeGuard
 from callbacks.warp_gain import WarpGainGuard
 
@@ -35,6 +35,7 @@ __all__ = [
     "LossGuard",
     "MemoryGuard",
     "Outcome",
+    "Preempted",
     "Record",
     "ShapeGuard",
     "WarpGainGuard",

@@ -22,6 +22,14 @@ ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
 UNFINISHED = "the run has not ended, or was killed"
 
 
+class Preempted(SystemExit):
+    """Raise it where the run was told to go (time limit, preemption) and has saved what it needs to be continued."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(INCOMPLETE)
+        self.reason = reason
+
+
 def exit_code_of(error: BaseException | None) -> int:
     """Exit code for what came out of ``trainer.fit``. An exception may carry its own ``exit_code``."""
     if error is None:
@@ -104,6 +112,8 @@ class AcceptanceReport(Callback):
             self._end("rejected", blamed.exit_code, f"{blamed.name} failed: {blamed.message}")
         elif isinstance(exception, SIGTERMException):
             self._end("incomplete", SIGTERM, "SIGTERM: the scheduler or the user ended the run")
+        elif isinstance(exception, Preempted):
+            self._end("incomplete", INCOMPLETE, exception.reason)
         elif isinstance(exception, KeyboardInterrupt):
             self._end("incomplete", INCOMPLETE, "interrupted from the keyboard")
         else:

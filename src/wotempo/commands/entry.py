@@ -120,6 +120,8 @@ def quieten() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # the cache is memory-mapped
+    # A job is one process and needs no srun; neither does a run on a login node.
+    warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used.*")
     # It looks at the loader only; here the data module knows the position (NavsimDataModule.state_dict).
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
 

@@ -27,16 +27,19 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     RichProgressBar,
 )
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks import AcceptanceReport, FailureRecorder, Guard
+from callbacks import AcceptanceReport, FailureRecorder, Guard, exit_code_of
+from callbacks.report import CRASHED, INCOMPLETE, SIGTERM
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
 from wotempo.commands.planning import load_module
+from wotempo.commands.preemption import Notice
 from wotempo.commands.prepare import Prepared, prepare, window_of
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.provenance import command_line, git_state, signature
@@ -107,7 +110,7 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
 
 
 def build_callbacks(
-    config: RunConfig, run_dir: Path, facts: dict[str, Any]
+    config: RunConfig, run_dir: Path, facts: dict[str, Any], notice: Notice
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
     report = AcceptanceReport(run_dir, facts=facts)
@@ -117,7 +120,7 @@ def build_callbacks(
     checkpoints = [writer(filename="last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
         checkpoints.append(writer(filename=BEST, monitor="val/ade"))
-    steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps)
+    steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps, notice)
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
     recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
@@ -186,11 +189,14 @@ def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: li
     options = asdict(config.trainer)
     for ours in OURS:
         options.pop(ours)
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():  # tasks of srun; their signals belong to Notice
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     return L.Trainer(
         default_root_dir=run_dir,
         logger=loggers,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=plugins,
         enable_model_summary=False,
         enable_progress_bar=config.trainer.progress_bar,
         **options,
@@ -242,17 +248,32 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def work(raw: DictConfig) -> int:
-    """One run -> its exit code."""
-    config = check_config(raw)
+    """One run -> its exit code. Told to go before it is complete, it goes back into the queue that it came from."""
+    config, notice = check_config(raw), Notice()
+    with notice.listening():
+        code = CRASHED
+        try:
+            code = hold_folder(config, raw, notice)
+        except SystemExit as end:
+            code = exit_code_of(end)
+            raise
+        finally:
+            if notice.received and code in (INCOMPLETE, SIGTERM):
+                notice.requeue()
+    return code
+
+
+def hold_folder(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
+    """``train`` in the run's folder, which no other process may use meanwhile."""
     if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
         config.run_dir = raw.run_dir = os.environ.get(RUN_DIR, config.run_dir)
-        return train(config, raw)
+        return train(config, raw, notice)
     config.run_dir = raw.run_dir = os.environ[RUN_DIR] = str(run_folder(config))
     with locked(Path(config.run_dir) / LOCK, config.run_dir):
-        return train(config, raw)
+        return train(config, raw, notice)
 
 
-def train(config: RunConfig, raw: DictConfig) -> int:
+def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
     """``work`` for the one who holds the run's folder."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
@@ -281,13 +302,14 @@ def train(config: RunConfig, raw: DictConfig) -> int:
     if claim.resumed:
         facts["resumed"] = claim.resumed
     loggers = build_loggers(config, run_dir, facts, claim.step)
-    callbacks, report, steps = build_callbacks(config, run_dir, facts)
+    callbacks, report, steps = build_callbacks(config, run_dir, facts, notice)
     trainer = build_trainer(config, run_dir, loggers, callbacks)
     if config.model.frozen_backbone:
         with PreparationProgress(config.trainer.progress_bar) as data.progress:
             encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
             data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
-    error = fit(trainer, module, data, claim.checkpoint)
+    with notice.waiting():
+        error = fit(trainer, module, data, claim.checkpoint)
     code = report.exit_code if error is None else explain(error, report)
     if not trainer.is_global_zero:
         return code
@@ -297,6 +319,7 @@ def train(config: RunConfig, raw: DictConfig) -> int:
         for file in step_files(run_dir / "checkpoints"):
             file.unlink()
     if config.test and report.status in FINISHED and error is None:
+        notice.leave_if_received()
         test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
     close_wandb(loggers, report.verdict(), pictures)

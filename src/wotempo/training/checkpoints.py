@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
 SECONDS_BETWEEN = 600.0
 STEPS_PER_LOOK = 10  # ranks must agree that it is time, which costs a broadcast
@@ -39,15 +40,27 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             partial.unlink(missing_ok=True)
 
 
+class Notice(Protocol):
+    """Whether this process (of several: the first) was told to go, and the exception to go with."""
+
+    received: str
+
+    def leave(self) -> NoReturn: ...
+
+
 class StepCheckpoint(Checkpoint):
     """``step-<global_step>.ckpt`` in ``folder`` every ``every_n_steps`` optimiser steps (None: every ten minutes), and
     when the run is stopped in the middle of an epoch (time limit; SIGTERM in a run of one process). Keeps the last two.
 
+    ``notice``: once it is received, the run is left behind the checkpoint of that step, or between two batches of a
+    validation, inside of which nothing can be saved.
+
     The end of an epoch is left to ``last.ckpt``. List it behind ``ModelCheckpoint``, which trainers take for the first.
     """
 
-    def __init__(self, folder: Path, every_n_steps: int | None = None) -> None:
+    def __init__(self, folder: Path, every_n_steps: int | None = None, notice: Notice | None = None) -> None:
         self.folder = folder
+        self.notice = notice
         self.every_n_steps = every_n_steps
         self.metrics: dict[str, float] = {}  # of the checkpoint that a run was continued from
         self._saved_step = 0
@@ -60,8 +73,21 @@ class StepCheckpoint(Checkpoint):
         batches = trainer.fit_loop.epoch_loop.batch_progress
         between_steps = batches.current.ready % trainer.accumulate_grad_batches == 0
         ends_epoch = batches.is_last_batch or batches.current.ready >= trainer.num_training_batches
-        if ends_epoch or not between_steps or trainer.global_step == self._saved_step or not self._due(trainer):
+        if ends_epoch or not between_steps:
             return
+        told = self._told(trainer, trainer.global_step)
+        if trainer.global_step != self._saved_step and (told or self._due(trainer)):
+            self._save(trainer)
+        if told and self.notice is not None:
+            self.notice.leave()
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        if trainer.state.fn == TrainerFn.FITTING and self._told(trainer, batch_idx) and self.notice is not None:
+            self.notice.leave()
+
+    def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.folder / f"{STEP}{trainer.global_step}.ckpt")
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         if trainer.is_global_zero:
@@ -74,6 +100,13 @@ class StepCheckpoint(Checkpoint):
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self.metrics = dict(checkpoint.get("metrics", {}))
         checkpoint["callbacks"].pop("Timer", None)  # trainer.max_time limits an attempt, not the run
+
+    def _told(self, trainer: L.Trainer, position: int) -> bool:
+        """On all ranks alike, since all have to leave at the same point."""
+        received = self.notice is not None and bool(self.notice.received)
+        if trainer.world_size == 1:
+            return received
+        return position % STEPS_PER_LOOK == 0 and trainer.strategy.broadcast(received)
 
     def _due(self, trainer: L.Trainer) -> bool:
         stopped = trainer.should_stop or (trainer.world_size == 1 and trainer.received_sigterm)

@@ -1,0 +1,165 @@
+"""Submit one training run to Slurm, from a machine profile.
+
+python -m wotempo.commands.slurm experiment=convgru_1epoch [machine=default machine.hours=3 ...] [--dry-run]
+python -m wotempo.commands.slurm --multirun experiment=convgru_1epoch ablation=fusion ...   # a job per run, by submitit
+
+Everything that is not of ``machine`` configures the run, as for wotempo.commands.train, and is checked before.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from hydra import initialize_config_module
+
+from wotempo.commands.checks import check_config
+from wotempo.commands.config import RunConfig
+from wotempo.commands.entry import check_command_line, is_multirun
+from wotempo.commands.job_script import JOB_ID, LOG, SCRIPT, job_script
+from wotempo.commands.machine import MachineConfig, SlurmConfig, read, run_config, run_overrides, split
+from wotempo.commands.provenance import signature
+from wotempo.commands.unfinished import unfinished_runs
+from wotempo.errors import UserError
+
+
+def need(program: str) -> None:
+    if shutil.which(program) is None:
+        raise UserError(f"there is no {program} here: submit from a machine of the cluster, or print with dry_run=true")
+
+
+def refuse_twice(parent: Path, identity: str) -> None:
+    """UserError where a job of this very run is waiting or running."""
+    for file in sorted(parent.glob(f"*/{JOB_ID}")) if shutil.which("squeue") else ():
+        job, theirs = file.read_text().split()
+        if theirs == identity:
+            asked = ["squeue", "--noheader", "--job", job]  # fails where Slurm has forgotten the job
+            shown = subprocess.run(asked, capture_output=True, text=True, check=False)
+            if shown.returncode == 0 and shown.stdout.strip():
+                raise UserError(f"job {job} has this run ({file.parent}): wait for it, or say fresh=true")
+
+
+def folder_for(config: RunConfig, here: Path) -> Path:
+    """A new folder below runs/, or that of an unfinished run of this configuration."""
+    parent = here / "runs" / config.name
+    if not config.fresh and (earlier := unfinished_runs(parent, signature(config))):
+        return earlier[-1]
+    return parent / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def submit(script: Path, text: str) -> str:
+    """-> the id of the job. A job that is refused leaves no folder."""
+    new = not script.parent.exists()
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(text)
+    done = subprocess.run(["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if new:
+            shutil.rmtree(script.parent)
+        raise UserError(f"sbatch refused the job, look at machine.*: {' '.join(done.stderr.split())}")
+    return done.stdout.strip().split(";")[0]  # <id>;<cluster>
+
+
+def monitoring(job: str, run_dir: Path) -> str:
+    rows = {
+        f"squeue --job {job}": "waiting or running",
+        f"tail -F {shlex.quote(str(run_dir / LOG))}": "what it prints",
+        f"sacct --job {job} --duplicates --format=JobID,State,ExitCode,Elapsed": "how every attempt ended",
+        f"scancel --batch --signal=USR1 {job}": "save, and back into the queue",
+        f"scancel {job}": "end it; the run says incomplete",
+        f"make resume RUN={shlex.quote(str(run_dir))}": "go on with it here, once the job is gone",
+    }
+    width = max(len(command) for command in rows)
+    return "\n".join(f"  {command:{width}}  # {what}" for command, what in rows.items())
+
+
+def one_job(slurm: SlurmConfig, config: RunConfig, overrides: list[str]) -> None:
+    here = Path.cwd()
+    run_dir = folder_for(config, here)
+    # A requeued job would start anew, too; the folder is a new one already.
+    kept = [text for text in overrides if not text.startswith("fresh=")]
+    text = job_script(slurm.machine, config.name, here, run_dir, kept)
+    if slurm.dry_run:
+        print(text, end="")
+        return
+    need("sbatch")
+    if not config.fresh:
+        refuse_twice(run_dir.parent, signature(config))
+    continued = run_dir.exists()
+    job = submit(run_dir / SCRIPT, text)
+    (run_dir / JOB_ID).write_text(f"{job} {signature(config)}\n")
+    print(f"job {job} {'continues' if continued else 'is'} {run_dir}\n{monitoring(job, run_dir)}")
+
+
+def launcher(machine: MachineConfig) -> list[str]:
+    """The profile as options of Hydra's submitit launcher."""
+    values = {
+        "name": "wotempo",
+        "partition": machine.partition,
+        "account": machine.account,
+        "qos": machine.qos,
+        "cpus_per_task": machine.cpus,
+        "gpus_per_node": machine.gpus or None,
+        "mem_gb": machine.memory_gb,
+        "timeout_min": machine.minutes,
+        "signal_delay_s": machine.warn_seconds,
+        "max_num_timeout": machine.max_restarts,
+        "setup": machine.setup,
+    }
+    given = [f"hydra.launcher.{key}={_value(value)}" for key, value in values.items() if value not in (None, [])]
+    return ["hydra/launcher=submitit_slurm", *given]
+
+
+def _value(value: object) -> str:
+    """As Hydra reads it."""
+    if isinstance(value, list):
+        return f"[{','.join(_value(item) for item in value)}]"
+    return "'" + value.replace("'", "\\'") + "'" if isinstance(value, str) else str(value)
+
+
+def sweep(slurm: SlurmConfig, overrides: list[str]) -> int:
+    """A job per run; this process waits for all, and prints the table."""
+    if slurm.machine.gpus > 1:
+        raise UserError(f"machine.gpus is {slurm.machine.gpus}: a run of a sweep has one GPU, set machine.gpus=1")
+    command = [sys.executable, "-m", "wotempo.commands.train", "--multirun", *overrides, *launcher(slurm.machine)]
+    if slurm.dry_run:
+        print(shlex.join(command))
+        return 0
+    if find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        raise UserError('a sweep needs the submitit launcher: pip install "wotempo[slurm]"')
+    need("sbatch")
+    print("this process waits for the jobs and then prints the table", flush=True)
+    return subprocess.run(command, check=False).returncode
+
+
+def main(arguments: list[str]) -> int:
+    """-> exit code."""
+    words = ["dry_run=true" if text == "--dry-run" else text for text in arguments]
+    ours, rest = split(words)
+    multirun = is_multirun(rest)
+    given = [text for text in rest if text not in ("-m", "--multirun")]
+    try:
+        if strays := [text for text in given if text.startswith("-")]:
+            raise UserError(f"there is no option {strays[0]}: use --dry-run, --multirun or key=value")
+        with initialize_config_module("wotempo.configs", version_base="1.3"):
+            slurm = read(ours)
+        overrides = run_overrides(slurm.machine, given)
+        check_command_line("train", check_config, [*overrides, *(["--multirun"] if multirun else [])])
+        if multirun:
+            return sweep(slurm, overrides)
+        with initialize_config_module("wotempo.configs", version_base="1.3"):
+            config = run_config(overrides)
+        one_job(slurm, config, overrides)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UserError.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

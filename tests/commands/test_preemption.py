@@ -1,0 +1,108 @@
+"""Being told to go: when the run is left, and what is asked of Slurm."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+from lightning.pytorch.trainer.states import TrainerFn
+
+from callbacks import Preempted
+from callbacks.report import INCOMPLETE
+from wotempo.commands.job_script import MAX_RESTARTS
+from wotempo.commands.preemption import Notice
+from wotempo.training.checkpoints import StepCheckpoint
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """In a job that may be requeued twice; ``asked()`` are the arguments that scontrol got."""
+    program, log = tmp_path / "scontrol", tmp_path / "asked"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{log}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1", MAX_RESTARTS: "2"}.items():
+        monkeypatch.setenv(name, value)
+    return lambda: log.read_text().splitlines() if log.exists() else []
+
+
+def told(number=signal.SIGUSR1):
+    os.kill(os.getpid(), number)
+
+
+def test_while_data_are_prepared_the_run_ends_at_once(asked):
+    notice = Notice()
+    with pytest.raises(Preempted) as end, notice.listening():
+        told()
+    assert (end.value.code, asked()) == (INCOMPLETE, ["requeue 7"])
+    assert end.value.reason.startswith("SIGUSR1")
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+def test_while_it_trains_it_goes_on_until_somebody_looks_and_is_requeued_once(asked):
+    notice = Notice()
+    with notice.listening():
+        with notice.waiting():
+            told()
+            told()
+            assert (notice.received, asked()) == ("SIGUSR1", [])
+        notice.requeue()
+        notice.requeue()
+        with pytest.raises(Preempted):
+            notice.leave_if_received()
+    assert asked() == ["requeue 7"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "word"), [("SLURM_RESTART_COUNT", "2", "allows no more"), ("PATH", "", "no scontrol")]
+)
+def test_a_job_that_is_not_requeued_says_how_to_go_on(variable, value, word, asked, monkeypatch, capfd):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(Preempted), Notice().listening():
+        told()
+    said = "".join(capfd.readouterr())
+    assert word in said
+    assert "make resume" in said
+    assert asked() == []
+
+
+def test_outside_of_such_a_job_nothing_is_requeued(asked, monkeypatch):
+    monkeypatch.delenv(MAX_RESTARTS)
+    with pytest.raises(Preempted), Notice().listening():
+        told()
+    assert asked() == []
+
+
+def test_who_listened_before_requeues_in_its_own_way(asked):
+    """submitit does, on SIGUSR2."""
+    heard = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
+    try:
+        with pytest.raises(Preempted), Notice().listening():
+            told(signal.SIGUSR2)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert (heard, asked()) == ([signal.SIGUSR2], [])
+
+
+@pytest.mark.parametrize("received", ["", "SIGUSR1"])
+def test_a_validation_is_left_between_two_of_its_batches(received, tmp_path):
+    notice = Notice()
+    notice.received = received
+    steps = StepCheckpoint(tmp_path, notice=notice)
+    trainer = SimpleNamespace(world_size=1, state=SimpleNamespace(fn=TrainerFn.FITTING))
+    with pytest.raises(Preempted) if received else nullcontext():
+        steps.on_validation_batch_end(trainer, None, None, None, 3)
+
+
+def test_a_forked_worker_that_is_told_leaves_that_to_its_parent(asked):
+    with Notice().listening():
+        worker = os.fork()
+        if worker == 0:
+            told()
+            os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 5
+    assert asked() == []

@@ -1,0 +1,64 @@
+"""A training under Slurm: warned, preempted, and still one run with one verdict in one folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from clusters import wait_for
+
+pytestmark = pytest.mark.slow
+MICRO = ("experiment=convgru_1epoch", "data.preset=micro", "model.image_height=64", "model.image_width=256",
+         "model.num_anchors=16", "data.extra_drives=50", "trainer.run_length=2", "trainer.max_epochs=4",
+         "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1", "tracking=off", "acceptance=smoke")  # fmt: skip
+MACHINE = ("machine.gpus=0", "machine.cpus=1", "machine.memory_gb=1", "machine.hours=1", "machine.batch_size=2")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("workspace")
+
+
+def rows(folder: Path) -> int:
+    file = next(folder.glob("metrics/**/metrics.csv"), None)
+    return len(file.read_text().splitlines()) if file else 0
+
+
+def verdict(folder: Path) -> dict:
+    return json.loads((folder / "verdict.json").read_text())
+
+
+def test_warned_then_preempted_it_ends_as_one_accepted_run(cluster, workspace, tmp_path):
+    def submit() -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "wotempo.commands.slurm", *MICRO, *MACHINE, f"workspace={workspace}"],
+            cwd=tmp_path, env=cluster.environment, capture_output=True, text=True, check=False)  # fmt: skip
+
+    done = submit()
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs" / "convgru_1epoch").iterdir()
+    job = (folder / "job.id").read_text().split()[0]
+    wait_for(lambda: rows(folder) > 2, "steps of the first attempt")
+    cluster.warn(job)
+    wait_for(lambda: verdict(folder)["reason"].startswith("SIGUSR1"), "a verdict")
+    assert (verdict(folder)["status"], verdict(folder)["exit_code"]) == ("incomplete", 15)
+    assert list((folder / "checkpoints").glob("step-*.ckpt"))
+    again = submit()  # while the job is in the queue
+    assert again.returncode == 2, again.stdout
+    assert f"job {job} has this run" in again.stderr
+
+    cluster.wait(job, "RUNNING", restarts=1)
+    before = rows(folder)
+    wait_for(lambda: rows(folder) > before + 2, "steps of the second attempt")
+    cluster.preempt(job)
+    wait_for(lambda: verdict(folder)["reason"].startswith("SIGTERM"), "a verdict")
+    assert (verdict(folder)["status"], verdict(folder)["exit_code"]) == ("incomplete", 143)
+
+    assert cluster.wait(job, "COMPLETED", restarts=2) == 0
+    assert verdict(folder)["status"] == "accepted"
+    reasons = [entry["reason"].split(":")[0] for entry in verdict(folder)["facts"]["resumed"]]
+    assert reasons == ["SIGUSR1", "SIGTERM"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
