@@ -1,8 +1,9 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file weights \
-	stages drive replay probe-layout bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion \
+	slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file weights stages drive replay \
+	probe-layout headroom bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -19,7 +20,7 @@ ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
 # `make train-baseline trainer.max_epochs=5` would set a variable that nobody reads.
-KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT RUN
+KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT RUN RUNS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),$(v)))
 STRAY := $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -83,6 +84,10 @@ replay: setup ## RUN=folder: do the step again that ended a run, from its failur
 probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.probe_layout "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+
+headroom: setup ## RUNS="folder …": what velocities are worth to the collision scores, and how much of it runs have learnt
+	@test -n "$(RUNS)" || { echo 'say which runs: make headroom RUNS="runs/... runs/..."'; exit 2; }
+	$(call run,wotempo.commands.headroom $(RUNS))
 
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
 	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))
