@@ -11,10 +11,10 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
+from wotempo.commands.random_state import RandomState
 from wotempo.data.module import NavsimDataModule
 from wotempo.training.averaging import RunningAverage
 from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint, newest_checkpoint
-from wotempo.training.random_state import RandomState
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -43,6 +43,7 @@ from wotempo.commands.preemption import Notice
 from wotempo.commands.prepare import Prepared, prepare, window_of
 from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.provenance import command_line, git_state, signature
+from wotempo.commands.random_state import RandomState
 from wotempo.commands.scored import TEST_FILE, score_run
 from wotempo.commands.stages import cost
 from wotempo.commands.tracking import build_loggers, close_wandb
@@ -60,7 +61,6 @@ from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, StepCheckpoin
 from wotempo.training.clock import StepClock
 from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitWoTE, plain
-from wotempo.training.random_state import RandomState
 from wotempo.training.samples import collect_samples
 
 OURS = ("batch_size", "num_workers", "run_length", "ema", "threads", "progress_bar", "checkpoint_every_n_steps")
