@@ -117,10 +117,17 @@ class MemoryGuard(Guard):
         self.record(status, text, max(ranks), **details)
 
     def attribute(self, exception: BaseException) -> bool:
-        if not isinstance(exception, torch.OutOfMemoryError):
+        if not is_out_of_memory(exception):
             return False
-        self.record("fail", f"out of memory: {str(exception).splitlines()[0]}")
+        first_line = next(iter(str(exception).splitlines()), type(exception).__name__)
+        self.record("fail", f"out of memory: {first_line}")
         return True
+
+
+def is_out_of_memory(exception: BaseException) -> bool:
+    """Of a device, or of the host: torch's CPU allocator raises a plain RuntimeError."""
+    host = isinstance(exception, RuntimeError) and "can't allocate memory" in str(exception)
+    return isinstance(exception, torch.OutOfMemoryError | MemoryError) or host
 
 
 def steady_growth(samples: Sequence[tuple[int, float]]) -> float:

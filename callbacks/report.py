@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,14 +57,22 @@ class AcceptanceReport(Callback):
         facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data``,
             ``history`` (a sentence on how history is used) and ``next`` (the next step after an accepted run) also
             stand on the card. What the run itself finds out may be added to the attribute while it lasts.
+        goes_on: told what ended the run and at which step; a sentence where the caller will continue it (the verdict
+            is *incomplete* then, and no criterion is blamed), else None.
 
     Attributes:
         status, exit_code: of the run; valid after ``fit`` returned or raised. Where Lightning spawns or forks the
             ranks, this object stays in the parent: read verdict.json there.
     """
 
-    def __init__(self, directory: str | Path = "acceptance", facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: str | Path = "acceptance",
+        facts: Mapping[str, Any] | None = None,
+        goes_on: Callable[[BaseException, int], str | None] | None = None,
+    ) -> None:
         self.directory = Path(directory)
+        self.goes_on = goes_on
         self.facts = dict(facts or {})
         self.status, self.exit_code, self.reason = "incomplete", INCOMPLETE, UNFINISHED
         self.guards: list[Guard] = []
@@ -105,8 +113,12 @@ class AcceptanceReport(Callback):
         self._collect(trainer)
         self._stop_clock()
         kind = type(exception).__name__
-        blamed = next((g for g in self.guards if g.policy == "fail" and g.attribute(exception)), None)
-        if isinstance(exception, AcceptanceError):
+        goes_on = self.goes_on(exception, trainer.global_step) if self.goes_on is not None else None
+        judges = [] if goes_on is not None else self.guards
+        blamed = next((g for g in judges if g.policy == "fail" and g.attribute(exception)), None)
+        if goes_on is not None:
+            self._end("incomplete", INCOMPLETE, goes_on)
+        elif isinstance(exception, AcceptanceError):
             self._end("rejected", exception.exit_code, str(exception))
         elif blamed is not None:
             self._end("rejected", blamed.exit_code, f"{blamed.name} failed: {blamed.message}")

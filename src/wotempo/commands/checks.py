@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.init_from import read_checkpoint, require_single_frame
+from wotempo.commands.out_of_memory import POLICIES
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion, level_of
 from wotempo.training.module import check_layout
@@ -141,6 +142,13 @@ def check_numbers(config: RunConfig) -> None:
     for key, value in not_negative.items():
         if value < 0:
             raise UserError(f"{key} is {value}: set it to 0 or more")
+    if trainer.on_oom not in POLICIES:
+        raise UserError(f"trainer.on_oom is '{trainer.on_oom}': set it to {' or '.join(POLICIES)}")
+    if trainer.on_oom == "halve" and trainer.devices not in (1, "1"):
+        raise UserError(
+            f"trainer.on_oom=halve works in one process, and trainer.devices is {trainer.devices}: the others would "
+            "wait for ever for the one whose memory is full; set trainer.devices=1 or trainer.on_oom=fail"
+        )
     if trainer.checkpoint_every_n_steps is not None and trainer.checkpoint_every_n_steps < 1:
         raise UserError(
             f"trainer.checkpoint_every_n_steps is {trainer.checkpoint_every_n_steps}: set it to 1 or more, or to null "

@@ -67,6 +67,7 @@ class TrainerConfig:
     deterministic: bool = False
     max_time: str | None = None
     checkpoint_every_n_steps: int | None = None  # beside the one at each epoch's end; None: every ten minutes
+    on_oom: str = "fail"  # the device's memory is used up: fail, or halve the batch and accumulate gradients
     batch_size: int = 8
     num_workers: int = 0
     run_length: int = 4  # adjacent windows a batch holds in a row: they share frames

@@ -14,7 +14,7 @@ from wotempo.commands.config import RunConfig
 
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
-NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps",)
+NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 
 def signature(config: RunConfig) -> str:

@@ -6,11 +6,13 @@ python -m wotempo.commands.train experiment=convgru_1epoch [key=value ...]
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import shutil
 import sys
 import traceback
+from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,7 @@ from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
+from wotempo.commands.out_of_memory import FACT, Smaller
 from wotempo.commands.planning import load_module
 from wotempo.commands.preemption import Notice
 from wotempo.commands.prepare import Prepared, prepare, window_of
@@ -63,7 +66,16 @@ from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitWoTE, plain
 from wotempo.training.samples import collect_samples
 
-OURS = ("batch_size", "num_workers", "run_length", "ema", "threads", "progress_bar", "checkpoint_every_n_steps")
+OURS = (
+    "batch_size",
+    "on_oom",
+    "num_workers",
+    "run_length",
+    "ema",
+    "threads",
+    "progress_bar",
+    "checkpoint_every_n_steps",
+)
 RUN_DIR = "WOTEMPO_RUN_DIR"  # tells the processes of further GPUs where the first one runs
 
 
@@ -110,10 +122,10 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[s
 
 
 def build_callbacks(
-    config: RunConfig, run_dir: Path, facts: dict[str, Any], notice: Notice
+    config: RunConfig, run_dir: Path, facts: dict[str, Any], notice: Notice, smaller: Smaller
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
-    report = AcceptanceReport(run_dir, facts=facts)
+    report = AcceptanceReport(run_dir, facts=facts, goes_on=smaller.reason)
     folder = run_dir / "checkpoints"
     # Without a counter: a resumed run writes over the files of the attempt before.
     writer = partial(ModelCheckpoint, folder, enable_version_counter=False)
@@ -161,7 +173,9 @@ def next_step(config: RunConfig) -> str:
     return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
 
 
-def facts_of(config: RunConfig, prepared: Prepared, module: LitWoTE, started: dict[str, Any]) -> dict[str, Any]:
+def facts_of(
+    config: RunConfig, identity: str, prepared: Prepared, module: LitWoTE, started: dict[str, Any]
+) -> dict[str, Any]:
     """What the verdict says about the run besides its criteria."""
     offered = config.model.level(level_of(config.fusion))
     stage = cost(config.fusion["name"], *offered, config.fusion)
@@ -170,7 +184,7 @@ def facts_of(config: RunConfig, prepared: Prepared, module: LitWoTE, started: di
         "data": prepared.name,
         "note": prepared.note,
         "next": next_step(config),
-        "signature": signature(config),
+        "signature": identity,
         "command": command_line(),
         "git": git_state(),
         "seed": config.seed,
@@ -267,24 +281,30 @@ def hold_folder(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
     """``train`` in the run's folder, which no other process may use meanwhile."""
     if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
         config.run_dir = raw.run_dir = os.environ.get(RUN_DIR, config.run_dir)
-        return train(config, raw, notice)
+        return cast(int, train(config, raw, notice))  # several processes do not go on with smaller batches
     config.run_dir = raw.run_dir = os.environ[RUN_DIR] = str(run_folder(config))
     with locked(Path(config.run_dir) / LOCK, config.run_dir):
-        return train(config, raw, notice)
+        while (code := train(deepcopy(config), raw, notice)) is None:
+            gc.collect()  # what failed held the memory
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return code
 
 
-def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
-    """``work`` for the one who holds the run's folder."""
+def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
+    """``work`` for the one who holds the run's folder. None: again, with smaller batches."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
     by_epochs = config.trainer.max_steps == -1
-    claim = claim_run_dir(run_dir, signature(config), config.reuse, config.fresh, by_epochs)
+    identity = signature(config)
+    claim = claim_run_dir(run_dir, identity, config.reuse, config.fresh, by_epochs)
     if (done := claim.finished) is not None:
         print(f"{run_dir}: {done['status']} before; it is not run again", flush=True)
         if config.test and not (run_dir / TEST_FILE).exists():
             test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
         return int(done["exit_code"])
+    smaller = Smaller(config, claim.out_of_memory)
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -298,11 +318,12 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
 
     L.seed_everything(config.seed, workers=True, verbose=False)
     module, started = build_module(config, prepared)
-    facts = facts_of(config, prepared, module, started)
+    facts = facts_of(config, identity, prepared, module, started)
+    facts |= {FACT: smaller.past}
     if claim.resumed:
         facts["resumed"] = claim.resumed
     loggers = build_loggers(config, run_dir, facts, claim.step)
-    callbacks, report, steps = build_callbacks(config, run_dir, facts, notice)
+    callbacks, report, steps = build_callbacks(config, run_dir, facts, notice, smaller)
     trainer = build_trainer(config, run_dir, loggers, callbacks)
     if config.model.frozen_backbone:
         with PreparationProgress(config.trainer.progress_bar) as data.progress:
@@ -310,6 +331,9 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
             data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
     with notice.waiting():
         error = fit(trainer, module, data, claim.checkpoint)
+    if smaller.goes_on:
+        close_wandb(loggers, report.verdict(), [])
+        return None
     code = report.exit_code if error is None else explain(error, report)
     if not trainer.is_global_zero:
         return code

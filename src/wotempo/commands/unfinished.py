@@ -25,6 +25,7 @@ class Claim:
     checkpoint: Path | None = None
     step: int = 0
     resumed: list[dict[str, Any]] = field(default_factory=list)
+    out_of_memory: list[dict[str, Any]] = field(default_factory=list)  # see out_of_memory.py
 
 
 def read_verdict(run_dir: Path) -> dict[str, Any] | None:
@@ -84,4 +85,6 @@ def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
     where = f"continued at step {step} ({checkpoint.name})" if checkpoint else "no checkpoint yet, it starts again"
     notes = "".join(f"; {sentence}" for sentence in damaged)
     print(f"{path}: {verdict['reason']}; {where}{notes}; fresh=true starts anew", flush=True)
-    return Claim(checkpoint=checkpoint, step=step, resumed=[*verdict["facts"].get("resumed", []), entry])
+    facts = verdict["facts"]
+    resumed = [*facts.get("resumed", []), entry]
+    return Claim(checkpoint=checkpoint, step=step, resumed=resumed, out_of_memory=facts.get("out_of_memory", []))

@@ -193,7 +193,7 @@ class NavsimDataModule(L.LightningDataModule):
         )
         if training and self._begun:
             # Now and not later: workers take their first windows as soon as they are started.
-            sampler.resume_at(self._begun["epoch"], self._begun["batches"] * self.batch_size)
+            sampler.resume_at(self._begun["epoch"], self._begun["batches"] * self._begun["batch_size"])
         return WindowLoader(
             dataset,
             batch_size=self.batch_size if training else self.eval_batch_size,
@@ -216,7 +216,8 @@ class NavsimDataModule(L.LightningDataModule):
         epochs: Any = loop.epoch_progress.current  # typed as a class without `started` and `processed`
         batches: Any = loop.epoch_loop.batch_progress.current
         in_the_middle = epochs.started > epochs.processed
-        return {"epoch": epochs.processed, "batches": batches.processed if in_the_middle else 0}
+        done = batches.processed if in_the_middle else 0
+        return {"epoch": epochs.processed, "batches": done, "batch_size": self.batch_size}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._begun = state_dict

@@ -99,6 +99,7 @@ class StepCheckpoint(Checkpoint):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self.metrics = dict(checkpoint.get("metrics", {}))
+        recount(trainer, checkpoint)
         checkpoint["callbacks"].pop("Timer", None)  # trainer.max_time limits an attempt, not the run
 
     def _told(self, trainer: L.Trainer, position: int) -> bool:
@@ -117,6 +118,18 @@ class StepCheckpoint(Checkpoint):
         if trainer.global_step % STEPS_PER_LOOK:
             return False
         return trainer.strategy.broadcast(time.monotonic() - self._saved_at >= SECONDS_BETWEEN)
+
+
+def recount(trainer: L.Trainer, checkpoint: dict[str, Any]) -> None:
+    """Counts of batches, where they are smaller now than when ``checkpoint`` was written (out of memory, halved)."""
+    data = getattr(trainer, "datamodule", None)
+    before = checkpoint.get(type(data).__qualname__, {}).get("batch_size")
+    if before is None or before == data.batch_size:
+        return
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counts in (progress["current"], progress["total"]):
+        for name in counts:
+            counts[name] = counts[name] * before // data.batch_size
 
 
 def step_files(folder: Path) -> list[Path]:
