@@ -105,7 +105,7 @@ def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[S
     undrawn = [ref for scene in members if (ref := scene_ref(scene)).token not in known[ref.group]]
     size = len(absent) * frames.store.dtype.itemsize + len(undrawn) * targets.store.dtype.itemsize
     files = (len(absent) + len(undrawn)) // PART_RECORDS + 2 * len(groups)
-    return size, files
+    return size, files if size else 0
 
 
 def labelled(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wotempo.doctor.finding import Finding
 from wotempo.navsim import DataPaths, Frame, sensor_paths
@@ -51,7 +52,7 @@ def count_sensors(
     return SensorCount(len(windows), tuple(missing), tuple(before), whole, empty, first)
 
 
-def _size(file) -> int | None:
+def _size(file: Path) -> int | None:
     try:
         return file.stat().st_size
     except OSError:
@@ -64,10 +65,10 @@ def check_sensors(stage: str, count: SensorCount, masked: bool) -> Finding:
     *past, now = count.missing
     found = f"{count.tokens} tokens, {count.tokens - now} with all current files, {count.whole} with a whole window"
     if past:
-        offsets = range(-len(past), 0)
-        found += "; frames without files " + _listed(zip(offsets, past, strict=True))
+        offsets = range(-len(past), 1)
+        found += "; frames without files " + _listed(zip(offsets, count.missing, strict=True))
         if any(count.before):
-            found += "; before the log begins " + _listed(zip(offsets, count.before, strict=False))
+            found += "; before the log begins " + _listed(zip(offsets, count.before, strict=True))
     if not count.first:
         return Finding(name, "ok", found)
     found += f"; {count.empty} files of 0 bytes; first {count.first}"
