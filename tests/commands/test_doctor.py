@@ -110,7 +110,7 @@ def test_a_damaged_map_a_foreign_map_and_no_map(micro):
     config = check_config(config_of(*micro.given))
     paths = data_paths(config, lambda *_: None)
     frames = [s.current for s in stage_scenes(paths, config.data, "val", lambda *_: None)]
-    shifted = [replace(frame, pose=frame.pose + [900.0, 900.0, 0.0]) for frame in frames]
+    shifted = [replace(frame, pose=frame.pose + np.array([900.0, 900.0, 0.0])) for frame in frames]
     assert check_maps(paths, shifted).status == "fail"
     assert check_maps(paths, [*frames[1:], *frames[1:], shifted[0]]).status in ("ok", "warn")
     file = map_path(paths.maps, frames[0].map_location)

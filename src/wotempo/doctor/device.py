@@ -68,7 +68,7 @@ def check_gpu(
         return Finding("gpu", "ok", f"{found}; the run asks for {accelerator}")
     if not gpus:
         fix = (
-            "update the driver, or install a torch build for its CUDA" if driver else "trainer=cpu (make: TRAINER=cpu)"
+            "update the driver, or install a torch for its CUDA" if driver else "trainer=cpu (make: TRAINER=cpu)"
         )
         return Finding("gpu", "fail", found, fix)
     if devices > len(gpus):
