@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from statistics import median
 from typing import Any
 
@@ -58,8 +58,8 @@ class Measurement:
 
 
 class Meter(L.Callback):
-    """Times of the batches behind ``warm_up``, and the peak of what the memory criterion reads: also before the backward
-    pass, where a CPU, whose peaks nobody counts, holds most."""
+    """Times of the batches behind ``warm_up``, and the peak of what the memory criterion reads: also before the
+    backward pass, where a CPU, whose peaks nobody counts, holds most."""
 
     def __init__(self, options: EstimateConfig) -> None:
         self.options = options
@@ -133,7 +133,7 @@ def loader_seconds(loader: Iterable[Any], options: EstimateConfig) -> float:
         times.append(time.perf_counter())
         if times[-1] - times[0] > options.seconds:
             break
-    pauses = [b - a for a, b in zip(times, times[1:], strict=False)]
+    pauses = [b - a for a, b in pairwise(times)]
     return median(pauses[options.warm_up :] or pauses)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,17 +64,38 @@ def smaller_batches(trainer: TrainerConfig) -> list[int]:
     return [b for b in range(trainer.batch_size - 1, 0, -1) if together % b == 0]
 
 
-def candidates(trainer: TrainerConfig, measured: list[Measurement], ceiling_gb: float) -> Iterator[int]:
-    """Batch sizes to try, most promising first: those that a line through two measurements says will fit, or all
-    smaller ones where it cannot say."""
+def promising(trainer: TrainerConfig, measured: Sequence[Measurement], ceiling_gb: float) -> list[int]:
+    """Smaller batch sizes to try, largest first: those that a line through two measurements says will fit, or from half
+    of the run's down where there are no two yet."""
     sizes = smaller_batches(trainer)
     if len(measured) < 2:
-        yield from sizes
-        return
-    a, b = measured[-2:]
+        return [size for size in sizes if 2 * size <= trainer.batch_size] or sizes
+    a, b = measured[0], measured[-1]
     slope = max((a.peak_gb - b.peak_gb) / (a.batch_size - b.batch_size), 0.0)
     fixed = b.peak_gb - slope * b.batch_size
-    yield from (size for size in sizes if fixed + slope * size <= ROOM * ceiling_gb)
+    return [size for size in sizes if fixed + slope * size <= ROOM * ceiling_gb]
+
+
+def fitting_batch(
+    trainer: TrainerConfig,
+    first: Measurement | None,
+    ceiling_gb: float,
+    measure: Callable[[int], Measurement | None],
+) -> Measurement | None:
+    """A smaller batch that was measured to fit, about the largest; None where none does. ``first`` is the run's own
+    batch, None where it ran out of memory."""
+    known: dict[int, Measurement | None] = {trainer.batch_size: first}
+
+    def fits(size: int) -> bool:
+        m = known[size]
+        return m is not None and m.peak_gb <= ROOM * ceiling_gb
+
+    while True:
+        measured = [m for m in known.values() if m is not None]
+        left = [size for size in promising(trainer, measured, ceiling_gb) if size not in known or fits(size)]
+        if not left or left[0] in known:
+            return max((m for size, m in known.items() if m and fits(size)), key=lambda m: m.batch_size, default=None)
+        known[left[0]] = measure(left[0])
 
 
 def shorter(job: Job, m: Measurement, allowed_hours: float) -> list[str]:

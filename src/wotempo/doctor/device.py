@@ -67,9 +67,7 @@ def check_gpu(
     if accelerator not in ("gpu", "cuda"):
         return Finding("gpu", "ok", f"{found}; the run asks for {accelerator}")
     if not gpus:
-        fix = (
-            "update the driver, or install a torch for its CUDA" if driver else "trainer=cpu (make: TRAINER=cpu)"
-        )
+        fix = "update the driver, or install a torch for its CUDA" if driver else "trainer=cpu (make: TRAINER=cpu)"
         return Finding("gpu", "fail", found, fix)
     if devices > len(gpus):
         return Finding("gpu", "fail", f"{found}; the run wants {devices}", f"trainer.devices={len(gpus)}")
