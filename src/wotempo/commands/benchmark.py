@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -137,6 +139,15 @@ def loader_seconds(loader: Iterable[Any], options: EstimateConfig) -> float:
     return median(pauses[options.warm_up :] or pauses)
 
 
+def give_back(device: torch.device) -> None:
+    """Free memory goes back to the system: a smaller batch that is measured next must not show what this one held."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def measure(
     config: RunConfig, prepared: Prepared, data: NavsimDataModule, options: EstimateConfig, batch_size: int
 ) -> Measurement | None:
@@ -167,9 +178,7 @@ def measure(
         return None
     finally:
         del module, trainer
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(device)
     counted = meter.compute or [time.perf_counter() - meter._began]
     return Measurement(
         batch_size=batch_size,
