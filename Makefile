@@ -1,9 +1,9 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train-convgru-1epoch train-baseline overfit-batch resume ablation-fusion \
-	slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file weights stages drive replay \
-	probe-layout headroom bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+.PHONY: help setup doctor estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare \
+	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
+	weights stages drive replay probe-layout headroom bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -16,11 +16,12 @@ TRAINER ?= $(if $(filter navsim,$(DATA)),gpu,cpu)
 # The full-size model on a CPU takes a few steps only, to show that it runs.
 PROFILE ?= $(if $(and $(filter wote,$(MODEL)),$(filter cpu,$(TRAINER))),smoke,full)
 ARGS ?=
+EXPERIMENT ?= convgru_1epoch
 ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
 # `make train-baseline trainer.max_epochs=5` would set a variable that nobody reads.
-KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION ARGS CKPT RUN RUNS
+KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION EXPERIMENT ARGS CKPT RUN RUNS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),$(v)))
 STRAY := $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -43,11 +44,26 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
 	@touch $(STAMP)
 
+doctor: setup ## what would stop a run, before it is started: software, GPU, data, labels, maps, disk (EXPERIMENT=name)
+	$(call run,wotempo.commands.doctor experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
+
+estimate: setup ## what a run will need, measured: it/s, memory, hours, requeues, cost; refuses what cannot fit (EXPERIMENT=name)
+	$(call run,wotempo.commands.estimate experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
+
 train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by named criteria
 	$(call run,wotempo.commands.train experiment=convgru_1epoch $(CHOICES) $(ARGS))
 
 train-baseline: setup ## one epoch of single-frame WoTE
 	$(call run,wotempo.commands.train experiment=baseline_1epoch $(CHOICES) $(ARGS))
+
+compare: setup ## the latest ConvGRU epoch against the latest baseline epoch, or RUNS="folder folder"
+	$(call run,wotempo.commands.compare $(RUNS))
+
+train-convgru-5epoch: setup ## five epochs, judged more strictly: the validation run, after one epoch was accepted
+	$(call run,wotempo.commands.train experiment=convgru_5epoch $(CHOICES) $(ARGS))
+
+train-convgru-20epoch: setup ## twenty epochs: the full run
+	$(call run,wotempo.commands.train experiment=convgru_20epoch $(CHOICES) $(ARGS))
 
 overfit-batch: setup ## drive the loss of one batch down: the quickest check that learning works
 	$(call run,wotempo.commands.train experiment=overfit_batch $(CHOICES) $(ARGS))

@@ -66,6 +66,20 @@ def test_every_acceptance_file_builds_all_criteria(acceptance):
     assert sorted(guard.number for guard in guards) == list(range(1, 14))
 
 
+def test_longer_runs_are_judged_more_strictly():
+    one, five, twenty = (composed(f"experiment=convgru_{n}epoch") for n in (1, 5, 20))
+    assert [run.trainer.max_epochs for run in (one, five, twenty)] == [1, 5, 20]
+    assert one.fusion == five.fusion == twenty.fusion
+    drops = [run.acceptance["loss"]["min_drop"] for run in (one, five, twenty)]
+    assert drops == sorted(set(drops))
+    budgets = [run.acceptance["budget"]["budget_hours"] for run in (one, five, twenty)]
+    assert budgets[0] is None
+    assert budgets[1] < budgets[2]
+    assert [run.acceptance["loader"]["policy"] for run in (one, five, twenty)] == ["warn", "warn", "fail"]
+    assert five.acceptance["history"]["min_valid"] > one.acceptance["history"]["min_valid"]
+    assert five.acceptance.keys() == one.acceptance.keys() == twenty.acceptance.keys()
+
+
 def test_the_model_yaml_lists_every_field_so_that_each_can_be_overridden():
     listed = yaml.safe_load((CONFIGS / "model" / "wote.yaml").read_text())["model"]
     assert set(listed) == {field.name for field in fields(WoTEConfig)}

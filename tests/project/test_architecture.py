@@ -24,6 +24,7 @@ ALLOWED = {
     "model": {"fusion", "geometry"},
     "training": {"model", "geometry"},
     "interop": {"model", "features", "navsim", "maps", "geometry"},
+    "doctor": {"navsim", "maps", "geometry"},
     "report": {"pdm", "navsim", "maps", "geometry"},
 }
 EVERYBODY = {"errors"}  # the one error class that a user can mend

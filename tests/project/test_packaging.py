@@ -72,7 +72,12 @@ def test_a_configuration_key_given_to_make_is_refused(stray):
     [
         "help",
         "setup",
+        "doctor",
+        "estimate",
         "train-convgru-1epoch",
+        "train-convgru-5epoch",
+        "train-convgru-20epoch",
+        "compare",
         "train-baseline",
         "overfit-batch",
         "ablation-fusion",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from omegaconf import DictConfig
+
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig, typed
 from wotempo.commands.entry import compose_checked
@@ -50,10 +52,9 @@ def split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return ours, [text for text in arguments if text not in ours]
 
 
-def read(overrides: list[str]) -> SlurmConfig:
-    """Compose and check, inside of an initialised Hydra."""
-    config: SlurmConfig = typed(compose_checked("slurm", overrides), SlurmConfig)
-    machine = config.machine
+def check_machine(raw: DictConfig) -> MachineConfig:
+    """The profile, or UserError with the key that cannot be."""
+    machine: MachineConfig = typed(raw, MachineConfig)
     for key in ("cpus", "memory_gb", "batch_size", "ceiling_gb", "hours", "warn_seconds"):
         if getattr(machine, key) <= 0:
             raise UserError(f"machine.{key} is {getattr(machine, key)}: set it above 0")
@@ -62,7 +63,13 @@ def read(overrides: list[str]) -> SlurmConfig:
             raise UserError(f"machine.{key} is {getattr(machine, key)}: set it to 0 or more")
     if machine.warn_seconds >= 60 * machine.minutes:
         raise UserError(f"machine.warn_seconds is {machine.warn_seconds}, as long as the job: set machine.hours higher")
-    return config
+    return machine
+
+
+def read(overrides: list[str]) -> SlurmConfig:
+    """Compose and check, inside of an initialised Hydra."""
+    raw = compose_checked("slurm", overrides)
+    return SlurmConfig(machine=check_machine(raw.machine), dry_run=typed(raw, SlurmConfig).dry_run)
 
 
 def run_overrides(machine: MachineConfig, given: list[str]) -> list[str]:

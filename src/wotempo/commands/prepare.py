@@ -127,25 +127,32 @@ def spread(scenes: list[Scene], count: int | None) -> list[Scene]:
     return [scenes[i] for i in np.linspace(0, len(scenes) - 1, count).round().astype(int)]
 
 
-def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress: Progress) -> np.ndarray:
-    """(N, 8, 3): the file of ``data.anchors``, or k-means over training futures (and simulated drives of a town)."""
+def anchors_file(config: RunConfig, paths: DataPaths, train: list[Scene]) -> Path:
+    """``data.anchors``, or where those of these training scenes lie once they are made."""
     data = config.data
     if data.anchors is not None:
-        anchors = read_anchors(Path(data.anchors))
-        if len(anchors) != config.model.num_anchors:
-            raise UserError(f"{data.anchors} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
-        return anchors
+        return Path(data.anchors)
     drives = data.extra_drives if data.kind == "town" else 0
     made_from = "".join([*(scene.token for scene in train), str(drives)])
     which = hashlib.sha256(made_from.encode()).hexdigest()[:8]
-    path = Path(config.workspace) / "anchors" / f"{paths.root.name}-{config.model.num_anchors}-{which}.npy"
+    return Path(config.workspace) / "anchors" / f"{paths.root.name}-{config.model.num_anchors}-{which}.npy"
+
+
+def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress: Progress) -> np.ndarray:
+    """(N, 8, 3): the file of ``data.anchors``, or k-means over training futures (and simulated drives of a town)."""
+    data, path = config.data, anchors_file(config, paths, train)
+    if data.anchors is not None:
+        anchors = read_anchors(path)
+        if len(anchors) != config.model.num_anchors:
+            raise UserError(f"{data.anchors} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
+        return anchors
     if path.exists():
         return read_anchors(path)
     progress("cluster anchors", 0, 1)
     futures = np.stack([human_poses(scene) for scene in train])
-    if drives:
+    if data.kind == "town" and data.extra_drives:
         city = city_config(data.preset, data.seed, data.all_cameras)
-        futures = np.concatenate((futures, simulate_futures(city, drives, seed=data.seed)))
+        futures = np.concatenate((futures, simulate_futures(city, data.extra_drives, seed=data.seed)))
     anchors = cluster_anchors(futures, config.model.num_anchors, seed=0)
     write_anchors(path, anchors)
     progress("cluster anchors", 1, 1)

@@ -169,7 +169,7 @@ def next_step(config: RunConfig) -> str:
     if config.trainer.max_epochs == 1 and config.fusion["num_frames"] == 1:
         return "make train-convgru-1epoch, then compare: make ablation-fusion"
     if config.trainer.max_epochs == 1:
-        return "make train-baseline and compare; then ARGS=trainer.max_epochs=5, then 20; then make ablation-fusion"
+        return "make train-baseline, then make compare; then make train-convgru-5epoch; then make ablation-fusion"
     return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
 
 

@@ -1,0 +1,192 @@
+"""What a run will need, from a few measured steps: exit 0 if it fits, 1 with a proposal if it does not.
+
+python -m wotempo.commands.estimate experiment=convgru_1epoch [machine=default] [key=value ...]
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from wotempo.commands.benchmark import EstimateConfig, Measurement, measure
+from wotempo.commands.checks import check_config
+from wotempo.commands.config import RunConfig, typed
+from wotempo.commands.entry import run
+from wotempo.commands.machine import MachineConfig, check_machine
+from wotempo.commands.prepare import prepare
+from wotempo.commands.progress import PreparationProgress
+from wotempo.commands.projection import Job, fitting_batch, shorter
+from wotempo.commands.train import build_data
+from wotempo.errors import UserError
+from wotempo.navsim import write_bytes
+
+SMALLER = "no batch size or length of this run; try trainer.precision=bf16-mixed, fewer frames, or a smaller model"
+
+
+def check(raw: DictConfig) -> tuple[RunConfig, MachineConfig, EstimateConfig]:
+    """The run, the machine, and how to measure."""
+    machine = check_machine(raw.machine)
+    options: EstimateConfig = typed(raw.estimate, EstimateConfig)
+    for key in ("steps", "val_batches"):
+        if getattr(options, key) < 1:
+            raise UserError(f"estimate.{key} is {getattr(options, key)}: set it to 1 or more")
+    if options.warm_up < 0:
+        raise UserError(f"estimate.warm_up is {options.warm_up}: set it to 0 or more")
+    rest = OmegaConf.masked_copy(raw, [str(key) for key in raw if key not in ("machine", "estimate")])
+    config = check_config(rest)
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: estimate where it will train")
+    return config, machine, options
+
+
+def world_size(config: RunConfig) -> int:
+    """Processes of the run itself; the measurement uses one of them."""
+    devices = config.trainer.devices
+    if devices in (-1, "auto"):
+        return max(torch.cuda.device_count(), 1)
+    return devices if isinstance(devices, int) else len(devices)
+
+
+def memory_limit(config: RunConfig, machine: MachineConfig, device: str) -> float:
+    """The least of the criterion's ceiling and what the machine has."""
+    own = machine.ceiling_gb if device == "cuda" else float(machine.memory_gb)
+    return min(config.acceptance.get("memory", {}).get("ceiling_gb", own), own)
+
+
+def time_limit(config: RunConfig, machine: MachineConfig, options: EstimateConfig) -> tuple[float, str]:
+    """Hours, and the key that sets them; infinite where a job may be continued and there is no budget."""
+    limits = [(math.inf, "")]
+    if (budget := config.acceptance.get("budget", {}).get("budget_hours")) is not None:
+        limits.append((float(budget), "acceptance.budget.budget_hours"))
+    if not options.requeue:
+        limits.append((machine.hours, "machine.hours"))
+    return min(limits)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``needs``: the figures of the run, or of the nearest one that fits where its own could not be measured.
+    ``refused``: why the run cannot be done, and ``proposal``: the overrides of one that can; both empty if it fits."""
+
+    needs: dict[str, Any]
+    refused: list[str]
+    proposal: list[str]
+
+
+def answer(
+    config: RunConfig,
+    machine: MachineConfig,
+    options: EstimateConfig,
+    job: Job,
+    measure: Callable[[int], Measurement | None],
+) -> Answer:
+    """Measures the run, and smaller batches only where it does not fit into memory."""
+    refused: list[str] = []
+    proposal: list[str] = []
+    own = job.trainer.batch_size
+    first = measure(own)
+    ceiling = memory_limit(config, machine, "cuda" if first is None else first.device)
+    m, fitted = first, job
+    if first is None or first.peak_gb > ceiling:
+        used = "more memory than the GPU has" if first is None else f"{first.peak_gb:.2f} GB"
+        refused.append(f"batch_size {own} needs {used}, the limit is {ceiling:g} GB")
+        m = fitting_batch(job.trainer, first, ceiling, measure)
+        if m is None:
+            return Answer({} if first is None else needs(job, first, machine, ceiling), refused, [])
+        fitted = job.with_batch(m.batch_size)
+        accumulate = fitted.trainer.accumulate_grad_batches
+        proposal += [f"trainer.batch_size={m.batch_size}", f"trainer.accumulate_grad_batches={accumulate}"]
+    assert m is not None
+    allowed, key = time_limit(config, machine, options)
+    if (hours := fitted.hours(m)) > allowed:
+        refused.append(f"{fitted.epochs(m.batch_size):g} epochs take {hours:.3g} h, {key} is {allowed:g}")
+        if not (shorten := shorter(fitted, m, allowed)):
+            return Answer(needs(fitted, m, machine, ceiling), refused, [])
+        proposal += shorten
+    return Answer(needs(job if m is first else fitted, m, machine, ceiling), refused, proposal)
+
+
+def needs(job: Job, m: Measurement, machine: MachineConfig, ceiling_gb: float) -> dict[str, Any]:
+    """What estimate.json says about a measured run."""
+    train, val = job.batches(m.batch_size)
+    hours = job.hours(m)
+    gpu_hours = hours * machine.gpus if m.device == "cuda" else 0.0
+    price = machine.price_per_gpu_hour
+    return {
+        "measured": asdict(m),
+        "processes": job.world,
+        "steps_per_second": 1 / m.step_s,
+        "samples_per_second": m.batch_size * job.world / m.step_s,
+        "limited_by": m.limited_by,
+        "memory_gb": m.peak_gb,
+        "memory_limit_gb": ceiling_gb,
+        "train_batches": train,
+        "val_batches": val,
+        "epochs": job.epochs(m.batch_size),
+        "hours_per_epoch": job.epoch_hours(m),
+        "hours": hours,
+        "job_hours": machine.hours,
+        "requeues": max(math.ceil(hours / machine.hours) - 1, 0),
+        "gpu_hours": gpu_hours,
+        "cost": None if price is None else gpu_hours * price,
+    }
+
+
+def lines(figures: dict[str, Any]) -> list[str]:
+    """For a terminal."""
+    m = figures["measured"]
+    alone = f"the loader alone {1000 * m['loader_s']:.3g} ms"
+    cost = "machine.price_per_gpu_hour is not set" if figures["cost"] is None else f"{figures['cost']:.2f}"
+    return [
+        f"measured  batch {m['batch_size']} on {m['device']}, {m['steps']} steps, {m['workers']} loader workers"
+        + (f"; {figures['processes']} processes are taken to be as fast each" if figures["processes"] > 1 else ""),
+        f"speed     {figures['steps_per_second']:.3g} it/s, {figures['samples_per_second']:.3g} samples/s",
+        f"limit     {figures['limited_by']}: {1000 * m['compute_s']:.3g} ms of compute a step, "
+        f"{1000 * m['wait_s']:.3g} ms of waiting, {alone}",
+        f"memory    {figures['memory_gb']:.2f} GB of {figures['memory_limit_gb']:g} GB",
+        f"epoch     {figures['hours_per_epoch']:.3g} h: {figures['train_batches']} batches, and "
+        f"{figures['val_batches']} of validation at {1000 * m['val_s']:.3g} ms",
+        f"run       {figures['hours']:.3g} h for {figures['epochs']:g} epochs: {figures['requeues']} requeues of "
+        f"jobs of {figures['job_hours']:g} h",
+        f"cost      {figures['gpu_hours']:.3g} GPU hours: {cost}",
+    ]
+
+
+def work(raw: DictConfig) -> int:
+    config, machine, options = check(raw)
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    with PreparationProgress(config.trainer.progress_bar) as progress:
+        prepared = prepare(config, progress)
+        data = build_data(config, prepared, progress)
+        data.build_caches()
+    job = Job(len(prepared.scenes["train"]), len(prepared.scenes["val"]), world_size(config), config.trainer)
+    found = answer(config, machine, options, job, partial(measure, config, prepared, data, options))
+    content = {"name": config.name, "data": prepared.name, "note": prepared.note, **found.needs}
+    content |= {"fits": not found.refused, "refused": found.refused, "proposal": found.proposal}
+    file = Path(config.run_dir) / "estimate.json"
+    write_bytes(file, json.dumps(content, indent=1).encode())
+    print(f"estimate of {config.name} on {prepared.name}; criteria (some per cent) and first preparation not counted")
+    for line in lines(found.needs) if found.needs else ():
+        print(f"  {line}")
+    print(f"  {file}")
+    if not found.refused:
+        print("it fits", flush=True)
+        return 0
+    remedy = f'ARGS="{" ".join(found.proposal)}"' if found.proposal else SMALLER
+    if not options.requeue and time_limit(config, machine, replace(options, requeue=True))[0] == math.inf:
+        remedy += ", or ARGS=estimate.requeue=true where only the time is short"
+    print(f"refused: {' and '.join(found.refused)}; what fits: {remedy}", flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    run("estimate", check, work)

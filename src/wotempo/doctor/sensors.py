@@ -1,0 +1,84 @@
+"""Which sensor files of a split are there: per token, and per frame of its history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wotempo.doctor.finding import Finding
+from wotempo.navsim import DataPaths, Frame, sensor_paths
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SensorCount:
+    """``missing`` and ``before`` by position in the window, oldest first: windows whose frame there lacks a file, and
+    windows whose log does not reach back that far."""
+
+    tokens: int
+    missing: tuple[int, ...]
+    before: tuple[int, ...]
+    whole: int  # windows without a missing file
+    empty: int  # files of 0 bytes
+    first: str  # of the files that are missing or empty
+
+
+def count_sensors(
+    paths: DataPaths, split: str, windows: Sequence[Sequence[Frame | None]], progress: Progress = lambda *_: None
+) -> SensorCount:
+    """``windows``: the frames of each token, oldest first, all of one length. Each file is looked at once."""
+    length = len(windows[0])
+    missing, before, whole, empty, first = [0] * length, [0] * length, 0, 0, ""
+    known: dict[str, bool] = {}
+    for done, window in enumerate(windows, 1):
+        fine = True
+        for position, frame in enumerate(window):
+            if frame is None:
+                before[position] += 1
+                continue
+            if frame.token not in known:
+                sizes = {file: _size(file) for file in sensor_paths(paths, split, frame)}
+                bad = [file.name for file, size in sizes.items() if not size]
+                known[frame.token] = not bad
+                empty += sum(size == 0 for size in sizes.values())
+                first = first or (bad[0] if bad else "")
+            missing[position] += not known[frame.token]
+            fine &= known[frame.token]
+        whole += fine
+        if done % 1000 == 0:
+            progress("look at sensor files", done, len(windows))
+    return SensorCount(len(windows), tuple(missing), tuple(before), whole, empty, first)
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
+
+
+def check_sensors(stage: str, count: SensorCount, masked: bool) -> Finding:
+    """``masked``: the run masks history frames without files."""
+    name = f"sensors {stage}"
+    *past, now = count.missing
+    found = f"{count.tokens} tokens, {count.tokens - now} with all current files, {count.whole} with a whole window"
+    if past:
+        offsets = range(-len(past), 1)
+        found += "; frames without files " + _listed(zip(offsets, count.missing, strict=True))
+        if any(count.before):
+            found += "; before the log begins " + _listed(zip(offsets, count.before, strict=True))
+    if not count.first:
+        return Finding(name, "ok", found)
+    found += f"; {count.empty} files of 0 bytes; first {count.first}"
+    if now:
+        fix = "complete the download of the current frames; a 0-byte file must be fetched again"
+        return Finding(name, "fail", found, fix)
+    if masked:
+        return Finding(name, "warn", found, "complete the history download; until then these frames are masked")
+    return Finding(name, "fail", found, "complete the history download, or data.missing_history=mask")
+
+
+def _listed(pairs: Iterable[tuple[int, int]]) -> str:
+    return ", ".join(f"{offset}: {count}" for offset, count in pairs)

@@ -1,0 +1,199 @@
+"""Every check of the doctor is seen to pass on what is sound, and to fail, with a fix, on what is broken."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from wotempo.doctor.device import Gpu, check_gpu, runs_on
+from wotempo.doctor.finding import Finding, examined, table
+from wotempo.doctor.machine import check_cpus, check_memory, memory_limit_gb
+from wotempo.doctor.numerics import OPERATIONS, check_arithmetic, check_warp
+from wotempo.doctor.sensors import SensorCount, check_sensors
+from wotempo.doctor.software import check_packages, check_python, declared
+from wotempo.doctor.storage import check_disk
+from wotempo.errors import UserError
+from wotempo.geometry import affine_theta, warp_bev
+
+CPU = torch.device("cpu")
+A100 = Gpu("A100", (8, 0), 80.0)
+V100 = Gpu("V100", (7, 0), 16.0)
+WANTS_GPU = {"accelerator": "gpu", "devices": 1, "precision": "16-mixed", "ceiling_gb": 40.0}
+BUILT = ("sm_70", "sm_80", "compute_90")
+
+
+def test_this_environment_is_within_the_declared_ranges():
+    python, requirements = declared()
+    assert check_python(python).status == "ok"
+    found = check_packages(requirements)
+    assert found.status == "ok", found.found
+    assert "torchmetrics" in found.found
+
+
+def test_versions_outside_their_range_fail():
+    assert check_python(">=3.11,<3.13", "3.9.2").status == "fail"
+    assert "not installed" in check_python("", "3.11.1").found
+
+    def version_of(name):
+        if name == "wandb":
+            raise PackageNotFoundError(name)
+        return "2.6.3"
+
+    found = check_packages(["lightning>=2.6.4,<2.7", "wandb>=0.20", "hydra-core>=1.3"], version_of)
+    assert found.status == "fail"
+    assert found.found == "lightning 2.6.3 is not <2.7,>=2.6.4; wandb is not installed, wanted >=0.20"
+    assert "make setup" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("gpus", "driver", "change", "status", "fix"),
+    [
+        ([A100], "550.1", {}, "ok", ""),
+        ([], None, {"accelerator": "cpu"}, "ok", ""),
+        ([], None, {}, "fail", "trainer=cpu"),
+        ([], "450.1", {}, "fail", "update the driver"),
+        ([A100], "550.1", {"devices": 2}, "fail", "trainer.devices=1"),
+        ([replace(A100, capability=(6, 1))], "550.1", {}, "fail", "torch build"),
+        ([V100], "550.1", {"precision": "bf16-mixed"}, "warn", "trainer.precision=16-mixed"),
+        ([V100], "550.1", {}, "warn", "acceptance.memory.ceiling_gb=15"),
+    ],
+)
+def test_gpu(gpus, driver, change, status, fix):
+    found = check_gpu(gpus, driver, BUILT, **WANTS_GPU | change)
+    assert found.status == status
+    assert fix in found.fix
+    assert bool(found.fix) == (status != "ok")
+
+
+@pytest.mark.parametrize(("capability", "runs"), [((7, 5), True), ((8, 9), True), ((9, 0), True), ((6, 1), False)])
+def test_a_build_runs_on_its_generation_and_what_intermediate_code_reaches(capability, runs):
+    assert runs_on(capability, ("sm_70", "sm_80", "compute_90")) is runs
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_this_machine_computes_what_it_should(precision):
+    assert check_arithmetic(CPU, precision).status == "ok"
+    assert check_warp(CPU, precision).status == "ok"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("fault", [lambda y: y * 1.01, lambda y: y.index_fill(0, torch.tensor([0]), float("nan"))])
+def test_an_operation_that_answers_wrongly_is_named(name, fault):
+    operation, shapes = OPERATIONS[name]
+    found = check_arithmetic(CPU, "32-true", {**OPERATIONS, name: (lambda *x: fault(operation(*x)), shapes)})
+    assert found.status == "fail"
+    assert name in found.found
+
+
+def test_a_warp_with_other_corners_or_the_inverse_motion_is_found():
+    def other_corners(feature, pose, grid):
+        sampling = F.affine_grid(affine_theta(pose, grid), [len(pose), 1, *grid.shape], align_corners=True)
+        return F.grid_sample(feature, sampling, align_corners=True)
+
+    def inverse(feature, pose, grid):
+        return warp_bev(feature, -pose, grid)
+
+    for wrong in (other_corners, inverse):
+        assert check_warp(CPU, "32-true", wrong).status == "fail"
+
+
+COUNT = SensorCount(10, (0, 0, 0, 0), (3, 2, 1, 0), 10, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "masked", "status", "fix"),
+    [
+        ({}, False, "ok", ""),
+        ({"missing": (4, 0, 0, 0), "whole": 6, "first": "a.jpg"}, False, "fail", "data.missing_history=mask"),
+        ({"missing": (4, 0, 0, 0), "whole": 6, "first": "a.jpg"}, True, "warn", "masked"),
+        ({"missing": (0, 0, 0, 1), "whole": 9, "empty": 1, "first": "a.jpg"}, True, "fail", "fetched again"),
+    ],
+)
+def test_sensor_counts(change, masked, status, fix):
+    found = check_sensors("train", replace(COUNT, **change), masked)
+    assert found.status == status
+    assert fix in found.fix
+    assert "before the log begins -3: 3, -2: 2, -1: 1, 0: 0" in found.found
+
+
+Statvfs = namedtuple("Statvfs", "f_bavail f_frsize f_files f_favail")
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (Statvfs(10**7, 4096, 10**6, 10**6), "ok"),
+        (Statvfs(10**7, 4096, 0, 0), "ok"),
+        (Statvfs(10**5, 4096, 10**6, 10**6), "fail"),
+        (Statvfs(10**7, 4096, 10**6, 5), "fail"),
+        (Statvfs(5 * 10**5, 4096, 10**6, 10**6), "warn"),
+    ],
+)
+def test_room_and_inodes(tmp_path, state, status):
+    assert check_disk("disk", tmp_path / "not" / "yet", 1e9, 100, lambda _: state).status == status
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_fails(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr("wotempo.doctor.storage.tempfile.TemporaryFile", refuse)
+    found = check_disk("disk", tmp_path, 0, 0)
+    assert found.status == "fail"
+    assert "Disk quota exceeded" in found.found
+
+
+@pytest.mark.parametrize(
+    ("asked", "fix"),
+    [
+        ((0, 2, 2), ""),
+        ((8, 2, 2), "trainer.num_workers=1"),
+        ((0, 8, 2), "data.prepare_workers=2"),
+        ((0, 2, 64), "trainer.threads=2"),
+    ],
+)
+def test_more_processes_than_cpus(asked, fix):
+    found = check_cpus(2, *asked)
+    assert found.status == ("warn" if fix else "ok")
+    assert fix in found.fix
+
+
+def test_memory_below_the_ceiling_or_the_workers():
+    assert check_memory(64.0, 8, "cpu", 40.0).status == "ok"
+    assert check_memory(30.0, 8, "gpu", 40.0).status == "ok"
+    assert check_memory(30.0, 8, "cpu", 40.0).fix == "acceptance.memory.ceiling_gb=27"
+    assert check_memory(6.0, 8, "cpu", 40.0).status == "fail"
+
+
+def test_the_tightest_control_group_counts(tmp_path):
+    def write(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    assert np.isinf(memory_limit_gb(tmp_path))
+    write("proc/meminfo", "MemTotal:       64000000 kB\n")
+    assert memory_limit_gb(tmp_path) == pytest.approx(65.536)
+    write("proc/self/cgroup", "0::/slurm/job_7\n")
+    write("sys/fs/cgroup/slurm/memory.max", "max\n")
+    write("sys/fs/cgroup/slurm/job_7/memory.max", "8000000000\n")
+    assert memory_limit_gb(tmp_path) == 8.0
+    write("proc/self/cgroup", "5:memory:/slurm/job_8\n0::/\n")
+    write("sys/fs/cgroup/memory/slurm/job_8/memory.limit_in_bytes", "6000000000\n")
+    assert memory_limit_gb(tmp_path) == 6.0
+
+
+def test_what_cannot_be_read_is_a_failure_and_the_table_shows_all():
+    def broken():
+        raise UserError("map.gpkg: truncated; fetch it again")
+
+    found = examined("maps", broken)
+    assert (found.status, found.found) == ("fail", "map.gpkg: truncated; fetch it again")
+    assert table([found, Finding("disk", "ok", "fine")]).row_count == 2

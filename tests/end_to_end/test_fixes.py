@@ -1,0 +1,43 @@
+"""docs/troubleshooting.md, tried: each symptom is brought about, ends with its criterion, and is gone with the fix."""
+
+from __future__ import annotations
+
+import pytest
+from verdicts import failed
+
+from wotempo.errors import UserError
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+BASE = ("experiment=convgru_1epoch", "trainer.limit_val_batches=1")
+SYMPTOMS = [
+    ("finite", 10, ("optimiser.lr=0.9", "trainer.gradient_clip_val=null"), ("optimiser.lr=1e-4",)),
+    ("loss", 12, ("optimiser.lr=1e-9",), ("optimiser.lr=1e-3",)),
+]
+
+
+@pytest.mark.parametrize(("criterion", "exit_code", "symptom", "fix"), SYMPTOMS, ids=[row[0] for row in SYMPTOMS])
+def test_the_symptom_ends_with_its_criterion_and_the_fix_mends_it(criterion, exit_code, symptom, fix, train):
+    code, verdict = train(*BASE, *symptom)
+    assert code == exit_code, verdict["reason"]
+    assert criterion in failed(verdict)
+    _, verdict = train(*BASE, *symptom, *fix)
+    assert criterion not in failed(verdict), verdict["reason"]
+
+
+def test_missing_history_files_are_refused_and_may_be_masked(train, tmp_path):
+    from wotempo.city import build_city, city_config
+    from wotempo.commands.config import DataConfig
+    from wotempo.commands.prepare import stage_scenes
+    from wotempo.navsim import DataPaths
+
+    root = tmp_path / "town"
+    build_city(root, city_config("micro"))
+    paths = DataPaths(root, root / "maps")
+    here = (*BASE, "profile=smoke", f"data.root={root}", f"workspace={tmp_path}", "data.full_history_only=true")
+    data = DataConfig(preset="micro", root=str(root), full_history_only=True)
+    oldest = stage_scenes(paths, data, "train", lambda *_: None)[0].history[0]
+    (paths.blob_dir("trainval") / oldest.lidar_path).unlink()
+    with pytest.raises(UserError, match="1 of .* sensor files are missing"):
+        train(*here)
+    code, verdict = train(*here, "data.missing_history=mask")
+    assert code == 0, verdict["reason"]
