@@ -152,7 +152,7 @@ def small(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_real_run_is_measured_refused_and_mended(small, tmp_path, capsys):
+def test_a_real_run_is_measured_and_refused(small, tmp_path, capsys):
     def estimated(*overrides):
         code = work(config_of(*small, f"run_dir={tmp_path}", *overrides))
         return code, json.loads((tmp_path / "estimate.json").read_text()), capsys.readouterr().out
@@ -163,12 +163,6 @@ def test_a_real_run_is_measured_refused_and_mended(small, tmp_path, capsys):
     assert "it fits" in said
     assert found["measured"]["steps"] >= 1
     assert found["hours"] > 0
-    least = estimated("trainer.batch_size=1")[1]["memory_gb"]
-    most = found["memory_gb"]
-    assert most > 1.2 * least
-    ceiling = f"acceptance.memory.ceiling_gb={(least / 0.9 + most) / 2:.3f}"
-    code, found, said = estimated(batch, ceiling)
+    code, _, said = estimated(batch, f"acceptance.memory.ceiling_gb={found['memory_gb'] / 2:.3f}")
     assert code == 1
     assert "refused: batch_size 16 needs" in said
-    assert 'ARGS="trainer.batch_size=' in said
-    assert estimated(batch, ceiling, *found["proposal"])[0] == 0

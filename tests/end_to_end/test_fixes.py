@@ -37,7 +37,7 @@ def test_missing_history_files_are_refused_and_may_be_masked(train, tmp_path):
     data = DataConfig(preset="micro", root=str(root), full_history_only=True)
     oldest = stage_scenes(paths, data, "train", lambda *_: None)[0].history[0]
     (paths.blob_dir("trainval") / oldest.lidar_path).unlink()
-    with pytest.raises(UserError, match="1 of .* sensor files are missing"):
+    with pytest.raises(UserError, match=r"1 of .* sensor files are missing"):
         train(*here)
     code, verdict = train(*here, "data.missing_history=mask")
     assert code == 0, verdict["reason"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 import torch
 
 from wotempo.training.module import LitWoTE
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
-RUN = ("experiment=convgru_1epoch", "trainer.batch_size=4", "trainer.checkpoint_every_n_steps=3", "model.batch_norm=frozen",
+RUN = ("experiment=convgru_1epoch", "trainer.batch_size=4", "trainer.checkpoint_every_n_steps=3",
+       "model.batch_norm=frozen",
        "acceptance.loss.allow_inconclusive=true")  # fmt: skip
 
 
@@ -18,7 +21,7 @@ def full(monkeypatch):
 
     class Full:
         at = 5
-        steps: dict[int, list] = {}
+        steps: ClassVar[dict[int, list]] = {}
 
     plain = LitWoTE.training_step
 

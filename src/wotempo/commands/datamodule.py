@@ -28,6 +28,11 @@ def feature_spec(model: WoTEConfig) -> FeatureSpec:
     return FeatureSpec(image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid)
 
 
+def target_spec(model: WoTEConfig) -> TargetSpec:
+    """The targets that fit the model's map."""
+    return TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode))
+
+
 def needs_of(module: LitWoTE) -> dict[str, Any]:
     """The keywords of ``NavsimDataModule`` that say what this model wants in its batches."""
     return {
@@ -56,7 +61,7 @@ def data_module(
         scenes,
         anchors,
         feature_spec=feature_spec(model),
-        target_spec=TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode)),
+        target_spec=target_spec(model),
         missing_history=cast(Any, data.missing_history),
         prepare_workers=data.prepare_workers,
         **options,

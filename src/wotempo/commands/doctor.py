@@ -15,7 +15,7 @@ from rich.console import Console
 
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig
-from wotempo.commands.datamodule import cache_root, feature_spec
+from wotempo.commands.datamodule import cache_root, feature_spec, target_spec
 from wotempo.commands.entry import run
 from wotempo.commands.prepare import (
     Progress,
@@ -43,7 +43,6 @@ from wotempo.doctor.software import check_packages, check_python, declared
 from wotempo.doctor.storage import check_disk
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene, read_anchors
-from wotempo.targets import TargetSpec
 
 
 def environment(config: RunConfig) -> Iterator[Finding]:
@@ -90,7 +89,7 @@ def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[S
     """(bytes, files) that the caches of these scenes lack, about; labels are small beside them."""
     root = cache_root(config.data, config.workspace, paths)
     frames = FrameCache(root, paths, feature_spec(config.model))
-    targets = TargetCache(root, paths, TargetSpec(grid=config.model.map_grid, mode=config.model.mode))
+    targets = TargetCache(root, paths, target_spec(config.model))
     members = [scene for group in scenes.values() for scene in group]
     refs = {
         ref.record: ref

@@ -61,7 +61,7 @@ def latest_finished(root: Path, name: str) -> Path | None:
 def compare(a: Job, b: Job) -> Comparison:
     """All figures that both have. A difference is called better or worse only between two accepted runs, and only where
     scenes were scored, with an interval over logs."""
-    rows = [_row(name, *(_measured(job, name) for job in (a, b))) for name in ("steps", "seconds_per_step", "memory")]
+    rows = [_row(name, _measured(a, name), _measured(b, name)) for name in ("steps", "seconds_per_step", "memory")]
     names = [name for name in a.metrics if name.startswith("val/") and name in b.metrics]
     rows += [_row(name, a.metrics[name], b.metrics[name]) for name in names]
     if a.rows is not None and b.rows is not None:

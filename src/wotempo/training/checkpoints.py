@@ -122,7 +122,7 @@ class StepCheckpoint(Checkpoint):
 
 def recount(trainer: L.Trainer, checkpoint: dict[str, Any]) -> None:
     """Counts of batches, where they are smaller now than when ``checkpoint`` was written (out of memory, halved)."""
-    data = getattr(trainer, "datamodule", None)
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit, without declaring it
     before = checkpoint.get(type(data).__qualname__, {}).get("batch_size")
     if before is None or before == data.batch_size:
         return
