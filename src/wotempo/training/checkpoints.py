@@ -128,8 +128,10 @@ def recount(trainer: L.Trainer, checkpoint: dict[str, Any]) -> None:
         return
     progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     for counts in (progress["current"], progress["total"]):
+        behind = counts["processed"] - counts["completed"]  # by this Lightning knows where in a batch it saved
         for name in counts:
-            counts[name] = counts[name] * before // data.batch_size
+            counts[name] = counts["processed"] * before // data.batch_size
+        counts["completed"] -= behind
 
 
 def step_files(folder: Path) -> list[Path]:
