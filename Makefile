@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train-convgru-1epoch train-baseline overfit-batch ablation-fusion evaluate labels label-file weights \
-	stages drive probe-layout headroom bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+	stages drive probe-layout headroom probe-velocity bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -66,8 +66,12 @@ probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how wel
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.probe_layout "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
+probe-velocity: setup ## RUN=folder: what of the agents' velocities its BEV maps tell, with and without history
+	@test -n "$(RUN)" || { echo 'say which run: make probe-velocity RUN=runs/...'; exit 2; }
+	$(call run,wotempo.commands.probe_velocity $(RUN) $(ARGS))
+
 headroom: setup ## RUNS="folder …": what velocities are worth to the collision scores, and how much of it runs have learnt
-	@test -n "$(RUNS)" || { echo 'say which runs: make headroom RUNS="runs/... runs/..."'; exit 2; }
+	@test -n "$(RUNS)" || { echo 'say which runs: make headroom probe-velocity RUNS="runs/... runs/..."'; exit 2; }
 	$(call run,wotempo.commands.headroom $(RUNS))
 
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
