@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare \
 	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
-	weights stages drive replay probe-layout headroom bench-wote bench-pdm bench-streaming bench-temporal nuplan test check clean
+	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
+	nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -101,8 +102,12 @@ probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how wel
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
 	$(call run,wotempo.commands.probe_layout "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
+probe-velocity: setup ## RUN=folder: what of the agents' velocities its BEV maps tell, with and without history
+	@test -n "$(RUN)" || { echo 'say which run: make probe-velocity RUN=runs/...'; exit 2; }
+	$(call run,wotempo.commands.probe_velocity $(RUN) $(ARGS))
+
 headroom: setup ## RUNS="folder …": what velocities are worth to the collision scores, and how much of it runs have learnt
-	@test -n "$(RUNS)" || { echo 'say which runs: make headroom RUNS="runs/... runs/..."'; exit 2; }
+	@test -n "$(RUNS)" || { echo 'say which runs: make headroom probe-velocity RUNS="runs/... runs/..."'; exit 2; }
 	$(call run,wotempo.commands.headroom $(RUNS))
 
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them

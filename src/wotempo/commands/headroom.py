@@ -19,6 +19,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
 from wotempo.commands.checks import check_config
+from wotempo.commands.config import RunConfig
 from wotempo.commands.entry import quieten
 from wotempo.commands.planning import load_module
 from wotempo.commands.prepare import Prepared, prepare
@@ -33,8 +34,9 @@ SPLITS = ("train", "val")
 LOST = 0.75  # below this the point counts as lost; a fault shared with a static object is 0.5
 
 
-def data_of(run: Path) -> tuple[Prepared, NavsimDataModule]:
-    """The run's data, images included, even where it was trained on cached maps. UserError without a stored config."""
+def data_of(run: Path) -> tuple[RunConfig, Prepared, NavsimDataModule]:
+    """The run's data before ``setup``, images included, even where it was trained on cached maps. UserError without a
+    stored config."""
     file = run / "config.yaml"
     if not file.is_file():
         raise UserError(f"{file} is missing: name the folder of a run")
@@ -45,8 +47,7 @@ def data_of(run: Path) -> tuple[Prepared, NavsimDataModule]:
     with PreparationProgress(config.trainer.progress_bar) as progress:
         prepared = prepare(config, progress)
         data = build_data(config, prepared, progress)
-        data.setup("fit")
-    return prepared, data
+    return config, prepared, data
 
 
 def truth(data: NavsimDataModule, split: str) -> Tensor:
@@ -100,7 +101,8 @@ def main(arguments: list[str]) -> int:
         runs = [Path(argument) for argument in arguments]
         print(f"{'AUROC of a lost point':60}" + "".join(f"{name} {s:6}" for s in SPLITS for name in COLLISIONS))
         for number, run in enumerate(runs):
-            prepared, data = data_of(run)
+            _, prepared, data = data_of(run)
+            data.setup("fit")
             rows = rules(prepared, data) if number == 0 else []
             for name, values in [*rows, (str(run), learnt(run, data))]:
                 cells = "".join(f"{value:<{len(key) + 7}.3f}" for by_name in values for key, value in by_name.items())
