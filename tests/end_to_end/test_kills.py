@@ -1,4 +1,4 @@
-"""Killed with SIGKILL 25 times, at random moments and inside of checkpoint writes, a run ends as if nothing had been."""
+"""Killed with SIGKILL 25 times, at random moments and inside of checkpoint writes, a run is the undisturbed one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from train_zygote import STEPS
 pytestmark = pytest.mark.slow
 KILLS, EVERY = 25, 2
 RUN = ("experiment=convgru_1epoch", *SMALL, "trainer.max_epochs=4", f"trainer.checkpoint_every_n_steps={EVERY}",
-       "trainer.ema=0.9", "trainer.threads=1", "fusion.frame_dropout=0.3", "acceptance.loss.allow_inconclusive=true")  # fmt: skip
+       "trainer.ema=0.9", "trainer.threads=1", "fusion.frame_dropout=0.3",
+       "acceptance.loss.allow_inconclusive=true")  # fmt: skip
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from wotempo.navsim import write_bytes
 
@@ -26,6 +28,14 @@ class MetricsFile(CSVLogger):
             keys = keep_rows(path, resume_step)
             self._experiment = _Appending(self.log_dir)
             self._experiment.metrics_keys = keys
+
+    def add_missing(self, step: int, metrics: Mapping[str, Tensor | float]) -> None:
+        """Log ``metrics`` of a step, unless a row has them."""
+        path = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
+        text = path.read_bytes().decode() if path.is_file() else ""
+        rows = csv.DictReader(io.StringIO(text))
+        if not any(row["step"] == str(step) and all(row.get(name) for name in metrics) for row in rows):
+            self.log_metrics(dict(metrics), step)
 
 
 class _Appending(ExperimentWriter):

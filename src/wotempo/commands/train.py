@@ -41,6 +41,7 @@ from wotempo.commands.datamodule import cache_root, data_module
 from wotempo.commands.entry import run
 from wotempo.commands.init_from import start_from
 from wotempo.commands.out_of_memory import FACT, Smaller
+from wotempo.commands.pending_row import PendingRow
 from wotempo.commands.planning import load_module
 from wotempo.commands.preemption import Notice
 from wotempo.commands.prepare import Prepared, prepare, window_of
@@ -137,7 +138,7 @@ def build_callbacks(
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
     recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
     callbacks: list[L.Callback] = [recorder, *guards, evidence, report, *checkpoints, steps]
-    callbacks += [LearningRateMonitor(), StepClock(), RandomState()]
+    callbacks += [LearningRateMonitor(), StepClock(), RandomState(), PendingRow()]
     if config.trainer.ema is not None:
         callbacks.append(RunningAverage(config.trainer.ema))
     if config.trainer.progress_bar:
