@@ -78,6 +78,8 @@ def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, e
 
 
 def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
+    for unfinished in path.rglob(".*.tmp"):  # a killed process removes nothing
+        shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
     checkpoint, step, damaged = newest_checkpoint(path / "checkpoints", epoch_ends)
     entry: dict[str, Any] = {"step": step, "reason": verdict["reason"]}
     if damaged:
