@@ -10,20 +10,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_module
-
-# Small enough for a training run of seconds; everything else as `make train-convgru-1epoch`.
-SMALL = (
-    "data.preset=micro",
-    "model.image_height=64",
-    "model.image_width=256",
-    "model.num_anchors=16",
-    "data.extra_drives=50",
-    "trainer.batch_size=2",
-    "trainer.run_length=2",
-    "trainer.max_epochs=3",
-    "trainer.progress_bar=false",
-    "tracking=off",
-)
+from small_run import SMALL
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import SMALL
+from small_run import SMALL
 from test_resume import assert_same
 from train_zygote import STEPS
 

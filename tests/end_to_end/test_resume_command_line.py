@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import SMALL
+from small_run import SMALL
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 300
