@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from callbacks import Guard
 from wotempo.commands.checks import check_config
@@ -79,6 +80,13 @@ def test_the_model_yamls_are_the_presets(name, preset):
 @pytest.mark.parametrize("ablation", sorted(set(names("ablation")) - {"fusion_frozen"}))
 def test_every_job_of_every_ablation_passes_the_checks(ablation):
     check_command_line("train", check_config, ["--multirun", f"ablation={ablation}"])
+
+
+@pytest.mark.parametrize("command", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_every_command_reads_its_command_line(command):
+    seen: list[DictConfig] = []
+    check_command_line(command, seen.append, [])
+    assert len(seen) == 1
 
 
 def test_the_ablation_on_frozen_encoders_asks_for_them():

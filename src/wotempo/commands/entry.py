@@ -109,7 +109,8 @@ def check_command_line(config_name: str, check: Callable[[DictConfig], object], 
             jobs = jobs_of(overrides + sweep_overrides(config_name, overrides))
         for job in jobs:
             config = compose_checked(config_name, job)
-            OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
+            if "run_dir" in config:
+                OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
             check(config)
     GlobalHydra.instance().clear()
 
