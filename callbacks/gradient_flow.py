@@ -73,7 +73,7 @@ class GradientFlowGuard(Guard):
         satisfied = self.memory["good"] >= self.looks and batch_idx % self.every != 0
         if trainer.global_step < self.first_step or satisfied or self.status == "fail":
             return
-        stage = getattr(pl_module, "temporal_fusion", None)
+        stage: Any = getattr(pl_module, "temporal_fusion", None)
         obstacle = missing_fields(batch, ("valid", "frame_index"))
         if stage is None:
             obstacle = "the module has no temporal_fusion"
@@ -121,7 +121,7 @@ class GradientFlowGuard(Guard):
         if not looked:
             return
         uncalled = "" if bev is not None else "temporal_fusion was never called as a module in a training step"
-        if self._must_pass(trainer, uncalled):
+        if self._must_pass(trainer, uncalled) or bev is None:
             return
         valid, self._batch = self._batch["valid"].bool(), None
         kept = getattr(pl_module.temporal_fusion, "kept", None)

@@ -36,12 +36,11 @@ class Fault:
         change: patches the module; parameters stay those of the other rank.
         at: done right after step BAD_STEP.
     What all ranks have:
-        module, train, callbacks, options: of the run.
+        module, batches, callbacks, options: of the run; ``batches`` of the guilty rank in an epoch (others: STEPS).
         guards: criteria with other limits; told whether their source is the one that lies.
         saver: arguments of its ModelCheckpoint.
         furnish: fields that all batches get.
-    ranks: ``one`` (rank 1 is guilty), ``all`` (a fault of what ranks share), or why two ranks say nothing.
-    rank_step: where that differs from ``step``.
+    ranks: with two of them, ``one`` (rank 1 is guilty), ``all`` (a fault of what they share), or "" (not run).
     """
 
     name: str
@@ -57,20 +56,19 @@ class Fault:
     change: Callable[[Any], None] | None = None
     at: Act | None = None
     module: Callable[[], L.LightningModule] = ToyModule
-    train: Callable[[Damage | None], Any] | None = None
+    batches: int = STEPS
     guards: Callable[[bool], dict[str, Guard]] = field(default=lambda guilty: {})
     callbacks: Callable[[], tuple[L.Callback, ...]] = tuple
     options: Callable[[], Mapping[str, Any]] = dict
     saver: Mapping[str, Any] = field(default_factory=lambda: {"save_last": True})
     furnish: Damage | None = None
     ranks: str = "one"
-    rank_step: int | None = None
 
     def loaders(self, guilty: bool) -> tuple[Any, Any]:
         """Of training and validation."""
         train = both(self.furnish, self.damage if guilty else None)
         val = both(self.furnish, self.validation if guilty else None)
-        return loader(STEPS, fault=train) if self.train is None else self.train(train), loader(2, fault=val)
+        return loader(self.batches if guilty else STEPS, fault=train), loader(2, fault=val)
 
     def built(self, guilty: bool) -> L.LightningModule:
         module = self.module()

@@ -12,7 +12,6 @@ import lightning as L
 import torch
 from fault import BAD_STEP, Fault, around
 from lightning.pytorch.callbacks import EarlyStopping, Timer
-from toy_drive import loader
 from toy_run import STEPS, ToyModule
 
 
@@ -86,23 +85,23 @@ class Hidden(ToyModule):
         return module
 
 
-def spoilt(name: str, how: Callable[[Path], None], says: str) -> Fault:
-    return Fault(name, "checkpoint", STEPS, says, "none", callbacks=lambda: (Spoil(how),), ranks="all")
+def spoilt(name: str, how: Callable[[Path], None], says: str, ranks: str = "") -> Fault:
+    return Fault(name, "checkpoint", STEPS, says, "none", callbacks=lambda: (Spoil(how),), ranks=ranks)
 
 
 CHECKPOINT = [
     Fault("no checkpoint is ever saved", "checkpoint", STEPS, "never saved a file", "none",
-          saver={"save_top_k": 0}, ranks="all"),
+          saver={"save_top_k": 0}, ranks=""),
     spoilt("checkpoint deleted", Path.unlink, "does not exist"),
-    spoilt("checkpoint torn", tear, "does not load"),
-    spoilt("checkpoint with other weights", edit(other_weights), "gives other outputs"),
+    spoilt("checkpoint torn", tear, "does not load", "all"),
+    spoilt("checkpoint with other weights", edit(other_weights), "gives other outputs", "all"),
     spoilt("checkpoint of an earlier step", edit(earlier), "is of step 7"),
     spoilt("NaN in the checkpoint", edit(nan_weight), "non-finite values in state_dict.head.bias"),
     spoilt("Inf in the optimiser's state", edit(inf_moment), "non-finite values in optimizer_states"),
     spoilt("checkpoint lacks a weight", edit(lacking), "lacks 1 keys"),
     spoilt("checkpoint needs a pickle of code", edit(unsafe), "does not load with weights_only=True"),
     Fault("learned state that is not saved", "checkpoint", STEPS, "gives other outputs", "none", module=Hidden,
-          ranks="all"),
+          ranks=""),
 ]  # fmt: skip
 
 
@@ -124,9 +123,9 @@ COMPLETE = [
           status="incomplete", ranks="all"),
     Fault("an epoch ends before its last batch", "complete", 20, "an epoch ended before its last batch", "none",
           change=around("on_train_batch_start", skip_rest), status="incomplete", ranks="all"),
-    Fault("early stopping", "complete", 48, "early stopping", "none", train=lambda fault: loader(24, fault=fault),
+    Fault("early stopping", "complete", 48, "early stopping", "none", batches=24,
           callbacks=lambda: (EarlyStopping("val/loss", patience=0, min_delta=1e9),),
-          options=lambda: {"max_epochs": 4}, status="incomplete", ranks="all"),
+          options=lambda: {"max_epochs": 4}, status="incomplete", ranks=""),
     Fault("max_time is used up", "complete", 20, "max_time was used up", "none", at=use_up,
           options=lambda: {"max_time": {"hours": 9}}, status="incomplete", ranks="all"),
 ]  # fmt: skip

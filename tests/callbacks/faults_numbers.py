@@ -163,7 +163,7 @@ FINITE = [
     Fault("NaN in a frozen parameter", "finite", 24, "first ['frozen']", evidence="weights", at=poison("frozen"),
           module=Extras, dirty=True),
     Fault("NaN in a buffer", "finite", 24, "first ['seen']", evidence="weights", at=poison("seen"), module=Extras,
-          dirty=True, ranks="buffers of rank 0 replace it"),
+          dirty=True, ranks=""),
     Fault("NaN loss in validation only", "finite", STEPS, "after validation val/loss is not finite",
           evidence="weights", change=around("losses", nan_in_validation)),
 ]  # fmt: skip
@@ -174,11 +174,11 @@ LOSS = [
     Fault("loss blows up at the end", "loss", STEPS, "the loss does not fall", "none",
           change=curve(lambda i: 1.0 if i < 36 else math.exp(i - 36))),
     Fault("loss falls too little", "loss", STEPS, "the loss does not fall", "none",
-          change=curve(lambda i: 1.0 - 1e-4 * i), ranks="all"),
+          change=curve(lambda i: 1.0 - 1e-4 * i), ranks=""),
     Fault("loss falls, but perhaps by chance", "loss", STEPS, "may be chance", "none",
-          change=curve(lambda i: 1.0 + 0.2 * (i % 3) - 0.05 * (i > 35)), ranks="all"),
+          change=curve(lambda i: 1.0 + 0.2 * (i % 3) - 0.05 * (i > 35)), ranks=""),
     Fault("learning rate so small that nothing is learnt", "loss", STEPS, "", "none", module=Scheduled,
-          change=rate(lambda step: 1e-7), ranks="all"),
+          change=rate(lambda step: 1e-7), ranks=""),
 ]  # fmt: skip
 
 RATE = [
