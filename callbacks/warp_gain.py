@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.guard import Guard, Policy, Status
+from callbacks.guard import Guard, Policy, Status, agree
 from callbacks.overlap import SUMS, advantage, at_size, summary
 from callbacks.protocol import missing_fields
 from callbacks.tally import Tally
@@ -35,8 +35,8 @@ class WarpGainGuard(Guard):
     - with the true poses and with the falsified ones of ``PROBES``: none of them may fit better (by two standard
       errors), and the result must depend on them. This finds wrong scales, a mirrored side, an ignored heading.
 
-    Decided as soon as ``frames`` were compared: a wrong warp ends the run early. Probes of turns and of the side are
-    judged on frames that turned, or lie aside, if there were enough of them.
+    Decided as soon as ``frames`` were compared, on each rank by its own: a wrong warp ends the run early. Probes of
+    turns and of the side are judged on frames that turned, or lie aside, if there were enough of them.
 
     Args:
         min_gain: smallest mean gain in IoU.
@@ -74,10 +74,10 @@ class WarpGainGuard(Guard):
         self.moving = moving
         self.tally = Tally(self.fetch, [f"{name}/{key}" for name in (NOTHING, *PROBES) for key in SUMS])
         self.memory = self.tally.totals
+        self._done = False  # on all ranks
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        done = self.tally.totals.get(f"{NOTHING}/frames", 0) >= self.frames or self.status != "pending"
-        if done or batch_idx % self.every:
+        if self._done or self.status != "pending" or batch_idx % self.every:
             return
         if getattr(pl_module, "warp_history", None) is None:
             self.tally.obstacle = "the module has no warp_history"
@@ -86,10 +86,12 @@ class WarpGainGuard(Guard):
         elif not self._measure(pl_module, batch):
             self.record("skipped", "this stage does not align history")
             return
-        totals = self.tally.read(trainer)
+        # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
+        totals = self.tally.read(trainer, own=True)
         status, text, gain, facts = self._verdict(totals)
         enough = totals.get(f"{NOTHING}/frames", 0) >= self.frames
         self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
+        self._done = not agree(trainer, not enough)
 
     @torch.no_grad()
     def _measure(self, pl_module: Any, batch: Any) -> bool:
@@ -135,5 +137,5 @@ class WarpGainGuard(Guard):
         return "pass" if good else "fail", text, round(s["gain"], 4), {"against": {NOTHING: s, **probes}}
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        status, text, gain, facts = self._verdict(self.tally.read(trainer))
+        status, text, gain, facts = self._verdict(self.tally.read(trainer, own=True))
         self.record(status, text, gain, **facts)

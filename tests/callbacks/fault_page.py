@@ -8,7 +8,7 @@ from pathlib import Path
 from endings import ENDINGS
 from fault import Fault
 from fault_observed import RANKED, ended, ranks, single
-from fault_zoo import ALONE, SECTIONS
+from fault_zoo import SECTIONS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault_matrix.md"
 WRITE = "WOTEMPO_WRITE_PAGES"
@@ -76,7 +76,6 @@ def render() -> str:
     right = sum(single(fault.name).criterion == fault.criterion for fault in faults)
     counts = Counter(fault.criterion for fault in faults)
     by_criterion = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
-    parts.append(
-        f"{len(faults)} faults ({by_criterion}), {right} found by the criterion that is meant; {len(ENDINGS)} endings.\n"
-    )
+    found = f"{len(faults)} faults ({by_criterion}), {right} found by the criterion that is meant"
+    parts.append(f"{found}; {len(ENDINGS)} endings.\n")
     return "\n".join(parts)
