@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
-from callbacks.guard import Guard, Policy, callbacks_of
+from callbacks.guard import Guard, Policy, callbacks_of, share
 
 
 class CompleteGuard(Guard):
@@ -15,7 +15,8 @@ class CompleteGuard(Guard):
 
     Lightning ends with exit 0 and an epoch counted as processed when ``should_stop``, ``max_time`` or a ``-1`` of
     ``on_train_batch_start`` cut it short, so batches are counted: an epoch is whole if it saw every batch that the
-    loader (after ``limit_train_batches``) announced.
+    loader (after ``limit_train_batches``) announced. With several ranks, all must have announced the same number: else
+    one of them would end its epoch while the others wait in their next step for ever.
     """
 
     name = "complete"
@@ -27,6 +28,11 @@ class CompleteGuard(Guard):
     def __init__(self, policy: Policy = "fail") -> None:
         super().__init__(policy)
         self.memory = {"cut_epochs": 0}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        announced = share(trainer, trainer.num_training_batches)
+        text = f"the ranks have {', '.join(map(str, announced))} batches per epoch, they must have equally many"
+        self.stop_if(trainer, len(set(announced)) > 1, text, 0, batches_by_rank=announced)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         batches = trainer.fit_loop.epoch_loop.batch_progress

@@ -64,15 +64,14 @@ class EgoMotionGuard(Guard):
         self.tolerance = tolerance
         self.min_pairs = min_pairs
         self.every = every
-        self.obstacle = "no batch was seen"
-        self.tally = Tally(self.fetch)
+        self.tally = Tally(self.fetch, (*EXACT, *STATISTICAL, "pairs", "moving"))
         self.memory = self.tally.totals
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if obstacle := missing_fields(batch, self.reads):
-            self.obstacle = obstacle
-            return
-        self.tally.add(motion_faults(batch, self.tolerance))
+            self.tally.obstacle = obstacle
+        else:
+            self.tally.add(motion_faults(batch, self.tolerance))
         if batch_idx % self.every == 0:
             faults, worst, pairs = self._judge(trainer)
             text, failed = self._sentence(faults, pairs), bool(faults)
@@ -102,8 +101,8 @@ class EgoMotionGuard(Guard):
         totals = {name: int(count) for name, count in self.tally.totals.items()}
         if faults:
             self.record("fail", self._sentence(faults, pairs), worst, faults=faults, counts=totals)
-        elif not totals:
-            self.record("inconclusive", self.obstacle)
+        elif obstacle := self.tally.blind():
+            self.record("inconclusive", obstacle)
         elif pairs < self.min_pairs:
             text = f"only {pairs} moving pairs of frames were seen, {self.min_pairs} are needed"
             self.record("inconclusive", text, worst, counts=totals)

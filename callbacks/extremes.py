@@ -49,11 +49,15 @@ def field_extremes(batch: Any) -> dict[str, dict[str, Any]]:
 
 
 def motion_extremes(batch: Any) -> dict[str, Any]:
-    """What the poses of a batch claim about the ego: m, rad, m/s, rad/s; empty where it has no poses.
+    """What the poses of a batch claim about the ego: m, rad, m/s, rad/s; empty where it has no poses, or where their
+    shapes do not fit (criterion 6 tells).
 
     ``violations`` counts the kinds of ego_motion.py over the ``pairs`` of successive valid frames.
     """
     if missing_fields(batch, ("valid", "pose", "speed", "timestamp_us")):
+        return {}
+    places = batch["valid"].shape
+    if batch["pose"].shape != (*places, 3) or any(batch[name].shape != places for name in ("speed", "timestamp_us")):
         return {}
     valid, pose = batch["valid"].bool(), batch["pose"].float()
     elapsed = (batch["timestamp_us"][:, 1:] - batch["timestamp_us"][:, :-1]) / MICROSECONDS

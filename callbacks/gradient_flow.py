@@ -73,15 +73,22 @@ class GradientFlowGuard(Guard):
         satisfied = self.memory["good"] >= self.looks and batch_idx % self.every != 0
         if trainer.global_step < self.first_step or satisfied or self.status == "fail":
             return
-        stage = getattr(pl_module, "temporal_fusion", None)
+        stage: Any = getattr(pl_module, "temporal_fusion", None)
+        obstacle = missing_fields(batch, ("valid", "frame_index"))
         if stage is None:
-            self.obstacle = "the module has no temporal_fusion"
-        elif obstacle := missing_fields(batch, ("valid", "frame_index")):
-            self.obstacle = obstacle
-        else:
-            self._batch = batch
-            self._upstream = self.upstream and not getattr(pl_module, "raw_history", False)
-            self._undo = [hookable(stage), stage.register_forward_pre_hook(self._catch, with_kwargs=True).remove]
+            obstacle = "the module has no temporal_fusion"
+        if self._must_pass(trainer, obstacle):
+            return
+        self._batch = batch
+        self._upstream = self.upstream and not getattr(pl_module, "raw_history", False)
+        self._undo = [hookable(stage), stage.register_forward_pre_hook(self._catch, with_kwargs=True).remove]
+
+    def _must_pass(self, trainer: Trainer, obstacle: str) -> bool:
+        """Nobody looks at a step that one rank cannot look at: what follows is collective."""
+        passes = agree(trainer, bool(obstacle))
+        if passes:
+            self.obstacle = obstacle or "another rank could not look"
+        return passes
 
     def _catch(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         bev = args[0] if args else kwargs["bev"]
@@ -97,10 +104,12 @@ class GradientFlowGuard(Guard):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         for undo in self._undo:
             undo()
-        if not self._undo or self.memory["upstream"] or self._bev is None or not self._upstream:
+        if not self._undo or self.memory["upstream"] or not self._upstream:
             return
-        share = upstream_share(self._bev, self._batch, pl_module)
-        self._bev.grad = None  # that pass left its own seed there
+        share = None
+        if self._bev is not None:
+            share = upstream_share(self._bev, self._batch, pl_module)
+            self._bev.grad = None  # that pass left its own seed there
         text = "history frames are cut off from the encoder: their gradient reaches few or none of its parameters"
         self.stop_if(trainer, share is not None and share < UPSTREAM, text, 0.0, upstream_share=share)
         # Unknown on one rank (no pure history frame in its batch): all ranks try again, so that they stay in step.
@@ -111,8 +120,8 @@ class GradientFlowGuard(Guard):
         bev, self._bev = self._bev, None
         if not looked:
             return
-        if bev is None:
-            self.obstacle = "temporal_fusion was never called as a module in a training step"
+        uncalled = "" if bev is not None else "temporal_fusion was never called as a module in a training step"
+        if self._must_pass(trainer, uncalled) or bev is None:
             return
         valid, self._batch = self._batch["valid"].bool(), None
         kept = getattr(pl_module.temporal_fusion, "kept", None)
@@ -200,4 +209,5 @@ def _reached(bev: Tensor, places: Tensor, pl_module: LightningModule) -> set[str
     parameters = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(bev, list(parameters.values()), seed, retain_graph=True, allow_unused=True)
     pairs = zip(parameters, gradients, strict=True)
-    return {name for name, gradient in pairs if gradient is not None and bool(gradient.abs().amax() > 0)}
+    # NaN is not 0: a gradient that overflows has arrived, and is another criterion's finding.
+    return {name for name, gradient in pairs if gradient is not None and bool(gradient.abs().amax() != 0)}

@@ -59,8 +59,7 @@ class HistoryGuard(Guard):
         self.every = every
         self.dt_tolerance = dt_tolerance
         self.moving = moving
-        self.obstacle = "no batch was seen"
-        self.tally = Tally(self.fetch)
+        self.tally = Tally(self.fetch, (*FAULTS, "valid", "places", "compared"))
         self.memory = self.tally.totals
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -72,23 +71,24 @@ class HistoryGuard(Guard):
         self._look(trainer, pl_module, batch, batch_idx)
 
     def _look(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if obstacle := missing_fields(batch, self.reads):
-            self.obstacle = obstacle
-            return
-        frames, expected = batch["valid"].shape[1], self.num_frames or getattr(pl_module, "num_frames", None)
-        wrong = frames < 2 or (expected is not None and frames != expected)
         due = batch_idx % self.every == 0
+        if obstacle := missing_fields(batch, self.reads):
+            self.tally.obstacle = obstacle
+        frames = 0 if obstacle else batch["valid"].shape[1]
+        expected = self.num_frames or getattr(pl_module, "num_frames", None)
+        wrong = not obstacle and (frames < 2 or (expected is not None and frames != expected))
         if due:
             count = f"{frames} frames per sample instead of {expected or 'at least 2'}"
             self.stop_if(trainer, wrong, count, frames, tokens=tokens_of(batch))
-        if wrong:
-            return
-        self.tally.add(history_faults(batch, self.moving, self.dt_tolerance, content=due))
+        if not wrong and not obstacle:
+            self.tally.add(history_faults(batch, self.moving, self.dt_tolerance, content=due))
         if due:
-            self._judge(trainer, batch)
+            self._judge(trainer, batch)  # whatever this rank could count: the others wait for it
 
     def _judge(self, trainer: Trainer, batch: Any) -> None:
         totals = self.tally.read(trainer)
+        if not totals.get("places"):
+            return
         found = {name: int(totals[name]) for name in FAULTS if totals.get(name)}
         text = "; ".join(f"{FAULTS[name]} ({count} times)" for name, count in found.items())
         self.stop_if(trainer, bool(found), text, self._valid_share(totals), faults=found, tokens=tokens_of(batch))
@@ -103,13 +103,15 @@ class HistoryGuard(Guard):
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         totals = self.tally.read(trainer)
         if not totals.get("places"):
-            self.record("inconclusive", self.obstacle)
+            self.record("inconclusive", self.tally.blind())
             return
         found = {name: int(totals[name]) for name in FAULTS if totals.get(name)}
         valid, compared = self._valid_share(totals), int(totals.get("compared", 0))
         facts = {"faults": found, "history_frames": int(totals["places"]), "contents_compared": compared}
         if found:
             self.record("fail", "; ".join(f"{FAULTS[n]} ({c} times)" for n, c in found.items()), valid, **facts)
+        elif obstacle := self.tally.blind():
+            self.record("inconclusive", obstacle, valid, **facts)
         elif valid < self.limit:
             self.record("fail", f"only {valid:.1%} of the history frames exist", valid, **facts)
         elif not compared:

@@ -42,16 +42,21 @@ class LearningRateGuard(Guard):
         self.memory = {"steps": 0, "zeros": 0, "highest": [], "worst": 1.0, "lowest": math.inf}
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        memory = self.memory
         # Several optimisers: each has its own groups; they are told apart by their place.
         number = trainer.optimizers.index(optimizer) if optimizer in trainer.optimizers else 0
         groups = {f"{number}.{i}": g["lr"] for i, g in enumerate(optimizer.param_groups)}
         rates = {name: float(rate) for name, rate in groups.items() if isinstance(rate, int | float)}
         bad = {name: rate for name, rate in rates.items() if not (math.isfinite(rate) and rate >= 0)}
-        text = "; ".join(f"the rate of group {name} is {rate}" for name, rate in bad.items())
-        self.stop_if(trainer, bool(bad), text, None, rates={name: str(rate) for name, rate in bad.items()})
         if bad:
-            return  # policy warn
+            text, measured = "; ".join(f"the rate of group {name} is {rate}" for name, rate in bad.items()), None
+        else:
+            text, measured = self._follow(rates)
+        facts = {"rates": {name: str(rate) for name, rate in bad.items()}} if bad else {}
+        self.stop_if(trainer, bool(text), text, measured, **facts)  # once: every step pays for it on several ranks
+
+    def _follow(self, rates: dict[str, float]) -> tuple[str, float | None]:
+        """Take the rates of one step into account -> (what is wrong, the number that says so)."""
+        memory = self.memory
         memory["steps"] += 1
         memory["zeros"] += bool(rates) and not any(rates.values())
         highest = dict(memory["highest"])
@@ -60,10 +65,12 @@ class LearningRateGuard(Guard):
         memory["worst"] = max(memory["worst"], jump)
         memory["highest"] = [[n, max(rate, highest.get(n, 0.0))] for n, rate in {**highest, **rates}.items()]
         memory["lowest"] = min([memory["lowest"], *(rate for rate in rates.values() if rate > 0)])
-        text = f"the rate of group {name} jumps to {rates.get(name, 0.0):.4g}, {jump:.3g} times the highest before"
-        self.stop_if(trainer, jump > self.limit, text, round(jump, 4))
-        still = memory["zeros"] == memory["steps"] >= self.min_steps
-        self.stop_if(trainer, still, f"the rate was zero in all of the first {memory['steps']} steps", 0.0)
+        if jump > self.limit:
+            text = f"the rate of group {name} jumps to {rates[name]:.4g}, {jump:.3g} times the highest before"
+            return text, round(jump, 4)
+        if memory["zeros"] == memory["steps"] >= self.min_steps:
+            return f"the rate was zero in all of the first {memory['steps']} steps", 0.0
+        return "", None
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         steps, zeros, worst = self.memory["steps"], self.memory["zeros"], round(self.memory["worst"], 4)

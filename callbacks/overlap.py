@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SUMS = ("frames", "gain", "gain_squared", "better", "before", "after")
 SEEN = 0.25
 """Smallest share of cells inside both masks for a comparison to mean something."""
 

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from callbacks import peers
 from callbacks.card import card, markdown
 from callbacks.guard import AcceptanceError, Guard, callbacks_of
 from callbacks.plain import plain, write_atomic, write_json
@@ -87,6 +88,7 @@ class AcceptanceReport(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             self._end("incomplete", INCOMPLETE, UNFINISHED)
+            peers.forget(self.directory, trainer.global_rank)
             self._collect(trainer)
             self._write(trainer)
 
@@ -119,7 +121,7 @@ class AcceptanceReport(Callback):
         if goes_on is not None:
             self._end("incomplete", INCOMPLETE, goes_on)
         elif isinstance(exception, AcceptanceError):
-            self._end("rejected", exception.exit_code, str(exception))
+            self._end(_status_of(exception.exit_code), exception.exit_code, str(exception))
         elif blamed is not None:
             self._end("rejected", blamed.exit_code, f"{blamed.name} failed: {blamed.message}")
         elif isinstance(exception, SIGTERMException):
@@ -130,10 +132,30 @@ class AcceptanceReport(Callback):
             self._end("incomplete", INCOMPLETE, "interrupted from the keyboard")
         else:
             self._end("crashed", exit_code_of(exception), f"{kind}: {exception}")
+        if trainer.world_size > 1 and goes_on is None and not isinstance(exception, AcceptanceError):
+            self._compare_with_peers(trainer, blamed)
         for guard in self.guards:
             if guard.status == "pending":
                 guard.record("inconclusive", f"not judged, the run ended before ({kind})")
         self._publish(trainer)
+
+    def _compare_with_peers(self, trainer: Trainer, blamed: Guard | None) -> None:
+        """Where this rank only saw another one go, that one's reason is the run's."""
+        if not trainer.is_global_zero:
+            failure = None if blamed is None else [blamed.name, blamed.message]
+            own = {"status": self.status, "exit_code": self.exit_code, "reason": self.reason, "failure": failure}
+            peers.leave(self.directory, trainer.global_rank, own)
+            return
+        found = peers.first_of_others(self.directory, trainer.world_size)
+        if found is None or blamed is not None:
+            return
+        rank, note = found
+        if self.status != "crashed" and note["exit_code"] == self.exit_code:
+            return  # both were told to go
+        self._end(note["status"], note["exit_code"], f"rank {rank}: {note['reason']}")
+        for guard in self.guards if note["failure"] else ():
+            if guard.name == note["failure"][0]:
+                guard.record("fail", f"rank {rank}: {note['failure'][1]}")
 
     def state_dict(self) -> dict[str, Any]:
         return {"started": self._first_started.isoformat(), "seconds": self._seconds()}
@@ -160,8 +182,7 @@ class AcceptanceReport(Callback):
         undecided = [g for g in counting if g.status in ("inconclusive", "pending") and not g.allow_inconclusive]
         # A run that stopped too early explains the criteria after it; hence its number is 1 and it comes first.
         for guard in [*failed, *undecided]:
-            status = "incomplete" if guard.exit_code == INCOMPLETE else "rejected"
-            self._end(status, guard.exit_code, f"{guard.name}: {guard.message}")
+            self._end(_status_of(guard.exit_code), guard.exit_code, f"{guard.name}: {guard.message}")
             return
         passed = [guard.name for guard in counting if guard.status == "pass"]
         still_open = [guard.name for guard in counting if guard.status == "inconclusive"]
@@ -245,6 +266,11 @@ class AcceptanceReport(Callback):
                 numbers[f"acceptance/{guard.name}"] = float(guard.status == "pass")
         for logger in trainer.loggers:
             logger.log_metrics(numbers, step=trainer.global_step)
+
+
+def _status_of(exit_code: int) -> str:
+    """Of a criterion that failed."""
+    return "incomplete" if exit_code == INCOMPLETE else "rejected"
 
 
 def _entry(guard: Guard) -> dict[str, Any]:

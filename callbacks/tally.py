@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,26 +13,43 @@ from torch import Tensor
 class Tally:
     """Sums by name, over batches and ranks. ``add`` never synchronises; ``read`` does, once.
 
+    Args:
+        fetch: brings a tensor to the host.
+        names: of all sums. A rank that had nothing to add takes part in ``read`` all the same, with zeros.
+
     Attributes:
-        totals: what was read so far, plain numbers, the same on all ranks.
+        totals: what was read so far, plain numbers; the same on all ranks, unless read with ``own``.
+        obstacle: why a batch of this rank could not be counted.
     """
 
-    def __init__(self, fetch: Callable[[Tensor], list[Any]]) -> None:
+    def __init__(self, fetch: Callable[[Tensor], list[Any]], names: Sequence[str]) -> None:
         self.fetch = fetch
+        self.names = list(names)
+        self.obstacle = ""
         self.totals: dict[str, Any] = {}
         self._pending: dict[str, Tensor] = {}
+        self._seen = False
 
     def add(self, values: dict[str, Tensor]) -> None:
         """Add the sum of each tensor to its name. Exact for counts below 2^24 between two readings."""
+        self._seen = True
         for name, value in values.items():
             total = value.detach().sum().to(torch.float32)
             self._pending[name] = self._pending[name] + total if name in self._pending else total
 
-    def read(self, trainer: Trainer) -> dict[str, Any]:
-        """Bring what is pending into ``totals``, summed over the ranks. Collective."""
-        if self._pending:
-            sums = trainer.strategy.reduce(torch.stack(list(self._pending.values())), reduce_op="sum")
-            for name, value in zip(self._pending, self.fetch(sums), strict=True):
+    def read(self, trainer: Trainer, own: bool = False) -> dict[str, Any]:
+        """Bring what is pending into ``totals``, summed over the ranks: collective. With ``own`` that of this rank
+        alone, which waits for nobody."""
+        alone = own or trainer.world_size == 1
+        if self._pending or not alone:
+            zero = torch.zeros((), device=trainer.strategy.root_device)
+            sums = torch.stack([self._pending.get(name, zero) for name in self.names])
+            sums = sums if alone else trainer.strategy.reduce(sums, reduce_op="sum")
+            for name, value in zip(self.names, self.fetch(sums), strict=True):
                 self.totals[name] = self.totals.get(name, 0.0) + value
             self._pending = {}
         return self.totals
+
+    def blind(self) -> str:
+        """Why the counts of this rank do not speak for all of its batches; '' where they do."""
+        return self.obstacle or ("" if self._seen or any(self.totals.values()) else "no batch was seen")

@@ -8,20 +8,22 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.guard import Guard, Policy, Status
-from callbacks.overlap import advantage, at_size, summary
+from callbacks.guard import Guard, Policy, Status, agree
+from callbacks.overlap import SUMS, advantage, at_size, summary
 from callbacks.protocol import missing_fields
 from callbacks.tally import Tally
 
 PROBES = {
-    "a shorter way": (0.8, 1.0),
-    "a longer way": (1.25, 1.0),
-    "no turn": (1.0, 0.0),
-    "twice the turn": (1.0, 2.0),
+    "a shorter way": (0.8, 0.8, 1.0),
+    "a longer way": (1.25, 1.25, 1.0),
+    "the other side": (1.0, -1.0, 1.0),
+    "no turn": (1.0, 1.0, 0.0),
+    "twice the turn": (1.0, 1.0, 2.0),
 }
-"""Falsified motions (factor of the translation, of the heading), given to the stage's own warp."""
+"""Falsified motions (factors of x, y and heading), given to the stage's own warp."""
 NOTHING = "nothing"
 TURNING = 0.05  # rad
+SIDEWAYS = 0.5  # m
 
 
 class WarpGainGuard(Guard):
@@ -31,10 +33,10 @@ class WarpGainGuard(Guard):
     - with the warp and without: the mean gain must be at least ``min_gain`` beyond two standard errors, and at least
       ``min_share`` of the frames must gain. This finds wrong directions, axes and signs.
     - with the true poses and with the falsified ones of ``PROBES``: none of them may fit better (by two standard
-      errors), and the result must depend on them. This finds wrong scales and a heading that is ignored.
+      errors), and the result must depend on them. This finds wrong scales, a mirrored side, an ignored heading.
 
-    Decided as soon as ``frames`` were compared: a wrong warp ends the run early. The turns of the probes are judged on
-    frames that turned, if there were enough of them.
+    Decided as soon as ``frames`` were compared, on each rank by its own: a wrong warp ends the run early. Probes of
+    turns and of the side are judged on frames that turned, or lie aside, if there were enough of them.
 
     Args:
         min_gain: smallest mean gain in IoU.
@@ -70,25 +72,26 @@ class WarpGainGuard(Guard):
         self.min_frames = min_frames
         self.every = every
         self.moving = moving
-        self.obstacle = "no batch was compared"
-        self.tally = Tally(self.fetch)
+        self.tally = Tally(self.fetch, [f"{name}/{key}" for name in (NOTHING, *PROBES) for key in SUMS])
         self.memory = self.tally.totals
+        self._done = False  # on all ranks
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        done = self.tally.totals.get(f"{NOTHING}/frames", 0) >= self.frames or self.status != "pending"
-        if done or batch_idx % self.every:
+        if self._done or self.status != "pending" or batch_idx % self.every:
             return
         if getattr(pl_module, "warp_history", None) is None:
-            self.obstacle = "the module has no warp_history"
+            self.tally.obstacle = "the module has no warp_history"
         elif obstacle := missing_fields(batch, self.reads):
-            self.obstacle = obstacle
+            self.tally.obstacle = obstacle
         elif not self._measure(pl_module, batch):
             self.record("skipped", "this stage does not align history")
-        else:
-            totals = self.tally.read(trainer)
-            status, text, gain, facts = self._verdict(totals)
-            enough = totals[f"{NOTHING}/frames"] >= self.frames
-            self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
+            return
+        # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
+        totals = self.tally.read(trainer, own=True)
+        status, text, gain, facts = self._verdict(totals)
+        enough = totals.get(f"{NOTHING}/frames", 0) >= self.frames
+        self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
+        self._done = not agree(trainer, not enough)
 
     @torch.no_grad()
     def _measure(self, pl_module: Any, batch: Any) -> bool:
@@ -100,9 +103,10 @@ class WarpGainGuard(Guard):
         use = batch["valid"].bool() & (pose[..., :2].norm(dim=-1) >= self.moving)  # never the current frame, at 0
         unmoved = at_size(maps, ours[0].shape[-2:])
         self._count(NOTHING, advantage(maps, ours, (unmoved, torch.ones_like(ours[1])), use))
-        for name, (way, turn) in PROBES.items():
-            changed = {**batch, "pose": pose * pose.new_tensor([way, way, turn])}
+        for name, (ahead, aside, turn) in PROBES.items():
+            changed = {**batch, "pose": pose * pose.new_tensor([ahead, aside, turn])}
             judged = use if turn == 1.0 else use & (pose[..., 2].abs() >= TURNING)
+            judged = judged if ahead == aside else judged & (pose[..., 1].abs() >= SIDEWAYS)
             self._count(name, advantage(maps, ours, pl_module.warp_history(maps, changed), judged))
         return True
 
@@ -113,8 +117,8 @@ class WarpGainGuard(Guard):
         return summary({key.split("/")[1]: value for key, value in totals.items() if key.split("/")[0] == name})
 
     def _verdict(self, totals: dict[str, Any]) -> tuple[Status, str, float | None, dict[str, Any]]:
-        if not totals:
-            return "inconclusive", self.obstacle, None, {}
+        if obstacle := self.tally.blind():
+            return "inconclusive", obstacle, None, {}
         s = self._sums(totals, NOTHING)
         if s["frames"] < self.min_frames:
             few = f"only {s['frames']} frames with enough ego motion, {self.min_frames} are needed"
@@ -133,5 +137,5 @@ class WarpGainGuard(Guard):
         return "pass" if good else "fail", text, round(s["gain"], 4), {"against": {NOTHING: s, **probes}}
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        status, text, gain, facts = self._verdict(self.tally.read(trainer))
+        status, text, gain, facts = self._verdict(self.tally.read(trainer, own=True))
         self.record(status, text, gain, **facts)

@@ -1,0 +1,81 @@
+"""docs/fault_matrix.md from what the tests saw."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from endings import ENDINGS
+from fault import Fault
+from fault_observed import RANKED, ended, ranks, single
+from fault_zoo import SECTIONS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault_matrix.md"
+WRITE = "WOTEMPO_WRITE_PAGES"
+HEAD = ["fault", "criterion", "step", "exit code", "ranks", "evidence", "weights clean"]
+EVIDENCE = {"step": "step", "weights": "weights", "none": "–"}
+INTRO = f"""# Fault matrix
+
+What came of each fault that the tests put into a run of a toy module under all criteria. The tests write this page
+from what they saw and fail where it differs: `{WRITE}=1 python -m pytest tests/callbacks/test_fault_page.py` writes it
+anew. `tests/callbacks/fault_zoo.py` lists the faults; each is a few lines.
+
+- *criterion*: the one that decided; no other one failed. Where no criterion is concerned, the status of the verdict.
+- *step*: optimiser steps done when the run ended (48 of 48: judged at the end). A fault in the middle strikes at step
+  20, an ending at step 30. After SIGKILL it is the step of the latest verdict.
+- *exit code*: in the verdict; behind a slash that of the process, where a signal decides it.
+- *ranks*: `rank 1` the fault sat in rank 1 of two alone, `both` in what they share; either way both ended with the same
+  reason, step and exit code. `–` not run with two ranks.
+- *evidence*: `failure/` holds the `step` with its weights, ready to be done again; the `weights` only, where the step
+  was taken already; or nothing (–), where the end of the run judges many steps.
+- *weights clean*: model in memory and the latest file; `file` where the fault itself sat in the model.
+"""
+
+
+def table(rows: list[list[str]]) -> str:
+    lines = [HEAD, ["---"] * len(HEAD), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def agreement(name: str) -> str:
+    if name not in RANKED:
+        return "–"
+    seen = ranks(name)
+    alike = len({(each.status, each.criterion, each.step, each.exit_code) for each in seen}) == 1
+    return ("rank 1" if RANKED[name].ranks == "one" else "both") if alike else "DIFFER"
+
+
+def row_of(fault: Fault) -> list[str]:
+    seen = single(fault.name)
+    clean = "yes" if seen.memory and seen.file else "file" if seen.file else "NO"
+    found = seen.criterion if set(seen.failing) <= {seen.criterion} else f"{seen.criterion} and others"
+    return [
+        fault.name,
+        found,
+        str(seen.step),
+        str(seen.exit_code),
+        agreement(fault.name),
+        EVIDENCE[seen.evidence],
+        clean,
+    ]
+
+
+def row_of_ending(name: str) -> list[str]:
+    left = ended(name)
+    code = str(left.exit_code) if left.process_code == left.exit_code else f"{left.exit_code} / {left.process_code}"
+    clean = f"yes, goes on from {left.resumed}" if left.clean and not left.torn else "NO"
+    return [name, left.status, str(left.step), code, agreement(name), EVIDENCE[left.evidence], clean]
+
+
+def render() -> str:
+    parts = [INTRO]
+    for title, faults in SECTIONS.items():
+        parts += [f"## {title}\n", table([row_of(fault) for fault in faults])]
+    parts += ["## Ended from outside, or by a crash\n", table([row_of_ending(ending.name) for ending in ENDINGS])]
+    faults = [fault for faults in SECTIONS.values() for fault in faults]
+    right = sum(single(fault.name).criterion == fault.criterion for fault in faults)
+    counts = Counter(fault.criterion for fault in faults)
+    by_criterion = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
+    found = f"{len(faults)} faults ({by_criterion}), {right} found by the criterion that is meant"
+    parts.append(f"{found}; {len(ENDINGS)} endings.\n")
+    return "\n".join(parts)
