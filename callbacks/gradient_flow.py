@@ -199,5 +199,7 @@ def _reached(bev: Tensor, places: Tensor, pl_module: LightningModule) -> set[str
     seed = noise * places.reshape(*places.shape, *[1] * (bev.dim() - 2))
     parameters = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(bev, list(parameters.values()), seed, retain_graph=True, allow_unused=True)
-    pairs = zip(parameters, gradients, strict=True)
-    return {name for name, gradient in pairs if gradient is not None and bool(gradient.abs().amax() > 0)}
+    got = {name: gradient for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+    # One read for all of them: each would wait for the device.
+    alive = torch.stack([gradient.any() for gradient in got.values()]).tolist() if got else []
+    return {name for name, here in zip(got, alive, strict=True) if here}
