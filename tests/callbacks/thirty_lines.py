@@ -26,15 +26,9 @@ class Spirals(L.LightningModule):
 
 module = Spirals()
 module.net = torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2))
-guards = [
-    c.CompleteGuard(),
-    c.CheckpointGuard(),
-    c.MemoryGuard(),
-    c.LossGuard(),
-    c.FiniteGuard(),
-    c.LearningRateGuard(),
-]
-guards += [c.HistoryGuard(), c.EgoMotionGuard(), c.WarpGainGuard(), c.GradientFlowGuard(), c.ShapeGuard("warn")]
+guards = [c.CompleteGuard(), c.CheckpointGuard(), c.MemoryGuard(), c.LossGuard(), c.FiniteGuard()]
+guards += [c.LearningRateGuard(), c.HistoryGuard(), c.EgoMotionGuard(), c.WarpGainGuard()]
+guards += [c.GradientFlowGuard(), c.ShapeGuard("warn")]
 report, recorder = c.AcceptanceReport(), c.FailureRecorder("failure")
 trainer = L.Trainer(max_epochs=1, logger=False, callbacks=[recorder, *guards, report, ModelCheckpoint("files")])
 try:
