@@ -106,7 +106,7 @@ def _of_history(facts: Mapping[str, Any], causes: Mapping[str, Cause]) -> None:
         now, before = _last_and_before(rates)
         if before is not None and now > GROWTH * before > 0:
             cause.add(STRONG * 2, f"the learning rate is {now:.3g}, its median before is {before:.3g}")
-    for title, series in (("loss", history["loss"]), ("largest gradient", history["gradient"])):
+    for title, series in (("loss", history["loss"]), ("norm of the gradient", history["gradient"])):
         finite = [value for value in series if value is not None and math.isfinite(value)]
         if len(finite) < 4:
             continue

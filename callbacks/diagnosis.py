@@ -55,7 +55,7 @@ def _where(facts: Mapping[str, Any]) -> list[str]:
 
 def _before(facts: Mapping[str, Any]) -> list[str]:
     history = facts["history"]
-    lines = [f"- loss: {spread(history['loss'])}", f"- largest gradient: {spread(history['gradient'])}"]
+    lines = [f"- loss: {spread(history['loss'])}", f"- norm of the gradient: {spread(history['gradient'])}"]
     rates = list(zip(*history["learning_rates"], strict=False))
     lines += [f"- learning rate of group {number}: {spread(group)}" for number, group in enumerate(rates)]
     growth = facts["weights"]["growth"]

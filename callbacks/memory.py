@@ -19,6 +19,8 @@ from callbacks.guard import Guard, Policy, Status, share
 
 GIGABYTE = 1e9
 PROC = Path("/proc")
+CHANGED = 0.02
+"""Of the resident pages: so much more or less, and the proportional size is asked anew."""
 FORECAST = 6
 """Samples that a forecast needs."""
 log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ class MemoryGuard(Guard):
         super().__init__(policy)
         self.limit = ceiling_gb
         self.every = every
-        self.read_bytes = read_bytes or used_bytes
+        self.read_bytes = read_bytes or UsedBytes()
         self.warn_at = warn_at
         self.memory = {"peak_bytes": 0.0, "warnings": []}
         self._samples: list[tuple[int, float]] = []  # (batch, peak in GB) of this attempt
@@ -141,6 +143,21 @@ def steady_growth(samples: Sequence[tuple[int, float]]) -> float:
     return slopes[len(slopes) // 4] if slopes else 0.0
 
 
+class UsedBytes:
+    """``used_bytes``, at the price of a look at the resident pages where those are about what they were. To add up the
+    proportional size of a process the kernel walks through all its pages, a tenth of a second for some GB."""
+
+    def __init__(self) -> None:
+        self._exact, self._resident = 0.0, 0
+
+    def __call__(self, device: torch.device) -> float:
+        counted = device.type == "cuda" or not PROC.exists()  # by the allocator, or by the system as a peak
+        resident = 0 if counted else sum(map(_resident_bytes, _descendants(os.getpid())))
+        if not self._resident or abs(resident - self._resident) > CHANGED * self._resident:
+            self._exact, self._resident = used_bytes(device), resident
+        return self._exact + resident - self._resident
+
+
 def used_bytes(device: torch.device) -> float:
     """Peak reserved bytes of a CUDA device; present use of the process tree elsewhere."""
     if device.type == "cuda":
@@ -184,6 +201,14 @@ def _parent(process: Path) -> int:
         return int((process / "stat").read_text().rpartition(")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return -1
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        pages = int((PROC / str(pid) / "statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return 0
+    return pages * resource.getpagesize()
 
 
 def _proportional_bytes(pid: int) -> int:

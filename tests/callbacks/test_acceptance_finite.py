@@ -202,3 +202,11 @@ def test_healthy_module_without_loss_terms(tmp_path):
     module.training_step = lambda batch, batch_idx: torch.stack(list(module.losses(batch).values())).sum()
     report, _ = judge(tmp_path, module, loader(48))
     assert statuses(report)["finite"] == "pass"
+
+
+def test_finite_gradients_whose_squares_overflow_are_finite(tmp_path):
+    module = ToyModule()
+    module.on_after_backward = lambda: module.head.weight.grad.fill_(1e30)
+    report, raised = judge(tmp_path, module, loader(4), guards=[FiniteGuard()])
+    assert raised is None
+    assert statuses(report)["finite"] == "pass"

@@ -80,10 +80,10 @@ def make_batch(current: list[int], frames: int = 4) -> dict[str, Any]:
     }
 
 
-def batches(count: int, frames: int = 4, seed: int = 0) -> list[dict[str, Any]]:
+def batches(count: int, frames: int = 4, seed: int = 0, size: int = BATCH) -> list[dict[str, Any]]:
     generator = torch.Generator().manual_seed(seed)
     log = len(drive()["pose"]) - 9
-    draws = [torch.randint(0, log, (BATCH,), generator=generator).tolist() for _ in range(count)]
+    draws = [torch.randint(0, log, (size,), generator=generator).tolist() for _ in range(count)]
     return [make_batch(sorted(draw), frames) for draw in draws]
 
 
