@@ -209,11 +209,11 @@ def _reached(bev: Tensor, places: Tensor, pl_module: LightningModule) -> set[str
     noise = torch.randn(bev.shape, generator=generator, device=bev.device).to(bev.dtype)
     seed = noise * places.reshape(*places.shape, *[1] * (bev.dim() - 2))
     trainable = [(name, p) for name, p in pl_module.named_parameters() if p.requires_grad]
-    # A part, evenly spread: most of a backward pass are the gradients of weights, and only those asked for are computed.
+    # A part, evenly spread: most of a backward pass are the gradients of weights, and only those asked for are made.
     count = min(ASKED, len(trainable))
     parameters = dict(trainable[i * len(trainable) // count] for i in range(count))
     gradients = torch.autograd.grad(bev, list(parameters.values()), seed, retain_graph=True, allow_unused=True)
     got = {name: gradient for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
-    # One read for all of them: each would wait for the device. NaN counts as arrived: it is another criterion's finding.
+    # One read for all: each would wait for the device. NaN counts as arrived: it is another criterion's finding.
     alive = torch.stack([gradient.any() for gradient in got.values()]).tolist() if got else []
     return {name for name, here in zip(got, alive, strict=True) if here}
