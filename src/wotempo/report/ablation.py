@@ -47,15 +47,16 @@ def read_jobs(sweep_dir: Path) -> list[Job]:
     names = _short_names([folder.parent.name for folder in folders])
     jobs = []
     for folder in folders:
-        verdict = _json(folder / "verdict.json") or NO_VERDICT
+        verdict = read_json(folder / "verdict.json") or NO_VERDICT
         file = folder / "test.parquet"
         rows = pd.read_parquet(file) if file.exists() else None
         seed = int(folder.name.removeprefix("seed="))
-        jobs.append(Job(names[folder.parent.name], seed, verdict, _json(folder / "metrics.json") or {}, rows))
+        jobs.append(Job(names[folder.parent.name], seed, verdict, read_json(folder / "metrics.json") or {}, rows))
     return jobs
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """None where there is no such file."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
