@@ -29,30 +29,27 @@ FRAME_MS = 500  # the windows are half a second apart
 
 def scene_card(sample: dict[str, np.ndarray], quality: int = 80) -> bytes:
     """WebP: camera with the trajectories; maps now and in 4 s; history before and after the warp; all plans."""
-    temporal, future = len(sample["lidar"]) > 1, "future_truth" in sample
-    figure = plt.figure(figsize=(11, 5.6 + 2.0 * (temporal or future)), layout="constrained")
-    rows = figure.add_gridspec(3 if temporal or future else 2, 12)
+    figure = plt.figure(figsize=(11, 7.4), layout="constrained")
+    rows = figure.add_gridspec(3, 4, height_ratios=(1.25, 0.8, 1.35))
     _camera(figure.add_subplot(rows[0, :]), sample)
-    map_axes(figure.add_subplot(rows[1, 0:4]), sample["bev_truth"], "BEV map, truth")
-    map_axes(figure.add_subplot(rows[1, 4:8]), sample["bev_predicted"], "BEV map, predicted")
-    plans = figure.add_subplot(rows[1, 8:12])
-    map_axes(plans, sample["bev_truth"], "all plans, the chosen one, the expert")
-    draw_plans(plans, sample)
-    if future:
-        map_axes(figure.add_subplot(rows[2, 0:4]), sample["future_truth"], "in 4 s, truth")
-        map_axes(figure.add_subplot(rows[2, 4:8]), sample["future_predicted"], "in 4 s, imagined")
-    if temporal:
-        places = (rows[2, 8:10], rows[2, 10:12]) if future else (rows[2, 0:6], rows[2, 6:12])
-        for place, name, title in zip(places, ("lidar", "warped"), ("as it was", "warped onto now"), strict=True):
-            axes = figure.add_subplot(place)
+    titles = {"bev_truth": "now, truth", "bev_predicted": "now, predicted"}
+    if "future_truth" in sample:
+        titles |= {"future_truth": "in 4 s, truth", "future_predicted": "in 4 s, imagined"}
+    for column, (name, title) in enumerate(titles.items()):
+        map_axes(figure.add_subplot(rows[1, column]), sample[name], f"BEV map {title}")
+    if len(sample["lidar"]) > 1:
+        for column, (name, title) in enumerate((("lidar", "as it was"), ("warped", "warped onto now"))):
+            axes = figure.add_subplot(rows[2, column])
             axes.imshow(upright(overlay(sample[name], sample["valid"])), extent=extent(LIDAR_HISTOGRAM))
-            axes.set_title(f"LiDAR history {title}", fontsize=8)
+            axes.set_title(f"LiDAR history {title}", fontsize=9)
+    plans = figure.add_subplot(rows[2, 2:])
+    map_axes(plans, sample["bev_truth"], "all plans, the chosen one, the expert (metres)")
+    draw_plans(plans, sample)
     for axes in figure.axes[1:]:
         axes.tick_params(labelsize=6)
-    scale = ScalarMappable(Normalize(0, 1), "viridis")
-    bar = figure.colorbar(scale, ax=plans, ticks=(0, 1), location="bottom", fraction=0.05, pad=0.02)
-    bar.ax.set_xticklabels(["lowest reward", "highest"], fontsize=6)
-    return _webp(figure, quality)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), "viridis"), ax=plans, ticks=(0, 1), fraction=0.03, pad=0.01)
+    bar.ax.set_yticklabels(["lowest\nreward", "highest"], fontsize=7)
+    return _encode([_rendered(figure, 80)], quality)
 
 
 def _camera(axes, sample: dict[str, np.ndarray]) -> None:
@@ -64,7 +61,7 @@ def _camera(axes, sample: dict[str, np.ndarray]) -> None:
     width = sample["camera"].shape[1]
     order = np.argsort(sample["final_rewards"])
     for place, index in zip(np.linspace(0, 1, len(order)), order, strict=True):
-        _line(axes, sample["camera_all"][index], width, color=colormaps["viridis"](place), lw=0.6, alpha=0.6)
+        _line(axes, sample["camera_all"][index], width, color=colormaps["viridis"](place), lw=1.0, alpha=0.7)
     for name, colour in (("expert", "#2ee57b"), ("plan", "#ff2d83")):
         _line(axes, sample[f"camera_{name}"], width, color=colour, lw=2.2, label=name)
     axes.legend(fontsize=7, loc="upper right")
@@ -77,10 +74,6 @@ def _line(axes, pixels: np.ndarray, width: int, **style) -> None:
     line = pixels.copy()
     jumps = np.flatnonzero(np.abs(np.diff(line[:, 0])) > width / 6) + 1
     axes.plot(*np.insert(line, jumps, np.nan, axis=0).T, **style)
-
-
-def _webp(figure, quality: int) -> bytes:
-    return _encode([_rendered(figure, 80)], quality)
 
 
 def _rendered(figure, dpi: int) -> Image.Image:
