@@ -46,9 +46,7 @@ def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> 
     if samples := run.samples():
         pictures.add("Scenes of validation", samples, [f"scene {sample['token']}" for sample in samples])
     else:
-        pictures.lacking.append(
-            ("No scenes of validation: no samples.npz.", run.again("tracking.pictures=2 fresh=true"))
-        )
+        pictures.lacking.append(("No scenes of validation: no samples.npz.", run.anew("tracking.pictures=2")))
     checkpoint = run.folder / "checkpoints" / "last.ckpt"
     if not checkpoint.is_file() or not run.config:
         why = "No scenes of the test split: there is no checkpoints/last.ckpt with a config.yaml."
@@ -65,8 +63,8 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
     if run.job.rows is None:
         pictures.lacking.append(("Worst and best scenes: the test split was not scored.", run.again("test=true")))
     else:
-        ordered = run.job.rows[run.job.rows["token"].isin(photographer.scenes)].sort_values(["pdms", "fde"],
-                                                                                            ascending=[True, False])  # fmt: skip
+        known = run.job.rows[run.job.rows["token"].isin(photographer.scenes)]
+        ordered = known.sort_values(["pdms", "fde"], ascending=[True, False])
         worst = str(ordered["token"].iloc[0]) if len(ordered) else None
         for heading, rows in (
             ("Worst scenes by PDMS", ordered.head(counts["scenes"])),

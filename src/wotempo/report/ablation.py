@@ -44,7 +44,7 @@ class Job:
 def read_jobs(sweep_dir: Path) -> list[Job]:
     """Every job that began, in the order in which they began; one without a verdict is ``incomplete``."""
     folders = sorted(sweep_dir.glob("*/seed=*"), key=lambda folder: folder.stat().st_ctime)
-    names = _short_names([folder.parent.name for folder in folders])
+    names = short_names([folder.parent.name for folder in folders])
     jobs = []
     for folder in folders:
         verdict = read_json(folder / "verdict.json") or NO_VERDICT
@@ -60,7 +60,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _short_names(folders: Sequence[str]) -> dict[str, str]:
+def short_names(folders: Sequence[str]) -> dict[str, str]:
     """Folder -> variant: its overrides without those that all jobs share and without the keys of config groups."""
     parts = {folder: folder.split(",") for folder in folders}
     shared = set.intersection(*(set(p) for p in parts.values())) if len(parts) > 1 else set()

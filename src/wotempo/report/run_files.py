@@ -32,11 +32,23 @@ class RunFiles:
 
     def again(self, *overrides: str) -> str:
         """What to type for a finished run with something more, in its own folder."""
+        if self._in_sweep:  # finished jobs are kept
+            return " ".join([self._command, *overrides])
+        return " ".join([self._command, f"run_dir={self.folder}", "reuse=true", *overrides])
+
+    def anew(self, *overrides: str) -> str:
+        """What to type to train it once more, in a new folder."""
+        where = ["hydra.sweep.dir=runs/again"] if self._in_sweep else []
+        return " ".join([self._command, *where, *overrides])
+
+    @property
+    def _in_sweep(self) -> bool:
+        return "--multirun" in self._command
+
+    @property
+    def _command(self) -> str:
         command = self.facts.get("command", "python -m wotempo.commands.train")
-        if "--multirun" in command:  # finished jobs are kept
-            return " ".join([command, *overrides])
-        kept = re.sub(r"\s(\S*run_dir|reuse|hydra\.\S+)=('[^']*'|\S+)", "", command)
-        return " ".join([kept, f"run_dir={self.folder}", "reuse=true", *overrides])
+        return re.sub(r"\s(run_dir|reuse|hydra\.run\.dir)=('[^']*'|\S+)", "", command)
 
     def samples(self) -> list[dict[str, np.ndarray]]:
         file = self.folder / "samples.npz"

@@ -1,4 +1,4 @@
-"""A run as one page that needs no server and no network. What the page lacks is named, with the command that makes it."""
+"""A run as one page that needs no server and no network. What it lacks is named, with the command that makes it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _criteria(run: RunFiles) -> str:
 
 def _curves(run: RunFiles) -> str:
     if run.curves.empty:
-        return section("Curves", missing("There is no metrics/metrics.csv.", run.again("tracking.csv=true fresh=true")))
+        return section("Curves", missing("There is no metrics/metrics.csv.", run.anew("tracking.csv=true")))
     shown, lacking = [], []
     for panel in PANELS:
         if series := matching(panel, run.curves):

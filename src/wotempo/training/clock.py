@@ -11,8 +11,8 @@ import torch
 
 
 class StepClock(L.Callback):
-    """Seconds from the start of a training batch to its end, data loading excluded: ``step_seconds`` of every batch, and
-    after an epoch ``seconds_per_step``, the median after ``warm_up`` batches.
+    """Seconds from the start of a training batch to its end, data loading excluded: ``step_seconds`` of every batch,
+    and after an epoch ``seconds_per_step``, the median after ``warm_up`` batches.
 
     On a GPU the host runs ahead, but the gradient-clipping norm of every step waits for the device, so that the median
     over many batches is right.
