@@ -19,7 +19,7 @@ APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fre
 def sides(folders: list[Path]) -> list[Side]:
     """Of runs, and of folders that hold runs (a sweep); in the order in which they are named. A seed that was run twice
     is a UserError: which one counts is not ours to choose."""
-    runs = [run for folder in folders for run in _runs_of(folder)]
+    runs = dict.fromkeys(run.resolve() for folder in folders for run in _runs_of(folder))
     groups: dict[str, list[tuple[Path, Job]]] = {}
     for run in runs:
         job = read_run(run)
