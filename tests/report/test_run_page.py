@@ -26,8 +26,9 @@ def test_the_page_holds_everything_and_needs_nothing(tmp_path):
     run = run_folder(tmp_path / "r", "mine", scores=scored())
     np.savez(run / "samples.npz", **samples(1, 4))
     page = page_of(run)
-    for said in ("accepted", "town data", "experiment=x", "0123abcd with uncommitted changes", "Learning rates", "Peak memory",
-                 "Share of the gradient", "Seconds per step", "turn", "Scenes of validation", "the loss &lt;rises&gt;"):  # fmt: skip
+    for said in ("accepted", "town data", "experiment=x", "0123abcd with uncommitted changes", "Learning rates",
+                 "Peak memory", "Share of the gradient", "Seconds per step", "turn", "Scenes of validation",
+                 "the loss &lt;rises&gt;"):  # fmt: skip
         assert said in page, said
     assert "<script" not in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
@@ -56,8 +57,9 @@ def test_an_unaccepted_run_says_so_and_shows_its_diagnosis(tmp_path, status):
 
 
 def test_what_cannot_be_reported_on(tmp_path, capsys):
-    for wrong, why in (([], "name one run folder"), ([str(tmp_path / "no")], "there is no folder"),
-                       ([str(tmp_path)], "no verdict.json"), ([str(tmp_path), "scenes=x"], "scenes is 'x'")):  # fmt: skip
+    here = str(tmp_path)
+    for wrong, why in (([], "name one run folder"), ([here + "/no"], "there is no folder"),
+                       ([here], "no verdict.json"), ([here, "scenes=x"], "scenes is 'x'")):  # fmt: skip
         assert main(wrong) == 2
         assert why in capsys.readouterr().err
 

@@ -22,10 +22,8 @@ def two_sides(root, seeds, shift=0.1, **options):
 
 def test_seeds_are_grouped_and_named_by_their_variant(tmp_path):
     found = two_sides(tmp_path, 3)
-    assert [(side.name, [job.seed for job in side.jobs]) for side in found] == [
-        ("mine", [0, 1, 2]),
-        ("theirs", [0, 1, 2]),
-    ]
+    assert [side.name for side in found] == ["mine", "theirs"]
+    assert all([job.seed for job in side.jobs] == [0, 1, 2] for side in found)
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, "better (one run)"), (2, "better (2 runs)"), (3, "better")])

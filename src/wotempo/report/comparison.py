@@ -78,7 +78,7 @@ def compare(a: Side, b: Side) -> Comparison:
     scenes were scored: over scenes that both drove, seed by seed, with an interval that draws seeds and whole logs."""
     rows = [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in MEASURED]
     names = [n for n in a.jobs[0].metrics if n.startswith("val/") and all(n in j.metrics for j in (*a.jobs, *b.jobs))]
-    rows += [_row(name, *(_mean(side, lambda job, name=name: job.metrics[name]) for side in (a, b))) for name in names]
+    rows += [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in names]
     pairs = _pairs(a, b)
     if pairs:
         trusted = a.accepted and b.accepted

@@ -104,7 +104,7 @@ def _one(comparison: Comparison) -> str:
 
 
 def _table(a: str, b: str, rows: pd.DataFrame) -> str:
-    lines = [
+    lines: list[list[str | tuple[str, str]]] = [
         [
             str(name).split("/")[-1],
             number(row["a"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,7 +15,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 POINTS = 600  # of a curve: more than a screen shows
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "wotempo", "font.family": "sans-serif", "font.size": 9}
+SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "wotempo", "font.family": "sans-serif", "font.size": 9}
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,10 @@ def _summary(run: RunFiles) -> str:
         "next": _text(verdict.get("next")),
     }
     note = f'<p class="note">{escape(run.facts["note"])}</p>' if run.facts.get("note") else ""
-    return f"<h1>{escape(job.variant)}</h1>" + section("Summary", reason, alarm, facts(known.items()), note)
+    what = " · ".join(
+        [job.variant, *([run.facts["fusion"]["name"]] if "fusion" in run.facts else []), f"seed {job.seed}"]
+    )
+    return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), note)
 
 
 def _failure(run: RunFiles) -> list[str]:
