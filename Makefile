@@ -1,7 +1,7 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare \
+.PHONY: help setup doctor estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare report \
 	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
 	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
 	nuplan test check clean
@@ -57,8 +57,12 @@ train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames,
 train-baseline: setup ## one epoch of single-frame WoTE
 	$(call run,wotempo.commands.train experiment=baseline_1epoch $(CHOICES) $(ARGS))
 
-compare: setup ## the latest ConvGRU epoch against the latest baseline epoch, or RUNS="folder folder"
-	$(call run,wotempo.commands.compare $(RUNS))
+compare: setup ## the latest ConvGRU epoch against the latest baseline epoch, or RUNS="folder folder …" of runs or sweeps
+	$(call run,wotempo.commands.compare $(RUNS) $(ARGS))
+
+report: setup ## RUN=folder: one HTML file that needs no network: verdict, curves, scenes, scores (docs/report.md)
+	@test -n "$(RUN)" || { echo 'say which run: make report RUN=runs/...'; exit 2; }
+	$(call run,wotempo.commands.report "$(RUN)" $(ARGS))
 
 train-convgru-5epoch: setup ## five epochs, judged more strictly: the validation run, after one epoch was accepted
 	$(call run,wotempo.commands.train experiment=convgru_5epoch $(CHOICES) $(ARGS))

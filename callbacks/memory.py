@@ -23,6 +23,8 @@ CHANGED = 0.02
 """Of the resident pages: so much more or less, and the proportional size is asked anew."""
 FORECAST = 6
 """Samples that a forecast needs."""
+SHOWN = 200
+"""Samples of this attempt that the verdict keeps."""
 log = logging.getLogger(__name__)
 
 
@@ -114,6 +116,7 @@ class MemoryGuard(Guard):
         ranks = [round(value / GIGABYTE, 3) for value in share(trainer, peak)]
         details = {"peak_gb_by_rank": ranks, "device": str(self.device), **device_details(self.device)}
         details["warnings"] = list(self.memory["warnings"])
+        details["peak_gb_by_batch"] = [[batch, round(gb, 3)] for batch, gb in thinned(self._samples)]
         status: Status = "pass" if max(ranks) <= self.limit else "fail"
         text = f"peak {max(ranks):.2f} GB of {self.limit:g} GB on {self.device.type}"
         self.record(status, text, max(ranks), **details)
@@ -130,6 +133,11 @@ def is_out_of_memory(exception: BaseException) -> bool:
     """Of a device, or of the host: torch's CPU allocator raises a plain RuntimeError."""
     host = isinstance(exception, RuntimeError) and "can't allocate memory" in str(exception)
     return isinstance(exception, torch.OutOfMemoryError | MemoryError) or host
+
+
+def thinned(samples: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """At most about ``SHOWN`` of them, evenly spread: for a curve."""
+    return samples[:: len(samples) // SHOWN + 1]
 
 
 def steady_growth(samples: Sequence[tuple[int, float]]) -> float:

@@ -11,7 +11,7 @@ import pytest
 from wotempo.commands.compare import choose, main
 from wotempo.errors import UserError
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES
-from wotempo.report.comparison import compare, latest_finished, read_run
+from wotempo.report.comparison import Side, compare, latest_finished, read_run
 
 LOGS = 12
 
@@ -43,7 +43,7 @@ def scored(shift=0.0, noise=0.02):
 def pair(root, a=None, b=None):
     ours = run_folder(root, "convgru_1epoch", **({"scores": scored(0.1), "loss": 9.0} | (a or {})))
     theirs = run_folder(root, "baseline_1epoch", **({"scores": scored()} | (b or {})))
-    return compare(read_run(ours), read_run(theirs))
+    return compare(Side("convgru_1epoch", [read_run(ours)]), Side("baseline_1epoch", [read_run(theirs)]))
 
 
 def test_figures_and_their_differences(tmp_path):
@@ -109,8 +109,18 @@ def test_the_command(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "one run" in said
     assert "town data" in said
-    assert main([str(new), str(base)]) == 0
-    for wrong, why in (([str(new)], "1 runs are named"), ([str(new), str(tmp_path)], "holds no verdict.json")):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    page = f"page={tmp_path / 'c.html'}"
+    assert main([str(new), str(base), page]) == 0
+    assert "Comparison to baseline_1epoch" in (tmp_path / "c.html").read_text()
+    assert main([str(new), str(base), "reference=nobody", page]) == 2
+    assert "there is no side 'nobody'" in capsys.readouterr().err
+    for wrong, why in (
+        ([str(new)], "one configuration is named"),
+        ([str(new), "none"], "there is no folder none"),
+        ([str(new), str(empty)], "holds no verdict.json"),
+    ):
         assert main(wrong) == 2
         assert why in capsys.readouterr().err
     unfinished = run_folder(tmp_path, "other", status="incomplete")

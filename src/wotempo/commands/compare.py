@@ -1,6 +1,6 @@
-"""One epoch of the ConvGRU against one of the baseline, from what the runs left.
+"""Runs against each other, seeds together: a table, and a page; without names one ConvGRU epoch against one baseline.
 
-python -m wotempo.commands.compare [run folder, run folder]
+python -m wotempo.commands.compare [folder of a run or of a sweep ...] [reference=<name>] [page=<file>]
 """
 
 from __future__ import annotations
@@ -8,21 +8,26 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
+import yaml
 from rich.console import Console
 from rich.table import Table
 
+from wotempo.commands.config import nearest
 from wotempo.errors import UserError
-from wotempo.report.comparison import Comparison, compare, latest_finished, read_run
+from wotempo.navsim import write_bytes
+from wotempo.report.comparison import Comparison, Side, compare, latest_finished
+from wotempo.report.comparison_page import comparison_page, difference, number
+from wotempo.report.sides import sides
 
 TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "make train-baseline"}
+OPTIONS = ("reference", "page")
 
 
 def choose(folders: list[str], root: Path) -> list[Path]:
-    """The two named ones, or the latest of each kind below ``root``."""
+    """The named ones, or the latest of each kind below ``root``."""
     if folders:
-        if len(folders) != 2:
-            raise UserError(f'{len(folders)} runs are named: name two (make: RUNS="runs/… runs/…"), or none')
+        if missing := [folder for folder in folders if not Path(folder).is_dir()]:
+            raise UserError(f"there is no folder {missing[0]}: name folders of runs or sweeps")
         return [Path(folder) for folder in folders]
     chosen = []
     for name, target in TARGETS.items():
@@ -32,33 +37,54 @@ def choose(folders: list[str], root: Path) -> list[Path]:
     return chosen
 
 
+def reference_of(found: list[Side], given: str | None, folders: list[Path]) -> Side:
+    """The named side; else the one that the runs' own configuration names; else the last."""
+    names = [side.name for side in found]
+    if given is not None:
+        if given not in names:
+            raise UserError(f"there is no side '{given}': {nearest(given, names)}")
+        return found[names.index(given)]
+    for file in (file for folder in folders for file in sorted(folder.rglob("config.yaml"))):
+        named = (yaml.safe_load(file.read_text()).get("comparison") or {}).get("reference")
+        return found[names.index(named)] if named in names else found[-1]
+    return found[-1]
+
+
 def table(comparison: Comparison) -> Table:
-    view = Table(title="figure by figure; the intervals are over logs")
-    names = [job.variant if job.accepted else f"✗ {job.variant}" for job in (comparison.a, comparison.b)]
-    for column in ("", *names, "difference", ""):
-        view.add_column(column, justify="left" if column == "" else "right")
-    view.add_row("verdict", *(job.verdict["status"] for job in (comparison.a, comparison.b)), "", "")
+    a, b = comparison.a, comparison.b
+    view = Table(title="figure by figure; the intervals are over logs, and over seeds where there are several")
+    for column in ("", a.marked, b.marked, "difference", " "):
+        view.add_column(column, justify="left" if not column.strip() else "right")
+    verdicts = [" ".join(job.verdict["status"] for job in side.jobs) for side in (a, b)]
+    view.add_row("verdict", *verdicts, "", "")
     for name, row in comparison.rows.iterrows():
-        span = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
-        figures = (f"{row[key]:.4g}" if not np.isnan(row[key]) else "–" for key in ("a", "b"))
-        difference = "–" if np.isnan(row["difference"]) else f"{row['difference']:+.3g}{span}"
-        view.add_row(str(name), *figures, difference, row["finding"])
+        view.add_row(str(name), number(row["a"]), number(row["b"]), difference(row), row["finding"])
     return view
 
 
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, or 2 where there is nothing to compare."""
+    given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in OPTIONS)
+    named = [argument for argument in arguments if argument.split("=")[0] not in OPTIONS]
     try:
-        folders = choose(arguments, root)
-        comparison = compare(*(read_run(folder) for folder in folders))
+        folders = choose(named, root)
+        found = sides(folders)
+        if len(found) < 2:
+            raise UserError(f'one configuration is named ({found[0].name}): name another (make: RUNS="runs/… runs/…")')
+        reference = reference_of(found, given.get("reference"), folders)
+        comparisons = [compare(side, reference) for side in found if side is not reference]
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return UserError.exit_code
     for folder in folders:
         print(folder)
-    Console(width=120).print(table(comparison))
-    for note in comparison.notes:
-        print(f"  {note}")
+    for comparison in comparisons:
+        Console(width=120).print(table(comparison))
+        for note in comparison.notes:
+            print(f"  {note}")
+    out = Path(given.get("page", root / "comparison.html"))
+    write_bytes(out, comparison_page(comparisons).encode())
+    print(f"page: {out}")
     return 0
 
 

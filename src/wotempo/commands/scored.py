@@ -2,7 +2,8 @@
 
 ``test.parquet`` beside the verdict, one row a scene: token, log, valid, the names of ``PDMS_COLUMNS`` with the score as
 ``pdms``, ade and fde (m), and for each class k of the BEV map the cells of intersection and union of the imagined
-future map with the true one, ``future_both_k`` and ``future_any_k``.
+future map with the true one, ``future_both_k`` and ``future_any_k``; and ``situation_<name>`` (bool), what kind of
+scene it is (wotempo.report.situation).
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root, data_module, needs_of
 from wotempo.commands.evaluate import score_all
 from wotempo.commands.prepare import Progress, dataset, stage_scenes
+from wotempo.data import NavsimDataModule
+from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.files import atomic_path
 from wotempo.pdm.metrics import PDMS_COLUMNS
+from wotempo.report.situation import PREFIX, SITUATIONS, situations
 from wotempo.training.module import LitWoTE
 
 TEST_FILE = "test.parquet"
@@ -52,10 +56,10 @@ def drive_all(module: LitWoTE, loader) -> tuple[dict[str, np.ndarray], pd.DataFr
     return plans, pd.DataFrame(rows)
 
 
-def score_run(config: RunConfig, module: LitWoTE, run_dir: Path, progress: Progress) -> None:
-    """Drive the test split with ``module`` and write ``test.parquet``."""
-    paths = dataset(config, progress)
-    scenes = stage_scenes(paths, config.data, "test", progress)
+def test_data(
+    config: RunConfig, module: LitWoTE, paths: DataPaths, scenes: list[Scene], progress: Progress
+) -> NavsimDataModule:
+    """``scenes`` of the test split with their targets, in the windows that ``module`` wants."""
     data = data_module(
         module.model.config,
         config.data,
@@ -70,10 +74,21 @@ def score_run(config: RunConfig, module: LitWoTE, run_dir: Path, progress: Progr
         progress=progress,
     )
     data.build_caches()
+    return data
+
+
+def score_run(config: RunConfig, module: LitWoTE, run_dir: Path, progress: Progress) -> None:
+    """Drive the test split with ``module`` and write ``test.parquet``."""
+    paths = dataset(config, progress)
+    scenes = stage_scenes(paths, config.data, "test", progress)
+    data = test_data(config, module, paths, scenes, progress)
     plans, overlaps = drive_all(module.eval(), data.test_dataloader())
     rows = score_all(config.data.prepare_workers, "pdms", [], paths, scenes, {"model": plans}, progress)
     named = rows.rename(columns={official: name for name, official in PDMS_COLUMNS.items()}).rename(
         columns={"score": "pdms"}
     )
+    kinds = pd.DataFrame([{"token": scene.token, **situations(scene)} for scene in scenes])
+    kinds = kinds.rename(columns={name: f"{PREFIX}{name}" for name in SITUATIONS})
+    whole = named.merge(overlaps, on="token", validate="one_to_one").merge(kinds, on="token", validate="one_to_one")
     with atomic_path(run_dir / TEST_FILE) as path:
-        named.merge(overlaps, on="token", validate="one_to_one").to_parquet(path, index=False)
+        whole.to_parquet(path, index=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.features.spec import FeatureSpec
-from wotempo.navsim.schema import STITCHED_CAMERAS
+from wotempo.navsim.schema import STITCHED_CAMERAS, Frame
 
 RAW_SHAPE = (1080, 1920, 3)
 # Crops in pixels of the raw image; together they make the stitched view exactly 4096×1024.
@@ -38,3 +38,25 @@ def camera_feature(images: Mapping[str, np.ndarray], spec: FeatureSpec) -> np.nd
         parts.append(image[CROP_ROWS] if name == "CAM_F0" else image[CROP_ROWS, CROP_SIDE_COLUMNS])
     stitched = np.concatenate(parts, axis=1)
     return cv2.resize(stitched, (spec.image_width, spec.image_height), interpolation=cv2.INTER_LINEAR)
+
+
+def stitched_pixels(points: np.ndarray, frame: Frame, spec: FeatureSpec) -> np.ndarray:
+    """Where points (n, 3) of the ego frame stand in ``camera_feature``: (n, 2) column and row, NaN where in no part of
+    it. A point in two cameras is taken from the middle one, so that a line through it breaks once only."""
+    pixels = np.full((len(points), 2), np.nan)
+    rows, sides = CROP_ROWS.indices(RAW_SHAPE[0]), CROP_SIDE_COLUMNS.indices(RAW_SHAPE[1])
+    whole, side = RAW_SHAPE[1], sides[1] - sides[0]
+    scale = np.array([spec.image_width / (whole + 2 * side), spec.image_height / (rows[1] - rows[0])])
+    places = {"CAM_L0": (0, sides), "CAM_R0": (side + whole, sides), "CAM_F0": (side, (0, whole, 1))}
+    for name, (start, columns) in places.items():
+        camera = frame.cameras[name]
+        seen = (points - camera.translation) @ camera.rotation  # camera axes
+        ahead = np.flatnonzero(seen[:, 2] > 0.1)
+        if not len(ahead):
+            continue
+        at, _ = cv2.projectPoints(seen[ahead], np.zeros(3), np.zeros(3), camera.intrinsics, camera.distortion)
+        u, v = at[:, 0].T
+        inside = (u >= columns[0]) & (u < columns[1]) & (v >= rows[0]) & (v < rows[1])
+        shown = np.stack((u - columns[0] + start, v - rows[0]), 1) * scale
+        pixels[ahead[inside]] = shown[inside]
+    return pixels

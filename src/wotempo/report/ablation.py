@@ -44,22 +44,23 @@ class Job:
 def read_jobs(sweep_dir: Path) -> list[Job]:
     """Every job that began, in the order in which they began; one without a verdict is ``incomplete``."""
     folders = sorted(sweep_dir.glob("*/seed=*"), key=lambda folder: folder.stat().st_ctime)
-    names = _short_names([folder.parent.name for folder in folders])
+    names = short_names([folder.parent.name for folder in folders])
     jobs = []
     for folder in folders:
-        verdict = _json(folder / "verdict.json") or NO_VERDICT
+        verdict = read_json(folder / "verdict.json") or NO_VERDICT
         file = folder / "test.parquet"
         rows = pd.read_parquet(file) if file.exists() else None
         seed = int(folder.name.removeprefix("seed="))
-        jobs.append(Job(names[folder.parent.name], seed, verdict, _json(folder / "metrics.json") or {}, rows))
+        jobs.append(Job(names[folder.parent.name], seed, verdict, read_json(folder / "metrics.json") or {}, rows))
     return jobs
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """None where there is no such file."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _short_names(folders: Sequence[str]) -> dict[str, str]:
+def short_names(folders: Sequence[str]) -> dict[str, str]:
     """Folder -> variant: its overrides without those that all jobs share and without the keys of config groups."""
     parts = {folder: folder.split(",") for folder in folders}
     shared = set.intersection(*(set(p) for p in parts.values())) if len(parts) > 1 else set()

@@ -1,8 +1,9 @@
-"""Two finished runs side by side: what each measured, and the difference, as far as one run each can tell."""
+"""Finished runs side by side, seeds together: what each side measured, and what may be said of the difference."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,35 @@ import numpy as np
 import pandas as pd
 
 from wotempo.errors import UserError
-from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding
+from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding, paired_difference
+from wotempo.report.run_files import read_job
 from wotempo.report.scores import bootstrap_interval
+from wotempo.report.situation import PREFIX, SITUATIONS
 
 FINISHED = ("accepted", "rejected")
-SAME = ("data", "seed", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
+SAME = ("data", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
+MEASURED = ("steps", "seconds_per_step", "memory", "parameters")
+ENOUGH = 3  # seeds: fewer are marked
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs of one configuration, a seed each."""
+
+    name: str
+    jobs: list[Job]
+
+    @property
+    def accepted(self) -> bool:
+        return all(job.accepted for job in self.jobs)
+
+    @property
+    def scored(self) -> dict[int, pd.DataFrame]:
+        return {job.seed: job.rows for job in self.jobs if job.rows is not None}
+
+    @property
+    def marked(self) -> str:
+        return self.name if self.accepted else f"✗ {self.name}"
 
 
 @dataclass(frozen=True)
@@ -23,29 +48,19 @@ class Comparison:
     """``rows``: one per figure: name, ``a``, ``b``, ``difference`` (a - b), ``low``, ``high``, ``finding``; NaN or ""
     where there is none. ``notes``: sentences that belong below any table of it."""
 
-    a: Job
-    b: Job
+    a: Side
+    b: Side
     rows: pd.DataFrame
     notes: list[str]
 
 
 def read_run(folder: Path) -> Job:
     """A run's folder, as ``train`` left it. UserError where it is none, or not finished."""
-    file = folder / "verdict.json"
-    if not file.is_file():
-        raise UserError(f"{folder} holds no verdict.json: name the folder of a run")
-    verdict = json.loads(file.read_text())
-    if verdict["status"] not in FINISHED:
-        raise UserError(f"{folder} is {verdict['status']}: finish it first (make resume RUN={folder})")
-    metrics = folder / "metrics.json"
-    scores = folder / "test.parquet"
-    return Job(
-        verdict["facts"].get("name", folder.name),
-        int(verdict["facts"].get("seed", 0)),
-        verdict,
-        json.loads(metrics.read_text()) if metrics.is_file() else {},
-        pd.read_parquet(scores) if scores.is_file() else None,
-    )
+    job = read_job(folder)
+    status = job.verdict["status"]
+    if status not in FINISHED:
+        raise UserError(f"{folder} is {status}: finish it first (make resume RUN={folder})")
+    return job
 
 
 def latest_finished(root: Path, name: str) -> Path | None:
@@ -58,57 +73,128 @@ def latest_finished(root: Path, name: str) -> Path | None:
     return max(found)[1] if found else None
 
 
-def compare(a: Job, b: Job) -> Comparison:
-    """All figures that both have. A difference is called better or worse only between two accepted runs, and only where
-    scenes were scored, with an interval over logs."""
-    rows = [_row(name, _measured(a, name), _measured(b, name)) for name in ("steps", "seconds_per_step", "memory")]
-    names = [name for name in a.metrics if name.startswith("val/") and name in b.metrics]
-    rows += [_row(name, a.metrics[name], b.metrics[name]) for name in names]
-    if a.rows is not None and b.rows is not None:
+def compare(a: Side, b: Side) -> Comparison:
+    """All figures that both have. A difference is called better or worse only between accepted runs, and only where
+    scenes were scored: over scenes that both drove, seed by seed, with an interval that draws seeds and whole logs."""
+    rows = [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in MEASURED]
+    names = [n for n in a.jobs[0].metrics if n.startswith("val/") and all(n in j.metrics for j in (*a.jobs, *b.jobs))]
+    rows += [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in names]
+    pairs = _pairs(a, b)
+    if pairs:
         trusted = a.accepted and b.accepted
-        rows += [_scored(a.rows, b.rows, metric, trusted) for metric in (*SCORES, *LOWER_IS_BETTER)]
-    return Comparison(a, b, pd.DataFrame(rows).set_index("name"), _notes(a, b))
+        for metric in (*SCORES, *LOWER_IS_BETTER):
+            rows.append(_scored(pairs, metric, trusted, f"test/{metric}"))
+        for kind in SITUATIONS:
+            rows += _of_kind(pairs, kind, trusted)
+    return Comparison(a, b, pd.DataFrame(rows).set_index("name"), _notes(a, b, pairs))
 
 
-def _measured(job: Job, name: str) -> float:
-    if name == "steps":
-        return float(job.verdict["steps"])
-    if name == "memory":
-        values = (c["measured"] for c in job.verdict["criteria"] if c["name"] == "memory")
-        value = next(values, None)
-        return np.nan if value is None else float(value)
-    return job.metrics.get(name, np.nan)
+def measured(name: str) -> Callable[[Job], float]:
+    """What a run measured besides its metrics; NaN where it did not."""
+
+    def of(job: Job) -> float:
+        if name == "steps":
+            return float(job.verdict["steps"])
+        if name == "parameters":
+            return float(job.verdict["facts"].get("parameters", np.nan))
+        if name == "memory":
+            values = (c["measured"] for c in job.verdict["criteria"] if c["name"] == "memory")
+            value = next(values, None)
+            return np.nan if value is None else float(value)
+        return job.metrics.get(name, np.nan)
+
+    return of
+
+
+def _mean(side: Side, of: Callable[[Job], float]) -> float:
+    return float(np.mean([of(job) for job in side.jobs]))
 
 
 def _row(name: str, a: float, b: float, low: float = np.nan, high: float = np.nan, said: str = "") -> dict[str, Any]:
     return {"name": name, "a": a, "b": b, "difference": a - b, "low": low, "high": high, "finding": said}
 
 
-def _scored(a: pd.DataFrame, b: pd.DataFrame, metric: str, trusted: bool) -> dict[str, Any]:
-    """Scene by scene, so that what makes one hard for both cancels; the interval draws whole logs."""
-    both = a.merge(b, on="token", suffixes=("_a", "_b")).dropna(subset=[f"{metric}_a", f"{metric}_b"])
-    ours, theirs = both[f"{metric}_a"].to_numpy(float), both[f"{metric}_b"].to_numpy(float)
-    if len(both) == 0:
-        return _row(f"test/{metric}", np.nan, np.nan)
-    low, high = bootstrap_interval(ours - theirs, both["log_a"].to_numpy())
-    mean = float((ours - theirs).mean())
-    said = f"{finding(mean, low, high, metric, 0.0)} (one run)" if trusted and not np.isnan(low) else "one run"
-    return _row(f"test/{metric}", float(ours.mean()), float(theirs.mean()), low, high, said)
+Pairs = list[tuple[pd.DataFrame, pd.DataFrame]]  # of a and b, the same scenes in the same order; one pair a seed
 
 
-def _notes(a: Job, b: Job) -> list[str]:
-    notes = ["one run: a single seed each, so a difference may be the seed's (make ablation-fusion trains three)"]
-    for job in (a, b):
+def _pairs(a: Side, b: Side) -> Pairs:
+    """Seed by seed; two runs alone are a pair, whatever their seeds."""
+    ours, theirs = a.scored, b.scored
+    if len(ours) == len(theirs) == 1:
+        couples = [(next(iter(ours.values())), next(iter(theirs.values())))]
+    else:
+        couples = [(ours[seed], theirs[seed]) for seed in sorted(set(ours) & set(theirs))]
+    pairs = []
+    for mine, other in couples:
+        tokens = sorted(set(mine["token"]) & set(other["token"]))
+        pairs.append(tuple(side.set_index("token").loc[tokens].reset_index() for side in (mine, other)))
+    return [(mine, other) for mine, other in pairs if len(mine)]
+
+
+def _of_kind(pairs: Pairs, kind: str, trusted: bool) -> list[dict[str, Any]]:
+    """Of the scenes of one kind; nothing where there are none, or nobody stored their kinds."""
+    column, chosen = f"{PREFIX}{kind}", []
+    for mine, other in pairs:
+        known = next((side[column].to_numpy(bool) for side in (mine, other) if column in side), None)
+        if known is None or not known.any():
+            return []
+        chosen.append((mine[known], other[known]))
+    return [_scored(chosen, metric, trusted, f"{kind}/{metric}") for metric in (*SCORES, *LOWER_IS_BETTER)]
+
+
+def _scored(pairs: Pairs, metric: str, trusted: bool, name: str) -> dict[str, Any]:
+    """Scene by scene, so that what makes one hard for both cancels."""
+    ours, theirs = {}, {}
+    for seed, (mine, other) in enumerate(pairs):
+        known = mine[metric].notna().to_numpy() & other[metric].notna().to_numpy()
+        ours[seed], theirs[seed] = mine[known], other[known]
+    a, b = pd.concat(ours.values()), pd.concat(theirs.values())
+    if not len(a):
+        return _row(name, np.nan, np.nan)
+    if len(pairs) > 1:
+        mean, low, high = paired_difference(ours, theirs, metric)
+    else:
+        apart = a[metric].to_numpy(float) - b[metric].to_numpy(float)
+        mean, (low, high) = float(apart.mean()), bootstrap_interval(apart, a["log"].to_numpy())
+    said = finding(mean, low, high, metric, 0.0) if trusted and not np.isnan(low) else ""
+    return _row(name, float(a[metric].mean()), float(b[metric].mean()), low, high, _with_seeds(said, len(pairs)))
+
+
+def _with_seeds(said: str, seeds: int) -> str:
+    if seeds >= ENOUGH:
+        return said
+    mark = "one run" if seeds == 1 else f"{seeds} runs"
+    return f"{said} ({mark})" if said else mark
+
+
+def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:
+    notes = []
+    seeds = min(len(a.jobs), len(b.jobs))
+    if seeds == 1:
+        notes.append("one run: a single seed, so a difference may be the seed's (make ablation-fusion trains three)")
+    elif seeds < ENOUGH:
+        notes.append(f"{seeds} runs: fewer than {ENOUGH} seeds, so a difference may be the seeds'")
+    for job in (*a.jobs, *b.jobs):
         if not job.accepted:
+            name = (a if job in a.jobs else b).name
             failed = ", ".join(c["name"] for c in job.verdict["criteria"] if c["status"] == "fail")
-            notes.append(f"✗ {job.variant} is {job.verdict['status']} ({failed or 'see its verdict'}): nothing follows")
-    facts = [job.verdict["facts"] for job in (a, b)]
-    if unlike := [key for key in SAME if facts[0].get(key) != facts[1].get(key)]:
+            of = f"{name}, seed {job.seed}," if seeds > 1 else name
+            notes.append(f"✗ {of} is {job.verdict['status']} ({failed or 'see its verdict'}): nothing follows")
+    facts = [side.jobs[0].verdict["facts"] for side in (a, b)]
+    unlike = [key for key in SAME if facts[0].get(key) != facts[1].get(key)]
+    if sorted(job.seed for job in a.jobs) != sorted(job.seed for job in b.jobs):
+        unlike.insert(0, "seed")
+    if unlike:
         notes.append(f"the runs differ in {', '.join(unlike)}: their figures do not compare")
-    if a.verdict["steps"] != b.verdict["steps"]:
+    if _mean(a, measured("steps")) != _mean(b, measured("steps")):
         notes.append("the runs took different numbers of steps")
-    if a.rows is None or b.rows is None:
+    if not a.scored or not b.scored:
         notes.append("no scores on the test split: train both with ARGS=test=true")
+    elif not pairs:
+        notes.append("no seed and scene was scored on both sides: no difference is paired")
+    elif not any(f"{PREFIX}{SITUATIONS[0]}" in side for pair in pairs for side in pair):
+        notes.append("no differences by situation: scored before situations were stored (remove test.parquet, and "
+                     "type the run's command again with reuse=true test=true)")  # fmt: skip
     if note := facts[0].get("note"):
         notes.append(note)
     return notes

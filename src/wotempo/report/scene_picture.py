@@ -58,13 +58,15 @@ def overlay(maps: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.clip(picture * (1 - ink * np.array([0.9, 0.6, 0.1])), 0, 1)
 
 
-def _map_axes(axes, raster: np.ndarray, title: str) -> None:
+def map_axes(axes, raster: np.ndarray, title: str) -> None:
+    """A map of classes (128, 256)."""
     shown = {"extent": extent(SEMANTIC_FRONT), "interpolation": "nearest"}
     axes.imshow(upright(raster), cmap=COLOURS, vmin=-0.5, vmax=7.5, **shown)
     axes.set_title(title, fontsize=9)
 
 
-def _draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
+def draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
+    """All plans coloured by the rank of their reward, and the chosen one and the expert's with their lengths."""
     order = np.argsort(sample["final_rewards"])
     rank = np.linspace(0, 1, len(order))
     for place, index in zip(rank, order, strict=True):
@@ -113,11 +115,11 @@ def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
         axes = figure.add_subplot(grid[1, 2 * column : 2 * column + 2])
         axes.imshow(upright(picture), extent=extent(LIDAR_HISTOGRAM))
         axes.set_title(title, fontsize=9)
-    _map_axes(figure.add_subplot(grid[2, 0:2]), sample["bev_truth"], "BEV map, truth")
-    _map_axes(figure.add_subplot(grid[2, 2:4]), sample["bev_predicted"], "BEV map, predicted")
+    map_axes(figure.add_subplot(grid[2, 0:2]), sample["bev_truth"], "BEV map, truth")
+    map_axes(figure.add_subplot(grid[2, 2:4]), sample["bev_predicted"], "BEV map, predicted")
     plans = figure.add_subplot(grid[2, 4:6])
-    _map_axes(plans, sample["bev_truth"], "all plans by score, the chosen one, the expert")
-    _draw_plans(plans, sample)
+    map_axes(plans, sample["bev_truth"], "all plans by score, the chosen one, the expert")
+    draw_plans(plans, sample)
     if temporal:
         _draw_features(figure, grid[3, :], sample)
     figure.savefig(path, dpi=110)

@@ -11,7 +11,8 @@ import torch
 
 
 class StepClock(L.Callback):
-    """Median seconds from the start of a training batch to its end, after ``warm_up`` batches; data loading excluded.
+    """Seconds from the start of a training batch to its end, data loading excluded: ``step_seconds`` of every batch,
+    and after an epoch ``seconds_per_step``, the median after ``warm_up`` batches.
 
     On a GPU the host runs ahead, but the gradient-clipping norm of every step waits for the device, so that the median
     over many batches is right.
@@ -24,8 +25,9 @@ class StepClock(L.Callback):
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._start = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         self.seconds.append(time.perf_counter() - self._start)
+        pl_module.log("step_seconds", self.seconds[-1], rank_zero_only=True)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         counted = self.seconds[self.warm_up :] or self.seconds

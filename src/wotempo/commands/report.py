@@ -1,0 +1,106 @@
+"""A run as one HTML file, beside its verdict.
+
+python -m wotempo.commands.report <run folder> [scenes=3] [windows=12] [out=<file>]
+
+Worst and best scenes, and one scene that moves, need the run's data and its checkpoint: so many windows of the test
+split are planned. ``windows=0`` plans none.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from wotempo.commands.entry import quieten
+from wotempo.commands.pictured import Photographer
+from wotempo.commands.prepare import Progress
+from wotempo.commands.progress import PreparationProgress
+from wotempo.errors import UserError
+from wotempo.navsim import write_bytes
+from wotempo.report.pictures import Pictures
+from wotempo.report.run_files import RunFiles, read_files
+from wotempo.report.run_page import run_page
+
+DEFAULTS = {"scenes": 3, "windows": 12}
+
+
+def parse(arguments: list[str]) -> tuple[Path, dict[str, int], Path]:
+    """-> the run's folder, counts, and where the page goes."""
+    given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in (*DEFAULTS, "out"))
+    folders = [argument for argument in arguments if argument.split("=")[0] not in (*DEFAULTS, "out")]
+    if len(folders) != 1:
+        raise UserError("name one run folder (make: RUN=folder)")
+    counts = {}
+    for name, usual in DEFAULTS.items():
+        text = given.get(name, str(usual))
+        if not text.isdigit():
+            raise UserError(f"{name} is '{text}': set it to 0 or more")
+        counts[name] = int(text)
+    return Path(folders[0]), counts, Path(given.get("out", Path(folders[0]) / "report.html"))
+
+
+def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> Pictures:
+    pictures = Pictures()
+    if samples := run.samples():
+        pictures.add("Scenes of validation", samples, [f"scene {sample['token']}" for sample in samples])
+    else:
+        pictures.lacking.append(("No scenes of validation: no samples.npz.", run.anew("tracking.pictures=2")))
+    checkpoint = run.folder / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file() or not run.config:
+        why = "No scenes of the test split: there is no checkpoints/last.ckpt with a config.yaml."
+        pictures.lacking.append((why, f"make resume RUN={run.folder}"))
+    elif counts["windows"] == 0:
+        pictures.lacking.append(("No scenes of the test split: windows=0.", f"make report RUN={run.folder}"))
+    else:
+        _test_scenes(run, counts, Photographer(run.folder, progress), pictures)
+    return pictures
+
+
+def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photographer, pictures: Pictures) -> None:
+    worst = None
+    if run.job.rows is None:
+        pictures.lacking.append(("Worst and best scenes: the test split was not scored.", run.again("test=true")))
+    else:
+        known = run.job.rows[run.job.rows["token"].isin(photographer.scenes)]
+        ordered = known.sort_values(["pdms", "fde"], ascending=[True, False])
+        worst = str(ordered["token"].iloc[0]) if len(ordered) else None
+        for heading, rows in (
+            ("Worst scenes by PDMS", ordered.head(counts["scenes"])),
+            ("Best scenes by PDMS", ordered[::-1].head(counts["scenes"])),
+        ):
+            pictures.add(heading, photographer.take(list(rows["token"])), [_caption(row) for _, row in rows.iterrows()])
+    tokens = photographer.sequence(worst, counts["windows"])
+    log = photographer.scenes[tokens[0]].log.name
+    around = "around the worst scene" if worst else "the first of the test split"
+    caption = f"{len(tokens)} consecutive windows of {log}, {around}, at real speed"
+    pictures.add_moving("One scene, moving", photographer.take(tokens), caption)
+
+
+def _caption(row: pd.Series) -> str:
+    names = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ade", "fde")
+    figures = ", ".join(f"{name.upper()} {row[name]:.2f}" for name in names)
+    return f"{row['token']} of {row['log']}: {figures}{' m' if row['valid'] else ' · ' + row['reason']}"
+
+
+def main(arguments: list[str]) -> int:
+    """-> the exit code: 0, or 2 where there is nothing to report on."""
+    quieten()
+    try:
+        folder, counts, out = parse(arguments)
+        run = read_files(folder)
+        with PreparationProgress(sys.stderr.isatty()) as progress:
+            pictures = take_pictures(run, counts, progress)
+        write_bytes(out, run_page(run, pictures).encode())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UserError.exit_code
+    print(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    for what, command in pictures.lacking:
+        print(f"  {what} To have it: {command}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

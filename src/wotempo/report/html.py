@@ -1,0 +1,81 @@
+"""A page that needs nothing but itself: one HTML file with its style and pictures inside, no script, no server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from string import Template
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1c2430;background:#f5f6f8;margin:0}
+main{max-width:1040px;margin:0 auto;padding:20px}
+section{background:#fff;border:1px solid #dde1e7;border-radius:8px;padding:14px 20px;margin:14px 0;overflow-x:auto}
+h1{font-size:24px;margin:6px 0}h2{font-size:18px;margin:2px 0 8px}h3{font-size:15px;margin:14px 0 4px}
+img{max-width:100%;height:auto;display:block}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:8px}
+figure{margin:6px 0}figcaption,.note{color:#596475;font-size:13px}
+table{border-collapse:collapse;font-size:13.5px;margin:6px 0}
+th,td{text-align:left;padding:3px 10px;border-bottom:1px solid #e6e9ee;vertical-align:top}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:6px 0}dt{color:#596475}dd{margin:0}
+pre,code{font:12.5px/1.45 ui-monospace,monospace;background:#f2f4f7;border-radius:4px}
+pre{padding:10px;overflow-x:auto;white-space:pre-wrap}code{padding:1px 4px;overflow-wrap:anywhere}
+.badge{display:inline-block;color:#fff;border-radius:5px;padding:1px 10px;font-weight:600}
+.good{background:#1d7f46}.bad{background:#b3261e}.open{background:#8a5a00}
+.pass,.better{color:#1d7f46}.fail,.worse{color:#b3261e;font-weight:600}.noise{color:#596475}
+.alarm{border-left:5px solid #b3261e;color:#b3261e}.missing{border-left:4px solid #d99a1c;padding-left:10px}
+"""
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>$title</title><style>$style</style></head>
+<body><main>
+$body
+</main></body></html>
+""")
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    return PAGE.substitute(title=escape(title), style=STYLE, body="\n".join(sections))
+
+
+def section(title: str, *parts: str, mark: str = "") -> str:
+    """``parts`` are HTML already; ``mark`` is a class of the style."""
+    return f'<section class="{mark}"><h2>{escape(title)}</h2>{"".join(parts)}</section>'
+
+
+def picture(data: bytes, kind: str, caption: str) -> str:
+    """``kind``: svg+xml, png or webp. An own document within the page, so that names inside SVGs do not clash."""
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    text = escape(caption)
+    return f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+
+
+def beside(pictures: Iterable[str]) -> str:
+    return f'<div class="pair">{"".join(pictures)}</div>'
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], numeric: Sequence[str] = ()) -> str:
+    """A cell is its text, or (text, class). Columns in ``numeric`` stand to the right."""
+    right = [' class="n"' if head in numeric else "" for head in heads]
+    lines = ["".join(f"<th{side}>{escape(head)}</th>" for head, side in zip(heads, right, strict=True))]
+    for row in rows:
+        cells = []
+        for cell, side in zip(row, right, strict=True):
+            text, mark = cell if isinstance(cell, tuple) else (cell, "")
+            cells.append(f'<td{side}><span class="{mark}">{escape(text)}</span></td>')
+        lines.append("".join(cells))
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def missing(what: str, command: str) -> str:
+    """Something that the page would show, and what to type to have it."""
+    return f'<p class="missing">{escape(what)} To have it: <code>{escape(command)}</code></p>'
+
+
+def folded(title: str, text: str) -> str:
+    return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"

@@ -1,0 +1,91 @@
+"""What a run left in its folder, finished or not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wotempo.errors import UserError
+from wotempo.report.ablation import Job, read_json
+from wotempo.report.scene_picture import SAMPLE_FIELDS
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """``job``: verdict, metrics and test scores. ``curves``: metrics.csv, empty where there is none. ``config`` and
+    ``diagnosis`` are texts, "" where there is none."""
+
+    folder: Path
+    job: Job
+    curves: pd.DataFrame
+    config: str
+    diagnosis: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.job.verdict["facts"]
+
+    def again(self, *overrides: str) -> str:
+        """What to type for a finished run with something more, in its own folder."""
+        if self._in_sweep:  # finished jobs are kept
+            return " ".join([self._command, *overrides])
+        return " ".join([self._command, f"run_dir={self.folder}", "reuse=true", *overrides])
+
+    def anew(self, *overrides: str) -> str:
+        """What to type to train it once more, in a new folder."""
+        where = ["hydra.sweep.dir=runs/again"] if self._in_sweep else []
+        return " ".join([self._command, *where, *overrides])
+
+    @property
+    def _in_sweep(self) -> bool:
+        return "--multirun" in self._command
+
+    @property
+    def _command(self) -> str:
+        command = self.facts.get("command", "python -m wotempo.commands.train")
+        return re.sub(r"\s(run_dir|reuse|hydra\.run\.dir)=('[^']*'|\S+)", "", command)
+
+    def samples(self) -> list[dict[str, np.ndarray]]:
+        file = self.folder / "samples.npz"
+        if not file.is_file():
+            return []
+        stored = dict(np.load(file, allow_pickle=False))
+        return [{name: stored[name][i] for name in SAMPLE_FIELDS} for i in range(len(stored["token"]))]
+
+
+def read_job(folder: Path) -> Job:
+    """A run in any state. UserError where the folder is none of a run."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: name the folder of a run (RUN=runs/…)")
+    verdict = read_json(folder / "verdict.json")
+    if verdict is None:
+        raise UserError(f"{folder} holds no verdict.json: name the folder of a run")
+    scores = folder / "test.parquet"
+    return Job(
+        verdict["facts"].get("name", folder.name),
+        int(verdict["facts"].get("seed", 0)),
+        verdict,
+        read_json(folder / "metrics.json") or {},
+        pd.read_parquet(scores) if scores.is_file() else None,
+    )
+
+
+def read_files(folder: Path) -> RunFiles:
+    job = read_job(folder)
+    curves = folder / "metrics" / "metrics.csv"
+    return RunFiles(
+        folder,
+        job,
+        pd.read_csv(curves) if curves.is_file() else pd.DataFrame({"step": []}),
+        _text(folder / "config.yaml"),
+        "\n\n".join(_text(path) for path in sorted((folder / "failure").rglob("diagnosis.md"))),
+    )
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""

@@ -1,0 +1,181 @@
+"""A run as one page that needs no server and no network. What it lacks is named, with the command that makes it."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from wotempo.report.ablation import SCORES
+from wotempo.report.curves import PANELS, Panel, draw, matching
+from wotempo.report.html import beside, facts, folded, missing, page, picture, section, table
+from wotempo.report.pictures import Pictures
+from wotempo.report.run_files import RunFiles
+from wotempo.report.scores import bootstrap_interval
+from wotempo.report.situation import PREFIX, SITUATIONS
+
+BADGE = {"accepted": "good", "rejected": "bad"}
+MEMORY = Panel("Peak memory so far", "GB", "")
+
+
+def run_page(run: RunFiles, pictures: Pictures) -> str:
+    parts = [_summary(run), *_failure(run), _criteria(run), _curves(run), _scores(run), *_scenes(pictures)]
+    return page(f"{run.job.variant} · {run.job.verdict['status']}", [*parts, _origin(run)])
+
+
+def _summary(run: RunFiles) -> str:
+    verdict, job = run.job.verdict, run.job
+    status = verdict["status"]
+    badge = f'<span class="badge {BADGE.get(status, "open")}">{escape(status)}</span>'
+    reason = f"<p>{badge} {escape(verdict.get('reason', ''))}</p>"
+    alarm = "" if job.accepted else '<p class="fail">This run is not accepted: nothing follows from its figures.</p>'
+    known = {
+        "data": _text(run.facts.get("data")),
+        "seed": str(job.seed),
+        "fusion": " ".join(f"{k}={v}" for k, v in run.facts.get("fusion", {}).items()),
+        "trained": f"{verdict.get('steps', 0)} steps, {verdict.get('epochs', 0)} epochs, {_hours(verdict)}",
+        "speed": f"{_number(job.metrics.get('seconds_per_step'))} s per step",
+        "memory": f"{_number(_memory(run))} GB at the peak",
+        "parameters": f"{run.facts['parameters']:,}" if "parameters" in run.facts else "–",
+        "validation": _validation(run),
+        "test split": _headline(job.rows),
+        "next": _text(verdict.get("next")),
+    }
+    note = f'<p class="note">{escape(run.facts["note"])}</p>' if run.facts.get("note") else ""
+    what = " · ".join(
+        [job.variant, *([run.facts["fusion"]["name"]] if "fusion" in run.facts else []), f"seed {job.seed}"]
+    )
+    return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), note)
+
+
+def _failure(run: RunFiles) -> list[str]:
+    if run.job.accepted:
+        return []
+    failed = [c for c in run.job.verdict["criteria"] if c["status"] == "fail"]
+    lines = "".join(f"<p><b>{escape(c['name'])}</b>: {escape(c['message'])}. {escape(c['hint'])}</p>" for c in failed)
+    if not failed:
+        lines = f"<p>No criterion failed; the run ended early: {escape(run.job.verdict.get('reason', ''))}</p>"
+    told = f"<pre>{escape(run.diagnosis)}</pre>" if run.diagnosis else "<p>No step failed: there is no diagnosis.</p>"
+    return [section(f"Not accepted: {run.job.verdict['status']}", lines, told, mark="alarm")]
+
+
+def _criteria(run: RunFiles) -> str:
+    rows = [
+        (
+            str(c.get("number", "")),
+            c["name"],
+            (c["status"], c["status"]),
+            _number(c.get("measured")),
+            f"{c.get('sense', '')} {_number(c.get('limit'))} {c.get('unit', '')}",
+            c.get("message", ""),
+        )
+        for c in run.job.verdict["criteria"]
+    ]
+    if not rows:
+        return section("Acceptance", "<p>No criterion was judged.</p>")
+    heads = ("#", "criterion", "verdict", "measured", "limit", "finding")
+    return section("Acceptance", table(heads, rows, numeric=("#", "measured")))
+
+
+def _curves(run: RunFiles) -> str:
+    if run.curves.empty:
+        return section("Curves", missing("There is no metrics/metrics.csv.", run.anew("tracking.csv=true")))
+    shown, lacking = [], []
+    for panel in PANELS:
+        if series := matching(panel, run.curves):
+            shown.append(picture(draw(panel, series), "svg+xml", panel.title))
+        else:
+            lacking.append(panel.title)
+    samples = next((c["details"].get("peak_gb_by_batch") for c in _memory_criteria(run)), None)
+    if samples:
+        peak = pd.Series([gb for _, gb in samples], index=[batch for batch, _ in samples])
+        shown.append(picture(draw(MEMORY, {"peak": peak}), "svg+xml", f"{MEMORY.title}, of the last attempt"))
+    else:
+        lacking.append(f"{MEMORY.title} over the batches")
+    note = f'<p class="note">This run did not log: {escape("; ".join(lacking))}.</p>' if lacking else ""
+    return section("Curves", beside(shown), note)
+
+
+def _scores(run: RunFiles) -> str:
+    rows = run.job.rows
+    if rows is None:
+        said = missing("The test split was not scored: no test.parquet.", run.again("test=true"))
+        return section("Test split", said)
+    kinds = {"all scenes": rows}
+    for name in SITUATIONS:
+        if f"{PREFIX}{name}" in rows:
+            kinds[name] = rows[rows[f"{PREFIX}{name}"]]
+    lines = [
+        [name, str(len(of)), *(_mean(of, metric) for metric in (*SCORES, "ade", "fde"))] for name, of in kinds.items()
+    ]
+    heads = ("", "scenes", *(name.upper() for name in SCORES), "ADE m", "FDE m")
+    text = "Means over scenes; in brackets the 95 % interval of PDMS over logs. A scene may be of several kinds."
+    old = ""
+    if len(kinds) == 1:
+        old = missing(
+            "It was scored before situations were stored.", f"rm {run.folder}/test.parquet; {run.again('test=true')}"
+        )
+    return section("Test split", table(heads, lines, numeric=heads[1:]), f'<p class="note">{text}</p>', old)
+
+
+def _scenes(pictures: Pictures) -> list[str]:
+    parts = []
+    for title, cards in pictures.groups.items():
+        parts.append(section(title, *(picture(card.image, "webp", card.caption) for card in cards)))
+    said = "".join(missing(what, command) for what, command in pictures.lacking)
+    return [*parts, section("Not shown", said)] if said else parts
+
+
+def _origin(run: RunFiles) -> str:
+    git, verdict = run.facts.get("git") or {}, run.job.verdict
+    state = f"{git['commit']}{' with uncommitted changes' if git.get('dirty') else ''}" if git else "no checkout"
+    command = f"<h3>The command</h3><pre>{escape(run.facts.get('command', 'not recorded'))}</pre>"
+    known = {"git": state, "signature": _text(run.facts.get("signature")), "folder": run.folder.name}
+    known |= {name: str(version) for name, version in verdict.get("versions", {}).items()}
+    known |= {"started": _text(verdict.get("started")), "ended": _text(verdict.get("written"))}
+    config = folded("config.yaml", run.config) if run.config else "<p>There is no config.yaml.</p>"
+    return section("Where it comes from", command, facts(known.items()), config,
+                   folded("verdict.json", json.dumps(verdict, indent=1)))  # fmt: skip
+
+
+def _memory_criteria(run: RunFiles) -> list[dict]:
+    return [c for c in run.job.verdict["criteria"] if c["name"] == "memory" and "details" in c]
+
+
+def _memory(run: RunFiles) -> float | None:
+    return next((c["measured"] for c in run.job.verdict["criteria"] if c["name"] == "memory"), None)
+
+
+def _validation(run: RunFiles) -> str:
+    names = {"val/loss": "loss", "val/ade": "ADE m", "val/fde": "FDE m", "val/bev_miou": "BEV mIoU"}
+    known = [f"{said} {_number(run.job.metrics[name])}" for name, said in names.items() if name in run.job.metrics]
+    return ", ".join(known) or "not validated"
+
+
+def _headline(rows: pd.DataFrame | None) -> str:
+    return "not scored" if rows is None else f"PDMS {_mean(rows, 'pdms')} over {len(rows)} scenes"
+
+
+def _mean(rows: pd.DataFrame, metric: str) -> str:
+    known = rows[rows[metric].notna()]
+    if known.empty:
+        return "–"
+    if metric != "pdms":  # with all their intervals the table is wider than a page
+        return f"{known[metric].mean():.3f}"
+    low, high = bootstrap_interval(known[metric].to_numpy(float), known["log"].to_numpy())
+    return f"{known[metric].mean():.3f}" + (f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else "")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _hours(verdict: dict) -> str:
+    seconds = verdict.get("seconds", 0)
+    return f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.1f} min"
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else str(value)

@@ -1,0 +1,66 @@
+"""Which runs belong together: those of one configuration, whatever their seed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from wotempo.errors import UserError
+from wotempo.report.ablation import Job, short_names
+from wotempo.report.comparison import FINISHED, Side, read_run
+
+# Where and how a run was started, and its seed, make no other configuration.
+APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison", "seed")
+
+
+def sides(folders: list[Path]) -> list[Side]:
+    """Of runs, and of folders that hold runs (a sweep); in the order in which they are named. A seed that was run twice
+    is a UserError: which one counts is not ours to choose."""
+    runs = dict.fromkeys(run.resolve() for folder in folders for run in _runs_of(folder))
+    groups: dict[str, list[tuple[Path, Job]]] = {}
+    for run in runs:
+        job = read_run(run)
+        groups.setdefault(_configuration(run, job), []).append((run, job))
+    for members in groups.values():
+        again = [seed for seed, count in Counter(job.seed for _, job in members).items() if count > 1]
+        if again:
+            same = " and ".join(str(run) for run, job in members if job.seed == again[0])
+            raise UserError(f"{same} are of one configuration and seed {again[0]}: name one of them")
+    names = _names([members[0] for members in groups.values()])
+    return [Side(name, [job for _, job in members]) for name, members in zip(names, groups.values(), strict=True)]
+
+
+def _runs_of(folder: Path) -> list[Path]:
+    if (folder / "verdict.json").is_file():
+        return [folder]
+    inside = sorted(file.parent for file in folder.rglob("verdict.json"))
+    finished = [run for run in inside if json.loads((run / "verdict.json").read_text())["status"] in FINISHED]
+    if not finished:
+        raise UserError(f"{folder} holds no verdict.json: name the folder of a run, or of a sweep")
+    return finished
+
+
+def _configuration(run: Path, job: Job) -> str:
+    """The same text for the seeds of a configuration."""
+    file = run / "config.yaml"
+    if not file.is_file():
+        return str(run)
+    config = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key not in APART}
+    text = json.dumps(config, sort_keys=True, default=str)
+    return text.replace(f"seed={job.seed}/", "seed=*/")  # each seed starts from the weights of its own
+
+
+def _names(first: list[tuple[Path, Job]]) -> list[str]:
+    """Of each configuration, by one run of it: its variant in a sweep, else its name; made unlike by its folder."""
+    names = [_variant(run) or job.variant for run, job in first]
+    often = Counter(names)
+    return [name if often[name] == 1 else f"{name} ({run.name})" for name, (run, _) in zip(names, first, strict=True)]
+
+
+def _variant(run: Path) -> str | None:
+    if not run.name.startswith("seed="):
+        return None
+    return short_names([folder.name for folder in run.parent.parent.iterdir() if folder.is_dir()])[run.parent.name]
