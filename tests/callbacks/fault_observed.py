@@ -7,13 +7,12 @@ import tempfile
 from pathlib import Path
 
 from endings import ENDINGS, Left, observe_ending
-from fault import Fault
 from fault_run import Observed, observe
-from fault_zoo import ALONE, FAULTS
+from fault_zoo import ALONE, FAULTS, TWO_RANKS
 
 FAULT = {fault.name: fault for fault in FAULTS}
 ENDING = {ending.name: ending for ending in ENDINGS}
-RANKED: dict[str, Fault] = {fault.name: fault for fault in [*FAULTS, *ALONE] if fault.ranks in ("one", "all")}
+RANKED = {fault.name: fault for fault in [*FAULTS, *ALONE, *TWO_RANKS] if fault.ranks}
 
 
 @functools.cache

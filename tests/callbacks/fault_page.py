@@ -8,7 +8,8 @@ from pathlib import Path
 from endings import ENDINGS
 from fault import Fault
 from fault_observed import RANKED, ended, ranks, single
-from fault_zoo import SECTIONS
+from fault_run import Observed
+from fault_zoo import SECTIONS, TWO_RANKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault_matrix.md"
 WRITE = "WOTEMPO_WRITE_PAGES"
@@ -41,14 +42,19 @@ def agreement(name: str) -> str:
     if name not in RANKED:
         return "–"
     seen = ranks(name)
-    alike = len({(each.status, each.criterion, each.step, each.exit_code) for each in seen}) == 1
+    alike = len({(each.status, each.criterion, each.step, each.exit_code, own_words(each)) for each in seen}) == 1
     return ("rank 1" if RANKED[name].ranks == "one" else "both") if alike else "DIFFER"
 
 
-def row_of(fault: Fault) -> list[str]:
-    seen = single(fault.name)
+def own_words(seen: Observed) -> str:
+    """The reason as the guilty rank itself tells it."""
+    return seen.reason.removeprefix("rank 1: ")
+
+
+def row_of(fault: Fault, seen: Observed) -> list[str]:
     clean = "yes" if seen.memory and seen.file else "file" if seen.file else "NO"
-    found = seen.criterion if set(seen.failing) <= {seen.criterion} else f"{seen.criterion} and others"
+    found = seen.criterion or seen.status
+    found = found if set(seen.failing) <= {seen.criterion} else f"{found} and others"
     return [
         fault.name,
         found,
@@ -70,7 +76,9 @@ def row_of_ending(name: str) -> list[str]:
 def render() -> str:
     parts = [INTRO]
     for title, faults in SECTIONS.items():
-        parts += [f"## {title}\n", table([row_of(fault) for fault in faults])]
+        parts += [f"## {title}\n", table([row_of(fault, single(fault.name)) for fault in faults])]
+    rows = [row_of(fault, ranks(fault.name)[0]) for fault in TWO_RANKS]
+    parts += ["## Only with several ranks (as rank 0 tells it)\n", table(rows)]
     parts += ["## Ended from outside, or by a crash\n", table([row_of_ending(ending.name) for ending in ENDINGS])]
     faults = [fault for faults in SECTIONS.values() for fault in faults]
     right = sum(single(fault.name).criterion == fault.criterion for fault in faults)

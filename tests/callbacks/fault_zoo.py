@@ -46,10 +46,11 @@ ALONE = [
     Fault("SIGTERM", "", 20, "SIGTERM", "none", status="incomplete", exit_code=143,
           at=lambda trainer, module: told(signal.SIGTERM)(trainer)),
 ]  # fmt: skip
+# What only several ranks can have. One that is killed leaves no verdict of its own: rank 0 tells of a lost connection.
 TWO_RANKS = [
-    Fault("fewer batches on one rank", "complete", 0, "the ranks have 48, 30 batches", "none", status="incomplete",
+    Fault("rank 1 has fewer batches", "complete", 0, "the ranks have 48, 30 batches", "weights", status="incomplete",
           batches=30),
-    Fault("SIGKILL of one rank", "", 20, "", status="crashed", exit_code=1,
+    Fault("rank 1 is killed by SIGKILL", "", 20, "", status="crashed", exit_code=1,
           at=lambda trainer, module: told(signal.SIGKILL)(trainer)),
 ]  # fmt: skip
 assert {fault.name for fault in ALONE} <= {ending.name for ending in ENDINGS}
