@@ -15,7 +15,7 @@ from callbacks.protocol import missing_fields
 
 UPSTREAM = 0.5
 """Of the parameters that the current frame reaches, at least this share: a stage may treat the current frame apart."""
-ASKED = 48
+ASKED = 32
 """Parameters of the module that are asked, at most."""
 
 
@@ -35,7 +35,7 @@ class GradientFlowGuard(Guard):
     Args:
         first_step: optimiser steps before the first look.
         looks: good steps needed.
-        patience: looks after which it is a failure.
+        patience: looks (optimiser steps) after which a bad one is a failure. More than the fp16 scaler may skip in a row.
         every: batches between two later looks.
         min_share: smallest share of valid history frames with gradient in a good step.
         upstream: False for a frozen encoder; a stage that works on raw inputs (``raw_history``) is not asked.
@@ -70,11 +70,18 @@ class GradientFlowGuard(Guard):
         self.memory = {"good": 0, "looked": 0, "share": None, "upstream": False}
         self._undo: list[Callable[[], None]] = []
         self._bev: Tensor | None = None
+        self._looked_at = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._looked_at = -1
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         satisfied = self.memory["good"] >= self.looks and batch_idx % self.every != 0
-        if trainer.global_step < self.first_step or satisfied or self.status == "fail":
+        early = trainer.global_step < self.first_step
+        # Once per optimiser step: between its micro-batches nothing has changed that could mend what was found.
+        if early or satisfied or trainer.global_step == self._looked_at or self.status == "fail":
             return
+        self._looked_at = trainer.global_step
         stage = getattr(pl_module, "temporal_fusion", None)
         if stage is None:
             self.obstacle = "the module has no temporal_fusion"
@@ -158,7 +165,7 @@ class GradientFlowGuard(Guard):
         self.stop_if(trainer, sum(leaked) > 0, f"{sum(leaked)} frames that are not valid get gradient", share, **facts)
         where = f", none at all reaches frame {', '.join(map(str, silent))}" if silent else ""
         text = f"gradient reaches {share:.0%} of the valid history frames after {trainer.global_step} steps{where}"
-        out_of_patience = self.memory["looked"] >= self.patience and self.memory["good"] < self.looks
+        out_of_patience = not good and self.memory["looked"] >= self.patience and self.memory["good"] < self.looks
         self.stop_if(trainer, out_of_patience, text, share, **facts)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -200,7 +207,7 @@ def _reached(bev: Tensor, places: Tensor, pl_module: LightningModule) -> set[str
     noise = torch.randn(bev.shape, generator=generator, device=bev.device).to(bev.dtype)
     seed = noise * places.reshape(*places.shape, *[1] * (bev.dim() - 2))
     trainable = [(name, p) for name, p in pl_module.named_parameters() if p.requires_grad]
-    # A part, evenly spread: most of a backward pass are the gradients of weights, and only those asked for are computed.
+    # A part, evenly spread: most of a backward pass are the gradients of weights, computed only where asked for.
     count = min(ASKED, len(trainable))
     parameters = dict(trainable[i * len(trainable) // count] for i in range(count))
     gradients = torch.autograd.grad(bev, list(parameters.values()), seed, retain_graph=True, allow_unused=True)

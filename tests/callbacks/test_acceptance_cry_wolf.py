@@ -90,7 +90,7 @@ class Healthy(ToyModule):
         optimiser = {
             "adam": lambda p: torch.optim.Adam(p, rate),
             "adamw": lambda p: torch.optim.AdamW(p, rate, weight_decay=0.01),
-            "sgd": lambda p: torch.optim.SGD(p, 50 * rate, momentum=0.9, nesterov=True),
+            "sgd": lambda p: torch.optim.SGD(p, 80 * rate, momentum=0.9, nesterov=True),
             "rmsprop": lambda p: torch.optim.RMSprop(p, rate / 3),
         }[s.optimiser](self.parameters())
         factor = {
@@ -133,7 +133,8 @@ def check(setting: Setting, folder: Path) -> str:
     options = {"accumulate_grad_batches": setting.accumulate, "gradient_clip_val": setting.clip, **precise}
     before = true_loss(module)
     report, _ = judge(folder, module, train, seed=setting.seed, **options)
-    assert true_loss(module.float()) < 0.8 * before, f"not a healthy run: {setting}"
+    after = true_loss(module.float())
+    if after > 0.8 * before: return f"{setting} UNHEALTHY {before:.3f} {after:.3f} {report.reason}"
     assert len(statuses(report)) == 13
     if report.exit_code != 0 or failing(report):
         return f"{setting}: {report.reason} {failing(report)}"
