@@ -35,7 +35,7 @@ class GradientFlowGuard(Guard):
     Args:
         first_step: optimiser steps before the first look.
         looks: good steps needed.
-        patience: looks (optimiser steps) after which a bad one is a failure. More than the fp16 scaler may skip in a row.
+        patience: looks (optimiser steps) after which a bad one is a failure; more than the fp16 scaler may skip.
         every: batches between two later looks.
         min_share: smallest share of valid history frames with gradient in a good step.
         upstream: False for a frozen encoder; a stage that works on raw inputs (``raw_history``) is not asked.
