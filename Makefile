@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup doctor estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare report \
 	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
 	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
-	nuplan test check clean
+	bench-guards nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -137,6 +137,9 @@ bench-streaming: setup ## latency of a streaming push beside the single-frame mo
 
 bench-temporal: setup ## what four frames cost beside one, in training and driving; ARGS=--quick to try it
 	$(PY) tests/bench/bench_temporal.py $(ARGS)
+
+bench-guards: setup ## what all acceptance criteria together cost a run; ARGS=--quick to try it
+	$(PY) tests/bench/bench_guards.py $(ARGS)
 
 nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
 	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"

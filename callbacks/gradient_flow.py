@@ -15,7 +15,7 @@ from callbacks.protocol import missing_fields
 
 UPSTREAM = 0.5
 """Of the parameters that the current frame reaches, at least this share: a stage may treat the current frame apart."""
-ASKED = 48
+ASKED = 32
 """Parameters of the module that are asked, at most."""
 
 
@@ -35,7 +35,7 @@ class GradientFlowGuard(Guard):
     Args:
         first_step: optimiser steps before the first look.
         looks: good steps needed.
-        patience: looks after which it is a failure.
+        patience: looks (optimiser steps) after which a bad one is a failure; more than the fp16 scaler may skip.
         every: batches between two later looks.
         min_share: smallest share of valid history frames with gradient in a good step.
         upstream: False for a frozen encoder; a stage that works on raw inputs (``raw_history``) is not asked.
@@ -70,11 +70,18 @@ class GradientFlowGuard(Guard):
         self.memory = {"good": 0, "looked": 0, "share": None, "upstream": False}
         self._undo: list[Callable[[], None]] = []
         self._bev: Tensor | None = None
+        self._looked_at = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._looked_at = -1
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         satisfied = self.memory["good"] >= self.looks and batch_idx % self.every != 0
-        if trainer.global_step < self.first_step or satisfied or self.status == "fail":
+        early = trainer.global_step < self.first_step
+        # Once per optimiser step: between its micro-batches nothing has changed that could mend what was found.
+        if early or satisfied or trainer.global_step == self._looked_at or self.status == "fail":
             return
+        self._looked_at = trainer.global_step
         stage: Any = getattr(pl_module, "temporal_fusion", None)
         obstacle = missing_fields(batch, ("valid", "frame_index"))
         if stage is None:
@@ -167,7 +174,7 @@ class GradientFlowGuard(Guard):
         self.stop_if(trainer, sum(leaked) > 0, f"{sum(leaked)} frames that are not valid get gradient", share, **facts)
         where = f", none at all reaches frame {', '.join(map(str, silent))}" if silent else ""
         text = f"gradient reaches {share:.0%} of the valid history frames after {trainer.global_step} steps{where}"
-        out_of_patience = self.memory["looked"] >= self.patience and self.memory["good"] < self.looks
+        out_of_patience = not good and self.memory["looked"] >= self.patience and self.memory["good"] < self.looks
         self.stop_if(trainer, out_of_patience, text, share, **facts)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:

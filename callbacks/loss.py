@@ -20,8 +20,7 @@ KEPT_ON_DEVICE = 64
 class LossGuard(Guard):
     """Passes if the loss per batch went down by at least ``min_drop`` and rank tests (see trend.py) exclude chance at
     level ``alpha``: a run without any trend passes with a probability of at most ``alpha``. A decrease that may be
-    chance is inconclusive; no decrease is a failure, and so is one that is gone again at the very end (docs of the
-    project measure how often each happens on simulated curves).
+    chance is inconclusive; no decrease is a failure, and so is one that is gone again at the very end.
 
     Args:
         min_drop: smallest relative decrease from the median of the first 2.5 % to that of the last quarter.
@@ -99,7 +98,7 @@ class LossGuard(Guard):
             "p": p,
             "alpha": self.alpha,
             "batches": len(losses),
-            "autocorrelation": round(trend.phi, 3),
+            "autocorrelation": round(trend.correlation, 3),
         }
         details["terms"] = {name: _ends(values[self.warm_up :]) for name, values in series.items() if name != "loss"}
         ends = f"median {trend.early:.4g} → {trend.late:.4g} over {len(losses)} batches, p = {p:.1g}"

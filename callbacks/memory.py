@@ -19,7 +19,7 @@ from callbacks.guard import Guard, Policy, Status, share
 
 GIGABYTE = 1e9
 PROC = Path("/proc")
-CHANGED = 0.02
+CHANGED = 0.1
 """Of the resident pages: so much more or less, and the proportional size is asked anew."""
 FORECAST = 6
 """Samples that a forecast needs."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist, median
 
-from callbacks.dependence import autocorrelation, inflation_of_ends, inflation_of_kendall
+from callbacks.dependence import dependence
 
 BLOCKS = 20
 FEWEST = 24
@@ -25,7 +25,7 @@ FEWEST = 24
 @dataclass(frozen=True)
 class Trend:
     """early, late: medians of the two ends. drop: relative decrease from early to late. p_ends, p_trend: one-sided
-    p-values of the rank-sum test between the ends and of Mann-Kendall over the block medians. phi: correlation of
+    p-values of the rank-sum test between the ends and of Mann-Kendall over the block medians. correlation: of
     neighbouring values. end: median of the very last values; kept: relative decrease from early to there; p_rise:
     p-value of the rank-sum test for those being larger than the ones before."""
 
@@ -34,7 +34,7 @@ class Trend:
     drop: float
     p_ends: float
     p_trend: float
-    phi: float
+    correlation: float
     end: float
     kept: float
     p_rise: float
@@ -50,17 +50,17 @@ def decreasing_trend(values: Sequence[float]) -> Trend:
     first, last, final = values[:ends], values[-max(n // 4, 8) :], values[-ends:]
     before = values[-max(n // 2, 2 * ends) : -ends]
     early, late, end = median(first), median(last), median(final)
-    phi = autocorrelation(values)
+    depends = dependence(values)
     return Trend(
         early,
         late,
         _relative(early, late),
-        rank_sum(first, last, inflation_of_ends(phi, len(first), len(last))),
-        mann_kendall(block_medians(values), inflation_of_kendall(phi, min(BLOCKS, n // 2), max(n // BLOCKS, 2))),
-        phi,
+        rank_sum(first, last, depends.of_ends(len(first), len(last))),
+        mann_kendall(block_medians(values), depends.of_kendall(min(BLOCKS, n // 2), max(n // BLOCKS, 2))),
+        depends.part * depends.phi,
         end,
         _relative(early, end),
-        rank_sum(final, before, inflation_of_ends(phi, len(final), len(before))),
+        rank_sum(final, before, depends.of_ends(len(final), len(before))),
     )
 
 

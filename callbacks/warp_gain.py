@@ -60,7 +60,7 @@ class WarpGainGuard(Guard):
         min_share: float = 0.6,
         frames: int = 128,
         min_frames: int = 16,
-        every: int = 16,
+        every: int = 20,
         moving: float = 2.0,
         policy: Policy = "fail",
         allow_inconclusive: bool = False,
@@ -95,8 +95,9 @@ class WarpGainGuard(Guard):
 
     @torch.no_grad()
     def _measure(self, pl_module: Any, batch: Any) -> bool:
+        precise = torch.promote_types(pl_module.dtype, torch.float32)  # a module in double sees nothing else
+        maps = (batch["lidar"] > 0).to(precise)[batch["frame_index"]]  # (B, T, 1, R, C)
         pose = batch["pose"]
-        maps = (batch["lidar"] > 0).to(pose.dtype)[batch["frame_index"]]  # (B, T, 1, R, C)
         ours = pl_module.warp_history(maps, batch)
         if ours is None:
             return False

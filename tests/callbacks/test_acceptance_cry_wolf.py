@@ -90,7 +90,7 @@ class Healthy(ToyModule):
         optimiser = {
             "adam": lambda p: torch.optim.Adam(p, rate),
             "adamw": lambda p: torch.optim.AdamW(p, rate, weight_decay=0.01),
-            "sgd": lambda p: torch.optim.SGD(p, 50 * rate, momentum=0.9, nesterov=True),
+            "sgd": lambda p: torch.optim.SGD(p, 80 * rate, momentum=0.9, nesterov=True),
             "rmsprop": lambda p: torch.optim.RMSprop(p, rate / 3),
         }[s.optimiser](self.parameters())
         factor = {

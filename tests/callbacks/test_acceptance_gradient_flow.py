@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 from toy_drive import loader, make_batch
 from toy_run import STEPS, ToyFusion, ToyModule, failing, judge, ten_guards
@@ -189,6 +190,27 @@ def test_accumulated_gradients(tmp_path):
     report, raised = judge(tmp_path, accumulate_grad_batches=2)
     assert raised is None
     assert report.guards[9].status == "pass"
+
+
+def test_steps_that_the_fp16_scaler_skips_are_no_looks_in_vain(tmp_path):
+    """A zero projection passes no gradient before the first real step, over many micro-batches."""
+
+    class Skips(ToyModule):
+        def on_after_backward(self):
+            if self.global_step < 12:
+                self.head.weight.grad.fill_(float("inf"))
+
+    plugin = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**16))
+    report, raised = judge(tmp_path, Skips(), loader(80), accumulate_grad_batches=4, plugins=plugin)
+    assert raised is None
+    assert report.guards[9].status == "pass"
+
+
+def test_patience_does_not_end_while_it_gets_better(tmp_path):
+    guard = GradientFlowGuard(first_step=0, patience=2)  # in vain, good (out of patience), good, good
+    report, raised = judge(tmp_path, guards=ten_guards(gradient_flow=guard))
+    assert raised is None
+    assert guard.status == "pass"
 
 
 def test_module_without_a_stage_is_inconclusive(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from toy_run import ToyModule, failing, judge, ten_guards
 
 from callbacks import MemoryGuard
-from callbacks.memory import tree_bytes
+from callbacks.memory import CHANGED, UsedBytes, tree_bytes, used_bytes
 
 
 def leak(gigabytes: float):
@@ -82,3 +82,17 @@ def test_real_use_is_plausible():
     assert used > 100e6 + 50e6
     assert used < 100e9
     del block
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_between_two_exact_looks_growth_is_seen(monkeypatch):
+    exact = []
+    monkeypatch.setattr("callbacks.memory.used_bytes", lambda device: exact.append(1) or used_bytes(device))
+    host, read = torch.device("cpu"), UsedBytes()
+    before = read(host)
+    small = torch.ones(int(CHANGED * before / 4 / 3))
+    assert read(host) - before == pytest.approx(small.nbytes, rel=0.3)
+    assert len(exact) == 1
+    large = torch.ones(int(3 * CHANGED * before / 4))
+    assert read(host) - before == pytest.approx(small.nbytes + large.nbytes, rel=0.3)
+    assert len(exact) == 2

@@ -1,0 +1,26 @@
+"""The bench of what criteria cost, on a micro model: it runs, counts every hook once, and shows the goal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import bench_guards
+
+
+@pytest.mark.slow
+def test_it_runs(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "found.json"
+    arguments = ["--quick", "--threads", "1", "--workspace", str(tmp_path), "--json", str(path)]
+    monkeypatch.setattr(sys, "argv", ["bench_guards", *arguments])
+    bench_guards.main()
+    (found,) = json.loads(path.read_text())
+    assert found["steps"] > 20
+    assert 0 < found["share"] < 1
+    assert found["reads_later"] == 1  # one value per optimiser step
+    assert {"finite", "warp_gain", "FailureRecorder", "AcceptanceReport"} <= set(found["by_guard_cpu_s"])
+    assert "goal 3%" in capsys.readouterr().out
