@@ -73,6 +73,8 @@ def figures(size: str, rows: list[tuple[float, ...]], meter: GuardMeter) -> dict
         "share_cpu": hooks_cpu / (cpu - hooks_cpu),
         "later": median(row[2] / (row[0] - row[2]) for row in late),
         "later_cpu": median(row[3] / (row[1] - row[3]) for row in late),
+        "once_cpu_s": hooks_cpu - len(rows) * median(row[3] for row in late),
+        "step_cpu_s": median(row[1] - row[3] for row in rows),
         "reads_per_step": reads / len(rows),
         "reads_later": median(row[4] for row in late),
         "end_s": end,
@@ -91,6 +93,7 @@ def show(line: dict) -> None:
         f"  {line['share']:.2%} of the step time, goal {line['goal']:.0%} {met}; processor time {line['share_cpu']:.2%}"
     )
     print(f"  {line['later']:.2%} later; processor time {line['later_cpu']:.2%}")
+    print(f"  beyond that {line['once_cpu_s']:.2f} s of processor time, a step takes {line['step_cpu_s']:.2f} s of it")
     print(f"  {line['reads_per_step']:.2f} tensors read a step, {line['reads_later']:.0f} later")
     print(f"  the end took {line['end_s']:.2f} s")
     for kind in ("by_guard_cpu_s", "by_hook_cpu_s"):

@@ -208,7 +208,7 @@ def test_steps_that_the_fp16_scaler_skips_are_no_looks_in_vain(tmp_path):
 
 def test_patience_does_not_end_while_it_gets_better(tmp_path):
     guard = GradientFlowGuard(first_step=0, patience=2)  # in vain, good (out of patience), good, good
-    report, raised = judge(tmp_path, guards=ten_guards(gradient_flow=guard))
+    _, raised = judge(tmp_path, guards=ten_guards(gradient_flow=guard))
     assert raised is None
     assert guard.status == "pass"
 
