@@ -8,11 +8,11 @@ from pathlib import Path
 
 from endings import ENDINGS, Left, observe_ending
 from fault_run import Observed, observe
-from fault_zoo import ALONE, FAULTS, TWO_RANKS
+from fault_zoo import ALONE, FAULTS, OUTWEIGHED, TWO_RANKS
 
 FAULT = {fault.name: fault for fault in FAULTS}
 ENDING = {ending.name: ending for ending in ENDINGS}
-RANKED = {fault.name: fault for fault in [*FAULTS, *ALONE, *TWO_RANKS] if fault.ranks}
+RANKED = {fault.name: fault for fault in [*FAULTS, *ALONE, *TWO_RANKS, *OUTWEIGHED] if fault.ranks}
 
 
 @functools.cache
