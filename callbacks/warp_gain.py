@@ -60,7 +60,7 @@ class WarpGainGuard(Guard):
         min_share: float = 0.6,
         frames: int = 128,
         min_frames: int = 16,
-        every: int = 20,
+        every: int = 10,
         moving: float = 2.0,
         policy: Policy = "fail",
         allow_inconclusive: bool = False,
