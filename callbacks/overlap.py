@@ -15,21 +15,19 @@ SEEN = 0.25
 
 
 def advantage(
-    maps: Tensor, ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor], use: Tensor
+    present: Tensor, ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor], use: Tensor
 ) -> dict[str, Tensor]:
     """Overlap (IoU) with the current map after ``ours`` minus after ``theirs``, over the cells that both have seen.
 
-    maps (B, T, 1, R, C) in {0, 1}; each alignment (warped, mask) of (B, T, 1, r, c); use (B, T) bool, which frames.
-    Returns tensors to be summed: how many ``frames``, their ``gain``, ``gain_squared``, how many are ``better``, and
-    the overlaps ``after`` ours and ``before``, after theirs.
+    present (B, 1, 1, R, C), the current map; each alignment (warped, mask) of (B, T, 1, R, C), the maps as ``grown``
+    makes them; use (B, T) bool, which frames. Returns tensors to be summed: how many ``frames``, their ``gain``,
+    ``gain_squared``, how many are ``better``, and the overlaps ``after`` ours and ``before``, after theirs.
     """
-    size = ours[0].shape[-2:]
-    coarse = size != maps.shape[-2:]
     seen = (ours[1] & theirs[1]).float()
-    present = _grow(maps[:, -1:], size, coarse) * seen
+    present = present * seen
     whole = present.sum((2, 3, 4))
-    after = _iou(_grow(ours[0], size, coarse), present, whole, seen)  # (B, T)
-    before = _iou(_grow(theirs[0], size, coarse), present, whole, seen)
+    after = _iou(ours[0], present, whole, seen)  # (B, T)
+    before = _iou(theirs[0], present, whole, seen)
     use = use & (seen.mean((2, 3, 4)) >= SEEN)
     gain = torch.where(use, after - before, 0.0)
     return {
@@ -57,10 +55,10 @@ def at_size(maps: Tensor, size: torch.Size) -> Tensor:
     return F.adaptive_avg_pool2d(maps.flatten(0, 1), tuple(size)).unflatten(0, maps.shape[:2])  # type: ignore[arg-type]
 
 
-def _grow(maps: Tensor, size: torch.Size, coarse: bool) -> Tensor:
-    """Cells of full maps are dilated by one, so that a half-cell shift does not count. The means of a coarser stage
-    tell half-cell shifts apart by themselves, and would drown in a dilation."""
-    if coarse:
+def grown(maps: Tensor, size: torch.Size, full: torch.Size) -> Tensor:
+    """Cells of ``full`` maps are dilated by one, so that a half-cell shift does not count. The means of a coarser stage
+    tell half-cell shifts apart by themselves, and would drown in a dilation. (B, T, 1, ., .) -> (B, T, 1, *size)."""
+    if size != full:
         return at_size(maps, size)
     return _widen(_widen(maps, -1), -2)
 

@@ -18,11 +18,8 @@ def random_state(device: torch.device) -> dict[str, Any]:
         state["cuda"] = torch.cuda.get_rng_state(device)
     if numpy := sys.modules.get("numpy"):
         kind, keys, *rest = numpy.random.get_state()
-        state["numpy"] = [
-            kind,
-            torch.from_numpy(keys.astype("int64")),
-            *rest,
-        ]  # torch.load takes no array and no uint32
+        # torch.load takes no array and no uint32
+        state["numpy"] = [kind, torch.from_numpy(keys.astype("int64")), *rest]
     return state
 
 

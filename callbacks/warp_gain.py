@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.guard import Guard, Policy, Status, agree
-from callbacks.overlap import SUMS, advantage, at_size, summary
+from callbacks.overlap import SUMS, advantage, at_size, grown, summary
 from callbacks.protocol import missing_fields
 from callbacks.tally import Tally
 
@@ -24,6 +24,17 @@ PROBES = {
 NOTHING = "nothing"
 TURNING = 0.05  # rad
 SIDEWAYS = 0.5  # m
+
+
+def _tells(pose: Tensor, probe: tuple[float, float, float]) -> Tensor:
+    """Which of the poses (B, T, 3) differ enough from what ``probe`` makes of them: (B, T) bool."""
+    ahead, aside, turn = probe
+    tells = torch.ones_like(pose[..., 0], dtype=torch.bool)
+    if turn != 1.0:
+        tells = tells & (pose[..., 2].abs() >= TURNING)
+    if ahead != aside:
+        tells = tells & (pose[..., 1].abs() >= SIDEWAYS)
+    return tells
 
 
 class WarpGainGuard(Guard):
@@ -98,17 +109,25 @@ class WarpGainGuard(Guard):
         precise = torch.promote_types(pl_module.dtype, torch.float32)  # a module in double sees nothing else
         maps = (batch["lidar"] > 0).to(precise)[batch["frame_index"]]  # (B, T, 1, R, C)
         pose = batch["pose"]
-        ours = pl_module.warp_history(maps, batch)
-        if ours is None:
+        aligned = pl_module.warp_history(maps, batch)
+        if aligned is None:
             return False
-        use = batch["valid"].bool() & (pose[..., :2].norm(dim=-1) >= self.moving)  # never the current frame, at 0
-        unmoved = at_size(maps, ours[0].shape[-2:])
-        self._count(NOTHING, advantage(maps, ours, (unmoved, torch.ones_like(ours[1])), use))
-        for name, (ahead, aside, turn) in PROBES.items():
-            changed = {**batch, "pose": pose * pose.new_tensor([ahead, aside, turn])}
-            judged = use if turn == 1.0 else use & (pose[..., 2].abs() >= TURNING)
-            judged = judged if ahead == aside else judged & (pose[..., 1].abs() >= SIDEWAYS)
-            self._count(name, advantage(maps, ours, pl_module.warp_history(maps, changed), judged))
+        size, full = aligned[0].shape[-2:], maps.shape[-2:]
+
+        def past(warped: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+            """Without the current frame, which is the same in every alignment."""
+            return grown(warped[:, :-1], size, full), mask[:, :-1]
+
+        present, ours = grown(maps[:, -1:], size, full), past(*aligned)
+        use = batch["valid"].bool()[:, :-1] & (pose[:, :-1, :2].norm(dim=-1) >= self.moving)
+        unmoved = past(at_size(maps, size), torch.ones_like(aligned[1]))
+        self._count(NOTHING, advantage(present, ours, unmoved, use))
+        judged = {name: use & _tells(pose[:, :-1], probe) for name, probe in PROBES.items()}
+        # Streets are mostly straight: a probe that no frame of this batch can judge need not be warped for.
+        asked = self.fetch(torch.stack([frames.any() for frames in judged.values()]).float())
+        for name in (name for name, ask in zip(PROBES, asked, strict=True) if ask):
+            changed = {**batch, "pose": pose * pose.new_tensor(PROBES[name])}
+            self._count(name, advantage(present, ours, past(*pl_module.warp_history(maps, changed)), judged[name]))
         return True
 
     def _count(self, name: str, sums: dict[str, Tensor]) -> None:

@@ -8,7 +8,7 @@ from toy_drive import loader, relative
 from toy_run import STEPS, ToyModule, failing, judge, warp
 
 from callbacks import WarpGainGuard
-from callbacks.overlap import advantage, summary
+from callbacks.overlap import advantage, grown, summary
 
 
 class Warps(ToyModule):
@@ -103,7 +103,9 @@ def test_module_without_the_method_is_named(tmp_path):
 
 
 def sums(maps, ours, theirs, use) -> dict[str, float]:
-    return summary({name: float(value.sum()) for name, value in advantage(maps, ours, theirs, use).items()})
+    present, *both = (grown(each, maps.shape[-2:], maps.shape[-2:]) for each in (maps[:, -1:], ours[0], theirs[0]))
+    found = advantage(present, (both[0], ours[1]), (both[1], theirs[1]), use)
+    return summary({name: float(value.sum()) for name, value in found.items()})
 
 
 def test_only_cells_that_both_have_seen_are_compared():
