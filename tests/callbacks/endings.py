@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import json
-import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import lightning as L
 import torch
 from fault_run import evidence, finite
+from fresh_process import fresh
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_drive import loader
 from toy_run import ToyModule, all_guards, toy_trainer
@@ -148,6 +149,7 @@ ENDINGS = [
     Ending("disk full in the writing of a checkpoint", half_a_file(disk_is_full), "crashed", 1, 1, "No space left",
            step=32),
 ]  # fmt: skip
+BY_NAME = {ending.name: ending for ending in ENDINGS}
 
 
 @dataclass(frozen=True)
@@ -184,15 +186,14 @@ def run(ending: Ending, folder: Path) -> int:
     return report.exit_code
 
 
-def process(ending: Ending, folder: Path) -> None:
-    os._exit(run(ending, folder))  # the parent's test session must not be torn down here
+def process(name: str, folder: Path) -> None:
+    sys.exit(run(BY_NAME[name], folder))
 
 
-def observe_ending(ending: Ending, folder: Path) -> Left:
-    child = multiprocessing.get_context("fork").Process(target=process, args=(ending, folder))
-    child.start()
+def observe_ending(name: str, folder: Path) -> Left:
+    child = fresh(process, name, folder)
     child.join(PATIENCE_S)
-    assert child.exitcode is not None, f"{ending.name}: the run hangs"
+    assert child.exitcode is not None, f"{name}: the run hangs"
     verdict = json.loads((folder / "verdict.json").read_text())
     path, step, torn = newest_checkpoint(folder / "checkpoints")
     weights = torch.load(path, weights_only=True)["state_dict"] if path else {}

@@ -6,28 +6,26 @@ import functools
 import tempfile
 from pathlib import Path
 
-from endings import ENDINGS, Left, observe_ending
+from endings import Left, observe_ending
 from fault_run import Observed, observe
-from fault_zoo import ALONE, FAULTS, OUTWEIGHED, TWO_RANKS
+from fault_zoo import BY_NAME
 
-FAULT = {fault.name: fault for fault in FAULTS}
-ENDING = {ending.name: ending for ending in ENDINGS}
-RANKED = {fault.name: fault for fault in [*FAULTS, *ALONE, *TWO_RANKS, *OUTWEIGHED] if fault.ranks}
+RANKED = {name: fault for name, fault in BY_NAME.items() if fault.ranks}
 
 
 @functools.cache
 def single(name: str) -> Observed:
     with tempfile.TemporaryDirectory() as folder:
-        return observe(FAULT[name], Path(folder), world=1)[0]
+        return observe(name, Path(folder), world=1)[0]
 
 
 @functools.cache
 def ranks(name: str) -> list[Observed]:
     with tempfile.TemporaryDirectory() as folder:
-        return observe(RANKED[name], Path(folder), world=2)
+        return observe(name, Path(folder), world=2)
 
 
 @functools.cache
 def ended(name: str) -> Left:
     with tempfile.TemporaryDirectory() as folder:
-        return observe_ending(ENDING[name], Path(folder))
+        return observe_ending(name, Path(folder))

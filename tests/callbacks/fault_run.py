@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import socket
 import traceback
@@ -16,6 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 from fault import Fault
+from fresh_process import fresh
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_run import all_guards, toy_trainer
 
@@ -128,29 +128,31 @@ def evidence(folder: Path) -> str:
     return "step" if facts["weights_are"] == "before" and step["micro_batches"] else "weights"
 
 
-def process(fault: Fault, folder: Path, rank: int, world: int, port: int) -> None:
+def by_name(name: str) -> Fault:
+    from fault_zoo import BY_NAME  # which imports the endings, and these this module
+
+    return BY_NAME[name]
+
+
+def process(name: str, folder: Path, rank: int, world: int, port: int) -> None:
     os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     if world > 1:
         warnings.simplefilter("ignore")  # Lightning's advice on metrics and ports
     try:
-        seen = vars(attend(fault, folder, rank, world))
+        seen = vars(attend(by_name(name), folder, rank, world))
     except BaseException:
         seen = {"error": traceback.format_exc()}
     partial = folder / f".rank{rank}"
     partial.write_text(json.dumps(seen))
     os.replace(partial, folder / f"rank{rank}.json")
-    os._exit(0)  # the parent's test session must not be torn down here
 
 
-def observe(fault: Fault, folder: Path, world: int) -> list[Observed]:
+def observe(name: str, folder: Path, world: int) -> list[Observed]:
     """By rank, without those that were killed. Raises where one hangs or the run itself is broken."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    fork = multiprocessing.get_context("fork")  # no second import of torch
-    processes = [fork.Process(target=process, args=(fault, folder, rank, world, port)) for rank in range(world)]
-    for each in processes:
-        each.start()
+    processes = [fresh(process, name, folder, rank, world, port) for rank in range(world)]
     for each in processes:
         each.join(PATIENCE_S)
     hanging = [rank for rank, each in enumerate(processes) if each.exitcode is None]

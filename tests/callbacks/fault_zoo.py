@@ -60,4 +60,5 @@ OUTWEIGHED = [
             exit_code=0, ranks="one")
     for fault in FAULTS if fault.name in ("loss is flat", "too few valid frames")
 ]  # fmt: skip
+BY_NAME = {fault.name: fault for fault in [*FAULTS, *ALONE, *TWO_RANKS, *OUTWEIGHED]}
 assert {fault.name for fault in ALONE} <= {ending.name for ending in ENDINGS}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import socket
 import warnings
 from pathlib import Path
 
 import torch
+from fresh_process import fresh
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_drive import loader
 from toy_run import STEPS, ToyModule, ten_guards, toy_trainer
@@ -26,6 +26,11 @@ class OneRankFails(ToyModule):
         if self.global_rank == 1 and batch_idx == 10:
             self.loss_terms["heading"] = self.loss_terms["heading"].detach() * math.nan
         return loss
+
+
+class NoFinalFile(ToyModule):
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["global_step"] = 1
 
 
 class OneRankObjects(Guard):
@@ -54,17 +59,13 @@ def one_rank(rank: int, port: int, folder: Path, module: ToyModule, *extra: Guar
     facts = {"exit_code": report.exit_code, "status": report.status, "step": trainer.global_step, "clean": clean}
     facts |= {"error": type(raised).__name__, "code": exit_code_of(raised), "text": str(raised)}
     (folder / f"rank{rank}.json").write_text(json.dumps(facts))
-    os._exit(0)  # the parent's test session must not be torn down here
 
 
 def run(folder: Path, module: ToyModule, *extra: Guard) -> list[dict]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    fork = multiprocessing.get_context("fork")  # no second import of torch
-    processes = [fork.Process(target=one_rank, args=(rank, port, folder, module, *extra)) for rank in (0, 1)]
-    for process in processes:
-        process.start()
+    processes = [fresh(one_rank, rank, port, folder, module, *extra) for rank in (0, 1)]
     for process in processes:
         process.join(60)
         process.kill()  # a rank that hangs is a failure of the test, not of the session
@@ -93,11 +94,6 @@ def test_healthy_run_on_two_ranks_is_accepted_by_both(tmp_path):
 
 def test_file_that_only_one_rank_misses_is_known_to_all(tmp_path):
     """Rank 0 verifies the checkpoint; all ranks end with its verdict."""
-
-    class NoFinalFile(ToyModule):
-        def on_save_checkpoint(self, checkpoint):
-            checkpoint["global_step"] = 1
-
     for rank in run(tmp_path, NoFinalFile()):
         assert (rank["status"], rank["exit_code"]) == ("rejected", 13)
 

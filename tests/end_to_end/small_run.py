@@ -1,6 +1,5 @@
-"""Overrides of a training run of seconds."""
+"""Overrides that make `make train-convgru-1epoch` a training run of seconds."""
 
-# Small enough for a training run of seconds; everything else as `make train-convgru-1epoch`.
 SMALL = (
     "data.preset=micro",
     "model.image_height=64",

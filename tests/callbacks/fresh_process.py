@@ -1,0 +1,30 @@
+"""Children that are forked from a process which never trained: a training starts threads of autograd, and no fork of a
+process that has them can train."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["endings", "fault_zoo"])  # torch is imported once
+
+
+def fresh(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Started. ``target`` and ``arguments`` travel by name and value."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # what is preloaded is looked for there
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    process = CONTEXT.Process(target=target, args=arguments)
+    process.start()
+    return process
