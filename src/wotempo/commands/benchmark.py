@@ -15,7 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from callbacks.memory import GIGABYTE, used_bytes
+from callbacks.memory import GIGABYTE, is_out_of_memory, used_bytes
 from wotempo.commands.config import RunConfig
 from wotempo.commands.datamodule import cache_root
 from wotempo.commands.prepare import Prepared
@@ -174,7 +174,9 @@ def measure(
     try:
         trainer.fit(module, datamodule=data)
         alone = loader_seconds(data.train_dataloader(), options)
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         return None
     finally:
         del module, trainer

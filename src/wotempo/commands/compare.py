@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wotempo.commands.config import nearest
+from wotempo.commands.entry import command
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
@@ -62,20 +63,17 @@ def table(comparison: Comparison) -> Table:
     return view
 
 
+@command
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, or 2 where there is nothing to compare."""
     given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in OPTIONS)
     named = [argument for argument in arguments if argument.split("=")[0] not in OPTIONS]
-    try:
-        folders = choose(named, root)
-        found = sides(folders)
-        if len(found) < 2:
-            raise UserError(f'one configuration is named ({found[0].name}): name another (make: RUNS="runs/… runs/…")')
-        reference = reference_of(found, given.get("reference"), folders)
-        comparisons = [compare(side, reference) for side in found if side is not reference]
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    folders = choose(named, root)
+    found = sides(folders)
+    if len(found) < 2:
+        raise UserError(f'one configuration is named ({found[0].name}): name another (make: RUNS="runs/… runs/…")')
+    reference = reference_of(found, given.get("reference"), folders)
+    comparisons = [compare(side, reference) for side in found if side is not reference]
     for folder in folders:
         print(folder)
     for comparison in comparisons:

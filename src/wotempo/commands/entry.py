@@ -11,6 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from functools import wraps
 from itertools import islice, product
 from typing import Any
 
@@ -127,6 +128,33 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
 
 
+def say(error: UserError) -> int:
+    """Print it for the user -> the exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def interrupted() -> int:
+    """Say that nothing is lost -> the exit code."""
+    print("interrupted: what was prepared so far is kept", file=sys.stderr)
+    return INTERRUPTED
+
+
+def command(main: Callable[..., int]) -> Callable[..., int]:
+    """A main without Hydra, from arguments to exit code, that may raise UserError or be interrupted."""
+
+    @wraps(main)
+    def safely(*arguments: Any, **keywords: Any) -> int:
+        try:
+            return main(*arguments, **keywords)
+        except UserError as error:
+            return say(error)
+        except KeyboardInterrupt:
+            return interrupted()
+
+    return safely
+
+
 def is_multirun(argv: list[str]) -> bool:
     return any(arg in ("-m", "--multirun") for arg in argv)
 
@@ -143,8 +171,7 @@ def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[
         try:
             codes.append(work(config))
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            codes.append(UserError.exit_code)
+            codes.append(say(error))
         if multirun and codes[-1] != 0:
             print(f"this job ended with code {codes[-1]}; the sweep goes on")
         return codes[-1]
@@ -152,11 +179,9 @@ def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[
     try:
         check_command_line(config_name, check, sys.argv[1:])
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(UserError.exit_code)
+        sys.exit(say(error))
     try:
         job()
     except KeyboardInterrupt:
-        print("interrupted: what was prepared so far is kept", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(interrupted())
     sys.exit(SweepTable.worst if multirun else codes[-1] if codes else 0)

@@ -21,10 +21,8 @@ from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig, typed
 from wotempo.commands.entry import run
 from wotempo.commands.machine import MachineConfig, check_machine
-from wotempo.commands.prepare import prepare
-from wotempo.commands.progress import PreparationProgress
 from wotempo.commands.projection import Job, fitting_batch, shorter
-from wotempo.commands.train import build_data
+from wotempo.commands.train import prepare_data
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 
@@ -162,12 +160,7 @@ def lines(figures: dict[str, Any]) -> list[str]:
 
 def work(raw: DictConfig) -> int:
     config, machine, options = check(raw)
-    if config.trainer.threads:
-        torch.set_num_threads(config.trainer.threads)
-    with PreparationProgress(config.trainer.progress_bar) as progress:
-        prepared = prepare(config, progress)
-        data = build_data(config, prepared, progress)
-        data.build_caches()
+    prepared, data = prepare_data(config)
     job = Job(len(prepared.scenes["train"]), len(prepared.scenes["val"]), world_size(config), config.trainer)
     found = answer(config, machine, options, job, partial(measure, config, prepared, data, options))
     content = {"name": config.name, "data": prepared.name, "note": prepared.note, **found.needs}

@@ -14,17 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig
-from wotempo.commands.entry import quieten
+from wotempo.commands.entry import command, quieten
 from wotempo.commands.planning import load_module
-from wotempo.commands.prepare import Prepared, prepare
-from wotempo.commands.progress import PreparationProgress
-from wotempo.commands.train import build_data
+from wotempo.commands.prepare import Prepared
+from wotempo.commands.stored import config_with_images
+from wotempo.commands.train import prepare_data
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.targets.clearance import clearance
@@ -32,22 +29,6 @@ from wotempo.targets.clearance import clearance
 COLLISIONS = {"NC": 0, "TTC": 3}
 SPLITS = ("train", "val")
 LOST = 0.75  # below this the point counts as lost; a fault shared with a static object is 0.5
-
-
-def data_of(run: Path) -> tuple[RunConfig, Prepared, NavsimDataModule]:
-    """The run's data before ``setup``, images included, even where it was trained on cached maps. UserError without a
-    stored config."""
-    file = run / "config.yaml"
-    if not file.is_file():
-        raise UserError(f"{file} is missing: name the folder of a run")
-    raw = OmegaConf.load(file)
-    assert isinstance(raw, DictConfig)
-    raw.model.frozen_backbone, raw.init_from, raw.image_checkpoint = False, None, None
-    config = check_config(raw)
-    with PreparationProgress(config.trainer.progress_bar) as progress:
-        prepared = prepare(config, progress)
-        data = build_data(config, prepared, progress)
-    return config, prepared, data
 
 
 def truth(data: NavsimDataModule, split: str) -> Tensor:
@@ -93,23 +74,20 @@ def learnt(run: Path, data: NavsimDataModule) -> list[dict[str, float]]:
     return values
 
 
+@command
 def main(arguments: list[str]) -> int:
     quieten()
-    try:
-        if not arguments:
-            raise UserError('name one run folder or more (make: RUNS="folder folder")')
-        runs = [Path(argument) for argument in arguments]
-        print(f"{'AUROC of a lost point':60}" + "".join(f"{name} {s:6}" for s in SPLITS for name in COLLISIONS))
-        for number, run in enumerate(runs):
-            _, prepared, data = data_of(run)
-            data.setup("fit")
-            rows = rules(prepared, data) if number == 0 else []
-            for name, values in [*rows, (str(run), learnt(run, data))]:
-                cells = "".join(f"{value:<{len(key) + 7}.3f}" for by_name in values for key, value in by_name.items())
-                print(f"{name[-58:]:60}{cells}", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    if not arguments:
+        raise UserError('name one run folder or more (make: RUNS="folder folder")')
+    runs = [Path(argument) for argument in arguments]
+    print(f"{'AUROC of a lost point':60}" + "".join(f"{name} {s:6}" for s in SPLITS for name in COLLISIONS))
+    for number, run in enumerate(runs):
+        prepared, data = prepare_data(config_with_images(run))
+        data.setup("fit")
+        rows = rules(prepared, data) if number == 0 else []
+        for name, values in [*rows, (str(run), learnt(run, data))]:
+            cells = "".join(f"{value:<{len(key) + 7}.3f}" for by_name in values for key, value in by_name.items())
+            print(f"{name[-58:]:60}{cells}", flush=True)
     return 0
 
 

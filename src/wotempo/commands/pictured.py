@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig
 from wotempo.commands.planning import load_module
 from wotempo.commands.prepare import Progress, dataset, stage_scenes
 from wotempo.commands.scored import test_data
+from wotempo.commands.stored import config_with_images
 from wotempo.data import WindowCollator
 from wotempo.features import FeatureSpec
 from wotempo.features.camera import stitched_pixels
@@ -27,20 +25,12 @@ BATCH = 4  # windows at a time: pictures must not need more memory than training
 Samples = list[dict[str, np.ndarray]]
 
 
-def stored_config(run: Path) -> RunConfig:
-    """The run's configuration, for windows with images even where it was trained on cached maps."""
-    raw = OmegaConf.load(run / "config.yaml")
-    assert isinstance(raw, DictConfig)
-    raw.model.frozen_backbone, raw.init_from, raw.image_checkpoint = False, None, None
-    return check_config(raw)
-
-
 class Photographer:
     """Takes pictures of test scenes with a run's last checkpoint."""
 
     def __init__(self, run: Path, progress: Progress) -> None:
         self.progress = progress
-        self.config = stored_config(run)
+        self.config = config_with_images(run)
         self.module = load_module(run / "checkpoints" / "last.ckpt")
         self.paths = dataset(self.config, progress)
         found = stage_scenes(self.paths, self.config.data, "test", progress)

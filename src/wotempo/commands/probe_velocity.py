@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 from wotempo.commands.datamodule import cache_root
-from wotempo.commands.entry import quieten
-from wotempo.commands.headroom import data_of
+from wotempo.commands.entry import command, quieten
 from wotempo.commands.planning import load_module
+from wotempo.commands.stored import config_with_images
+from wotempo.commands.train import prepare_data
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.model.frozen import FrozenEncoder
 from wotempo.model.velocity_probe import Reading, Windows, fit
 from wotempo.model.wote import WoTE
-from wotempo.targets import TargetSpec, agent_motion
 
 SPLITS = ("train", "val")
 
@@ -33,16 +33,15 @@ SPLITS = ("train", "val")
 @torch.no_grad()
 def maps_of(model: WoTE, data: NavsimDataModule, split: str) -> tuple[dict[str, Tensor], Tensor]:
     """(what is read -> maps (n, T·C or C, rows, cols), motion (n, A, 5)) of all windows of a split."""
-    scenes = {scene.token: scene for scene in data.scenes[split]}
     found: dict[str, list[Tensor]] = {"now": [], "moved": [], "unmoved": [], "fused": []}
-    motion: list[np.ndarray] = []
+    motion: list[Tensor] = []
     for batch in data.train_dataloader() if split == "train" else data.val_dataloader():
         window = batch["bev"][batch["frame_index"]] * batch["valid"][..., None, None, None]
         found["now"].append(window[:, -1])
         found["unmoved"].append(window.flatten(1, 2))
         found["moved"].append(model.fusion.warp_history(window, batch["pose"], batch["valid"])[0].flatten(1, 2))
         found["fused"].append(model.fusion(window, batch["pose"], batch["dt"], batch["valid"]))
-        motion += [agent_motion(scenes[token].current, TargetSpec()) for token in batch["tokens"]]
+        motion.append(batch["agent_motion"])
     maps = {name: torch.cat(parts) for name, parts in found.items()}
     frames = maps["moved"].shape[1] // maps["now"].shape[1]
     read = {
@@ -52,7 +51,7 @@ def maps_of(model: WoTE, data: NavsimDataModule, split: str) -> tuple[dict[str, 
         "history, not moved": maps["unmoved"],
         "what the run's stage makes of it": maps["fused"],
     }
-    return read, torch.from_numpy(np.stack(motion))
+    return read, torch.cat(motion)
 
 
 def average(readings: list[Reading]) -> str:
@@ -70,29 +69,28 @@ def parse(arguments: list[str]) -> tuple[Path, int]:
     return Path(folders[0]), int(seeds[-1])
 
 
+@command
 def main(arguments: list[str]) -> int:
     quieten()
-    try:
-        run, seeds = parse(arguments)
-        checkpoint = run / "checkpoints" / "last.ckpt"
-        if not checkpoint.is_file():
-            raise UserError(f"there is no checkpoint {checkpoint}: name the folder of a finished run")
-        model = load_module(checkpoint).model.eval()
-        if model.fusion.num_frames < 2 or model.fusion.level != "bev8":
-            raise UserError(f"{run} has no history of BEV maps: name a run of several frames with fusion.level=bev8")
-        config, prepared, data = data_of(run)
-        data.use_frozen(FrozenEncoder(model), cache_root(config.data, config.workspace, prepared.paths))
-        data.setup("fit")
-        (train, moving), (val, moving_val) = (maps_of(model, data, split) for split in SPLITS)
-        print(f"{'read from':34}" + "".join(f"{split}: R² v_x, R² v_y, error m/s   " for split in SPLITS))
-        for name in train:
-            parts = Windows(train[name], moving), [Windows(val[name], moving_val)]
-            readings = [fit(*parts, model.config.bev_grid, seed) for seed in range(seeds)]
-            cells = "".join(f"{average([r[i] for r in readings]):31}" for i in range(2))
-            print(f"{name:34}{cells}", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    run, seeds = parse(arguments)
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file():
+        raise UserError(f"there is no checkpoint {checkpoint}: name the folder of a finished run")
+    model = load_module(checkpoint).model.eval()
+    if model.fusion.num_frames < 2 or model.fusion.level != "bev8":
+        raise UserError(f"{run} has no history of BEV maps: name a run of several frames with fusion.level=bev8")
+    config = config_with_images(run)
+    prepared, data = prepare_data(config)
+    data.with_motion = True
+    data.use_frozen(FrozenEncoder(model), cache_root(config.data, config.workspace, prepared.paths))
+    data.setup("fit")
+    (train, moving), (val, moving_val) = (maps_of(model, data, split) for split in SPLITS)
+    print(f"{'read from':34}" + "".join(f"{split}: R² v_x, R² v_y, error m/s   " for split in SPLITS))
+    for name in train:
+        parts = Windows(train[name], moving), [Windows(val[name], moving_val)]
+        readings = [fit(*parts, model.config.bev_grid, seed) for seed in range(seeds)]
+        cells = "".join(f"{average([r[i] for r in readings]):31}" for i in range(2))
+        print(f"{name:34}{cells}", flush=True)
     return 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wotempo.commands.entry import quieten
+from wotempo.commands.entry import command, quieten
 from wotempo.commands.pictured import Photographer
 from wotempo.commands.prepare import Progress
 from wotempo.commands.progress import PreparationProgress
@@ -84,21 +84,18 @@ def _caption(row: pd.Series) -> str:
     return f"{row['token']} of {row['log']}: {figures}{' m' if row['valid'] else ' · ' + row['reason']}"
 
 
+@command
 def main(arguments: list[str]) -> int:
     """-> the exit code: 0, or 2 where there is nothing to report on."""
     quieten()
-    try:
-        folder, counts, out = parse(arguments)
-        run = read_files(folder)
-        with PreparationProgress(sys.stderr.isatty()) as progress:
-            pictures = take_pictures(run, counts, progress)
-        write_bytes(out, run_page(run, pictures).encode())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    folder, counts, out = parse(arguments)
+    run = read_files(folder)
+    with PreparationProgress(sys.stderr.isatty()) as progress:
+        pictures = take_pictures(run, counts, progress)
+    write_bytes(out, run_page(run, pictures).encode())
     print(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB)")
-    for what, command in pictures.lacking:
-        print(f"  {what} To have it: {command}")
+    for what, remedy in pictures.lacking:
+        print(f"  {what} To have it: {remedy}")
     return 0
 
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
 
-from wotempo.commands.entry import INTERRUPTED, quieten
+from wotempo.commands.entry import command, quieten
+from wotempo.commands.stored import stored
 from wotempo.commands.train import work
 from wotempo.commands.unfinished import FINISHED, LOCK, read_verdict, unfinished_runs
 from wotempo.errors import UserError
@@ -32,34 +32,17 @@ def choose(where: Path) -> Path:
     return where
 
 
-def stored_config(run_dir: Path) -> DictConfig:
-    """The configuration of a run, for the place where its folder is now."""
-    file = run_dir / "config.yaml"
-    if not file.is_file():
-        raise UserError(f"{file} is missing: that run cannot be continued")
-    config = OmegaConf.load(file)
-    assert isinstance(config, DictConfig)
-    config.run_dir = str(run_dir)
-    config.fresh = False
-    return config
-
-
+@command
 def main(arguments: list[str]) -> int:
     """-> the exit code of the continued run."""
     quieten()
     if len(arguments) > 1:
-        print("error: name one run folder at most", file=sys.stderr)
-        return UserError.exit_code
-    try:
-        run_dir = choose(Path(arguments[0] if arguments else "runs").absolute())
-        sys.argv[1:] = [str(run_dir)]  # processes for further GPUs are started by this command line
-        return work(stored_config(run_dir))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: what was prepared so far is kept", file=sys.stderr)
-        return INTERRUPTED
+        raise UserError("name one run folder at most")
+    run_dir = choose(Path(arguments[0] if arguments else "runs").absolute())
+    sys.argv[1:] = [str(run_dir)]  # processes for further GPUs are started by this command line
+    config = stored(run_dir)
+    config.run_dir, config.fresh = str(run_dir), False  # where the folder is now
+    return work(config)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from hydra import initialize_config_module
 
 from wotempo.commands.checks import check_config
 from wotempo.commands.config import RunConfig
-from wotempo.commands.entry import check_command_line, is_multirun
+from wotempo.commands.entry import check_command_line, command, is_multirun
 from wotempo.commands.job_script import JOB_ID, LOG, SCRIPT, job_script
 from wotempo.commands.machine import MachineConfig, SlurmConfig, read, run_config, run_overrides, split
 from wotempo.commands.provenance import signature
@@ -137,27 +137,24 @@ def sweep(slurm: SlurmConfig, overrides: list[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
+@command
 def main(arguments: list[str]) -> int:
     """-> exit code."""
     words = ["dry_run=true" if text == "--dry-run" else text for text in arguments]
     ours, rest = split(words)
     multirun = is_multirun(rest)
     given = [text for text in rest if text not in ("-m", "--multirun")]
-    try:
-        if strays := [text for text in given if text.startswith("-")]:
-            raise UserError(f"there is no option {strays[0]}: use --dry-run, --multirun or key=value")
-        with initialize_config_module("wotempo.configs", version_base="1.3"):
-            slurm = read(ours)
-        overrides = run_overrides(slurm.machine, given)
-        check_command_line("train", check_config, [*overrides, *(["--multirun"] if multirun else [])])
-        if multirun:
-            return sweep(slurm, overrides)
-        with initialize_config_module("wotempo.configs", version_base="1.3"):
-            config = run_config(overrides)
-        one_job(slurm, config, overrides)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    if strays := [text for text in given if text.startswith("-")]:
+        raise UserError(f"there is no option {strays[0]}: use --dry-run, --multirun or key=value")
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        slurm = read(ours)
+    overrides = run_overrides(slurm.machine, given)
+    check_command_line("train", check_config, [*overrides, *(["--multirun"] if multirun else [])])
+    if multirun:
+        return sweep(slurm, overrides)
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        config = run_config(overrides)
+    one_job(slurm, config, overrides)
     return 0
 
 

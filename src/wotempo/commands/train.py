@@ -103,6 +103,17 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
     )
 
 
+def prepare_data(config: RunConfig) -> tuple[Prepared, NavsimDataModule]:
+    """Everything on disk that the run needs, made where it is missing, under a progress bar."""
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    with PreparationProgress(config.trainer.progress_bar) as progress:
+        prepared = prepare(config, progress)
+        data = build_data(config, prepared, progress)
+        data.build_caches()
+    return prepared, data
+
+
 def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitWoTE, dict[str, Any]]:
     """The model and a record of the weights that it starts from."""
     module = LitWoTE(
@@ -307,13 +318,7 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
         return int(done["exit_code"])
     smaller = Smaller(config, claim.out_of_memory)
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
-    if config.trainer.threads:
-        torch.set_num_threads(config.trainer.threads)
-
-    with PreparationProgress(config.trainer.progress_bar) as progress:
-        prepared = prepare(config, progress)
-        data = build_data(config, prepared, progress)
-        data.build_caches()
+    prepared, data = prepare_data(config)
     if prepared.note:
         print(prepared.note, flush=True)
 
