@@ -1,7 +1,7 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare report \
+.PHONY: help setup doctor plan-data estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare report \
 	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
 	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
 	bench-guards nuplan test check clean
@@ -47,6 +47,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 doctor: setup ## what would stop a run, before it is started: software, GPU, data, labels, maps, disk (EXPERIMENT=name)
 	$(call run,wotempo.commands.doctor experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
+
+plan-data: setup ## what the run needs on disk: which archives and files, what is here, what is missing, bytes (EXPERIMENT=name)
+	$(call run,wotempo.commands.plan_data experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
 
 estimate: setup ## what a run will need, measured: it/s, memory, hours, requeues, cost; refuses what cannot fit (EXPERIMENT=name)
 	$(call run,wotempo.commands.estimate experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))

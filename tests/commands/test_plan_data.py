@@ -1,0 +1,121 @@
+"""`make plan-data`: what is needed, here and missing: of a micro town, of one read as NAVSIM, and of nothing at all."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from wotempo.city import build_city, city_config
+from wotempo.commands.plan_data import FILES_PER_FRAME, by_logs, check, located, plan, to_fetch, work
+from wotempo.doctor.archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
+
+STAGES = ("train", "val", "test")
+
+
+def config_of(*overrides):
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        return compose("plan_data", overrides=["run_dir=unset", "trainer.progress_bar=false", *overrides])
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    root = tmp_path_factory.mktemp("plan") / "town"
+    build_city(root, city_config("micro"))
+    return root
+
+
+@pytest.fixture
+def town(sound, tmp_path):
+    root = tmp_path / "town"
+    shutil.copytree(sound, root)
+    return root, ("data.preset=micro", f"data.root={root}", f"workspace={tmp_path}")
+
+
+def pieces(*overrides):
+    config, lacking = check(config_of(*overrides))
+    found = plan(config, located(config, lacking, lambda *_: None), lambda *_: None)
+    return {piece.name: piece for piece in found.fetch}, found, lacking
+
+
+def test_a_whole_town_needs_nothing(town, capsys):
+    root, given = town
+    assert work(config_of(*given)) == 0
+    assert "the dataset is whole" in capsys.readouterr().out
+    named, found, _ = pieces(*given)
+    blobs = [file for file in root.glob("sensor_blobs/*/*/*/*") if file.is_file()]
+    counted = sum(piece.needed for name, piece in named.items() if "frames" in name)
+    assert 0 < counted <= len(blobs)
+    assert counted % FILES_PER_FRAME == 0
+    assert dict(found.made)["labels"] > 0
+    assert dict(found.made)["caches of frames and targets"] > 1e5
+
+
+def test_what_is_missing_is_counted_and_sized(town, capsys):
+    root, given = town
+    whole = pieces(*given)[0]["train: current frames"]
+    lost = sorted(root.glob("sensor_blobs/trainval/*/CAM_F0/*.jpg"))
+    for file in lost:
+        file.unlink()
+    named, found, _ = pieces(*given)
+    now = named["train: current frames"]
+    missing = now.needed - now.here
+    assert now.needed == whole.needed
+    assert missing * FILES_PER_FRAME == now.needed  # every camera in front, one file of four
+    assert now.bytes_missing == pytest.approx(now.bytes_here / now.here * missing)
+    assert to_fetch(found.fetch) > 0
+    assert work(config_of(*given)) == 1
+    assert f"{missing}" in capsys.readouterr().out
+
+
+def test_an_empty_file_is_a_missing_one(town):
+    root, given = town
+    sorted(root.glob("sensor_blobs/test/*/MergedPointCloud/*.pcd"))[-1].write_bytes(b"")
+    now = pieces(*given)[0]["test: current frames"]
+    assert now.needed - now.here == 1
+
+
+def test_a_town_that_is_not_there_says_who_makes_it(tmp_path, capsys):
+    assert work(config_of("data.preset=micro", f"workspace={tmp_path}")) == 1
+    assert "make train-convgru-1epoch generates it" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.fixture
+def nothing(monkeypatch):
+    for name in ("NAVSIM_DEVKIT_ROOT", "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    return ("data=navsim", "model=wote")
+
+
+def test_without_navsim_the_published_sizes_stand_in(nothing):
+    named, found, lacking = pieces("experiment=convgru_1epoch", *nothing)
+    assert [line.split()[0] for line in lacking] == ["NAVSIM_DEVKIT_ROOT", "OPENSCENE_DATA_ROOT"]
+    every = (MAPS, TRAIN_LOGS, TRAIN_CURRENT, TRAIN_HISTORY, TEST_LOGS, TEST_SENSORS)
+    assert to_fetch(found.fetch) == pytest.approx(sum(archive.gigabytes for archive in every) * 1e9)
+    assert named["train: current frames"].needed == 85_109 * FILES_PER_FRAME
+    single = pieces("experiment=baseline_1epoch", *nothing)[1]
+    assert to_fetch(found.fetch) - to_fetch(single.fetch) == pytest.approx(TRAIN_HISTORY.gigabytes * 1e9)
+    assert single.made[0][1] < found.made[0][1]  # fewer frames to keep
+
+
+def test_a_dataset_in_part_is_counted_by_its_logs(nothing, town):
+    """The town read as NAVSIM: what is missing of an archive costs the whole archive."""
+    root, _ = town
+    for file in root.glob("sensor_blobs/trainval/*/CAM_L0/*.jpg"):
+        file.unlink()
+    shutil.rmtree(root / "navsim_logs" / "test")
+    own = [f"data.{stage}.{key}=null" for stage in STAGES for key in ("scene_filter", "logs")]
+    given = ("experiment=convgru_1epoch", *nothing, f"data.root={root}", f"workspace={root.parent}", *own)
+    config, _ = check(config_of(*given))
+    found = by_logs(config, located(config, [], lambda *_: None), lambda *_: None)
+    named = {piece.name: piece for piece in found.fetch}
+    assert named["maps"].complete
+    assert (named["train: current frames"].how, named["train: current frames"].complete) == (
+        TRAIN_CURRENT.script,
+        False,
+    )
+    assert named["test: logs"].here == 0
+    lacking = TRAIN_CURRENT.gigabytes + TEST_LOGS.gigabytes + TEST_SENSORS.gigabytes
+    lacking += TRAIN_HISTORY.gigabytes * any("history" in name for name in named)
+    assert to_fetch(found.fetch) == pytest.approx(lacking * 1e9)
