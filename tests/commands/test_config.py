@@ -121,7 +121,7 @@ def test_a_sweep_is_expanded_before_it_runs():
         ("trainer.batch_size=many", "config key 'trainer.batch_size'"),
         ("fusion=convgur", "did you mean 'convgru'?"),
         ("fusion=convgur", "Known: attention, concat, "),
-        ("fusion.name=gru", "Known: none, mean, "),
+        ("fusion.name=gru", "Known: attention, concat, "),
         ("fusion.hiden=3", "did you mean 'fusion.hidden'?"),
         ("+fusion.hiden=3", "did you mean 'hidden'?"),
         ("acceptance.loss.min_dorp=0.1", "did you mean 'acceptance.loss.min_drop'?"),

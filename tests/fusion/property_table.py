@@ -11,7 +11,7 @@ import warp_properties
 from fusion_windows import CHANNELS, GRID
 from properties import Property
 
-from wotempo.fusion import TemporalFusion, build_fusion
+from wotempo.fusion import STAGES, TemporalFusion, build_fusion
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fusion_properties.md"
 HOLDS, FAILS, SILENT = "✓", "✗", "–"  # must hold · must be broken · says nothing here
@@ -47,8 +47,13 @@ PROPERTIES: dict[str, Property] = {
 }
 
 
+EVERYTHING = dict.fromkeys(PROPERTIES, HOLDS) | {"unrolled stream": SILENT}
+"""What a stage promises that says nothing else: it keeps a window, not a state of its own."""
+
+
 def read_table() -> dict[str, dict[str, str]]:
-    """{row (a stage, or options of one): {property: mark}}. Each table of the page has the rows as columns."""
+    """{row (a stage, or options of one): {property: mark}}. Each table of the page has the rows as columns. A stage
+    without a column must keep every promise."""
     table: dict[str, dict[str, str]] = {}
     names: list[str] = []
     for line in PAGE.read_text().splitlines():
@@ -60,7 +65,8 @@ def read_table() -> dict[str, dict[str, str]]:
         elif not set(line) <= set("|-: "):
             for name, mark in zip(names, cells[1:], strict=True):
                 table.setdefault(name, {})[cells[0]] = mark
-    return table
+    unlisted = {name: dict(EVERYTHING) for name in STAGES if name not in {row.split()[0] for row in table}}
+    return table | unlisted
 
 
 def build(row: str) -> TemporalFusion:

@@ -67,7 +67,7 @@ def test_none_is_the_single_frame_model() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("convgur", {}, r"fusion\.name is 'convgur'.*'convgru'.*Known: none, mean, .*, deformable"),
+        ("convgur", {}, r"fusion\.name is 'convgur'.*'convgru'.*Known: attention, .*, none, solo"),
         ("non", {}, r"'none'"),
         ("convgru", {"kernal": 3}, r"fusion\.kernal.*'kernel'"),
         ("none", {"hidden": 4}, r"fusion\.hidden.*'none'"),
@@ -101,3 +101,10 @@ def test_none_is_the_single_frame_model() -> None:
 def test_mistakes_are_named(name: str, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         build_fusion(name, 4, BACKBONE_BEV, **options)
+
+
+def test_the_stages_are_the_files_that_define_one() -> None:
+    """Wrappers of stages are none, nor is what a file only imports."""
+    assert {"none", "mean", "convgru", "convgru_recurrent", "lidar_stack"} <= set(STAGES)
+    assert not {"base", "altered", "controls", "frame_dropout", "oracle_velocity", "single_frame_wide"} & set(STAGES)
+    assert all(kind.__module__ == f"wotempo.fusion.{name}" for name, kind in STAGES.items())

@@ -169,9 +169,7 @@ def plan(config: RunConfig, paths: DataPaths | None, progress: Progress) -> Plan
     return Plan(
         fetch,
         [reckoned(config), *others(config, TOKENS["train"] + TOKENS["val"])],
-        [
-            "the logs are not here: counts and sizes are the published ones, of whole archives, which train and val share"
-        ],
+        ["the logs are not here: counts and sizes are the published ones, of whole archives"],
     )
 
 

@@ -1,7 +1,7 @@
 """Temporal fusion stages: how the BEV maps of a window become one.
 
-To add a stage: one file with a ``TemporalFusion``, one line in ``STAGES``, one ``configs/fusion/<name>.yaml`` whose
-keys are ``name`` and the constructor's keywords. The property tests find it by themselves.
+To add a stage: one file ``<name>.py`` here with a ``TemporalFusion``, and one ``configs/fusion/<name>.yaml`` whose keys
+are ``name`` and the constructor's keywords (docs/adding_a_fusion_stage.md). ``STAGES`` and the property tests find it.
 """
 
 from __future__ import annotations
@@ -13,41 +13,17 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from wotempo.errors import UserError
-from wotempo.fusion.attention import AttentionFusion
 from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
-from wotempo.fusion.concat import ConcatFusion
 from wotempo.fusion.controls import CONTROLS, ControlledFusion
 from wotempo.fusion.convgru import ConvGRUFusion
-from wotempo.fusion.convgru_recurrent import RecurrentConvGRUFusion
-from wotempo.fusion.convlstm import ConvLSTMFusion
-from wotempo.fusion.deformable import DeformableFusion
 from wotempo.fusion.frame_dropout import FrameDropout
-from wotempo.fusion.lidar_stack import LidarStackFusion
-from wotempo.fusion.max import MaxFusion
-from wotempo.fusion.mean import MeanFusion
-from wotempo.fusion.mingru import MinGRUFusion
 from wotempo.fusion.none import NoFusion
 from wotempo.fusion.oracle_velocity import OracleVelocity
+from wotempo.fusion.registry import find_stages
 from wotempo.fusion.single_frame_wide import SingleFrameWide
-from wotempo.fusion.solo import SoloFusion
 from wotempo.geometry import BevGrid
 
-STAGES: dict[str, type[TemporalFusion]] = {
-    "none": NoFusion,
-    "mean": MeanFusion,
-    "max": MaxFusion,
-    "lidar_stack": LidarStackFusion,
-    "concat": ConcatFusion,
-    "solo": SoloFusion,
-    "convgru": ConvGRUFusion,
-    "convgru_recurrent": RecurrentConvGRUFusion,
-    "convlstm": ConvLSTMFusion,
-    "mingru": MinGRUFusion,
-    "attention": AttentionFusion,
-    "deformable": DeformableFusion,
-}
-
-
+STAGES: dict[str, type[TemporalFusion]] = find_stages()
 ORACLES = ("oracle_velocity", "oracle_position")
 
 
