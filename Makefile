@@ -1,7 +1,7 @@
 # Every target passes ARGS="key=value ..." on to Hydra. DATA=town|navsim, MODEL=wote_tiny|wote, TRAINER=cpu|gpu|ddp.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor plan-data estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare report \
+.PHONY: help setup doctor plan-data estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare leaderboard report \
 	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
 	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
 	bench-guards nuplan test check clean
@@ -62,6 +62,9 @@ train-baseline: setup ## one epoch of single-frame WoTE
 
 compare: setup ## the latest ConvGRU epoch against the latest baseline epoch, or RUNS="folder folder …" of runs or sweeps
 	$(call run,wotempo.commands.compare $(RUNS) $(ARGS))
+
+leaderboard: setup ## every run below runs/, or RUNS="folder …": verdict, score with intervals, cost; failures shown
+	$(call run,wotempo.commands.leaderboard $(RUNS) $(ARGS))
 
 report: setup ## RUN=folder: one HTML file that needs no network: verdict, curves, scenes, scores (docs/report.md)
 	@test -n "$(RUN)" || { echo 'say which run: make report RUN=runs/...'; exit 2; }

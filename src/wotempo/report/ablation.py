@@ -101,30 +101,44 @@ def paired_difference(
     seeds = sorted(set(rows) & set(reference))
     if not seeds:
         return np.nan, np.nan, np.nan
-    logs = np.unique(np.concatenate([frame["log"] for frame in (*rows.values(), *reference.values())]))
+    values, drawn = _drawn([{s: side[s] for s in seeds} for side in (rows, reference)], metric, seed)
+    return values[0] - values[1], *_interval(drawn[0] - drawn[1] if drawn else None)
 
-    def sums(of: dict[int, pd.DataFrame]) -> np.ndarray:
-        """(2, seeds, logs): numerators and denominators."""
-        table = []
-        for s in seeds:
-            parts = pd.DataFrame({"log": of[s]["log"]}).assign(**dict(zip("nd", fraction(of[s], metric), strict=True)))
-            table.append(parts.groupby("log")[["n", "d"]].sum().reindex(logs, fill_value=0.0).to_numpy().T)
-        return np.stack(table, 1)
 
-    mine, other = sums(rows), sums(reference)
+def score_interval(rows: dict[int, pd.DataFrame], metric: str, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of a metric over seeds and logs, drawn as for ``paired_difference``; NaN with fewer than two of
+    either."""
+    drawn = _drawn([rows], metric, seed)[1] if rows else []
+    return _interval(drawn[0] if drawn else None)
 
-    def ratio(of: np.ndarray) -> np.ndarray:
-        return of[0] / of[1]
 
-    difference = float(ratio(mine.sum((1, 2))) - ratio(other.sum((1, 2))))
+def _drawn(sides: Sequence[dict[int, pd.DataFrame]], metric: str, seed: int) -> tuple[list[float], list[np.ndarray]]:
+    """A metric of each side, by seed, all with the same seeds: its values, and (DRAWS,) values of it when seeds and
+    logs are drawn with replacement, the same for all sides. No draws where fewer than two seeds or logs are there."""
+    seeds = sorted(sides[0])
+    logs = np.unique(np.concatenate([frame["log"] for side in sides for frame in side.values()]))
+    sums = [np.stack([_by_log(side[s], metric, logs) for s in seeds], 1) for side in sides]  # (2, seeds, logs) each
+    values = [float(total[0] / total[1]) for total in (side.sum((1, 2)) for side in sums)]
     if len(seeds) < 2 or len(logs) < 2:
-        return difference, np.nan, np.nan
+        return values, []
     rng = np.random.default_rng(seed)
     which_seed = rng.integers(0, len(seeds), (DRAWS, len(seeds), 1))
     which_log = rng.integers(0, len(logs), (DRAWS, 1, len(logs)))
-    drawn = [ratio(side[:, which_seed, which_log].sum((2, 3))) for side in (mine, other)]
-    low, high = np.quantile(drawn[0] - drawn[1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return difference, float(low), float(high)
+    drawn = [side[:, which_seed, which_log].sum((2, 3)) for side in sums]
+    return values, [side[0] / side[1] for side in drawn]
+
+
+def _by_log(rows: pd.DataFrame, metric: str, logs: np.ndarray) -> np.ndarray:
+    """(2, logs): numerators and denominators."""
+    parts = pd.DataFrame({"log": rows["log"]}).assign(**dict(zip("nd", fraction(rows, metric), strict=True)))
+    return parts.groupby("log")[["n", "d"]].sum().reindex(logs, fill_value=0.0).to_numpy().T
+
+
+def _interval(drawn: np.ndarray | None) -> tuple[float, float]:
+    if drawn is None:
+        return np.nan, np.nan
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def finding(difference: float, low: float, high: float, metric: str, margin: float) -> str:
@@ -156,7 +170,9 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
         is_reference = name == reference
         against = {} if is_reference else scored.get(reference, {})
         difference, low, high = paired_difference(scored[name], against, metric)
+        said = finding(difference, low, high, metric, margin) if accepted else "not accepted"
         vehicles = paired_difference(scored[name], against, "future_vehicle_iou")
+        score_low, score_high = score_interval(scored[name], metric)
         facts = members[0].verdict.get("facts", {})
         table.append(
             {
@@ -169,10 +185,12 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "val_loss": _mean(shown, "val/loss"),
                 "future_miou": np.nan if rows is None else future_miou(rows),
                 **{m: np.nan if rows is None else value(rows, m) for m in METRICS},
+                "score_low": score_low,
+                "score_high": score_high,
                 "difference": difference,
                 "low": low,
                 "high": high,
-                "finding": "reference" if is_reference else finding(difference, low, high, metric, margin),
+                "finding": "reference" if is_reference else said,
                 "vehicle_difference": vehicles[0],
                 "vehicle_low": vehicles[1],
                 "vehicle_high": vehicles[2],
@@ -180,6 +198,8 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "fusion_parameters": facts.get("fusion_parameters"),
                 "fusion_macs": facts.get("fusion_macs"),
                 "seconds_per_step": _mean(shown, "seconds_per_step"),
+                "memory_gb": _average([measured(job.verdict, "memory") for job in shown]),
+                "minutes": _average([job.verdict.get("seconds", np.nan) / 60 for job in shown]),
             }
         )
     view = pd.DataFrame(table)
@@ -196,5 +216,16 @@ def _scored(members: Sequence[Job]) -> dict[int, pd.DataFrame]:
 
 
 def _mean(jobs: Sequence[Job], name: str) -> float:
-    known = [job.metrics[name] for job in jobs if name in job.metrics]
+    return _average([job.metrics.get(name, np.nan) for job in jobs])
+
+
+def _average(values: Sequence[float]) -> float:
+    """Of those that are known."""
+    known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan
+
+
+def measured(verdict: dict[str, Any], criterion: str) -> float:
+    """What a criterion measured; NaN where it did not."""
+    value = next((c["measured"] for c in verdict["criteria"] if c["name"] == criterion), None)
+    return np.nan if value is None else float(value)

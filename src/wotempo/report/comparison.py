@@ -13,6 +13,7 @@ import pandas as pd
 
 from wotempo.errors import UserError
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding, paired_difference
+from wotempo.report.ablation import measured as criterion_measured
 from wotempo.report.run_files import read_job
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
@@ -98,9 +99,7 @@ def measured(name: str) -> Callable[[Job], float]:
         if name == "parameters":
             return float(job.verdict["facts"].get("parameters", np.nan))
         if name == "memory":
-            values = (c["measured"] for c in job.verdict["criteria"] if c["name"] == "memory")
-            value = next(values, None)
-            return np.nan if value is None else float(value)
+            return criterion_measured(job.verdict, "memory")
         return job.metrics.get(name, np.nan)
 
     return of

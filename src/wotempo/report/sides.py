@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 
 from wotempo.errors import UserError
-from wotempo.report.ablation import Job, short_names
+from wotempo.report.ablation import NO_VERDICT, Job, short_names
 from wotempo.report.comparison import FINISHED, Side, read_run
+from wotempo.report.run_files import read_job
 
 # Where and how a run was started, and its seed, make no other configuration.
 APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison", "seed")
@@ -19,10 +20,18 @@ APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fre
 def sides(folders: list[Path]) -> list[Side]:
     """Of runs, and of folders that hold runs (a sweep); in the order in which they are named. A seed that was run twice
     is a UserError: which one counts is not ours to choose."""
-    runs = dict.fromkeys(run.resolve() for folder in folders for run in _runs_of(folder))
+    return grouped({run: read_run(run) for folder in folders for run in _runs_of(folder)})
+
+
+def all_sides(folders: list[Path]) -> list[Side]:
+    """As ``sides``, with every run that began: crashed and unfinished ones, too."""
+    return grouped({run: _job_of(run) for folder in folders for run in _begun(folder)})
+
+
+def grouped(jobs: dict[Path, Job]) -> list[Side]:
+    """Runs by folder -> sides."""
     groups: dict[str, list[tuple[Path, Job]]] = {}
-    for run in runs:
-        job = read_run(run)
+    for run, job in {run.resolve(): job for run, job in jobs.items()}.items():
         groups.setdefault(_configuration(run, job), []).append((run, job))
     for members in groups.values():
         again = [seed for seed, count in Counter(job.seed for _, job in members).items() if count > 1]
@@ -43,6 +52,22 @@ def _runs_of(folder: Path) -> list[Path]:
     return finished
 
 
+def _begun(folder: Path) -> list[Path]:
+    found = sorted({file.parent for name in ("verdict.json", "config.yaml") for file in folder.rglob(name)})
+    runs = [run for run in found if ".hydra" not in run.parts]
+    if not runs:
+        raise UserError(f"{folder} holds no run: name the folder of a run, or of a sweep")
+    return runs
+
+
+def _job_of(run: Path) -> Job:
+    """Killed before its first step, it has a configuration and no verdict."""
+    if (run / "verdict.json").is_file():
+        return read_job(run)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    return Job(config["name"], config["seed"], NO_VERDICT, {}, None)
+
+
 def _configuration(run: Path, job: Job) -> str:
     """The same text for the seeds of a configuration."""
     file = run / "config.yaml"
@@ -56,8 +81,15 @@ def _configuration(run: Path, job: Job) -> str:
 def _names(first: list[tuple[Path, Job]]) -> list[str]:
     """Of each configuration, by one run of it: its variant in a sweep, else its name; made unlike by its folder."""
     names = [_variant(run) or job.variant for run, job in first]
-    often = Counter(names)
-    return [name if often[name] == 1 else f"{name} ({run.name})" for name, (run, _) in zip(names, first, strict=True)]
+    for further in (_home, lambda run: str(run)):
+        often = Counter(names)
+        names = [n if often[n] == 1 else f"{n} ({further(run)})" for n, (run, _) in zip(names, first, strict=True)]
+    return names
+
+
+def _home(run: Path) -> str:
+    """The sweep that a run is of, else its own folder."""
+    return run.parent.parent.name if run.name.startswith("seed=") else run.name
 
 
 def _variant(run: Path) -> str | None:

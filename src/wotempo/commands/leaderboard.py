@@ -1,0 +1,102 @@
+"""All runs below some folders as one leaderboard: verdict, score, cost; failures kept and shown.
+
+python -m wotempo.commands.leaderboard [folder of runs or sweeps ...] [reference=<variant>] [metric=pdms] [margin=0.02]
+
+Without folders everything below runs/. Where no reference is named, the one that most configurations name counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from wotempo.commands.config import nearest
+from wotempo.commands.entry import command
+from wotempo.errors import UserError
+from wotempo.navsim import write_bytes
+from wotempo.report.ablation import METRICS, summarise
+from wotempo.report.ablation_page import markdown
+from wotempo.report.comparison import Side
+from wotempo.report.leaderboard import Board, leaderboard_page, terminal
+from wotempo.report.sides import all_sides
+
+OPTIONS = {"reference": "", "metric": "pdms", "margin": "0.02", "out": "runs/leaderboard"}
+
+
+def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str]]:
+    """-> folders, options."""
+    given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in OPTIONS)
+    folders = [Path(argument) for argument in arguments if argument.split("=")[0] not in OPTIONS] or [Path("runs")]
+    if missing := [folder for folder in folders if not folder.is_dir()]:
+        raise UserError(f"there is no folder {missing[0]}: name folders of runs or sweeps")
+    options = OPTIONS | given
+    if options["metric"] not in METRICS:
+        raise UserError(f"there is no metric '{options['metric']}': {nearest(options['metric'], list(METRICS))}")
+    try:
+        float(options["margin"])
+    except ValueError:
+        raise UserError(f"margin is '{options['margin']}': set it to a number, such as 0.02") from None
+    return folders, options
+
+
+def by_data(found: list[Side]) -> dict[str, list[Side]]:
+    """Scores on different scenes do not compare: the variants of each dataset."""
+    groups: dict[str, list[Side]] = {}
+    for side in found:
+        known = [job.verdict["facts"] for job in side.jobs if "data" in job.verdict["facts"]]
+        groups.setdefault(known[0]["data"] if known else "no run began training", []).append(side)
+    return groups
+
+
+def reference_of(found: list[Side], folders: list[Path], given: str) -> str:
+    """The named variant, where it is among them; else the one that most of the runs' own configurations name."""
+    names = [side.name for side in found]
+    if given in names:
+        return given
+    files = [file for folder in folders for file in folder.rglob("config.yaml") if ".hydra" not in file.parts]
+    named = Counter((yaml.safe_load(file.read_text()).get("comparison") or {}).get("reference") for file in files)
+    # Names that two sweeps share carry the sweep in brackets.
+    fits = (name for wanted, _ in named.most_common() for name in names if name.partition(" (")[0] == wanted)
+    return next(fits, names[0])
+
+
+@command
+def main(arguments: list[str]) -> int:
+    """-> the exit code: 0, or 2 where there is nothing to show."""
+    folders, options = parse(arguments)
+    found = all_sides(folders)
+    if (given := options["reference"]) and given not in (names := [side.name for side in found]):
+        raise UserError(f"there is no variant '{given}': {nearest(given, names)}")
+    metric, margin = options["metric"], float(options["margin"])
+    boards, pages, lines = [], [], []
+    for data, members in by_data(found).items():
+        jobs = [replace(job, variant=side.name) for side in members for job in side.jobs]
+        reference = reference_of(members, folders, options["reference"])
+        board = Board(data, summarise(jobs, reference, metric, margin))
+        boards.append(board)
+        pages += [f"## {data}", "", markdown(board.view, reference, metric, margin, "")]
+        lines += [{"data": data, **row} for row in json.loads(board.view.reset_index().to_json(orient="records"))]
+    notes = sorted({note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))})
+    out = Path(options["out"])
+    write_bytes(out.with_suffix(".html"), leaderboard_page(boards, metric, margin, notes).encode())
+    write_bytes(out.with_suffix(".md"), "\n".join([*notes, "", *pages]).encode())
+    write_bytes(out.with_suffix(".json"), json.dumps(lines, indent=1).encode())
+    for board in boards:
+        Console(width=120).print(terminal(board, metric))
+        for name, row in board.view.iterrows():
+            if row["statuses"]:
+                print(f"✗ {name}: {row['statuses']}")
+    for note in notes:
+        print(note)
+    print(f"page: {out.with_suffix('.html')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
