@@ -31,6 +31,8 @@ class Service(ThreadingHTTPServer):
         self.streams: dict[str, list[dict[str, Any]]] = {}
         self.uploads: dict[str, bytes] = {}
         self.refuses: set[str] = set()  # operations that fail
+        self.views: dict[str, dict[str, Any]] = {}
+        self.has_project = True
 
     def of(self, operation: str) -> list[dict[str, Any]]:
         return [variables for name, variables in self.asked if name == operation]
@@ -70,8 +72,15 @@ class Service(ThreadingHTTPServer):
         if name == "CreateRunFiles":
             files = [{"name": file, "uploadUrl": self.place(file)} for file in asked["files"]]
             return {"createRunFiles": {"runID": asked["run"], "uploadHeaders": [], "files": files}}
+        if name in ("Viewer", "GetDefaultEntity"):
+            return {"viewer": {"id": "U", "entity": ENTITY, "username": ENTITY, "flags": "{}", "teams": {"edges": []}}}
+        if name == "View":
+            node = self.views.get(asked["viewName"])
+            return {"project": {"allViews": {"edges": [{"node": node}] if node else []}} if self.has_project else None}
         if name == "UpsertView2":
-            return {"upsertView": {"view": {"id": "V", "name": "view", "displayName": "x"}, "inserted": True}}
+            known = {"id": f"id of {asked['name']}", "displayName": asked["displayName"], "spec": asked["spec"]}
+            self.views[asked["name"]] = known
+            return {"upsertView": {"view": {"id": known["id"], "name": asked["name"]}, "inserted": True}}
         return {}
 
     def place(self, name: str) -> str:
