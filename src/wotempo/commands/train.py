@@ -349,9 +349,9 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
         notice.leave_if_received()
         test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
-    close_wandb(loggers, report.verdict(), run_dir, config.tracking.artifacts, pictures)
     print(report.card())
     print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
+    close_wandb(loggers, report.verdict(), run_dir, config.tracking.artifacts, pictures)
     # Lightning leaves fit with SystemExit for SIGTERM and for Ctrl-C alike.
     if isinstance(error, KeyboardInterrupt | SystemExit) and in_a_sweep():
         sys.exit(code)  # who stops a job of a sweep means the sweep
