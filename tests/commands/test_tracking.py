@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offline_run import begin, criterion, end, read_back, verdict
+from wandb_service import KEY, service
 
 from wotempo.commands.config import RunConfig, TrackingConfig
 from wotempo.commands.tracking import abandon_wandb, build_loggers
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.usefixtures("no_key")
 
 
 def scores(folder) -> None:
-    rows = {"token": ["a", "b"], "log": ["l", "l"], "valid": [True, False], **{metric: [0.5, 0.0] for metric in METRICS}}
+    rows = {"token": ["a", "b"], "log": ["l", "l"], "valid": [True, False]}
+    rows |= {metric: [0.5, 0.0] for metric in METRICS}
     rows |= {f"future_{kind}_{k}": [1, 1] for kind in ("both", "any") for k in range(8)} | {"ade": [1.0, np.nan]}
     pd.DataFrame(rows).to_parquet(folder / "test.parquet")
 
@@ -133,7 +135,8 @@ def test_labels_of_a_continued_job_of_a_sweep(tmp_path):
 
 
 def test_numbers_and_what_is_none():
-    assert [number(x) for x in (1, 0.5, "inf", True, None, "text", [1])] == [1, 0.5, float("inf"), None, None, None, None]
+    assert [number(given) for given in (1, 0.5, "inf")] == [1, 0.5, float("inf")]
+    assert [number(given) for given in (True, None, "text", [1])] == [None] * 4
     told = summary_of(verdict("accepted", criterion("shapes", "skipped", None, None)), {})
     assert told["criteria/shapes/status"] == "skipped"
     assert "criteria/shapes/measured" not in told
@@ -163,3 +166,20 @@ def test_online_without_a_key(tmp_path):
     config = RunConfig(fusion={"name": "none"}, tracking=TrackingConfig(csv=False, wandb="online"))
     with pytest.raises(UserError, match=r"needs a key.*tracking.wandb=offline"):
         build_loggers(config, tmp_path, {"signature": "x", "note": ""})
+
+
+def test_online_the_service_hears_of_the_failure(tmp_path, monkeypatch):
+    import wandb
+
+    with service() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        wandb.teardown()
+        config, loggers = begin(tmp_path, "tracking.wandb=online", "tracking.artifacts=[verdict]")
+        end(tmp_path, config, loggers, verdict("rejected", criterion("loss", "fail", 0.001, 0.01)))
+        wandb.teardown()
+        (stream,) = server.streams.values()
+        assert [body["exitcode"] for body in stream if body.get("complete")] == [12]
+        assert server.of("NotifyScriptableRunAlert")[0]["severity"] == "ERROR"
+        assert json.loads(server.uploads["verdict.json"])["status"] == "rejected"
+        assert json.loads(server.uploads["wandb-summary.json"])["verdict"] == "rejected"

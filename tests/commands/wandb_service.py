@@ -56,16 +56,14 @@ class Service(ThreadingHTTPServer):
         if name == "CreateArtifact":
             artifact = {"id": given["digest"], "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
             return {"createArtifact": {"artifact": artifact}}
+        if name == "ArtifactType":
+            return {"project": None}
         if name in ("CreateArtifactManifest", "UpdateArtifactManifest"):
-            key = name[0].lower() + name[1:]
             of = asked.get("artifactID", asked.get("artifactManifestID"))
-            file = {"id": "F", "name": "manifest", "displayName": "manifest", "uploadUrl": f"{self.url}/up/manifest-{of}",
-                    "uploadHeaders": []}  # fmt: skip
-            return {key: {"artifactManifest": {"id": of, "file": file}}}
+            file = {"id": "F", "name": "m", "displayName": "m", "uploadUrl": self.place(f"manifest-{of}")}
+            return {name[0].lower() + name[1:]: {"artifactManifest": {"id": of, "file": {**file, "uploadHeaders": []}}}}
         if name == "CreateArtifactFiles":
-            edges = [{"node": {"id": "F", "name": f["name"], "displayName": f["name"], "uploadUrl": self.place(f["name"]),
-                               "storagePath": f["name"], "uploadHeaders": [], "uploadMultipartUrls": None,
-                               "artifact": {"id": f["artifactID"]}}} for f in (asked.get("artifactFiles") or given["artifactFiles"])]  # fmt: skip
+            edges = [{"node": self.artifact_file(file)} for file in given["artifactFiles"]]
             return {"createArtifactFiles": {"files": {"edges": edges}}}
         if name == "CommitArtifact":
             return {"commitArtifact": {"artifact": {"id": asked["artifactID"], "digest": asked["artifactID"]}}}
@@ -82,6 +80,11 @@ class Service(ThreadingHTTPServer):
             self.views[asked["name"]] = known
             return {"upsertView": {"view": {"id": known["id"], "name": asked["name"]}, "inserted": True}}
         return {}
+
+    def artifact_file(self, file: dict[str, Any]) -> dict[str, Any]:
+        name = file["name"]
+        return {"id": "F", "name": name, "displayName": name, "storagePath": name, "uploadUrl": self.place(name),
+                "uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": file["artifactID"]}}  # fmt: skip
 
     def place(self, name: str) -> str:
         return f"{self.url}/up/{name}"

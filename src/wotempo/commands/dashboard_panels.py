@@ -65,7 +65,7 @@ LEARNING = (
 TEMPORAL = (
     Panel("Share of the gradient that reaches a frame (0: now)", "lines", _each("history/grad_share_{}", *range(4))),
     Panel("Gates of the stage by frame (0: now)", "lines", ("history/[zrifoa]_[0-9]+",), regex=True),
-    Panel("What history changes: map, what the stage adds", "lines", ("history/output_change", "history/residual_norm")),
+    Panel("What history changes: map, and what is added", "lines", ("history/output_change", "history/residual_norm")),
     Panel("What history changes: plan, m", "lines", ("history/plan_change_m",)),
     _measured("Gain of overlap by the warp", "warp_gain"),
     _measured("Share of history frames that a gradient reaches", "gradient_flow"),

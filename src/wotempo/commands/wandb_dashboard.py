@@ -55,7 +55,9 @@ def workspace(view: View, project: str, entity: str) -> Any:
     ]
     table = ws.RunsetSettings(
         # Nothing follows from a run that was not accepted, and figures of different data do not compare.
-        filters=[expr.Summary("verdict") == "accepted", expr.Metric("JobType") == "ablation"] if view.grouped else [],
+        filters=expr.And(expr.Summary("verdict") == "accepted", expr.Metric("JobType") == "ablation")
+        if view.grouped
+        else "",
         groupby=[expr.Config("facts.data"), expr.Config("variant")] if view.grouped else [],
         order=[expr.Ordering(expr.Summary("test/pdms"), ascending=False)]
         if view.grouped
@@ -104,8 +106,8 @@ def main(arguments: list[str]) -> int:
         if find_spec("wandb_workspaces") is None:
             raise UserError("the dashboard needs wandb-workspaces: pip install -e '.[dashboard]'")
         if dry:
-            specs = [workspace(view, project, entity)._to_model().model_dump(by_alias=True, exclude_none=True, mode="json")
-                     for view in VIEWS]  # fmt: skip
+            models = [workspace(view, project, entity)._to_model() for view in VIEWS]
+            specs = [model.model_dump(by_alias=True, exclude_none=True, mode="json") for model in models]
             print(json.dumps(specs, indent=1))
             return 0
         require_key("writing the dashboard", "say dry_run=true to print it")

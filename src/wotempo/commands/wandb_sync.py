@@ -48,6 +48,7 @@ def sync(these: list[Attempt], given: dict[str, str]) -> str:
     options = [f"--{name}={value}" for name, value in given.items()]
     command = [sys.executable, "-m", "wandb", "sync", *options, *(str(attempt.file.parent) for attempt in these)]
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it may say offline
+    environment["WANDB_DIR"] = str(these[0].folder)  # for its own log, which goes into ./wandb otherwise
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -89,7 +90,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
         return UserError.exit_code
     print(f"{len(wanted) - len(left)} of {len(wanted)} uploaded")
     for attempt in left:
-        print(f"not uploaded: {attempt.file.parent}; see logs/ there, and say it again", file=sys.stderr)
+        print(f"not uploaded: {attempt.file.parent}; see above what wandb said, and try again", file=sys.stderr)
     return 1 if left else 0
 
 
