@@ -91,9 +91,13 @@ def test_a_run_that_cannot_be_scored_ends_as_failed(train, monkeypatch):
         raise RuntimeError("no disk")
 
     monkeypatch.setattr(command, "score_run", fails)
-    folders = []
-    original = command.build_loggers
-    monkeypatch.setattr(command, "build_loggers", lambda c, folder, *a: folders.append(folder) or original(c, folder, *a))
+    folders, original = [], command.build_loggers
+
+    def begun(config, folder, *rest):
+        folders.append(folder)
+        return original(config, folder, *rest)
+
+    monkeypatch.setattr(command, "build_loggers", begun)
     with pytest.raises(RuntimeError, match="no disk"):
         train("experiment=convgru_1epoch", "profile=smoke", "trainer.max_epochs=1", "test=true", *TRACKED)
     told = read_back(folders[0])

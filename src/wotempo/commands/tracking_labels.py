@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +16,7 @@ EVALUATE = "evaluate"
 def _hydra(run_dir: Path) -> DictConfig | None:
     """How Hydra started the run: of this process, or, in a continued run, what its first attempt left."""
     if HydraConfig.initialized():
-        return HydraConfig.get()
+        return cast(DictConfig, HydraConfig.get())
     file = run_dir / ".hydra" / "hydra.yaml"
     return OmegaConf.load(file).hydra if file.is_file() else None
 

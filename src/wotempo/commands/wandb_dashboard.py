@@ -37,10 +37,10 @@ def _panel(panel: Panel, grouped: bool) -> Any:
 
     if panel.kind == "pictures":
         return MediaBrowser(title=panel.title, media_keys=list(panel.names), num_columns=2)
-    together = {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"} if grouped else {}
+    together: dict[str, Any] = {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"} if grouped else {}
     if panel.kind == "bars":
         return BarPlot(title=panel.title, metrics=list(panel.names), **together)
-    of = {"metric_regex": panel.names[0]} if panel.regex else {"y": list(panel.names)}
+    of: dict[str, Any] = {"metric_regex": panel.names[0]} if panel.regex else {"y": list(panel.names)}
     return LinePlot(title=panel.title, x=STEP, log_y=panel.log or None, **of, **together)
 
 

@@ -46,4 +46,5 @@ def records(file: Path) -> list[Any]:
     data = file.read_bytes()
     if data[: len(MAGIC)] != MAGIC:
         raise UserError(f"{file} is no file of a wandb run, or of a version that is not known here: remove its folder")
-    return [wandb_internal_pb2.Record.FromString(payload) for payload in payloads(data)]
+    kind: Any = vars(wandb_internal_pb2)["Record"]  # made at import: no type checker sees it
+    return [kind.FromString(payload) for payload in payloads(data)]
