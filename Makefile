@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup doctor plan-data estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare leaderboard report \
 	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
 	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
-	bench-guards nuplan test check clean
+	bench-guards wandb-sync wandb-dashboard nuplan test check clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -69,6 +69,12 @@ leaderboard: setup ## every run below runs/, or RUNS="folder …": verdict, scor
 report: setup ## RUN=folder: one HTML file that needs no network: verdict, curves, scenes, scores (docs/report.md)
 	@test -n "$(RUN)" || { echo 'say which run: make report RUN=runs/...'; exit 2; }
 	$(call run,wotempo.commands.report "$(RUN)" $(ARGS))
+
+wandb-sync: setup ## upload what ran offline below runs/, or RUN=folder; ARGS=dry_run=true says what (docs/wandb.md)
+	$(call run,wotempo.commands.wandb_sync $(if $(RUN),"$(RUN)") $(RUNS) $(ARGS))
+
+wandb-dashboard: setup ## write the dashboard of the wandb project; ARGS=dry_run=true prints it (docs/wandb.md)
+	$(call run,wotempo.commands.wandb_dashboard $(ARGS))
 
 train-convgru-5epoch: setup ## five epochs, judged more strictly: the validation run, after one epoch was accepted
 	$(call run,wotempo.commands.train experiment=convgru_5epoch $(CHOICES) $(ARGS))

@@ -85,6 +85,8 @@ def test_a_configuration_key_given_to_make_is_refused(stray):
         "slurm-baseline",
         "slurm-ablation-fusion",
         "evaluate",
+        "wandb-sync",
+        "wandb-dashboard",
         "nuplan",
         "test",
         "check",

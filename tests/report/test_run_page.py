@@ -45,6 +45,13 @@ def test_what_is_lacking_is_named_with_its_command(tmp_path):
     assert "before situations were stored" in old
 
 
+def test_a_measured_figure_that_is_no_number(tmp_path):
+    run = run_folder(tmp_path / "r", "mine")
+    file = run / "verdict.json"
+    file.write_text(file.read_text().replace('"measured": 2.5', '"measured": "inf"'))
+    assert ">inf<" in page_of(run)
+
+
 @pytest.mark.parametrize("status", ["rejected", "incomplete"])
 def test_an_unaccepted_run_says_so_and_shows_its_diagnosis(tmp_path, status):
     run = run_folder(tmp_path / "r", "mine", status=status)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
 from wotempo.commands.init_from import read_checkpoint, require_single_frame
 from wotempo.commands.out_of_memory import POLICIES
+from wotempo.commands.tracking_options import check_tracking
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion, level_of
 from wotempo.training.module import check_layout
@@ -24,6 +25,7 @@ def check_config(raw: DictConfig) -> RunConfig:
     check_fusion(config)
     for name, options in config.acceptance.items():
         check_constructor(f"acceptance.{name}", options)
+    check_tracking(config.tracking)
     check_files(config)
     check_numbers(config)
     check_start(config)

@@ -21,12 +21,14 @@ from rich.console import Console
 from rich.table import Table
 
 from wotempo.commands.checks import check_accelerator, check_precision, check_scenes
-from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
+from wotempo.commands.config import DataConfig, RunConfig, TrackingConfig, nearest, typed
 from wotempo.commands.drivers import DRIVERS, drive
 from wotempo.commands.entry import run
 from wotempo.commands.planning import VARIANTS, load_module, plan_all
 from wotempo.commands.prepare import TOWN_NOTE, Progress, dataset, stage_scenes
 from wotempo.commands.progress import PreparationProgress
+from wotempo.commands.tracking_evaluation import track_evaluation
+from wotempo.commands.tracking_options import check_tracking
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.schema import NUM_HISTORY
@@ -61,10 +63,12 @@ class EvaluateConfig:
     num_workers: int = 0
     accelerator: str = "cpu"
     progress_bar: bool = True
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)  # csv, pictures, artifacts: not of an evaluation
 
 
 def check(raw: DictConfig) -> EvaluateConfig:
     config = typed(raw, EvaluateConfig)
+    check_tracking(config.tracking)
     for name in config.baselines:
         if name not in BASELINES:
             raise UserError(f"there is no baseline '{name}': {nearest(name, list(BASELINES))}")
@@ -219,6 +223,7 @@ def work(raw: DictConfig) -> int:
     if config.history:
         content["history"] = tally.figures()
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
+    track_evaluation(config.tracking, run_dir, {**content, "stage": config.stage, "data": config.data.kind})
     show(means, columns, note)
     if config.history:
         print(f"history: {sentence(content['history'])}")

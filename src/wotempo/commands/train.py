@@ -50,7 +50,7 @@ from wotempo.commands.provenance import command_line, git_state, signature
 from wotempo.commands.random_state import RandomState
 from wotempo.commands.scored import TEST_FILE, score_run
 from wotempo.commands.stages import cost
-from wotempo.commands.tracking import build_loggers, close_wandb
+from wotempo.commands.tracking import abandon_wandb, build_loggers, close_wandb, tell_verdict
 from wotempo.commands.unfinished import FINISHED, LOCK, claim_run_dir, unfinished_runs
 from wotempo.data import NavsimDataModule, WindowCollator
 from wotempo.errors import UserError
@@ -284,6 +284,7 @@ def work(raw: DictConfig) -> int:
             code = exit_code_of(end)
             raise
         finally:
+            abandon_wandb(code)
             if notice.received and code in (INCOMPLETE, SIGTERM):
                 notice.requeue()
     return code
@@ -338,13 +339,14 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
     with notice.waiting():
         error = fit(trainer, module, data, claim.checkpoint)
     if smaller.goes_on:
-        close_wandb(loggers, report.verdict(), [])
+        close_wandb(loggers, report.verdict(), run_dir)
         return None
     code = report.exit_code if error is None else explain(error, report)
     if not trainer.is_global_zero:
         return code
     metrics = steps.metrics | {name: float(value) for name, value in trainer.callback_metrics.items()}
     write_bytes(run_dir / "metrics.json", json.dumps(metrics, indent=1).encode())
+    tell_verdict(loggers, report.verdict(), metrics)
     if report.status in FINISHED:
         for file in step_files(run_dir / "checkpoints"):
             file.unlink()
@@ -352,9 +354,9 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
         notice.leave_if_received()
         test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
-    close_wandb(loggers, report.verdict(), pictures)
     print(report.card())
     print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
+    close_wandb(loggers, report.verdict(), run_dir, config.tracking.artifacts, pictures)
     # Lightning leaves fit with SystemExit for SIGTERM and for Ctrl-C alike.
     if isinstance(error, KeyboardInterrupt | SystemExit) and in_a_sweep():
         sys.exit(code)  # who stops a job of a sweep means the sweep

@@ -168,7 +168,10 @@ def _mean(rows: pd.DataFrame, metric: str) -> str:
     return f"{known[metric].mean():.3f}" + (f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else "")
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | str | None) -> str:
+    """A verdict says "nan" and "inf" in words, because JSON has no such numbers."""
+    if isinstance(value, str):
+        return escape(value)
     return "–" if value is None else f"{value:.4g}"
 
 

@@ -1,0 +1,122 @@
+"""Write the dashboard of a wandb project: two saved views, made from ``dashboard_panels``.
+
+python -m wotempo.commands.wandb_dashboard [project=wotempo] [entity=…] [dry_run=true]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+from wotempo.commands.config import TrackingConfig, nearest
+from wotempo.commands.dashboard_panels import VIEWS, Panel, View
+from wotempo.commands.tracking_options import require_key
+from wotempo.errors import UserError
+
+OPTIONS = ("project", "entity", "dry_run")
+STEP = "trainer/global_step"
+
+
+def parse(arguments: list[str]) -> tuple[str, str, bool]:
+    """-> project, entity ("" for that of the key), whether only to print."""
+    given = {}
+    for argument in ("dry_run=true" if argument == "--dry-run" else argument for argument in arguments):
+        name, _, text = argument.partition("=")
+        if name not in OPTIONS:
+            raise UserError(f"there is no option '{name}': {nearest(name, list(OPTIONS))}")
+        given[name] = text
+    if (dry := given.get("dry_run", "false").lower()) not in ("true", "false"):
+        raise UserError(f"dry_run is '{dry}': set it to true or false")
+    return given.get("project", TrackingConfig().project), given.get("entity", ""), dry == "true"
+
+
+def _panel(panel: Panel, grouped: bool) -> Any:
+    from wandb_workspaces.reports.v2 import BarPlot, LinePlot, MediaBrowser
+
+    if panel.kind == "pictures":
+        return MediaBrowser(title=panel.title, media_keys=list(panel.names), num_columns=2)
+    together: dict[str, Any] = {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"} if grouped else {}
+    if panel.kind == "bars":
+        return BarPlot(title=panel.title, metrics=list(panel.names), **together)
+    of: dict[str, Any] = {"metric_regex": panel.names[0]} if panel.regex else {"y": list(panel.names)}
+    return LinePlot(title=panel.title, x=STEP, log_y=panel.log or None, **of, **together)
+
+
+def workspace(view: View, project: str, entity: str) -> Any:
+    """A ``wandb_workspaces.workspaces.Workspace``, not yet saved."""
+    from wandb_workspaces import expr
+    from wandb_workspaces import workspaces as ws
+
+    sections = [
+        ws.Section(name=name, panels=[_panel(panel, view.grouped) for panel in panels], is_open=True)
+        for name, panels in view.sections.items()
+    ]
+    table = ws.RunsetSettings(
+        # Nothing follows from a run that was not accepted, and figures of different data do not compare.
+        filters=expr.And(expr.Summary("verdict") == "accepted", expr.Metric("JobType") == "ablation")
+        if view.grouped
+        else "",
+        groupby=[expr.Config("facts.data"), expr.Config("variant")] if view.grouped else [],
+        order=[expr.Ordering(expr.Summary("test/pdms"), ascending=False)]
+        if view.grouped
+        else [expr.Ordering(expr.Metric("CreatedTimestamp"), ascending=False)],
+        pinned_columns=list(view.columns),
+    )
+    made = ws.Workspace(entity=entity, project=project, name=view.title, sections=sections, runset_settings=table)
+    made._internal_name = f"nw-{view.id}-v"  # as in the address of a view: …?nw=<id>
+    return made
+
+
+def save(view: View, project: str, entity: str) -> str:
+    """Write the view, over the one of an earlier call -> its address."""
+    from wandb_workspaces.workspaces import internal
+
+    made = workspace(view, project, entity)
+    try:
+        made._internal_id = internal.get_view_dict(entity, project, view.id)["id"]
+    except ValueError as error:
+        if "Project" in str(error):
+            raise UserError(
+                f"wandb has no project {entity}/{project}, or your key may not see it: make wandb-sync first"
+            ) from None
+        # There is no such view yet: it is made.
+    made.save()
+    return made.url
+
+
+def write(project: str, entity: str) -> None:
+    """Both views. UserError where the service refuses."""
+    import wandb
+    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+
+    try:
+        entity = entity or str(wandb.Api().default_entity)
+        for view in VIEWS:
+            print(f"{view.title}: {save(view, project, entity)}")
+    except (wandb.Error, WandbApiFailedError) as error:
+        raise UserError(f"wandb refused: {str(error).splitlines()[0]}; see 'wandb login', project=, entity=") from error
+
+
+def main(arguments: list[str]) -> int:
+    """-> the exit code: 0, or 2 for a UserError."""
+    try:
+        project, entity, dry = parse(arguments)
+        if find_spec("wandb_workspaces") is None:
+            raise UserError("the dashboard needs wandb-workspaces: pip install -e '.[dashboard]'")
+        if dry:
+            models = [workspace(view, project, entity)._to_model() for view in VIEWS]
+            specs = [model.model_dump(by_alias=True, exclude_none=True, mode="json") for model in models]
+            print(json.dumps(specs, indent=1))
+            return 0
+        require_key("writing the dashboard", "say dry_run=true to print it")
+        write(project, entity)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UserError.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

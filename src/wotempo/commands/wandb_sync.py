@@ -1,0 +1,98 @@
+"""Upload what runs left in offline mode, with wandb's own ``wandb sync``.
+
+python -m wotempo.commands.wandb_sync [folder of a run or of runs ...] [project=…] [entity=…] [dry_run=true]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from wotempo.commands.config import nearest
+from wotempo.commands.tracking_options import require_key
+from wotempo.commands.wandb_attempts import Attempt, attempts
+from wotempo.errors import UserError
+
+OPTIONS = ("project", "entity", "dry_run")
+CUT_OFF = "ends with an incomplete record"  # how wandb says that it uploaded all that a killed process wrote
+
+
+def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str], bool]:
+    """-> folders, keywords of wandb, whether only to say what would be done."""
+    arguments = ["dry_run=true" if argument == "--dry-run" else argument for argument in arguments]
+    folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
+    given = dict(argument.split("=", 1) for argument in arguments if argument not in folders)
+    for name in given:
+        if name not in OPTIONS:
+            raise UserError(f"there is no option '{name}': {nearest(name, list(OPTIONS))}")
+    dry = given.pop("dry_run", "false").lower()
+    if dry not in ("true", "false"):
+        raise UserError(f"dry_run is '{dry}': set it to true or false")
+    if missing := [folder for folder in folders if not Path(folder).is_dir()]:
+        raise UserError(f"there is no folder {missing[0]}: name folders of runs (make: RUN=folder)")
+    return [Path(folder) for folder in folders], given, dry == "true"
+
+
+def find(folders: list[Path]) -> list[Attempt]:
+    found = {attempt.file: attempt for folder in folders for attempt in attempts(folder)}
+    if not found:
+        where = " ".join(str(folder) for folder in folders)
+        raise UserError(f"there is no offline run of wandb below {where}: runs of tracking.wandb=offline leave them")
+    return list(found.values())
+
+
+def sync(these: list[Attempt], given: dict[str, str]) -> str:
+    """Let wandb upload them -> what it said. It exits 0 whatever happened; what it uploaded bears its marker."""
+    options = [f"--{name}={value}" for name, value in given.items()]
+    command = [sys.executable, "-m", "wandb", "sync", *options, *(str(attempt.file.parent) for attempt in these)]
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it may say offline
+    environment["WANDB_DIR"] = str(these[0].folder)  # for its own log, which goes into ./wandb otherwise
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    print(done.stdout, end="", flush=True)
+    return done.stdout
+
+
+def upload(wanted: list[Attempt], given: dict[str, str]) -> list[Attempt]:
+    """-> those that were not uploaded. A run that was killed is uploaded as far as its file goes; wandb calls that an
+    error and would do it again each time, so that its marker is set here."""
+    whole = [attempt for attempt in wanted if attempt.exit_code is not None]
+    if whole:
+        sync(whole, given)
+    for attempt in wanted:
+        if attempt.exit_code is None and CUT_OFF in sync([attempt], given):
+            attempt.marker.touch()
+    return [attempt for attempt in wanted if not attempt.marker.exists()]
+
+
+def main(arguments: list[str], root: Path = Path("runs")) -> int:
+    """-> the exit code: 0, 1 where something was not uploaded, 2 for a UserError."""
+    try:
+        folders, given, dry = parse(arguments)
+        found = find(folders or [root])
+        latest = {attempt.folder: attempt.file for attempt in found}
+        wanted = [attempt for attempt in found if not attempt.skipped]
+        for attempt in found:
+            what = attempt.skipped or attempt.told(latest[attempt.folder] == attempt.file)
+            does = "skip" if attempt.skipped else "would upload" if dry else "upload"
+            where = "" if attempt.skipped else f" → {given.get('project', attempt.project)}"
+            print(f"{does} {attempt.file.parent}: {what}{where}")
+        if dry or not wanted:
+            print(f"{len(wanted)} of {len(found)} to upload")
+            return 0
+        require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
+        left = upload(wanted, given)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UserError.exit_code
+    print(f"{len(wanted) - len(left)} of {len(wanted)} uploaded")
+    for attempt in left:
+        print(f"not uploaded: {attempt.file.parent}; see above what wandb said, and try again", file=sys.stderr)
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
