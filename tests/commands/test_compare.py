@@ -113,7 +113,7 @@ def test_the_command(tmp_path, capsys):
     empty.mkdir()
     page = f"page={tmp_path / 'c.html'}"
     assert main([str(new), str(base), page]) == 0
-    assert "Comparison to baseline_1epoch" in (tmp_path / "c.html").read_text()
+    assert "Comparison with baseline_1epoch" in (tmp_path / "c.html").read_text()
     assert main([str(new), str(base), "reference=nobody", page]) == 2
     assert "there is no side 'nobody'" in capsys.readouterr().err
     for wrong, why in (

@@ -19,6 +19,7 @@ from wotempo.commands.prepare import Progress
 from wotempo.commands.progress import PreparationProgress
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
+from wotempo.report.glossary import word
 from wotempo.report.pictures import Pictures
 from wotempo.report.run_files import RunFiles, read_files
 from wotempo.report.run_page import run_page
@@ -79,9 +80,9 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
 
 
 def _caption(row: pd.Series) -> str:
-    names = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ade", "fde")
-    figures = ", ".join(f"{name.upper()} {row[name]:.2f}" for name in names)
-    return f"{row['token']} of {row['log']}: {figures}{' m' if row['valid'] else ' · ' + row['reason']}"
+    scores = ", ".join(f"{word(name)} {row[name]:.2f}" for name in ("pdms", "nc", "dac", "ep", "ttc", "comfort"))
+    apart = f"ADE {row['ade']:.2f} m, FDE {row['fde']:.2f} m" if row["valid"] else row["reason"]
+    return f"{row['token']} of {row['log']}: {scores}; {apart}"
 
 
 @command

@@ -46,8 +46,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``rows``: one per figure: name, ``a``, ``b``, ``difference`` (a - b), ``low``, ``high``, ``finding``; NaN or ""
-    where there is none. ``notes``: sentences that belong below any table of it."""
+    """``rows``: one per figure: name, ``a``, ``b``, ``difference`` (a - b), ``low``, ``high``, ``finding``, ``scenes``
+    (of a seed); NaN, "" or 0 where there is none. ``notes``: sentences that belong below any table of it."""
 
     a: Side
     b: Side
@@ -109,8 +109,11 @@ def _mean(side: Side, of: Callable[[Job], float]) -> float:
     return float(np.mean([of(job) for job in side.jobs]))
 
 
-def _row(name: str, a: float, b: float, low: float = np.nan, high: float = np.nan, said: str = "") -> dict[str, Any]:
-    return {"name": name, "a": a, "b": b, "difference": a - b, "low": low, "high": high, "finding": said}
+def _row(
+    name: str, a: float, b: float, low: float = np.nan, high: float = np.nan, said: str = "", scenes: int = 0
+) -> dict[str, Any]:
+    interval = {"low": low, "high": high, "finding": said}
+    return {"name": name, "a": a, "b": b, "difference": a - b, **interval, "scenes": scenes}
 
 
 Pairs = list[tuple[pd.DataFrame, pd.DataFrame]]  # of a and b, the same scenes in the same order; one pair a seed
@@ -156,7 +159,8 @@ def _scored(pairs: Pairs, metric: str, trusted: bool, name: str) -> dict[str, An
         apart = a[metric].to_numpy(float) - b[metric].to_numpy(float)
         mean, (low, high) = float(apart.mean()), bootstrap_interval(apart, a["log"].to_numpy())
     said = finding(mean, low, high, metric, 0.0) if trusted and not np.isnan(low) else ""
-    return _row(name, float(a[metric].mean()), float(b[metric].mean()), low, high, _with_seeds(said, len(pairs)))
+    means, scenes = (float(a[metric].mean()), float(b[metric].mean())), max(len(mine) for mine, _ in pairs)
+    return _row(name, *means, low, high, _with_seeds(said, len(pairs)), scenes)
 
 
 def _with_seeds(said: str, seeds: int) -> str:

@@ -14,9 +14,10 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from wotempo.report.ablation import SCORES
-from wotempo.report.comparison import MEASURED, Comparison
+from wotempo.report.comparison import MEASURED, Comparison, Side
 from wotempo.report.curves import SETTINGS
-from wotempo.report.html import facts, page, picture, section, table
+from wotempo.report.glossary import GLOSSARY, word
+from wotempo.report.html import beside, facts, note, page, picture, section, table
 from wotempo.report.situation import SITUATIONS
 
 HEADLINE = "test/pdms"
@@ -25,7 +26,7 @@ GREY = "#8a94a3"
 
 
 def comparison_page(comparisons: Sequence[Comparison]) -> str:
-    parts = [f"<h1>Comparison to {escape(comparisons[0].b.name)}</h1>", _summary(comparisons)]
+    parts = [f"<h1>Comparison with {escape(comparisons[0].b.name)}, the reference</h1>", _summary(comparisons)]
     return page("comparison", [*parts, *(_one(comparison) for comparison in comparisons)])
 
 
@@ -36,9 +37,10 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
     heads = ("", "seeds", "accepted", "PDMS", "s/step", "memory GB", "Δ PDMS [95 %]", "finding")
     rule = (
         "Differences are paired scene by scene and seed by seed; a 95 % interval draws seeds and whole logs with "
-        "replacement. One that holds 0 is within noise. Fewer than three seeds are marked."
+        "replacement. One that holds 0 is within noise; of twenty differences one stands out by chance. "
+        "Fewer than three seeds are marked."
     )
-    return section("Summary", table(heads, rows, numeric=heads[1:7]), f'<p class="note">{rule}</p>')
+    return section("Summary", table(heads, rows, numeric=heads[1:7]), note(rule), note(GLOSSARY))
 
 
 def _line(comparison: Comparison, which: str, said: str) -> list[str | tuple[str, str]]:
@@ -68,14 +70,21 @@ def mark(said: str) -> str:
 
 
 def number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.4g}"
+    """Three digits behind the point, where they say something."""
+    if np.isnan(value):
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if abs(value) < 1e-3 else f"{value:.3f}"
 
 
 def difference(row: pd.Series) -> str:
     if np.isnan(row["difference"]):
         return "–"
     span = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return f"{row['difference']:+.3g}{span}"
+    return (
+        f"{row['difference']:+.3f}{span}" if span else f"{'+-'[row['difference'] < 0]}{number(abs(row['difference']))}"
+    )
 
 
 def _one(comparison: Comparison) -> str:
@@ -87,15 +96,13 @@ def _one(comparison: Comparison) -> str:
         kinds = [f"{kind}/pdms" for kind in SITUATIONS if f"{kind}/pdms" in rows.index]
         parts.append(picture(_forest(rows.loc[[*scored, *kinds]]), "svg+xml",
                              f"{a.name} minus {b.name}, with 95 % intervals; grey: within noise"))  # fmt: skip
-    groups = {
-        "Quality on the test split": "test/",
-        **{f"Of the scenes with: {kind}": f"{kind}/" for kind in SITUATIONS},
-    }
-    parts.append("<h3>Cost</h3>" + _table(a.marked, b.marked, rows.loc[list(MEASURED)]))
-    for title, prefix in (groups | {"Validation": "val/"}).items():
-        members = rows[[str(name).startswith(prefix) for name in rows.index]]
-        if len(members):
-            parts.append(f"<h3>{escape(title)}</h3>" + _table(a.marked, b.marked, members))
+    groups = {"All scenes of the test split": "test/", **{f"Scenes with: {kind}": f"{kind}/" for kind in SITUATIONS}}
+    quality = [_table(title, a, b, of) for title, prefix in groups.items() if len(of := _below(prefix, rows))]
+    validation, cost = _below("val/", rows), rows.loc[list(MEASURED)]
+    parts.append(beside(quality))
+    parts.append(
+        beside(_table(title, a, b, of) for title, of in (("Validation", validation), ("Cost", cost)) if len(of))
+    )
     commands = [
         (f"{s.name}, seed {j.seed}", str(j.verdict["facts"].get("command", "–"))) for s in (a, b) for j in s.jobs
     ]
@@ -103,35 +110,51 @@ def _one(comparison: Comparison) -> str:
     return section(f"{a.marked} against {b.marked}", *parts)
 
 
-def _table(a: str, b: str, rows: pd.DataFrame) -> str:
-    lines: list[list[str | tuple[str, str]]] = [
-        [
-            str(name).split("/")[-1],
-            number(row["a"]),
-            number(row["b"]),
-            difference(row),
-            (row["finding"], mark(row["finding"])),
-        ]
-        for name, row in rows.iterrows()
+def _below(prefix: str, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[[str(name).startswith(prefix) for name in rows.index]]
+
+
+def _table(title: str, a: Side, b: Side, rows: pd.DataFrame) -> str:
+    """Intervals and findings only where there are some."""
+    scenes = int(rows["scenes"].max())
+    heading = f"<h3>{escape(title)}{f' ({scenes})' if scenes else ''}</h3>"
+    judged = bool((rows["finding"] != "").any())
+    heads = [
+        "",
+        f"{a.marked} ",
+        b.marked,
+        "difference [95 %]" if judged else "difference",
+        *(["finding"] if judged else []),
     ]
-    return table(("", f"{a} ", b, "difference [95 %]", "finding"), lines, numeric=(f"{a} ", b, "difference [95 %]"))
+    lines: list[list[str | tuple[str, str]]] = []
+    for name, row in rows.iterrows():
+        cells: list[str | tuple[str, str]] = [word(str(name).split("/")[-1]), number(row["a"]), number(row["b"])]
+        found = [(row["finding"], mark(row["finding"]))] if judged else []
+        lines.append([*cells, difference(row).replace(" [", "\n["), *found])
+    return f"<div>{heading}{table(heads, lines, numeric=heads[1:4])}</div>"
 
 
 def _forest(rows: pd.DataFrame) -> bytes:
     """Differences with their intervals, one line each."""
     with matplotlib.rc_context(SETTINGS):
-        figure, axes = plt.subplots(figsize=(9, 0.6 + 0.27 * len(rows)), layout="constrained")
+        figure, axes = plt.subplots(figsize=(10.2, 0.6 + 0.27 * len(rows)), layout="constrained")
         for place, (_, row) in enumerate(rows.iterrows()):
             ink = INKS.get(mark(row["finding"]), GREY)
             axes.plot(row["difference"], place, "o", color=ink)
             if not np.isnan(row["low"]):
                 axes.plot((row["low"], row["high"]), (place, place), color=ink, lw=2)
         axes.axvline(0, color="#444", lw=0.8)
-        axes.set_yticks(range(len(rows)), [str(name).replace("test/", "") for name in rows.index])
+        axes.set_yticks(range(len(rows)), [_place(str(name)) for name in rows.index])
         axes.invert_yaxis()
         axes.grid(axis="x", alpha=0.25)
-        axes.set_xlabel("difference of the score (0 to 1)")
+        axes.set_xlabel("difference of the score, which is from 0 to 1: right of 0 is better")
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
         plt.close(figure)
     return file.getvalue()
+
+
+def _place(name: str) -> str:
+    """ "test/nc" -> "NC", "turn/pdms" -> "PDMS, turn"."""
+    where, _, metric = name.partition("/")
+    return word(metric) if where == "test" else f"{word(metric)}, {where}"

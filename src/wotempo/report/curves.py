@@ -13,32 +13,42 @@ import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 POINTS = 600  # of a curve: more than a screen shows
+SMOOTH = 0.04  # of a run: as wide is the running median
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "wotempo", "font.family": "sans-serif", "font.size": 9}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """``columns``: a pattern for the columns of metrics.csv that it shows; the group is the name in the legend."""
+    """``columns``: a pattern for the columns of metrics.csv that it shows; the group is the name in the legend.
+    ``caption``: what the title does not say."""
 
     title: str
     unit: str
     columns: str
-    log: bool = False
+    loss: bool = False  # noisy, on a logarithmic scale
+    caption: str = ""
 
 
 PANELS = (
-    Panel("Loss", "loss, weighted sum", r"(?:(train)/loss|(val)/loss)", log=True),
-    Panel("Terms of the training loss", "loss, weighted", r"train/(?!loss$)(?!.*reward)(.+)", log=True),
-    Panel("Rewards: training loss of imitation and simulation", "loss, weighted", r"train/(.*reward)", log=True),
-    Panel("Rewards in validation: heads against labels", "accuracy; EP: mean error", r"val/(.+(?:_accuracy|_mae))"),
-    Panel("Displacement in validation", "metres", r"val/([af]de)"),
-    Panel("BEV map in validation", "IoU", r"val/(.*iou)"),
-    Panel("Learning rates", "per step", r"lr-\w+/(.+)"),
-    Panel("Share of the gradient that reaches a frame (0: the current one)", "share", r"history/grad_share_(\d+)"),
-    Panel("Seconds per step, data loading excluded", "seconds", r"(step_seconds|seconds_per_step)"),
-)
+    Panel("Loss", "weighted sum", r"(?:(train)/loss|(val)/loss)", loss=True,
+          caption="train: each batch, with dropout; val: mean of the validation split"),
+    Panel("Terms of the training loss", "weighted loss", r"train/(?!loss$)(?!.*reward)(.+)", loss=True,
+          caption="map: BEV map now; fut_map: BEV map in 4 s; traj_offset: distance to the expert"),
+    Panel("Rewards in training", "weighted loss", r"train/(.*reward)", loss=True,
+          caption="im: which anchor is the expert's; sim: the simulated scores NC, DAC, EP, TTC, C"),
+    Panel("Rewards in validation", "accuracy; EP: error", r"val/(.+(?:_accuracy|_mae))",
+          caption="simulated scores as predicted, against their labels; ep_mae: mean absolute error, lower is better"),
+    Panel("Displacement in validation", "metres", r"val/([af]de)",
+          caption="from the expert's positions: mean over 4 s (ade), at 4 s (fde)"),
+    Panel("BEV map in validation", "IoU", r"val/(.*iou)", caption="miou: mean over the classes; future: in 4 s"),
+    Panel("Learning rates", "learning rate", r"lr-\w+/(.+)", caption="a dashed line lies on another one"),
+    Panel("Share of the gradient that reaches a frame", "share", r"history/grad_share_(\d+)",
+          caption="0: the current frame; 1: the one before it; and so on"),
+    Panel("Seconds per step", "seconds", r"(step_seconds|seconds_per_step)", caption="data loading excluded"),
+)  # fmt: skip
 
 
 def matching(panel: Panel, curves: pd.DataFrame) -> dict[str, pd.Series]:
@@ -52,16 +62,28 @@ def matching(panel: Panel, curves: pd.DataFrame) -> dict[str, pd.Series]:
     return found
 
 
-def draw(panel: Panel, series: dict[str, pd.Series]) -> bytes:
-    """series: legend -> values by step. Where there are more than ``POINTS`` values, medians of neighbours."""
+def draw(panel: Panel, series: dict[str, pd.Series], last: int | None = None) -> bytes:
+    """SVG. series: legend -> values by step. A long one of a loss is faint, its running median strong. ``last``: where
+    the axis ends, so that all panels of a run show the same steps."""
     with matplotlib.rc_context(SETTINGS):
         figure, axes = plt.subplots(figsize=(5.6, 2.9), layout="constrained")
         for name, values in series.items():
             of = thinned(values)
-            axes.plot(of.index, of, label=name, lw=1.3, marker="o" if len(of) <= 25 else "", ms=3.5)
+            if panel.loss and len(of) > 100:
+                width = int(SMOOTH * len(of)) | 1
+                shade = axes.plot(of.index, of, lw=0.6, alpha=0.3)[0].get_color()
+                of = of.rolling(width, center=True, min_periods=1).median()
+                axes.plot(of.index, of, label=name, lw=1.6, color=shade, ls=_style(name, series))
+            else:
+                axes.plot(of.index, of, label=name, lw=1.3, ls=_style(name, series), marker="o", ms=3.5)
         whole = pd.concat(list(series.values()))
-        if panel.log and (whole > 0).all():
+        if panel.loss and (whole > 0).all():
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        end = last or whole.index.max()
+        axes.set_xlim(-0.02 * end, 1.02 * end + 1)
         axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7.5, ncols=2 if len(series) > 3 else 1)
@@ -69,6 +91,12 @@ def draw(panel: Panel, series: dict[str, pd.Series]) -> bytes:
         figure.savefig(file, format="svg", metadata={"Date": None})
         plt.close(figure)
     return file.getvalue()
+
+
+def _style(name: str, series: dict[str, pd.Series]) -> str:
+    """Dashed where it would hide an earlier line."""
+    earlier = list(series)[: list(series).index(name)]
+    return "--" if any(series[name].equals(series[other]) for other in earlier) else "-"
 
 
 def thinned(values: pd.Series) -> pd.Series:

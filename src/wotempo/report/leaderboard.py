@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from wotempo.report.html import page, section, table
+from wotempo.report.glossary import GLOSSARY
+from wotempo.report.html import note, page, section, table
 
 ENOUGH = 3  # seeds: with fewer a row is marked
 FINDINGS = {"better": "better", "worse": "worse", "within noise": "noise"}
 COST = ("minutes", "s/step", "memory GB", "parameters")
+OVERVIEW = (0, 1, 2, 3, 4, 5, 12, 13, 14, 15)  # columns of the first table of the page; the other one has the parts
+PARTS = (0, 1, 6, 7, 8, 9, 10, 11)
 
 
 def places(view: pd.DataFrame) -> list[str]:
@@ -37,6 +40,7 @@ def lines_of(view: pd.DataFrame, metric: str) -> list[list[str]]:
     lines = []
     for place, (name, row) in zip(places(view), view.iterrows(), strict=True):
         seeds = "" if row["runs"] >= ENOUGH else " †"
+        own, opens, sweep = str(name).partition(" (")
         score = _span(row[metric], row["score_low"], row["score_high"])
         apart = _span(row["difference"], row["low"], row["high"], signed=True)
         parts = [_number(row[m]) for m in ("nc", "dac", "ep", "ttc", "comfort", "ade")]
@@ -44,7 +48,7 @@ def lines_of(view: pd.DataFrame, metric: str) -> list[list[str]]:
         cost = [_number(row["minutes"], 1), _number(row["seconds_per_step"]), _number(row["memory_gb"], 2)]
         cost.append("–" if size is None or np.isnan(size) else f"{size / 1e6:.2f} M")
         runs = f"{row['accepted']}/{row['runs']}"
-        lines.append([place, f"{name}{seeds}", runs, score, apart, str(row["finding"]), *parts, *cost])
+        lines.append([place, f"{own}{seeds}{opens}{sweep}", runs, score, apart, str(row["finding"]), *parts, *cost])
     return lines
 
 
@@ -58,7 +62,8 @@ def rule_of(metric: str, margin: float) -> str:
         "A variant with a run that was not accepted has no place, whatever it scored. Figures are means over accepted "
         "runs on the test split; intervals draw seeds and whole logs with replacement, Δ is paired by scene and seed "
         f"with the reference. It counts where its interval leaves 0 out and it reaches {margin} of {metric.upper()}. "
-        "† fewer than three seeds: runs, not a result. Minutes and s/step are those of the machine that ran them."
+        "† fewer than three seeds: runs, not a result. Minutes of training, s/step and memory (the peak) are of the "
+        "machine that ran them."
     )
 
 
@@ -72,23 +77,33 @@ class Board:
 
 def leaderboard_page(boards: Sequence[Board], metric: str, margin: float, notes: Sequence[str]) -> str:
     """One HTML file that needs no network; a table per dataset, since scores on different scenes do not compare."""
-    said = "".join(f'<p class="note">{escape(note)}</p>' for note in [rule_of(metric, margin), *notes])
-    tables = [section(board.data, _table(board.view, metric)) for board in boards]
+    said = "".join(note(text) for text in [rule_of(metric, margin), GLOSSARY, *notes])
+    tables = [section(board.data, *_tables(board.view, metric)) for board in boards]
     failures = [f"✗ {name}: {row['statuses']}" for b in boards for name, row in b.view.iterrows() if row["statuses"]]
     lost = [section("Not accepted", "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in failures) + "</ul>")]
     title = "<h1>Leaderboard: verdict, score, cost</h1>"
     return page("leaderboard", [title, *tables, *(lost if failures else []), section("How to read it", said)])
 
 
-def _table(view: pd.DataFrame, metric: str) -> str:
-    heads = heads_of(metric)
-    rows: list[list[str | tuple[str, str]]] = []
-    for line in lines_of(view, metric):
-        marked: list[str | tuple[str, str]] = [*line]
-        marked[0] = (line[0], "fail" if line[0] == "✗" else "")
-        marked[5] = (line[5], FINDINGS.get(line[5], ""))
-        rows.append(marked)
-    return table(heads, rows, numeric=(*heads[2:5], *heads[6:]))
+def _tables(view: pd.DataFrame, metric: str) -> list[str]:
+    """Verdict, score and cost; below it the parts of the score. Together they are wider than a page."""
+    heads, lines = heads_of(metric), lines_of(view, metric)
+    tables = []
+    for kept in (OVERVIEW, PARTS):
+        rows: list[list[str | tuple[str, str]]] = [[_cell(line, index) for index in kept] for line in lines]
+        numeric = [heads[index] for index in kept if index not in (0, 1, 5)]
+        tables.append(table([heads[index] for index in kept], rows, numeric=numeric))
+    return [tables[0], "<h3>Parts of the score</h3>", tables[1]]
+
+
+def _cell(line: Sequence[str], index: int) -> str | tuple[str, str]:
+    """With its mark; an interval and a sweep's name in a line of their own."""
+    text = line[index]
+    if index == 0:
+        return text, "fail" if text == "✗" else ""
+    if index == 5:
+        return text, FINDINGS.get(text, "")
+    return text.replace(" [", "\n[", 1).replace(" (", "\n(", 1) if index in (1, 3, 4) else text
 
 
 def terminal(board: Board, metric: str) -> Table:

@@ -10,14 +10,16 @@ import pandas as pd
 
 from wotempo.report.ablation import SCORES
 from wotempo.report.curves import PANELS, Panel, draw, matching
-from wotempo.report.html import beside, facts, folded, missing, page, picture, section, table
+from wotempo.report.glossary import GLOSSARY, word
+from wotempo.report.html import beside, facts, folded, missing, note, page, picture, section, table
 from wotempo.report.pictures import Pictures
 from wotempo.report.run_files import RunFiles
+from wotempo.report.scene_picture import legend
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 
 BADGE = {"accepted": "good", "rejected": "bad"}
-MEMORY = Panel("Peak memory so far", "GB", "")
+MEMORY = Panel("Peak memory so far", "GB", "", caption="of the last attempt")
 
 
 def run_page(run: RunFiles, pictures: Pictures) -> str:
@@ -34,7 +36,7 @@ def _summary(run: RunFiles) -> str:
     known = {
         "data": _text(run.facts.get("data")),
         "seed": str(job.seed),
-        "fusion": " ".join(f"{k}={v}" for k, v in run.facts.get("fusion", {}).items()),
+        "fusion": " ".join(f"{k}={v}" for k, v in run.facts.get("fusion", {}).items() if v is not None),
         "trained": f"{verdict.get('steps', 0)} steps, {verdict.get('epochs', 0)} epochs, {_hours(verdict)}",
         "speed": f"{_number(job.metrics.get('seconds_per_step'))} s per step",
         "memory": f"{_number(_memory(run))} GB at the peak",
@@ -43,11 +45,11 @@ def _summary(run: RunFiles) -> str:
         "test split": _headline(job.rows),
         "next": _text(verdict.get("next")),
     }
-    note = f'<p class="note">{escape(run.facts["note"])}</p>' if run.facts.get("note") else ""
+    said = note(run.facts["note"]) if run.facts.get("note") else ""
     what = " · ".join(
         [job.variant, *([run.facts["fusion"]["name"]] if "fusion" in run.facts else []), f"seed {job.seed}"]
     )
-    return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), note)
+    return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), said)
 
 
 def _failure(run: RunFiles) -> list[str]:
@@ -83,19 +85,23 @@ def _curves(run: RunFiles) -> str:
     if run.curves.empty:
         return section("Curves", missing("There is no metrics/metrics.csv.", run.anew("tracking.csv=true")))
     shown, lacking = [], []
+    last = int(run.curves["step"].max())
     for panel in PANELS:
         if series := matching(panel, run.curves):
-            shown.append(picture(draw(panel, series), "svg+xml", panel.title))
+            shown.append(
+                picture(draw(panel, series, last), "svg+xml", panel.caption, f"{panel.title}: {panel.caption}")
+            )
         else:
             lacking.append(panel.title)
     samples = next((c["details"].get("peak_gb_by_batch") for c in _memory_criteria(run)), None)
     if samples:
         peak = pd.Series([gb for _, gb in samples], index=[batch for batch, _ in samples])
-        shown.append(picture(draw(MEMORY, {"peak": peak}), "svg+xml", f"{MEMORY.title}, of the last attempt"))
+        shown.append(picture(draw(MEMORY, {"peak": peak}, last), "svg+xml", MEMORY.caption, MEMORY.title))
     else:
         lacking.append(f"{MEMORY.title} over the batches")
-    note = f'<p class="note">This run did not log: {escape("; ".join(lacking))}.</p>' if lacking else ""
-    return section("Curves", beside(shown), note)
+    absent = note(f"This run did not log: {'; '.join(lacking)}.") if lacking else ""
+    how = note("Of losses the faint line is every step, the strong one a running median.")
+    return section("Curves", how, beside(shown), absent)
 
 
 def _scores(run: RunFiles) -> str:
@@ -110,22 +116,35 @@ def _scores(run: RunFiles) -> str:
     lines = [
         [name, str(len(of)), *(_mean(of, metric) for metric in (*SCORES, "ade", "fde"))] for name, of in kinds.items()
     ]
-    heads = ("", "scenes", *(name.upper() for name in SCORES), "ADE m", "FDE m")
-    text = "Means over scenes; in brackets the 95 % interval of PDMS over logs. A scene may be of several kinds."
+    heads = ("", "scenes", *(word(name) for name in (*SCORES, "ade", "fde")))
+    text = (
+        "Means over scenes, by what happens in them (a scene may be of several kinds); in brackets the 95 % interval "
+        f"of PDMS, which draws whole logs. {GLOSSARY}"
+    )
     old = ""
     if len(kinds) == 1:
         old = missing(
             "It was scored before situations were stored.", f"rm {run.folder}/test.parquet; {run.again('test=true')}"
         )
-    return section("Test split", table(heads, lines, numeric=heads[1:]), f'<p class="note">{text}</p>', old)
+    return section("Test split", table(heads, lines, numeric=heads[1:]), note(text), old)
 
 
 def _scenes(pictures: Pictures) -> list[str]:
-    parts = []
+    parts = [section("How to read the scenes", _scene_key())] if pictures.groups else []
     for title, cards in pictures.groups.items():
         parts.append(section(title, *(picture(card.image, "webp", card.caption) for card in cards)))
-    said = "".join(missing(what, command) for what, command in pictures.lacking)
-    return [*parts, section("Not shown", said)] if said else parts
+    absent = "".join(missing(what, command) for what, command in pictures.lacking)
+    return [*parts, section("Not shown", absent)] if absent else parts
+
+
+def _scene_key() -> str:
+    swatches = "".join(f'<span class="swatch" style="background:{ink}"></span>{name}' for name, ink in legend())
+    return f'<p class="note">BEV maps:{swatches}.</p>' + note(
+        "The ego looks up; axes are metres ahead and to the left. LiDAR history: past frames red, older ones paler, "
+        "the current frame blue; after a right warp what stands still is dark, because the frames lie on each other. "
+        "Plans are coloured by the rank of their reward. Pink: the chosen one; green: what the expert drove; both with "
+        "the metres they cover in 4 s. The maps in 4 s are those of the anchor nearest to the expert's way."
+    )
 
 
 def _origin(run: RunFiles) -> str:
@@ -149,8 +168,13 @@ def _memory(run: RunFiles) -> float | None:
 
 
 def _validation(run: RunFiles) -> str:
-    names = {"val/loss": "loss", "val/ade": "ADE m", "val/fde": "FDE m", "val/bev_miou": "BEV mIoU"}
-    known = [f"{said} {_number(run.job.metrics[name])}" for name, said in names.items() if name in run.job.metrics]
+    names = {"val/loss": "loss", "val/ade": "ADE", "val/fde": "FDE", "val/bev_miou": "BEV mIoU"}
+    metres = ("val/ade", "val/fde")
+    known = [
+        f"{said} {_number(run.job.metrics[name])}{' m' if name in metres else ''}"
+        for name, said in names.items()
+        if name in run.job.metrics
+    ]
     return ", ".join(known) or "not validated"
 
 

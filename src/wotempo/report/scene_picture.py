@@ -13,7 +13,7 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import colormaps
 from matplotlib import pyplot as plt
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_hex
 
 from wotempo.geometry import LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 
@@ -56,6 +56,11 @@ def overlay(maps: np.ndarray, valid: np.ndarray) -> np.ndarray:
             picture = picture * (1 - ink * np.array([0.05, 0.85, 0.85]))
     ink = np.clip(maps[-1], 0, 1)[..., None]
     return np.clip(picture * (1 - ink * np.array([0.9, 0.6, 0.1])), 0, 1)
+
+
+def legend() -> list[tuple[str, str]]:
+    """Class of a BEV map and its colour, of those that are drawn."""
+    return [(name, to_hex(COLOURS(index))) for index, name in enumerate(CLASSES) if index]
 
 
 def map_axes(axes, raster: np.ndarray, title: str) -> None:
