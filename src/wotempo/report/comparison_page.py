@@ -96,7 +96,7 @@ def _one(comparison: Comparison) -> str:
         kinds = [f"{kind}/pdms" for kind in SITUATIONS if f"{kind}/pdms" in rows.index]
         parts.append(picture(_forest(rows.loc[[*scored, *kinds]]), "svg+xml",
                              f"{a.name} minus {b.name}, with 95 % intervals; grey: within noise"))  # fmt: skip
-    groups = {"All scenes of the test split": "test/", **{f"Scenes with: {kind}": f"{kind}/" for kind in SITUATIONS}}
+    groups = {"The test split": "test/", **{f"Scenes with: {kind}": f"{kind}/" for kind in SITUATIONS}}
     quality = [_table(title, a, b, of) for title, prefix in groups.items() if len(of := _below(prefix, rows))]
     validation, cost = _below("val/", rows), rows.loc[list(MEASURED)]
     parts.append(beside(quality))
@@ -117,7 +117,7 @@ def _below(prefix: str, rows: pd.DataFrame) -> pd.DataFrame:
 def _table(title: str, a: Side, b: Side, rows: pd.DataFrame) -> str:
     """Intervals and findings only where there are some."""
     scenes = int(rows["scenes"].max())
-    heading = f"<h3>{escape(title)}{f' ({scenes})' if scenes else ''}</h3>"
+    heading = f"<h3>{escape(title)}{f' ({scenes} scenes)' if scenes else ''}</h3>"
     judged = bool((rows["finding"] != "").any())
     heads = [
         "",

@@ -34,7 +34,7 @@ class Panel:
 
 PANELS = (
     Panel("Loss", "weighted sum", r"(?:(train)/loss|(val)/loss)", loss=True,
-          caption="train: each batch, with dropout; val: mean of the validation split"),
+          caption="train: each batch; val: mean over the validation split"),
     Panel("Terms of the training loss", "weighted loss", r"train/(?!loss$)(?!.*reward)(.+)", loss=True,
           caption="map: BEV map now; fut_map: BEV map in 4 s; traj_offset: distance to the expert"),
     Panel("Rewards in training", "weighted loss", r"train/(.*reward)", loss=True,
@@ -75,7 +75,15 @@ def draw(panel: Panel, series: dict[str, pd.Series], last: int | None = None) ->
                 of = of.rolling(width, center=True, min_periods=1).median()
                 axes.plot(of.index, of, label=name, lw=1.6, color=shade, ls=_style(name, series))
             else:
-                axes.plot(of.index, of, label=name, lw=1.3, ls=_style(name, series), marker="o", ms=3.5)
+                axes.plot(
+                    of.index,
+                    of,
+                    label=name,
+                    lw=1.3,
+                    ls=_style(name, series),
+                    marker="o" if len(of) <= 25 else "",
+                    ms=3.5,
+                )
         whole = pd.concat(list(series.values()))
         if panel.loss and (whole > 0).all():
             axes.set_yscale("log")

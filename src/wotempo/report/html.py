@@ -18,10 +18,11 @@ img{max-width:100%;height:auto;display:block}
 figure{margin:6px 0}figcaption,.note{color:#596475;font-size:13px}
 table{border-collapse:collapse;font-size:13.5px;margin:6px 0}
 th,td{text-align:left;padding:3px 10px;border-bottom:1px solid #e6e9ee;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n,td:first-child,.noise{white-space:nowrap}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n,.pair td:first-child,.noise{white-space:nowrap}
 td small{display:block;color:#596475;font-size:12px}th{vertical-align:bottom}
 .swatch{display:inline-block;width:.9em;height:.9em;border:1px solid #9aa3b0;margin:0 4px 0 10px;vertical-align:-1px}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:6px 0}dt{color:#596475}dd{margin:0;overflow-wrap:anywhere}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:6px 0}dt{color:#596475}
+dd{margin:0;overflow-wrap:anywhere}
 pre,code{font:12.5px/1.45 ui-monospace,monospace;background:#f2f4f7;border-radius:4px}
 pre{padding:10px;overflow-x:auto;white-space:pre-wrap}code{padding:1px 4px;overflow-wrap:anywhere}
 .badge{display:inline-block;color:#fff;border-radius:5px;padding:1px 10px;font-weight:600}
@@ -29,6 +30,7 @@ pre{padding:10px;overflow-x:auto;white-space:pre-wrap}code{padding:1px 4px;overf
 .pass,.better{color:#1d7f46}.fail,.worse{color:#b3261e;font-weight:600}.noise{color:#596475}
 .alarm{border-left:5px solid #b3261e;color:#b3261e}.missing{border-left:4px solid #d99a1c;padding-left:10px}
 """
+LONG = 16  # letters that a column has place for
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>$title</title><style>$style</style></head>
@@ -66,16 +68,21 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], numeric: Sequence[str] = ()) -> str:
     """A cell is its text, or (text, class); a second line of it is small. Columns in ``numeric`` stand to the right."""
     right = [' class="n"' if head in numeric else "" for head in heads]
-    lines = ["".join(f"<th{side}>{escape(head)}</th>" for head, side in zip(heads, right, strict=True))]
+    lines = ["".join(f"<th{side}>{_breakable(head)}</th>" for head, side in zip(heads, right, strict=True))]
     for row in rows:
         cells = []
         for cell, side in zip(row, right, strict=True):
             text, mark = cell if isinstance(cell, tuple) else (cell, "")
             first, _, second = text.partition("\n")
-            small = f"<small>{escape(second)}</small>" if second else ""
-            cells.append(f'<td{side}><span class="{mark}">{escape(first)}</span>{small}</td>')
+            small = f"<small>{_breakable(second)}</small>" if second else ""
+            cells.append(f'<td{side}><span class="{mark}">{_breakable(first)}</span>{small}</td>')
         lines.append("".join(cells))
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def _breakable(text: str) -> str:
+    """A long name may go on in the next line."""
+    return escape(text).replace("_", "_<wbr>") if len(text) > LONG else escape(text)
 
 
 def note(text: str) -> str:
