@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import asdict
@@ -40,6 +41,6 @@ def git_state() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """How to type this run again."""
+    """How to type this run again, in a shell."""
     module = Path(sys.argv[0]).stem
-    return " ".join(["python -m", f"wotempo.commands.{module}", *sys.argv[1:]])
+    return shlex.join(["python", "-m", f"wotempo.commands.{module}", *sys.argv[1:]])

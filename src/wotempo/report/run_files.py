@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,22 +33,24 @@ class RunFiles:
     def again(self, *overrides: str) -> str:
         """What to type for a finished run with something more, in its own folder."""
         if self._in_sweep:  # finished jobs are kept
-            return " ".join([self._command, *overrides])
-        return " ".join([self._command, f"run_dir={self.folder}", "reuse=true", *overrides])
+            return shlex.join([*self._command, *overrides])
+        # Hydra wants quotes around an "=", which the folders of sweeps hold.
+        folder = f"'{self.folder}'" if "=" in str(self.folder) else self.folder
+        return shlex.join([*self._command, f"run_dir={folder}", "reuse=true", *overrides])
 
     def anew(self, *overrides: str) -> str:
         """What to type to train it once more, in a new folder."""
         where = ["hydra.sweep.dir=runs/again"] if self._in_sweep else []
-        return " ".join([self._command, *where, *overrides])
+        return shlex.join([*self._command, *where, *overrides])
 
     @property
     def _in_sweep(self) -> bool:
         return "--multirun" in self._command
 
     @property
-    def _command(self) -> str:
-        command = self.facts.get("command", "python -m wotempo.commands.train")
-        return re.sub(r"\s(run_dir|reuse|hydra\.run\.dir)=('[^']*'|\S+)", "", command)
+    def _command(self) -> list[str]:
+        words = shlex.split(self.facts.get("command", "python -m wotempo.commands.train"))
+        return [word for word in words if word.split("=")[0] not in ("run_dir", "reuse", "hydra.run.dir")]
 
     def samples(self) -> list[dict[str, np.ndarray]]:
         file = self.folder / "samples.npz"
