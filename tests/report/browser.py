@@ -166,11 +166,11 @@ def _said(events: list[dict[str, Any]]) -> list[str]:
 
 
 def save_small(picture: Image.Image, path: Path, limit: int = 150_000) -> None:
-    """A PNG with a palette, at most ``limit`` bytes. The palette covers rare colours: a red mark stays red."""
+    """A PNG with a palette, at most ``limit`` bytes. An octree keeps rare colours: a red mark stays red."""
     width = picture.width
     while True:
         small = picture.resize((width, picture.height * width // picture.width), Image.Resampling.LANCZOS)
-        small.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+        small.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size <= limit:
             return
         width = int(0.9 * width)

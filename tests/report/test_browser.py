@@ -1,11 +1,13 @@
 """The pages as a real browser draws them, cut off from the network; it takes the README's pictures, too.
 
 WOTEMPO_SHOTS_FROM names folders of real runs, colon between them; without it the runs are made up. With
-WOTEMPO_WRITE_PAGES=1 what is seen of real runs becomes docs/images/{report,comparison,leaderboard}.png.
+WOTEMPO_WRITE_PAGES=1 what is seen of real runs becomes docs/images/{scene,report,comparison,leaderboard}.png.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import re
 from pathlib import Path
@@ -73,6 +75,10 @@ def test_a_report(sweeps, browser, tmp_path):
     page = tmp_path / "report.html"
     assert report.main([str(first), f"out={page}"]) == 0
     look = seen(browser, page, "report")
+    if os.environ.get(WRITE) and FROM in os.environ:
+        worst = page.read_text().split("<h2>Worst scenes", 1)[1].split("data:image/webp;base64,", 1)[1]
+        card = Image.open(io.BytesIO(base64.b64decode(worst.split('"', 1)[0]))).convert("RGB")
+        save_small(card, IMAGES / "scene.png")
     assert look.images >= 5
     save_small(look.picture, tmp_path / "small.png")
     assert (tmp_path / "small.png").stat().st_size <= 150_000
@@ -120,6 +126,6 @@ def test_what_is_wrong_with_a_page_is_seen(browser, tmp_path):
 def test_the_pictures_of_the_readme():
     shown = re.findall(r"docs/images/[\w.]+", (ROOT / "README.md").read_text())
     assert {f"docs/images/{name}.png" for name in ("report", "comparison", "leaderboard")} <= set(shown)
-    for name in ("report", "comparison", "leaderboard"):
-        assert (IMAGES / f"{name}.png").stat().st_size <= README_BYTES
-        assert np.asarray(Image.open(IMAGES / f"{name}.png").convert("L")).std() > 15
+    for file in IMAGES.glob("*.png"):
+        assert file.stat().st_size <= README_BYTES, file
+        assert np.asarray(Image.open(file).convert("L")).std() > 15, file

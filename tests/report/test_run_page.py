@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import shlex
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 from report_runs import run_folder, scored
 from test_scene_picture import samples
 
-from wotempo.commands.report import main
+from wotempo.commands.report import _driving, main
 from wotempo.report.curves import PANELS, POINTS, matching, thinned
 from wotempo.report.run_files import read_files
 from wotempo.report.scene_card import MOVING_BYTES, moving_scene, scene_card
@@ -43,6 +46,25 @@ def test_what_is_lacking_is_named_with_its_command(tmp_path):
     assert "This run did not log: " in page
     old = page_of(run_folder(tmp_path / "old", "mine", scores=scored(kinds=False)))
     assert "before situations were stored" in old
+
+
+def test_commands_are_quoted_for_the_shell_and_for_hydra(tmp_path):
+    run = run_folder(tmp_path / "variant=mine" / "seed=0", "mine")
+    file = run / "verdict.json"
+    verdict = json.loads(file.read_text())
+    typed = ["python", "-m", "wotempo.commands.train", "model.map_shape=[64, 128]", "run_dir='a=b'", "reuse=true"]
+    verdict["facts"]["command"] = shlex.join(typed)
+    file.write_text(json.dumps(verdict))
+    again = shlex.split(read_files(run).again("test=true"))
+    assert again == [*typed[:4], f"run_dir='{run}'", "reuse=true", "test=true"]
+    parsed = OverridesParser.create().parse_overrides(again[3:])
+    assert [override.value() for override in parsed][1:] == [str(run), True, True]
+
+
+def test_the_best_scenes_are_not_stops():
+    rows = scored()
+    assert set(_driving(rows)["token"]) == set(rows.loc[~rows["situation_stop"], "token"])
+    assert len(_driving(scored(kinds=False))) == len(rows)
 
 
 def test_a_measured_figure_that_is_no_number(tmp_path):

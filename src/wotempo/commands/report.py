@@ -23,6 +23,7 @@ from wotempo.report.glossary import word
 from wotempo.report.pictures import Pictures
 from wotempo.report.run_files import RunFiles, read_files
 from wotempo.report.run_page import run_page
+from wotempo.report.situation import PREFIX
 
 DEFAULTS = {"scenes": 3, "windows": 12}
 
@@ -69,7 +70,7 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
         worst = str(ordered["token"].iloc[0]) if len(ordered) else None
         for heading, rows in (
             ("Worst scenes by PDMS", ordered.head(counts["scenes"])),
-            ("Best scenes by PDMS", ordered[::-1].head(counts["scenes"])),
+            ("Best scenes by PDMS, of those that drive on", _driving(ordered)[::-1].head(counts["scenes"])),
         ):
             pictures.add(heading, photographer.take(list(rows["token"])), [_caption(row) for _, row in rows.iterrows()])
     tokens = photographer.sequence(worst, counts["windows"])
@@ -77,6 +78,11 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
     around = "around the worst scene" if worst else "the first of the test split"
     caption = f"{len(tokens)} consecutive windows of {log}, {around}, at real speed"
     pictures.add_moving("One scene, moving", photographer.take(tokens), caption)
+
+
+def _driving(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without stops, which a plan to stand still gets right to the centimetre; all rows where it is not known."""
+    return rows[~rows[f"{PREFIX}stop"]] if f"{PREFIX}stop" in rows else rows
 
 
 def _caption(row: pd.Series) -> str:
