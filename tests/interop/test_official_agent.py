@@ -159,7 +159,9 @@ def test_a_window_that_reaches_further_back(agent_class, data, scenes, raw, tmp_
     """Refused, or masked as our evaluation masks what a log does not hold, or handed over by a longer filter."""
     checkpoint = stored(tmp_path / "last.ckpt", {"name": "convgru", "num_frames": 4, "frame_stride": 2})
     plans = our_plans(checkpoint, data, scenes, tmp_path / "cache")
-    with pytest.raises(UserError, match=r"last\.ckpt sees 4 frames of stride 2, 7 frames of a log, .*hands over 4: set"):
+    with pytest.raises(
+        UserError, match=r"last\.ckpt sees 4 frames of stride 2, 7 frames of a log, .*hands over 4: set"
+    ):
         agent_class(str(checkpoint)).initialize()
     masked = agent_class(str(checkpoint), missing_history="mask")
     assert masked.get_sensor_config().lidar_pc == [1, 3]
