@@ -1,7 +1,7 @@
 """A stand-in for the official devkit: the few names that an agent meets, written from its documented interface.
 
 ``modules(version)`` makes them as ``navsim.…`` and ``nuplan.…`` modules; ``load_agent_input`` fills an ``AgentInput``
-from the frames of a log in the way that the devkit's scene loader does. The real devkit is tested by ``test_devkit.py``.
+from the frames of a log in the way that the devkit's scene loader does. ``test_devkit.py`` runs the real devkit.
 """
 
 from __future__ import annotations

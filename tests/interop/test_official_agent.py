@@ -189,7 +189,7 @@ def test_absent_sensors_are_refused_or_masked(agent_class, data, raw, tmp_path):
     assert np.abs(masking.compute_trajectory(without).poses - whole).max() > 1e-4
     without.cameras[3].cam_f0 = devkit.Camera()
     for one in (agent, masking):
-        with pytest.raises(UserError, match="history frame 1|the current frame of the AgentInput has no CAM_F0"):
+        with pytest.raises(UserError, match=r"history frame 1|the current frame of the AgentInput has no CAM_F0"):
             one.compute_trajectory(without)
     without.lidars[1] = devkit.Lidar()
     backwards = handed_over(raw, data, 6, agent)

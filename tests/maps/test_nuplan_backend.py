@@ -117,5 +117,5 @@ def test_it_travels_to_worker_processes(both):
 def test_without_the_devkit_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "nuplan.common.maps.maps_datatypes", None)
     monkeypatch.delitem(sys.modules, "wotempo.maps.nuplan_backend", raising=False)
-    with pytest.raises(UserError, match="nuplan-devkit cannot be imported .*make nuplan"):
+    with pytest.raises(UserError, match=r"nuplan-devkit cannot be imported .*make nuplan"):
         __import__("wotempo.maps.nuplan_backend")
