@@ -108,6 +108,8 @@ def test_both_score_every_token_alike(devkit, town, checkpoint, tmp_path, capsys
 
     signed = [f"{key}={value}" for key, value in TEAM.items()]
     signed[0] = signed[0].replace("name=", "team_name=")
+    if one_stage:  # the script wants to be told of a second stage, be it an empty one
+        signed.append("+train_test_split.scene_filter.reactive_synthetic_initial_tokens=[]")
     script(devkit, town, "run_create_submission_pickle.py", *agent(checkpoint, tmp_path / "sent"), *signed)
     sys.path.insert(0, str(devkit))
     try:
