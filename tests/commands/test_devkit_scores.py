@@ -34,15 +34,16 @@ def test_equal_tables_in_several_parts_and_another_order(ours, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("tokens", "progress", "score", "said"),
     [
-        ({"token": ["a", "b"], "ego_progress": [0.5, np.nan], "score": [0.25, 0.75]}, "1 tokens in ours alone, first c"),
-        ({"token": ["a", "b", "c"], "ego_progress": [0.5, np.nan, 1], "score": [0.25, 0.7, 1]}, "5.0e-02       1     b"),
-        ({"token": ["a", "b", "c"], "ego_progress": [0.5, 1, 1], "score": [0.25, 0.75, 1]}, "inf       1     b"),
+        ("ab", [0.5, np.nan], [0.25, 0.75], "1 tokens in ours alone, first c"),
+        ("abc", [0.5, np.nan, 1.0], [0.25, 0.7, 1.0], "5.0e-02       1     b"),
+        ("abc", [0.5, 1.0, 1.0], [0.25, 0.75, 1.0], "inf       1     b"),
     ],
 )
-def test_any_difference_is_named_and_an_exit_code(ours, tmp_path, capsys, rows, said):
-    assert main([ours, table(tmp_path / "devkit.csv", **rows)]) == 1
+def test_any_difference_is_named_and_an_exit_code(ours, tmp_path, capsys, tokens, progress, score, said):
+    devkit = table(tmp_path / "devkit.csv", token=list(tokens), ego_progress=progress, score=score)
+    assert main([ours, devkit]) == 1
     out = capsys.readouterr().out
     assert said in out
     assert "NOT the same" in out
