@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor plan-data estimate train-convgru-1epoch train-convgru-5epoch train-convgru-20epoch train-baseline compare leaderboard report \
-	overfit-batch resume ablation-fusion slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
+	overfit-batch resume ablation-fusion search slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion evaluate labels label-file \
 	weights stages drive replay probe-layout probe-velocity headroom bench-wote bench-pdm bench-streaming bench-temporal \
 	bench-guards wandb-sync wandb-dashboard nuplan test check clean
 
@@ -93,6 +93,9 @@ ablation-fusion: setup ## does history help: variants × three seeds, one table 
 
 # The machine profile says which trainer, and the run is a full one, unless you say otherwise.
 SLURM_CHOICES = data=$(DATA) model=$(MODEL) $(foreach v,TRAINER PROFILE,$(if $(filter file,$(origin $(v))),,$(shell echo $(v) | tr A-Z a-z)=$($(v))))
+search: setup ## Optuna over configs/search/learning.yaml: ask, train, tell; goes on where it stopped (ARGS="search=… trials=20")
+	$(call run,wotempo.commands.search run experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
+
 slurm-convgru-1epoch: setup ## submit that run to Slurm by a machine profile; ARGS=dry_run=true prints the job (docs/slurm.md)
 	$(call run,wotempo.commands.slurm experiment=convgru_1epoch $(SLURM_CHOICES) $(ARGS))
 

@@ -18,6 +18,7 @@ from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number
+from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import sides
 
 TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "make train-baseline"}
@@ -45,8 +46,8 @@ def reference_of(found: list[Side], given: str | None, folders: list[Path]) -> S
         if given not in names:
             raise UserError(f"there is no side '{given}': {nearest(given, names)}")
         return found[names.index(given)]
-    for file in (file for folder in folders for file in sorted(folder.rglob("config.yaml"))):
-        named = (yaml.safe_load(file.read_text()).get("comparison") or {}).get("reference")
+    for run in (run for folder in folders for run in run_folders(folder, CONFIG)):
+        named = (yaml.safe_load((run / CONFIG).read_text()).get("comparison") or {}).get("reference")
         return found[names.index(named)] if named in names else found[-1]
     return found[-1]
 

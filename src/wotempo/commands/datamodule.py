@@ -11,7 +11,6 @@ from wotempo.commands.config import DataConfig
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
-from wotempo.fusion import OracleVelocity
 from wotempo.model.config import WoTEConfig
 from wotempo.navsim import DataPaths, Scene
 from wotempo.targets import TargetSpec
@@ -25,7 +24,7 @@ def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
 
 def feature_spec(model: WoTEConfig) -> FeatureSpec:
     """The features that fit the model's inputs."""
-    return FeatureSpec(image_height=model.image_height, image_width=model.image_width, lidar_grid=model.lidar_grid)
+    return FeatureSpec.of(model)
 
 
 def target_spec(model: WoTEConfig) -> TargetSpec:
@@ -39,7 +38,7 @@ def needs_of(module: LitWoTE) -> dict[str, Any]:
         "num_frames": module.num_frames,
         "frame_stride": module.frame_stride,
         "lidar_stack": module.raw_history,
-        "with_motion": isinstance(module.model.fusion, OracleVelocity),
+        "with_motion": module.model.needs_motion,
     }
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import yaml
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from wotempo.report.ablation import METRICS, summarise
 from wotempo.report.ablation_page import markdown
 from wotempo.report.comparison import Side
 from wotempo.report.leaderboard import Board, leaderboard_page, terminal
+from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import all_sides
 
 OPTIONS = {"reference": "", "metric": "pdms", "margin": "0.02", "out": "runs/leaderboard"}
@@ -33,6 +35,8 @@ def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str]]:
     """-> folders, options."""
     given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in OPTIONS)
     folders = [Path(argument) for argument in arguments if argument.split("=")[0] not in OPTIONS] or [Path("runs")]
+    if folders == [Path("runs")] and not folders[0].is_dir():
+        raise UserError("there are no runs yet: make train-convgru-1epoch")
     if missing := [folder for folder in folders if not folder.is_dir()]:
         raise UserError(f"there is no folder {missing[0]}: name folders of runs or sweeps")
     options = OPTIONS | given
@@ -59,7 +63,7 @@ def reference_of(found: list[Side], folders: list[Path], given: str) -> str:
     names = [side.name for side in found]
     if given in names:
         return given
-    files = [file for folder in folders for file in folder.rglob("config.yaml") if ".hydra" not in file.parts]
+    files = [run / CONFIG for folder in folders for run in run_folders(folder, CONFIG)]
     named = Counter((yaml.safe_load(file.read_text()).get("comparison") or {}).get("reference") for file in files)
     # Names that two sweeps share carry the sweep in brackets.
     fits = (name for wanted, _ in named.most_common() for name in names if name.partition(" (")[0] == wanted)
@@ -92,6 +96,8 @@ def main(arguments: list[str]) -> int:
         for name, row in board.view.iterrows():
             if row["statuses"]:
                 print(f"✗ {name}: {row['statuses']}")
+            elif np.isnan(row[metric]):
+                print(f"– {name}: not scored on the test split (train with ARGS=test=true)")
     for note in notes:
         print(note)
     print(f"page: {out.with_suffix('.html')}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
+from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
 from wotempo.training.checkpoints import newest_checkpoint
 
 LOCK = ".running"
@@ -37,13 +38,13 @@ def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
     """Run folders below ``root`` that ended without a verdict and that no process holds, the latest last; with
     ``identity`` those of that signature."""
     found = []
-    for file in root.rglob("verdict.json"):
-        verdict = json.loads(file.read_text())
+    for folder in run_folders(root):
+        verdict = json.loads((folder / VERDICT).read_text())
         ours = identity is None or verdict["facts"].get("signature") == identity
-        if verdict["status"] in FINISHED or not ours or not (file.parent / "config.yaml").is_file():
+        if verdict["status"] in FINISHED or not ours or not (folder / CONFIG).is_file():
             continue
-        if not is_locked(file.parent / LOCK):
-            found.append((verdict["written"], file.parent))
+        if not is_locked(folder / LOCK):
+            found.append((verdict["written"], folder))
     return [folder for _, folder in sorted(found)]
 
 

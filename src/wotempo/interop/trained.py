@@ -16,6 +16,7 @@ from wotempo.interop.written import Written, write_files
 from wotempo.model import WoTEConfig
 
 PREFIX = "model."
+OTHER_MODEL = "its training wrote another model: train again"
 
 
 def write_checkpoint(weights: WoTEWeights, output: str | Path, overwrite: bool = False) -> Written:
@@ -42,16 +43,21 @@ def read_single_frame(path: str | Path) -> WoTEWeights:
     """A checkpoint trained without fusion. UserError for one with a fusion stage: it does not end with its weights."""
     path = Path(path)
     checkpoint = read_plain(path)
+    config, fusion, state = described(path, checkpoint)
+    _check_single_frame(path, fusion, state)
+    check_tensors(path, state, wanted_tensors(config, PREFIX), OTHER_MODEL)
+    return WoTEWeights(config, without_prefix(state, PREFIX), path, **training_time(checkpoint))
+
+
+def described(path: Path, checkpoint: dict[Any, Any]) -> tuple[WoTEConfig, dict[str, Any], dict[Any, Any]]:
+    """What a checkpoint of this project says of itself: sizes, fusion stage, state dict. UserError if it is none."""
     hyperparameters, state = checkpoint.get("hyper_parameters"), checkpoint.get("state_dict")
     if not isinstance(state, dict) or not isinstance(hyperparameters, dict) or "model" not in hyperparameters:
         raise UserError(
             f"{path} is not a checkpoint of this project, it lacks the model's hyperparameters: give one that training "
             "or direction=import wrote"
         )
-    _check_single_frame(path, hyperparameters.get("fusion", {}), state)
-    config = _config(path, hyperparameters["model"])
-    check_tensors(path, state, wanted_tensors(config, PREFIX), "its training wrote another model: train again")
-    return WoTEWeights(config, without_prefix(state, PREFIX), path, **training_time(checkpoint))
+    return _config(path, hyperparameters["model"]), dict(hyperparameters.get("fusion", {})), state
 
 
 def _check_single_frame(path: Path, fusion: dict[str, Any], state: dict[Any, Any]) -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from wotempo.errors import UserError
-from wotempo.fusion import OracleVelocity
 from wotempo.model.frames import unit_range
 from wotempo.model.stream_clock import StreamClock, StreamLimits, StreamMotion
 from wotempo.model.stream_frames import Plans, StreamFrames, check_frames
@@ -41,7 +40,7 @@ class StreamingPlanner:
         _require_eval(model)
         if model.fusion.level != "bev8":
             raise UserError(f"the fusion stage sits at level '{model.fusion.level}': streams need one at level 'bev8'")
-        if isinstance(model.fusion, OracleVelocity):
+        if model.needs_motion:
             raise UserError("fusion.control is an oracle, which looks into the annotations: it cannot drive")
         grid = model.config.bev_grid
         self.model = model

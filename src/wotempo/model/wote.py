@@ -113,6 +113,16 @@ class WoTE(nn.Module):
             self._backbone.eval()
         return self
 
+    @property
+    def raw_history(self) -> bool:
+        """Whether the fusion stage is given inputs, so that no encoder lies before it."""
+        return self.fusion.level == POINTS
+
+    @property
+    def needs_motion(self) -> bool:
+        """Whether batches must bring the agents' true velocities: an oracle, which cannot drive."""
+        return isinstance(self.fusion, OracleVelocity)
+
     # ---- from a batch
 
     def forward(self, batch: dict, supervise: bool = True) -> dict[str, Tensor]:
@@ -126,7 +136,7 @@ class WoTE(nn.Module):
         return self.select(self._fused(batch), batch["status"])
 
     def _fused(self, batch: dict) -> Tensor:
-        if self.fusion.level == POINTS:
+        if self.raw_history:
             return self._encode_stacked(batch)
         view = used_frames(batch, self.fusion.num_frames)
         if self.config.history_sensors == "lidar":

@@ -15,6 +15,7 @@ from wotempo.errors import UserError
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding, paired_difference
 from wotempo.report.ablation import measured as criterion_measured
 from wotempo.report.run_files import read_job
+from wotempo.report.run_folders import VERDICT, run_folders
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 
@@ -67,10 +68,10 @@ def read_run(folder: Path) -> Job:
 def latest_finished(root: Path, name: str) -> Path | None:
     """The run called ``name`` below ``root`` that ended last."""
     found = []
-    for file in root.rglob("verdict.json"):
-        verdict = json.loads(file.read_text())
+    for folder in run_folders(root):
+        verdict = json.loads((folder / VERDICT).read_text())
         if verdict["status"] in FINISHED and verdict["facts"].get("name") == name:
-            found.append((verdict["written"], file.parent))
+            found.append((verdict["written"], folder))
     return max(found)[1] if found else None
 
 

@@ -12,6 +12,7 @@ from wotempo.errors import UserError
 from wotempo.report.ablation import NO_VERDICT, Job, short_names
 from wotempo.report.comparison import FINISHED, Side, read_run
 from wotempo.report.run_files import read_job
+from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
 
 # Where and how a run was started, and its seed, make no other configuration.
 APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison", "seed")
@@ -45,17 +46,16 @@ def grouped(jobs: dict[Path, Job]) -> list[Side]:
 def _runs_of(folder: Path) -> list[Path]:
     if (folder / "verdict.json").is_file():
         return [folder]
-    inside = sorted(file.parent for file in folder.rglob("verdict.json"))
-    finished = [run for run in inside if json.loads((run / "verdict.json").read_text())["status"] in FINISHED]
+    finished = [
+        run for run in run_folders(folder) if json.loads((run / "verdict.json").read_text())["status"] in FINISHED
+    ]
     if not finished:
         raise UserError(f"{folder} holds no verdict.json: name the folder of a run, or of a sweep")
     return finished
 
 
 def _begun(folder: Path) -> list[Path]:
-    found = sorted({file.parent for name in ("verdict.json", "config.yaml") for file in folder.rglob(name)})
-    runs = [run for run in found if ".hydra" not in run.parts]
-    if not runs:
+    if not (runs := run_folders(folder, VERDICT, CONFIG)):
         raise UserError(f"{folder} holds no run: name the folder of a run, or of a sweep")
     return runs
 

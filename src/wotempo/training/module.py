@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.model.build import build_wote
-from wotempo.model.config import POINTS, WoTEConfig
+from wotempo.model.config import WoTEConfig
 from wotempo.training.contract import shape_contract
 from wotempo.training.losses import LossWeights, compute_losses
 from wotempo.training.metrics import ValidationMetrics
@@ -108,7 +108,7 @@ class LitWoTE(L.LightningModule):
     @property
     def raw_history(self) -> bool:
         """Whether the fusion stage is given inputs, so that no encoder lies before it."""
-        return self.model.fusion.level == POINTS
+        return self.model.raw_history
 
     @property
     def unjudged(self) -> dict[str, str]:

@@ -1,0 +1,81 @@
+"""Our evaluation beside the official devkit's, token by token and score by score.
+
+python -m wotempo.commands.devkit_scores <our evaluation's model.csv> <the devkit's csv> [<more of its csv files> ...]
+
+Exit code 0 where both scored the same tokens alike, 1 where not.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wotempo.errors import UserError
+
+TOLERANCE = 1e-5  # both plan in float32, one token at a time or several
+AVERAGE = "average"
+NO_SCORE = {"token", "valid"}
+
+
+def read_scores(paths: list[Path]) -> pd.DataFrame:
+    """Rows by token of files in the official columns, without their rows of averages. UserError names a file."""
+    tables = []
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"there is no table {path}: give the csv of an evaluation")
+        table = pd.read_csv(path, index_col=0)
+        if not {"token", "valid", "score"} <= set(table.columns):
+            raise UserError(f"{path} has the columns {', '.join(table.columns)}: give the csv of an evaluation")
+        tables.append(table[~table["token"].str.startswith(AVERAGE)])
+    rows = pd.concat(tables).set_index("token")
+    if rows.index.has_duplicates:
+        raise UserError(f"the token {rows.index[rows.index.duplicated()][0]} is there twice: give each part once")
+    return rows
+
+
+def differences(ours: pd.DataFrame, devkit: pd.DataFrame) -> pd.DataFrame:
+    """Of the tokens that both have: one row a column with the largest difference, the number of tokens beyond
+    TOLERANCE and the first of them. A score that only one of them has (NaN, or a failed token) differs by infinity."""
+    tokens = devkit.index.intersection(ours.index)
+    if not len(tokens):
+        raise UserError("the two tables share no token: evaluate the same split with both")
+    rows = []
+    for column in [name for name in devkit.columns if name in ours.columns and name not in NO_SCORE]:
+        both = [table.loc[tokens, column].astype(float).to_numpy() for table in (ours, devkit)]
+        difference = np.abs(both[0] - both[1])
+        difference[np.isnan(both[0]) & np.isnan(both[1])] = 0
+        difference[np.isnan(difference)] = np.inf
+        beyond = difference > TOLERANCE
+        first = str(tokens[beyond.argmax()]) if beyond.any() else ""
+        rows.append({"score": column, "largest": difference.max(), "tokens": int(beyond.sum()), "first": first})
+    return pd.DataFrame(rows).set_index("score")
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        if len(arguments) < 2:
+            raise UserError("name our evaluation's csv and one or more of the devkit's")
+        ours, devkit = read_scores([Path(arguments[0])]), read_scores([Path(name) for name in arguments[1:]])
+        table = differences(ours, devkit)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UserError.exit_code
+    lonely = {"ours": ours.index.difference(devkit.index), "the devkit's": devkit.index.difference(ours.index)}
+    failed = {"ours": int((~ours["valid"].astype(bool)).sum()), "devkit": int((~devkit["valid"].astype(bool)).sum())}
+    print(f"{len(devkit.index.intersection(ours.index))} tokens in both, failed {failed}")
+    for name, tokens in lonely.items():
+        if len(tokens):
+            print(f"{len(tokens)} tokens in {name} alone, first {tokens[0]}")
+    print(table.to_string(float_format="{:.1e}".format))
+    if unseen := sorted(set(devkit.columns) ^ set(ours.columns)):
+        print(f"in one table only: {', '.join(unseen)}")
+    same = not table["tokens"].any() and not any(map(len, lonely.values()))
+    print(f"{'the same' if same else 'NOT the same'}, to {TOLERANCE:g}")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

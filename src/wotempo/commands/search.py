@@ -1,0 +1,203 @@
+"""A search over keys of the configuration, by Optuna's ask and tell; goes on where it stopped.
+
+python -m wotempo.commands.search run  [search=learning] [trials=20] [key=value ...]  # ask, train, tell, one by one
+python -m wotempo.commands.search ask  [search=learning] [key=value ...]              # print a trial's command
+python -m wotempo.commands.search tell [search=learning]                              # read what has ended: the table
+
+Everything else configures the runs, as for wotempo.commands.train. A trial is a run of its own in
+``runs/search_<name>/trial_<n>``, judged by the criteria; one that is not accepted counts as failed and cannot win.
+Several processes may work on one search, and ``ask`` prints commands for a queue.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+from rich.table import Table
+
+from wotempo.commands.checks import check_config
+from wotempo.commands.entry import check_command_line, command
+from wotempo.commands.search_space import Space, read_space
+from wotempo.commands.unfinished import FINISHED, LOCK, read_verdict
+from wotempo.errors import UserError
+from wotempo.navsim.lock import is_locked, locked
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+ACTIONS = ("run", "ask", "tell")
+OURS = {"search": "learning", "trials": "20"}
+OVERRIDES = "overrides"
+ENDS = (*FINISHED, "crashed")  # a killed run is incomplete, and goes on
+
+
+def parse(arguments: list[str]) -> tuple[str, dict[str, str], list[str]]:
+    """-> action, options of the search, overrides of its runs."""
+    if not arguments or arguments[0] not in ACTIONS:
+        raise UserError(f"say first what to do: {', '.join(ACTIONS)}")
+    pairs = [argument.partition("=") for argument in arguments[1:]]
+    options = OURS | {key: value for key, _, value in pairs if key in OURS}
+    if not options["trials"].isdigit() or int(options["trials"]) < 1:
+        raise UserError(f"trials is '{options['trials']}': set it to 1 or more")
+    return arguments[0], options, [f"{k}{sign}{v}" for k, sign, v in pairs if k not in OURS]
+
+
+class Search:
+    """A study on disk, and the folders of its runs."""
+
+    def __init__(self, space: Space, given: list[str], root: Path) -> None:
+        """``given``: overrides of every run. UserError where Optuna is missing or the study is of another metric."""
+        if find_spec("optuna") is None:
+            raise UserError('a search needs Optuna: pip install "wotempo[search]"')
+        self.space, self.given = space, given
+        self.root = root / f"search_{space.name}"
+        self.study = self._study()
+
+    def _study(self) -> Study:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.root.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFileBackend(str(self.root / "study.log")))
+        study = optuna.create_study(
+            storage=storage, study_name=self.space.name, direction=cast(Any, self.space.direction), load_if_exists=True
+        )
+        theirs = study.user_attrs.get("metric", self.space.metric)
+        if theirs != self.space.metric or study.direction.name.lower() != self.space.direction:
+            raise UserError(f"{self.root} searches by {theirs}: rename the search, or remove that folder")
+        study.set_user_attr("metric", self.space.metric)
+        return study
+
+    def ask(self) -> FrozenTrial:
+        import optuna
+
+        # As many trials, as many seeds: a search that was interrupted must not draw its first trials once more.
+        self.study.sampler = optuna.samplers.TPESampler(seed=len(self.study.get_trials(deepcopy=False)))
+        trial = self.study.ask()
+        trial.set_user_attr(OVERRIDES, [*self.given, *self.space.suggest(trial)])
+        return self.study.get_trials()[trial.number]
+
+    def folder(self, trial: FrozenTrial) -> Path:
+        return self.root / f"trial_{trial.number}"
+
+    def train(self, trial: FrozenTrial) -> list[str]:
+        """The command of a trial's run."""
+        where = [f"hydra.run.dir={self.folder(trial)}", "reuse=true", "test=false"]
+        return [sys.executable, "-m", "wotempo.commands.train", *trial.user_attrs[OVERRIDES], *where]
+
+    def open(self) -> list[FrozenTrial]:
+        """Trials that were asked for and not told of."""
+        import optuna
+
+        return self.study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+
+    def tell(self) -> None:
+        """What ended meanwhile. A run without acceptance has failed."""
+        import optuna
+
+        for trial in self.open():
+            verdict = read_verdict(self.folder(trial))
+            if verdict is None or verdict["status"] not in ENDS or is_locked(self.folder(trial) / LOCK):
+                continue
+            if verdict["status"] != "accepted":
+                self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                continue
+            metrics = json.loads((self.folder(trial) / "metrics.json").read_text())
+            if self.space.metric not in metrics:
+                known = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
+                raise UserError(f"runs have no metric '{self.space.metric}': choose one of {known}")
+            self.study.tell(trial.number, metrics[self.space.metric])
+
+    def next(self, trials: int) -> FrozenTrial | None:
+        """An interrupted trial that nobody has, else a new one; None when there are ``trials`` of them."""
+        for trial in self.open():
+            if not is_locked(self._lock(trial)) and not is_locked(self.folder(trial) / LOCK):
+                return trial
+        return self.ask() if len(self.study.get_trials(deepcopy=False)) < trials else None
+
+    def run(self, trials: int) -> int:
+        """-> 0 where one was accepted, else 1. Interrupted, it is to be started again."""
+        while (trial := self.next(trials)) is not None:
+            with locked(self._lock(trial), str(self.folder(trial))):
+                print(f"trial {trial.number}: {shown(trial.params)}", flush=True)
+                code = subprocess.run(self.train(trial), check=False).returncode
+            self.tell()
+            verdict = read_verdict(self.folder(trial))
+            if verdict is None or verdict["status"] not in ENDS:
+                print(f"trial {trial.number} has not ended (code {code}): type the same again to go on", flush=True)
+                return code or 1
+        return 0 if self.accepted() else 1
+
+    def _lock(self, trial: FrozenTrial) -> Path:
+        return self.root / f"trial_{trial.number}.lock"
+
+    def accepted(self) -> list[FrozenTrial]:
+        """The best first."""
+        import optuna
+
+        found = self.study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+        return sorted(found, key=lambda t: t.value or 0.0, reverse=self.space.direction == "maximize")
+
+    def table(self) -> Table:
+        """Accepted trials, the best first; then the others, with what became of them."""
+        accepted = self.accepted()
+        others = [t for t in self.study.get_trials() if t.number not in {a.number for a in accepted}]
+        better = "lower" if self.space.direction == "minimize" else "higher"
+        view = Table(title=f"search {self.space.name}: by {self.space.metric}, {better} is better; one run a trial")
+        for column in ("trial", "verdict", self.space.metric, *self.space.keys):
+            view.add_column(column, justify="left" if column == "verdict" else "right", overflow="fold")
+        for trial in (*accepted, *others):
+            verdict = read_verdict(self.folder(trial))
+            status = verdict["status"] if verdict else "not begun"
+            value = "–" if trial.value is None else f"{trial.value:.4f}"
+            cells = [_short(trial.params.get(key)) for key in self.space.keys]
+            view.add_row(str(trial.number), status, value, *cells)
+        return view
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def shown(params: dict[str, Any]) -> str:
+    return " ".join(f"{key}={_short(value)}" for key, value in params.items())
+
+
+@command
+def main(arguments: list[str], root: Path = Path("runs")) -> int:
+    """-> the exit code: 0, 1 where no trial was accepted (run), 2 for bad input."""
+    action, options, given = parse(arguments)
+    space = read_space(options["search"])
+    for corner in space.corners():
+        check_command_line("train", check_config, [*given, *corner])
+    search = Search(space, given, root)
+    if action == "ask":
+        print(shlex.join(search.train(search.ask())))
+        return 0
+    search.tell()
+    code = search.run(int(options["trials"])) if action == "run" else 0
+    Console(width=120).print(search.table())
+    if best := search.accepted()[:1]:
+        print(f"best: trial {best[0].number}; three seeds of it: {again(given, space, best[0])}")
+    return code
+
+
+def again(given: list[str], space: Space, best: FrozenTrial) -> str:
+    """The winner of a search is one run, chosen among many: what to type for a result."""
+    keys = [f"{key}={value}" for key, value in best.params.items()]
+    words = ["python", "-m", "wotempo.commands.train", "--multirun", *given, *keys, "seed=0,1,2", "test=true"]
+    return shlex.join([*words, "reuse=true", f"hydra.sweep.dir=runs/{space.name}_winner"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
