@@ -72,6 +72,17 @@ def test_variants_of_the_same_name_in_two_sweeps_stay_apart(runs):
     assert named["none (first)"]["runs"] == named["none (second)"]["runs"] == 3
 
 
+def test_of_a_seed_that_was_run_twice_the_last_counts_and_it_says_so(runs, capsys):
+    for day, shift in (("01", 0.3), ("02", 0.0)):
+        folder = run_folder(runs / "again" / f"2026-01-{day}", "again", scores=scored(shift), lr=0.9)
+        verdict = folder / "verdict.json"
+        verdict.write_text(verdict.read_text().replace('"written": "2026-01-01"', f'"written": "2026-01-{day}"'))
+    named, _, _ = board(runs)
+    assert named["again"]["runs"] == 1
+    assert named["again"]["pdms"] == pytest.approx(scored(0.0)["pdms"].mean())
+    assert "2026-01-01 of again, seed 0, was run again: 2026-01-02 counts" in capsys.readouterr().out
+
+
 def test_scores_on_other_data_stand_in_a_table_of_their_own(runs):
     sweep(runs / "other", "elsewhere", 0.3, lr=0.8)
     for file in (runs / "other").rglob("verdict.json"):

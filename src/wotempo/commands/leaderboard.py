@@ -74,7 +74,7 @@ def reference_of(found: list[Side], folders: list[Path], given: str) -> str:
 def main(arguments: list[str]) -> int:
     """-> the exit code: 0, or 2 where there is nothing to show."""
     folders, options = parse(arguments)
-    found = all_sides(folders)
+    found, repeated = all_sides(folders)
     if (given := options["reference"]) and given not in (names := [side.name for side in found]):
         raise UserError(f"there is no variant '{given}': {nearest(given, names)}")
     metric, margin = options["metric"], float(options["margin"])
@@ -86,7 +86,9 @@ def main(arguments: list[str]) -> int:
         boards.append(board)
         pages += [f"## {data}", "", markdown(board.view, reference, metric, margin, "")]
         lines += [{"data": data, **row} for row in json.loads(board.view.reset_index().to_json(orient="records"))]
-    notes = sorted({note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))})
+    notes = repeated + sorted(
+        {note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
+    )
     out = Path(options["out"])
     write_bytes(out.with_suffix(".html"), leaderboard_page(boards, metric, margin, notes).encode())
     write_bytes(out.with_suffix(".md"), "\n".join([*notes, "", *pages]).encode())

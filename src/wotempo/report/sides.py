@@ -21,15 +21,25 @@ APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fre
 def sides(folders: list[Path]) -> list[Side]:
     """Of runs, and of folders that hold runs (a sweep); in the order in which they are named. A seed that was run twice
     is a UserError: which one counts is not ours to choose."""
-    return grouped({run: read_run(run) for folder in folders for run in _runs_of(folder)})
+    return _grouped({run: read_run(run) for folder in folders for run in _runs_of(folder)})
 
 
-def all_sides(folders: list[Path]) -> list[Side]:
-    """As ``sides``, with every run that began: crashed and unfinished ones, too."""
-    return grouped({run: _job_of(run) for folder in folders for run in _begun(folder)})
+def all_sides(folders: list[Path]) -> tuple[list[Side], list[str]]:
+    """As ``sides``, with every run that began: crashed and unfinished ones, too. Of a seed that was run twice the run
+    that was written last counts, whatever it scored; the second list says so."""
+    latest: dict[tuple[str, int], tuple[Path, Job]] = {}
+    notes = []
+    runs = {run.resolve(): _job_of(run) for folder in folders for run in _begun(folder)}
+    for run, job in sorted(runs.items(), key=lambda item: str(item[1].verdict.get("written", ""))):
+        key = (_configuration(run, job), job.seed)
+        if key in latest:
+            notes.append(f"{latest[key][0].name} of {job.variant}, seed {job.seed}, was run again: {run.name} counts")
+        latest[key] = (run, job)
+    kept = {run for run, _ in latest.values()}
+    return _grouped({run: job for run, job in runs.items() if run in kept}), notes
 
 
-def grouped(jobs: dict[Path, Job]) -> list[Side]:
+def _grouped(jobs: dict[Path, Job]) -> list[Side]:
     """Runs by folder -> sides."""
     groups: dict[str, list[tuple[Path, Job]]] = {}
     for run, job in {run.resolve(): job for run, job in jobs.items()}.items():
