@@ -21,6 +21,8 @@ PROBES = {
     "twice the turn": (1.0, 1.0, 2.0),
 }
 """Falsified motions (factors of x, y and heading), given to the stage's own warp."""
+IN_TURN = ("a shorter way", "a longer way")
+"""Every frame can judge these, so each look asks for one of them: half as many frames each, for less time."""
 NOTHING = "nothing"
 TURNING = 0.05  # rad
 SIDEWAYS = 0.5  # m
@@ -94,7 +96,7 @@ class WarpGainGuard(Guard):
             self.tally.obstacle = "the module has no warp_history"
         elif obstacle := missing_fields(batch, self.reads):
             self.tally.obstacle = obstacle
-        elif not self._measure(pl_module, batch):
+        elif not self._measure(pl_module, batch, batch_idx // self.every):
             self.record("skipped", "this stage does not align history")
             return
         # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
@@ -105,7 +107,7 @@ class WarpGainGuard(Guard):
         self._done = not agree(trainer, not enough)
 
     @torch.no_grad()
-    def _measure(self, pl_module: Any, batch: Any) -> bool:
+    def _measure(self, pl_module: Any, batch: Any, look: int) -> bool:
         precise = torch.promote_types(pl_module.dtype, torch.float32)  # a module in double sees nothing else
         maps = (batch["lidar"] > 0).to(precise)[batch["frame_index"]]  # (B, T, 1, R, C)
         pose = batch["pose"]
@@ -122,10 +124,11 @@ class WarpGainGuard(Guard):
         use = batch["valid"].bool()[:, :-1] & (pose[:, :-1, :2].norm(dim=-1) >= self.moving)
         unmoved = past(at_size(maps, size), torch.ones_like(aligned[1]))
         self._count(NOTHING, advantage(present, ours, unmoved, use))
-        judged = {name: use & _tells(pose[:, :-1], probe) for name, probe in PROBES.items()}
+        resting = IN_TURN[look % len(IN_TURN)]
+        judged = {name: use & _tells(pose[:, :-1], probe) for name, probe in PROBES.items() if name != resting}
         # Streets are mostly straight: a probe that no frame of this batch can judge need not be warped for.
         asked = self.fetch(torch.stack([frames.any() for frames in judged.values()]).float())
-        for name in (name for name, ask in zip(PROBES, asked, strict=True) if ask):
+        for name in (name for name, ask in zip(judged, asked, strict=True) if ask):
             changed = {**batch, "pose": pose * pose.new_tensor(PROBES[name])}
             self._count(name, advantage(present, ours, past(*pl_module.warp_history(maps, changed)), judged[name]))
         return True
