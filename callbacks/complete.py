@@ -7,7 +7,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
-from callbacks.guard import Guard, Policy, callbacks_of, share
+from callbacks.guard import Guard, OwnFailure, Policy, callbacks_of, share
+from callbacks.rendezvous import all_come
 
 
 class CompleteGuard(Guard):
@@ -16,7 +17,11 @@ class CompleteGuard(Guard):
     Lightning ends with exit 0 and an epoch counted as processed when ``should_stop``, ``max_time`` or a ``-1`` of
     ``on_train_batch_start`` cut it short, so batches are counted: an epoch is whole if it saw every batch that the
     loader (after ``limit_train_batches``) announced. With several ranks, all must have announced the same number: else
-    one of them would end its epoch while the others wait in their next step for ever.
+    one of them would end its epoch while the others wait in their next step for ever. The same happens where one rank
+    alone sets ``should_stop``: it waits for the others for ``patience`` seconds, and then ends the run.
+
+    Args:
+        patience: seconds.
     """
 
     name = "complete"
@@ -25,8 +30,9 @@ class CompleteGuard(Guard):
     unit = "epochs"
     hint = "Start the run again; what was prepared is re-used."
 
-    def __init__(self, policy: Policy = "fail") -> None:
+    def __init__(self, patience: float = 60.0, policy: Policy = "fail") -> None:
         super().__init__(policy)
+        self.patience = patience
         self.memory = {"cut_epochs": 0}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,12 +40,28 @@ class CompleteGuard(Guard):
         text = f"the ranks have {', '.join(map(str, announced))} batches per epoch, they must have equally many"
         self.stop_if(trainer, len(set(announced)) > 1, text, 0, batches_by_rank=announced)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.should_stop:  # Lightning validates once more before it stops
+            self._not_alone(trainer, "validation")
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         batches = trainer.fit_loop.epoch_loop.batch_progress
         announced = trainer.num_training_batches
         # A loader of unknown length is exhausted when the fetcher says so.
         whole = batches.is_last_batch if announced == float("inf") else batches.current.ready >= announced
         self.memory["cut_epochs"] += not whole
+        if trainer.should_stop or not whole:
+            self._not_alone(trainer, "epoch_end")
+
+    def _not_alone(self, trainer: Trainer, place: str) -> None:
+        step = trainer.global_step
+        if step == trainer.max_steps or all_come(trainer, f"{place}/{trainer.current_epoch}/{step}", self.patience):
+            return
+        text = f"rank {trainer.global_rank} alone stopped after {step} steps: {_who_stopped(trainer)}"
+        self.limit, self.measured = trainer.max_epochs, trainer.current_epoch
+        self.record("fail", text, rank=trainer.global_rank, steps=step)
+        if self.policy == "fail":
+            raise OwnFailure(self.name, self.measured, self.limit, step, text, self.hint, self.exit_code)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Lightning's count of epochs survives a resume from a file saved during validation; ours would miss that one.

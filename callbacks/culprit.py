@@ -103,7 +103,7 @@ def examine(
         with _untouched(pl_module), torch.enable_grad(), context:
             output = pl_module.training_step(batch, batch_idx)
             loss: Any = output["loss"] if isinstance(output, Mapping) else output
-            found.terms = {name: float(term) for name, term in {**loss_terms(pl_module), "loss": loss}.items()}
+            found.terms = {n: float(term.detach()) for n, term in {**loss_terms(pl_module), "loss": loss}.items()}
         found.repeated = {name: sizes for name, sizes in found.repeated.items() if len(sizes) > 1}
         if found.stage == "forward":
             return found

@@ -14,7 +14,7 @@ from callbacks.guard import Guard, Policy, agree
 from callbacks.protocol import missing_fields
 
 UPSTREAM = 0.5
-"""Of the parameters that the current frame reaches, at least this share: a stage may treat the current frame apart."""
+"""Of the parameters that make the maps, at least this share: a model may treat the current frame apart."""
 ASKED = 32
 """Parameters of the module that are asked, at most."""
 
@@ -192,35 +192,47 @@ class GradientFlowGuard(Guard):
 
 
 def upstream_share(bev: Tensor, batch: Any, pl_module: LightningModule) -> float | None:
-    """Of the trainable parameters that gradient reaches from the current frames of ``bev`` (B, T, C, H, W), the share
-    that it also reaches from the pure history frames. None where the batch has no pure history frame.
+    """Of the trainable parameters that ``bev`` (B, T, C, H, W) was computed with, the share that gradient of the pure
+    history frames reaches. None where the batch has no pure history frame.
 
     Frames that are current in another sample of the batch do not count: they would be encoded with gradient anyway.
-    Accumulates no gradient; must run before the graph is freed.
+    Accumulates no gradient; must run before the graph is freed. Costs a backward pass of the encoder.
     """
     index, valid = batch["frame_index"], batch["valid"].bool()
-    current = torch.zeros_like(valid)
-    current[:, -1] = True
     pure = valid & ~torch.isin(index, index[:, -1])
     if not bool(pure.any()):
         return None
-    by_current = _reached(bev, current, pl_module)
-    return len(by_current & _reached(bev, pure, pl_module)) / max(len(by_current), 1)
+    computed_with = _leaves(bev)
+    parameters = [p for p in pl_module.parameters() if p in computed_with]
+    # A part, evenly spread: most of a backward pass are the gradients of weights, and only those asked for are made.
+    count = min(ASKED, len(parameters))
+    if count == 0:
+        return 0.0
+    asked = [parameters[i * len(parameters) // count] for i in range(count)]
+    return _reached(bev, pure, asked) / count
 
 
-def _reached(bev: Tensor, places: Tensor, pl_module: LightningModule) -> set[str]:
-    if not bev.requires_grad:
-        return set()
+def _leaves(tensor: Tensor) -> set[Tensor]:
+    """What gets gradient from ``tensor``, as its graph has it: no pass through it is needed."""
+    leaves, seen, ahead = set(), set(), [tensor.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if (leaf := getattr(node, "variable", None)) is not None:
+            leaves.add(leaf)
+        ahead += [before for before, _ in node.next_functions]
+    return leaves
+
+
+def _reached(bev: Tensor, places: Tensor, parameters: list[Tensor]) -> int:
+    """How many of the parameters get a gradient from these places (B, T) of ``bev`` alone."""
     # Not ones: batch norm passes no gradient of a constant. A generator of its own leaves the run's random state alone.
     generator = torch.Generator(bev.device).manual_seed(0)
     noise = torch.randn(bev.shape, generator=generator, device=bev.device).to(bev.dtype)
     seed = noise * places.reshape(*places.shape, *[1] * (bev.dim() - 2))
-    trainable = [(name, p) for name, p in pl_module.named_parameters() if p.requires_grad]
-    # A part, evenly spread: most of a backward pass are the gradients of weights, and only those asked for are made.
-    count = min(ASKED, len(trainable))
-    parameters = dict(trainable[i * len(trainable) // count] for i in range(count))
-    gradients = torch.autograd.grad(bev, list(parameters.values()), seed, retain_graph=True, allow_unused=True)
-    got = {name: gradient for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+    gradients = torch.autograd.grad(bev, parameters, seed, retain_graph=True, allow_unused=True)
+    got = [gradient for gradient in gradients if gradient is not None]
     # One read for all: each would wait for the device. NaN counts as arrived: it is another criterion's finding.
-    alive = torch.stack([gradient.any() for gradient in got.values()]).tolist() if got else []
-    return {name for name, here in zip(got, alive, strict=True) if here}
+    return int(torch.stack([gradient.any() for gradient in got]).sum()) if got else 0

@@ -40,6 +40,10 @@ class AcceptanceError(RuntimeError):
         return f"{self.criterion} failed at step {self.step}: {self.message}. {self.hint}"
 
 
+class OwnFailure(AcceptanceError):
+    """Of this rank alone, where the others cannot be asked. They see it go, and read why in its note (peers.py)."""
+
+
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector, which type checkers do not see
 

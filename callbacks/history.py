@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from callbacks.protocol import missing_fields, tokens_of
 from callbacks.tally import Tally
 
 MICROSECONDS = 1e6
+CHANCE = 3.0
+"""Standard deviations of a share that are put down to which samples a rank got."""
 FAULTS = {
     "order": "timestamps do not increase strictly from oldest to current",
     "current": "the last frame is not the current one (not valid, or dt is not 0)",
@@ -25,7 +28,8 @@ FAULTS = {
 
 class HistoryGuard(Guard):
     """Counts faults over all batches on the device; reads the counters at the first batch and then every ``every``.
-    Any fault ends the run. At the end at least ``min_valid`` of the history frames must have been there.
+    Any fault ends the run. At the end at least ``min_valid`` of the history frames must have been there; with several
+    ranks no single one may lie below that by more than chance, so that the others do not hide its broken data.
 
     Args:
         min_valid: smallest share of valid history frames over the run.
@@ -59,7 +63,7 @@ class HistoryGuard(Guard):
         self.every = every
         self.dt_tolerance = dt_tolerance
         self.moving = moving
-        self.tally = Tally(self.fetch, (*FAULTS, "valid", "places", "compared"))
+        self.tally = Tally(self.fetch, (*FAULTS, "valid", "places", "samples", "compared"))
         self.memory = self.tally.totals
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -97,6 +101,16 @@ class HistoryGuard(Guard):
     def _valid_share(totals: dict[str, float]) -> float:
         return round(totals["valid"] / totals["places"], 4)
 
+    def _own_lack(self) -> float | None:
+        """The share of valid frames of this rank, if it is below the limit beyond chance. The frames of a sample tend
+        to be missing together, so that samples are counted."""
+        own = self.tally.own
+        if not own.get("samples"):
+            return None
+        share = self._valid_share(own)
+        by_chance = CHANCE * math.sqrt(self.limit * (1 - self.limit) / own["samples"])
+        return share if share < self.limit - by_chance else None
+
     def flush(self) -> None:
         self.tally.read(self.trainer)
 
@@ -114,6 +128,9 @@ class HistoryGuard(Guard):
             self.record("inconclusive", obstacle, valid, **facts)
         elif valid < self.limit:
             self.record("fail", f"only {valid:.1%} of the history frames exist", valid, **facts)
+        elif (lack := self._own_lack()) is not None:
+            rank = trainer.global_rank
+            self.record("fail", f"only {lack:.1%} of the history frames of rank {rank} exist", lack, rank=rank, **facts)
         elif not compared:
             self.record("inconclusive", "no moving pair of frames was seen, contents were not compared", valid, **facts)
         else:
@@ -123,7 +140,7 @@ class HistoryGuard(Guard):
 
 
 def history_faults(batch: Any, moving: float, dt_tolerance: float, content: bool) -> dict[str, Tensor]:
-    """Counters of one batch by name: the keys of ``FAULTS``, ``valid`` of ``places``, and pairs ``compared``."""
+    """Counters of one batch: the keys of ``FAULTS``, ``valid`` of ``places`` in ``samples``, pairs ``compared``."""
     valid, stamp, dt = batch["valid"].bool(), batch["timestamp_us"], batch["dt"]
     oldest = torch.iinfo(stamp.dtype).min
     # Against the latest valid frame so far, so that a hole in the history hides nothing.
@@ -140,6 +157,7 @@ def history_faults(batch: Any, moving: float, dt_tolerance: float, content: bool
         "repeated": both & (index[:, :, None] == index[:, None, :]),
         "valid": valid[:, :-1],
         "places": torch.ones_like(valid[:, :-1]),
+        "samples": torch.ones_like(valid[:, -1]),
     }
     elapsed = (stamp[:, 1:] - stamp[:, :-1]) / MICROSECONDS
     distance = torch.minimum(batch["speed"][:, 1:].abs(), batch["speed"][:, :-1].abs()) * elapsed

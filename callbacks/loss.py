@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.guard import Guard, Policy, share
+from callbacks.laggard import laggard
 from callbacks.protocol import loss_terms
 from callbacks.trend import FEWEST, decreasing_trend
 
@@ -20,7 +21,8 @@ KEPT_ON_DEVICE = 64
 class LossGuard(Guard):
     """Passes if the loss per batch went down by at least ``min_drop`` and rank tests (see trend.py) exclude chance at
     level ``alpha``: a run without any trend passes with a probability of at most ``alpha``. A decrease that may be
-    chance is inconclusive; no decrease is a failure, and so is one that is gone again at the very end.
+    chance is inconclusive; no decrease is a failure, and so is one that is gone again at the very end. With several
+    ranks their mean is judged, and a rank whose loss alone does not fall while the others' does is a failure too.
 
     Args:
         min_drop: smallest relative decrease from the median of the first 2.5 % to that of the last quarter.
@@ -90,8 +92,10 @@ class LossGuard(Guard):
             self.record("fail", "the loss is not finite", None, batches=len(losses))
             return
         trend = decreasing_trend(losses)
-        p = min(1.0, 2 * min(trend.p_ends, trend.p_trend))
+        p = trend.p
         drop = round(trend.drop, 4)
+        columns = [[row[0] for row in rows[self.warm_up : shortest]] for rows in ranks]
+        behind = laggard(columns, self.limit, self.alpha)
         details: dict[str, Any] = {
             "early": trend.early,
             "late": trend.late,
@@ -106,6 +110,10 @@ class LossGuard(Guard):
             self.record("fail", f"the loss does not fall: {ends}", drop, **details)
         elif trend.kept < self.limit and trend.p_rise <= self.alpha:
             self.record("fail", f"the loss fell and rose again: {ends}, {trend.end:.4g} at the end", drop, **details)
+        elif behind is not None:
+            ends = f"median {behind.trend.early:.4g} → {behind.trend.late:.4g} over {len(losses)} batches"
+            text = f"the loss of rank {behind.rank} does not fall while that of the others does: {ends}"
+            self.record("fail", text, round(behind.trend.drop, 4), rank=behind.rank, **{**details, "p": behind.p})
         elif p > self.alpha:
             self.record(
                 "inconclusive", f"{ends}: may be chance, more batches or less noise are needed", drop, **details

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from callbacks import peers
 from callbacks.card import card, markdown
-from callbacks.guard import AcceptanceError, Guard, callbacks_of
+from callbacks.guard import AcceptanceError, Guard, OwnFailure, callbacks_of
 from callbacks.plain import plain, write_atomic, write_json
 
 ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
@@ -118,6 +118,8 @@ class AcceptanceReport(Callback):
         goes_on = self.goes_on(exception, trainer.global_step) if self.goes_on is not None else None
         judges = [] if goes_on is not None else self.guards
         blamed = next((g for g in judges if g.policy == "fail" and g.attribute(exception)), None)
+        if isinstance(exception, OwnFailure):
+            blamed = next(guard for guard in self.guards if guard.name == exception.criterion)
         if goes_on is not None:
             self._end("incomplete", INCOMPLETE, goes_on)
         elif isinstance(exception, AcceptanceError):
@@ -132,7 +134,8 @@ class AcceptanceReport(Callback):
             self._end("incomplete", INCOMPLETE, "interrupted from the keyboard")
         else:
             self._end("crashed", exit_code_of(exception), f"{kind}: {exception}")
-        if trainer.world_size > 1 and goes_on is None and not isinstance(exception, AcceptanceError):
+        agreed = isinstance(exception, AcceptanceError) and not isinstance(exception, OwnFailure)
+        if trainer.world_size > 1 and goes_on is None and not agreed:
             self._compare_with_peers(trainer, blamed)
         for guard in self.guards:
             if guard.status == "pending":

@@ -19,6 +19,7 @@ class Tally:
 
     Attributes:
         totals: what was read so far, plain numbers; the same on all ranks, unless read with ``own``.
+        own: the part of this rank, since its process began: a checkpoint does not keep it.
         obstacle: why a batch of this rank could not be counted.
     """
 
@@ -27,6 +28,7 @@ class Tally:
         self.names = list(names)
         self.obstacle = ""
         self.totals: dict[str, Any] = {}
+        self.own: dict[str, float] = {}
         self._pending: dict[str, Tensor] = {}
         self._seen = False
 
@@ -43,10 +45,11 @@ class Tally:
         alone = own or trainer.world_size == 1
         if self._pending or not alone:
             zero = torch.zeros((), device=trainer.strategy.root_device)
-            sums = torch.stack([self._pending.get(name, zero) for name in self.names])
-            sums = sums if alone else trainer.strategy.reduce(sums, reduce_op="sum")
-            for name, value in zip(self.names, self.fetch(sums), strict=True):
-                self.totals[name] = self.totals.get(name, 0.0) + value
+            mine = torch.stack([self._pending.get(name, zero) for name in self.names])
+            sums = mine if alone else trainer.strategy.reduce(mine.clone(), reduce_op="sum")  # in place
+            for kept, values in zip((self.own, self.totals), self.fetch(torch.stack([mine, sums])), strict=True):
+                for name, value in zip(self.names, values, strict=True):
+                    kept[name] = kept.get(name, 0.0) + value
             self._pending = {}
         return self.totals
 

@@ -39,6 +39,11 @@ class Trend:
     kept: float
     p_rise: float
 
+    @property
+    def p(self) -> float:
+        """Of a series without trend looking as if it fell, in either way (Bonferroni)."""
+        return min(1.0, 2 * min(self.p_ends, self.p_trend))
+
 
 def decreasing_trend(values: Sequence[float]) -> Trend:
     """Compare the first 2.5 % (8 to 50 values) with the last quarter, and test 20 blocks for a trend. At least
