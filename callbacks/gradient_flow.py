@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -226,7 +226,7 @@ def _leaves(tensor: Tensor) -> set[Tensor]:
     return leaves
 
 
-def _reached(bev: Tensor, places: Tensor, parameters: list[Tensor]) -> int:
+def _reached(bev: Tensor, places: Tensor, parameters: Sequence[Tensor]) -> int:
     """How many of the parameters get a gradient from these places (B, T) of ``bev`` alone."""
     # Not ones: batch norm passes no gradient of a constant. A generator of its own leaves the run's random state alone.
     generator = torch.Generator(bev.device).manual_seed(0)
