@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 
 from callbacks.protocol import is_temporal, unjudged
 
@@ -92,8 +92,9 @@ class Guard(Callback):
         status: pending | pass | fail | skipped | inconclusive.
         measured, limit, unit: plain data; the number that was judged and what it was held against.
         details: further plain data for the verdict file.
-        trainer: the one of the ``fit`` that is judged.
-        memory: plain data that survives a resume (everything that ``conclude`` needs).
+        trainer: the one that it is attached to.
+        memory: plain data that survives a resume (everything that ``conclude`` needs). With ``by_rank`` each rank gets
+            its own back, unless there are more or fewer ranks now; else, and then, that of rank 0.
         seconds, waited: host time spent in hooks; of that, waiting for the device's own work.
     """
 
@@ -104,6 +105,7 @@ class Guard(Callback):
     sense: ClassVar[str] = "≥"  # measured must be … the limit: ≥, ≤ or =
     hint: ClassVar[str] = ""
     needs_history: ClassVar[bool] = False
+    by_rank: ClassVar[bool] = False
 
     def __init__(self, policy: Policy = "fail", allow_inconclusive: bool = False) -> None:
         if policy not in ("fail", "warn", "off"):
@@ -176,9 +178,9 @@ class Guard(Callback):
     # --- Lightning --------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.trainer = trainer
         if stage != "fit":
             return
-        self.trainer = trainer
         self.status, self.message = "pending", ""  # the same object may serve a second `fit`
         if self.policy == "off":
             self.record("skipped", "switched off")
@@ -210,12 +212,21 @@ class Guard(Callback):
         failure = {"message": self.message, "measured": self.measured, "details": self.details}
         # Lists are copied: they grow while an asynchronous writer may still be busy.
         memory = {key: list(value) if isinstance(value, list) else value for key, value in self.memory.items()}
-        return {"failure": failure if self.status == "fail" else None, "memory": memory, "policy": self.policy}
+        state: dict[str, Any] = {
+            "failure": failure if self.status == "fail" else None,
+            "memory": memory,
+            "policy": self.policy,
+        }
+        if self.by_rank and self.trainer.state.status == TrainerStatus.RUNNING:  # else other ranks may be gone
+            state["memories"] = share(self.trainer, memory)
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         failure = state_dict["failure"]
         if failure is not None and state_dict["policy"] == "fail":
             return  # it ended that run; resuming is a new attempt, which is judged afresh
-        self.memory.update(state_dict["memory"])
+        memories = state_dict.get("memories", [])
+        own = len(memories) == self.trainer.world_size
+        self.memory.update(memories[self.trainer.global_rank] if own else state_dict["memory"])
         if failure is not None:
             self.record("fail", failure["message"], failure["measured"], **failure["details"])

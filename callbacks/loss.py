@@ -35,6 +35,7 @@ class LossGuard(Guard):
     number = 4
     exit_code = 12
     unit = "relative decrease"
+    by_rank = True
     hint = "Check the learning rate and its schedule, the targets, and that the optimiser holds all parameters."
 
     def __init__(

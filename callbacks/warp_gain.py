@@ -63,6 +63,7 @@ class WarpGainGuard(Guard):
     number = 9
     exit_code = 18
     unit = "IoU gained"
+    by_rank = True
     hint = "Check direction (history in the current axes), axis order, sign and scale of the pose given to the warp."
     needs_history = True
     reads = ("lidar", "frame_index", "valid", "pose")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import lightning as L
+import pytest
 import torch
+from lightning.pytorch.trainer.states import TrainerStatus
 from toy_drive import loader
 from toy_run import ToyModule, judge, ten_guards
 
-from callbacks import FiniteGuard, MemoryGuard
+from callbacks import FiniteGuard, LossGuard, MemoryGuard
 
 
 class StopAfter(L.Callback):
@@ -75,3 +78,25 @@ def test_run_that_failed_may_be_repaired_and_resumed(tmp_path):
     report, raised = judge(tmp_path, train=loader(24), guards=again, max_epochs=2, ckpt_path=tmp_path / "rescue.ckpt")
     assert raised is None
     assert report.exit_code == 0, report.card()
+
+
+@pytest.mark.parametrize(
+    ("ranks_now", "losses"), [(2, [[[1.0]], [[2.0]]]), (3, [[[1.0]], [[1.0]], [[1.0]]])], ids=["as many", "more"]
+)
+def test_each_rank_gets_its_own_memory_back(monkeypatch, ranks_now, losses):
+    """Else a fault of rank 1 would vanish behind what rank 0 had seen. With other ranks nobody's is one's own."""
+    before = [rank_of(LossGuard(), rank, 2) for rank in range(2)]
+    for rank, guard in enumerate(before):
+        guard.memory["losses"] = [[rank + 1.0]]
+    monkeypatch.setattr("callbacks.guard.share", lambda trainer, value: [guard.memory for guard in before])
+    saved = before[0].state_dict()  # rank 0 writes the file
+    now = [rank_of(LossGuard(), rank, ranks_now) for rank in range(ranks_now)]
+    for guard in now:
+        guard.load_state_dict(saved)
+    assert [guard.memory["losses"] for guard in now] == losses
+
+
+def rank_of(guard: LossGuard, rank: int, ranks: int) -> LossGuard:
+    state = SimpleNamespace(status=TrainerStatus.RUNNING)
+    guard.trainer = SimpleNamespace(global_rank=rank, world_size=ranks, state=state)
+    return guard
