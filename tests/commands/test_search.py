@@ -130,7 +130,10 @@ def test_mistakes_are_one_sentence(training, capsys, arguments, says):
     [
         ("metric: val/ade\nspace: {}\n", "must hold metric, direction and space"),
         ("metric: val/ade\ndirection: up\nspace: {}\n", "set it to minimize or maximize"),
-        ("metric: val/ade\ndirection: minimize\nspace: {seed: {low: 3, high: 1}}\n", "low below high"),
+        ("metric: val/ade\ndirection: minimize\nspace: {seed: {low: 3, high: 1}}\n", "numbers low: below high:"),
+        ("metric: val/ade\ndirection: minimize\nspace: {optimiser.lr: {low: 0.0, high: 0.1, log: true}}\n", "above 0"),
+        ("metric: val/ade\ndirection: minimize\nspace: {seed: {low: 1, high: 9, step: 0}}\n", "step: above 0"),
+        ("metric: val/ade\ndirection: minimize\nspace: {seed: {low: 1, high: 9, step: 0.5}}\n", "step: above 0"),
         ("metric: val/ade\ndirection: minimize\nspace: {optimiser.rl: {low: 1, high: 2}}\n", "unknown config key"),
         ("metric: val/pdms\ndirection: maximize\nspace: {optimiser.lr: {low: 0.1, high: 0.2}}\n", "val/ade, val/loss"),
     ],

@@ -75,18 +75,22 @@ def read_space(name: str) -> Space:
 
 
 def _check(file: Path, key: str, options: Any) -> None:
-    known = isinstance(options, dict) and (
-        (set(options) == {"choices"} and isinstance(options["choices"], list) and bool(options["choices"]))
-        or ({"low", "high"} <= set(options) <= RANGE and _ordered(options))
-    )
-    if not known:
+    if isinstance(options, dict) and set(options) == {"choices"}:
+        fits = isinstance(options["choices"], list) and bool(options["choices"])
+    else:
+        fits = isinstance(options, dict) and {"low", "high"} <= set(options) <= RANGE and _is_range(**options)
+    if not fits:
         raise UserError(
-            f"{file}: give {key} either choices: [...] or low: and high: numbers, low below high (and log:, step:)"
+            f"{file}: give {key} either choices: [...], or numbers low: below high:, with step: above 0 (whole between "
+            "whole ones) or, where low is above 0, log: true"
         )
 
 
-def _ordered(options: dict[str, Any]) -> bool:
-    numbers = (options["low"], options["high"])
-    return all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers) and (
-        numbers[0] < numbers[1]
-    )
+def _is_range(low: Any, high: Any, log: Any = False, step: Any = None) -> bool:
+    numbers = [low, high] if step is None else [low, high, step]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        return False
+    whole = isinstance(low, int) and isinstance(high, int)
+    steps = step is None or (step > 0 and (isinstance(step, int) or not whole))
+    logs = log is False or (log is True and low > 0 and step is None)
+    return low < high and steps and logs
