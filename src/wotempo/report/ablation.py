@@ -170,7 +170,8 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
         is_reference = name == reference
         against = {} if is_reference else scored.get(reference, {})
         difference, low, high = paired_difference(scored[name], against, metric)
-        said = finding(difference, low, high, metric, margin) if accepted else "not accepted"
+        whole = len(accepted) == len(members)  # a variant that did not hold for every seed has no finding
+        said = finding(difference, low, high, metric, margin) if whole else "not accepted"
         vehicles = paired_difference(scored[name], against, "future_vehicle_iou")
         score_low, score_high = score_interval(scored[name], metric)
         facts = members[0].verdict.get("facts", {})
