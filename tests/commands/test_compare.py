@@ -12,6 +12,8 @@ from wotempo.commands.compare import choose, main
 from wotempo.errors import UserError
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES
 from wotempo.report.comparison import Side, compare, latest_finished, read_run
+from wotempo.report.reading import read_verdicts
+from wotempo.report.run_folders import run_folders
 
 LOGS = 12
 
@@ -96,7 +98,7 @@ def test_the_latest_finished_run_of_each_kind_is_taken(tmp_path):
     run_folder(tmp_path, "convgru_1epoch", written="2026-01-01T00:00:00")
     new = run_folder(tmp_path, "convgru_1epoch", written="2026-01-03T00:00:00", status="rejected")
     run_folder(tmp_path, "convgru_1epoch", written="2026-01-04T00:00:00", status="incomplete")
-    assert latest_finished(tmp_path, "convgru_1epoch") == new
+    assert latest_finished(read_verdicts(run_folders(tmp_path))[0], "convgru_1epoch") == new
     with pytest.raises(UserError, match="make train-baseline"):
         choose([], tmp_path)
     base = run_folder(tmp_path, "baseline_1epoch")

@@ -8,16 +8,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from wotempo.commands.config import nearest
 from wotempo.commands.entry import command
+from wotempo.commands.words import folders_and_options
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number
+from wotempo.report.reading import read_config, read_verdicts
 from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import sides
 
@@ -25,15 +26,16 @@ TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "ma
 OPTIONS = ("reference", "page")
 
 
-def choose(folders: list[str], root: Path) -> list[Path]:
+def choose(folders: list[Path], root: Path) -> list[Path]:
     """The named ones, or the latest of each kind below ``root``."""
     if folders:
-        if missing := [folder for folder in folders if not Path(folder).is_dir()]:
-            raise UserError(f"there is no folder {missing[0]}: name folders of runs or sweeps")
-        return [Path(folder) for folder in folders]
+        return folders
     chosen = []
+    verdicts, notes = read_verdicts(run_folders(root))
+    for note in notes:
+        print(note)
     for name, target in TARGETS.items():
-        if (folder := latest_finished(root, name)) is None:
+        if (folder := latest_finished(verdicts, name)) is None:
             raise UserError(f"there is no finished run of {name} below {root}: {target}")
         chosen.append(folder)
     return chosen
@@ -47,7 +49,7 @@ def reference_of(found: list[Side], given: str | None, folders: list[Path]) -> S
             raise UserError(f"there is no side '{given}': {nearest(given, names)}")
         return found[names.index(given)]
     for run in (run for folder in folders for run in run_folders(folder, CONFIG)):
-        named = (yaml.safe_load((run / CONFIG).read_text()).get("comparison") or {}).get("reference")
+        named = (read_config(run / CONFIG).get("comparison") or {}).get("reference")
         return found[names.index(named)] if named in names else found[-1]
     return found[-1]
 
@@ -67,8 +69,7 @@ def table(comparison: Comparison) -> Table:
 @command
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, or 2 where there is nothing to compare."""
-    given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in OPTIONS)
-    named = [argument for argument in arguments if argument.split("=")[0] not in OPTIONS]
+    named, given = folders_and_options(arguments, OPTIONS)
     folders = choose(named, root)
     found = sides(folders)
     if len(found) < 2:

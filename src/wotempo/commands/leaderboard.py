@@ -10,21 +10,25 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import yaml
 from rich.console import Console
 
 from wotempo.commands.config import nearest
 from wotempo.commands.entry import command
+from wotempo.commands.words import folders_and_options
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import METRICS, summarise
 from wotempo.report.ablation_page import markdown
 from wotempo.report.comparison import Side
 from wotempo.report.leaderboard import Board, leaderboard_page, terminal
+from wotempo.report.reading import Damaged, read_config
 from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import all_sides
 
@@ -33,12 +37,10 @@ OPTIONS = {"reference": "", "metric": "pdms", "margin": "0.02", "out": "runs/lea
 
 def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str]]:
     """-> folders, options."""
-    given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in OPTIONS)
-    folders = [Path(argument) for argument in arguments if argument.split("=")[0] not in OPTIONS] or [Path("runs")]
-    if folders == [Path("runs")] and not folders[0].is_dir():
+    named, given = folders_and_options(arguments, list(OPTIONS))
+    folders = named or [Path("runs")]
+    if not named and not folders[0].is_dir():
         raise UserError("there are no runs yet: make train-convgru-1epoch")
-    if missing := [folder for folder in folders if not folder.is_dir()]:
-        raise UserError(f"there is no folder {missing[0]}: name folders of runs or sweeps")
     options = OPTIONS | given
     if options["metric"] not in METRICS:
         raise UserError(f"there is no metric '{options['metric']}': {nearest(options['metric'], list(METRICS))}")
@@ -63,11 +65,17 @@ def reference_of(found: list[Side], folders: list[Path], given: str) -> str:
     names = [side.name for side in found]
     if given in names:
         return given
-    files = [run / CONFIG for folder in folders for run in run_folders(folder, CONFIG)]
-    named = Counter((yaml.safe_load(file.read_text()).get("comparison") or {}).get("reference") for file in files)
+    named = Counter((config.get("comparison") or {}).get("reference") for config in _configs(folders))
     # Names that two sweeps share carry the sweep in brackets.
     fits = (name for wanted, _ in named.most_common() for name in names if name.partition(" (")[0] == wanted)
     return next(fits, names[0])
+
+
+def _configs(folders: list[Path]) -> Iterator[dict[str, Any]]:
+    """Of all runs but the damaged ones, which ``all_sides`` names."""
+    for run in (run for folder in folders for run in run_folders(folder, CONFIG)):
+        with suppress(Damaged):
+            yield read_config(run / CONFIG)
 
 
 @command
@@ -89,10 +97,11 @@ def main(arguments: list[str]) -> int:
     notes = repeated + sorted(
         {note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
     )
-    out = Path(options["out"])
-    write_bytes(out.with_suffix(".html"), leaderboard_page(boards, metric, margin, notes).encode())
-    write_bytes(out.with_suffix(".md"), "\n".join([*notes, "", *pages]).encode())
-    write_bytes(out.with_suffix(".json"), json.dumps(lines, indent=1).encode())
+    out = options["out"].removesuffix(".html")
+    page = f"{out}.html"
+    write_bytes(Path(page), leaderboard_page(boards, metric, margin, notes).encode())
+    write_bytes(Path(f"{out}.md"), "\n".join([*notes, "", *pages]).encode())
+    write_bytes(Path(f"{out}.json"), json.dumps(lines, indent=1).encode())
     for board in boards:
         Console(width=120).print(terminal(board, metric))
         for name, row in board.view.iterrows():
@@ -102,7 +111,7 @@ def main(arguments: list[str]) -> int:
                 print(f"– {name}: not scored on the test split (train with ARGS=test=true)")
     for note in notes:
         print(note)
-    print(f"page: {out.with_suffix('.html')}")
+    print(f"page: {page}")
     return 0
 
 

@@ -17,6 +17,7 @@ from wotempo.commands.entry import command, quieten
 from wotempo.commands.pictured import Photographer
 from wotempo.commands.prepare import Progress
 from wotempo.commands.progress import PreparationProgress
+from wotempo.commands.words import folders_and_options
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.glossary import word
@@ -30,8 +31,7 @@ DEFAULTS = {"scenes": 3, "windows": 12}
 
 def parse(arguments: list[str]) -> tuple[Path, dict[str, int], Path]:
     """-> the run's folder, counts, and where the page goes."""
-    given = dict(argument.split("=", 1) for argument in arguments if argument.split("=")[0] in (*DEFAULTS, "out"))
-    folders = [argument for argument in arguments if argument.split("=")[0] not in (*DEFAULTS, "out")]
+    folders, given = folders_and_options(arguments, (*DEFAULTS, "out"))
     if len(folders) != 1:
         raise UserError("name one run folder (make: RUN=folder)")
     counts = {}
@@ -40,7 +40,7 @@ def parse(arguments: list[str]) -> tuple[Path, dict[str, int], Path]:
         if not text.isdigit():
             raise UserError(f"{name} is '{text}': set it to 0 or more")
         counts[name] = int(text)
-    return Path(folders[0]), counts, Path(given.get("out", Path(folders[0]) / "report.html"))
+    return folders[0], counts, Path(given.get("out", folders[0] / "report.html"))
 
 
 def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> Pictures:

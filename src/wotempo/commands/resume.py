@@ -13,9 +13,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from wotempo.commands.entry import command, quieten
 from wotempo.commands.stored import stored
 from wotempo.commands.train import work
-from wotempo.commands.unfinished import FINISHED, LOCK, read_verdict, unfinished_runs
+from wotempo.commands.unfinished import FINISHED, LOCK, unfinished_runs
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
+from wotempo.report.reading import read_verdict
 
 
 def choose(where: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from wotempo.commands.config import TrackingConfig
 from wotempo.commands.tracking_options import wandb_options
 from wotempo.pdm.metrics import PDMS_COLUMNS
-from wotempo.report.ablation import read_json
+from wotempo.report.reading import read_verdict
 
 MODEL = "model"
 
@@ -32,7 +32,7 @@ def track_evaluation(tracking: TrackingConfig, run_dir: Path, content: dict[str,
 
     about = {name: value for name, value in content.items() if name not in ("drivers", "history")}
     origin = Path(content["checkpoint"]).parent.parent if content["checkpoint"] else run_dir
-    verdict = read_json(origin / "verdict.json")
+    verdict = read_verdict(origin)
     facts = verdict["facts"] if verdict else {}
     with wandb.init(
         name=f"evaluate-{facts.get('signature', run_dir.name)}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
-from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
+from wotempo.report.reading import read_verdict, read_verdicts
+from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.training.checkpoints import newest_checkpoint
 
 LOCK = ".running"
@@ -29,17 +29,14 @@ class Claim:
     out_of_memory: list[dict[str, Any]] = field(default_factory=list)  # see out_of_memory.py
 
 
-def read_verdict(run_dir: Path) -> dict[str, Any] | None:
-    file = run_dir / "verdict.json"
-    return json.loads(file.read_text()) if file.exists() else None
-
-
 def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
     """Run folders below ``root`` that ended without a verdict and that no process holds, the latest last; with
     ``identity`` those of that signature."""
     found = []
-    for folder in run_folders(root):
-        verdict = json.loads((folder / VERDICT).read_text())
+    verdicts, notes = read_verdicts(run_folders(root))
+    for note in notes:
+        print(note, flush=True)
+    for folder, verdict in verdicts.items():
         ours = identity is None or verdict["facts"].get("signature") == identity
         if verdict["status"] in FINISHED or not ours or not (folder / CONFIG).is_file():
             continue

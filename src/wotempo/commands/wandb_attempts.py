@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from wotempo.commands.unfinished import LOCK, read_verdict, unfinished_runs
+from wotempo.commands.unfinished import LOCK, unfinished_runs
 from wotempo.commands.wandb_file import records
 from wotempo.navsim.lock import is_locked
+from wotempo.report.reading import read_verdict
 
 
 @dataclass(frozen=True)

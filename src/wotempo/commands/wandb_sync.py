@@ -10,9 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wotempo.commands.config import nearest
 from wotempo.commands.tracking_options import require_key
 from wotempo.commands.wandb_attempts import Attempt, attempts
+from wotempo.commands.words import folders_and_options
 from wotempo.errors import UserError
 
 OPTIONS = ("project", "entity", "dry_run")
@@ -22,17 +22,11 @@ CUT_OFF = "ends with an incomplete record"  # how wandb says that it uploaded al
 def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str], bool]:
     """-> folders, keywords of wandb, whether only to say what would be done."""
     arguments = ["dry_run=true" if argument == "--dry-run" else argument for argument in arguments]
-    folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
-    given = dict(argument.split("=", 1) for argument in arguments if argument not in folders)
-    for name in given:
-        if name not in OPTIONS:
-            raise UserError(f"there is no option '{name}': {nearest(name, list(OPTIONS))}")
+    folders, given = folders_and_options(arguments, OPTIONS)
     dry = given.pop("dry_run", "false").lower()
     if dry not in ("true", "false"):
         raise UserError(f"dry_run is '{dry}': set it to true or false")
-    if missing := [folder for folder in folders if not Path(folder).is_dir()]:
-        raise UserError(f"there is no folder {missing[0]}: name folders of runs (make: RUN=folder)")
-    return [Path(folder) for folder in folders], given, dry == "true"
+    return folders, given, dry == "true"
 
 
 def find(folders: list[Path]) -> list[Attempt]:
@@ -49,6 +43,7 @@ def sync(these: list[Attempt], given: dict[str, str]) -> str:
     command = [sys.executable, "-m", "wandb", "sync", *options, *(str(attempt.file.parent) for attempt in these)]
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it may say offline
     environment["WANDB_DIR"] = str(these[0].folder)  # for its own log, which goes into ./wandb otherwise
+    print("wandb uploads; it waits long for a service that does not answer", flush=True)  # and says nothing meanwhile
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -75,6 +70,8 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
         found = find(folders or [root])
         latest = {attempt.folder: attempt.file for attempt in found}
         wanted = [attempt for attempt in found if not attempt.skipped]
+        if wanted and not dry:
+            require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
         for attempt in found:
             what = attempt.skipped or attempt.told(latest[attempt.folder] == attempt.file)
             does = "skip" if attempt.skipped else "would upload" if dry else "upload"
@@ -83,7 +80,6 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
         if dry or not wanted:
             print(f"{len(wanted)} of {len(found)} to upload")
             return 0
-        require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
         left = upload(wanted, given)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

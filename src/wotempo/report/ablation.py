@@ -6,7 +6,6 @@ ratio of sums over (seed, log), so one bootstrap serves means of scores and over
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wotempo.report.reading import read_json, read_verdict, readable
 from wotempo.report.scores import CONFIDENCE, DRAWS
 
 VEHICLE = 5  # BevClass.VEHICLE
@@ -47,17 +47,12 @@ def read_jobs(sweep_dir: Path) -> list[Job]:
     names = short_names([folder.parent.name for folder in folders])
     jobs = []
     for folder in folders:
-        verdict = read_json(folder / "verdict.json") or NO_VERDICT
+        verdict = read_verdict(folder) or NO_VERDICT
         file = folder / "test.parquet"
-        rows = pd.read_parquet(file) if file.exists() else None
+        rows = readable(file, pd.read_parquet) if file.exists() else None
         seed = int(folder.name.removeprefix("seed="))
         jobs.append(Job(names[folder.parent.name], seed, verdict, read_json(folder / "metrics.json") or {}, rows))
     return jobs
-
-
-def read_json(path: Path) -> Any:
-    """None where there is no such file."""
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def short_names(folders: Sequence[str]) -> dict[str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from wotempo.errors import UserError
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding, paired_difference
 from wotempo.report.ablation import measured as criterion_measured
 from wotempo.report.run_files import read_job
-from wotempo.report.run_folders import VERDICT, run_folders
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 
 FINISHED = ("accepted", "rejected")
+VARIED = ("seed=", "trial_")  # folders of runs in a sweep, in a search
 SAME = ("data", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
 MEASURED = ("steps", "seconds_per_step", "memory", "parameters")
 ENOUGH = 3  # seeds: fewer are marked
@@ -65,13 +64,14 @@ def read_run(folder: Path) -> Job:
     return job
 
 
-def latest_finished(root: Path, name: str) -> Path | None:
-    """The run called ``name`` below ``root`` that ended last."""
-    found = []
-    for folder in run_folders(root):
-        verdict = json.loads((folder / VERDICT).read_text())
-        if verdict["status"] in FINISHED and verdict["facts"].get("name") == name:
-            found.append((verdict["written"], folder))
+def latest_finished(verdicts: Mapping[Path, Mapping[str, Any]], name: str) -> Path | None:
+    """The run called ``name`` that ended last. Runs of a sweep or a search, which bear the name of what they vary, are
+    none."""
+    found = [
+        (verdict["written"], folder)
+        for folder, verdict in verdicts.items()
+        if verdict["status"] in FINISHED and verdict["facts"].get("name") == name and not folder.name.startswith(VARIED)
+    ]
     return max(found)[1] if found else None
 
 

@@ -82,9 +82,9 @@ def difference(row: pd.Series) -> str:
     if np.isnan(row["difference"]):
         return "–"
     span = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return (
-        f"{row['difference']:+.3f}{span}" if span else f"{'+-'[row['difference'] < 0]}{number(abs(row['difference']))}"
-    )
+    if span:
+        return f"{row['difference']:+.3f}{span}"
+    return f"{'-' if row['difference'] < 0 else '+'}{number(abs(row['difference']))}"
 
 
 def _one(comparison: Comparison) -> str:

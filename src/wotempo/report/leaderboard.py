@@ -60,10 +60,10 @@ def heads_of(metric: str) -> list[str]:
 def rule_of(metric: str, margin: float) -> str:
     return (
         "A variant with a run that was not accepted has no place, whatever it scored. Figures are means over accepted "
-        "runs on the test split; intervals draw seeds and whole logs with replacement, Δ is paired by scene and seed "
-        f"with the reference. It counts where its interval leaves 0 out and it reaches {margin} of {metric.upper()}. "
-        "† fewer than three seeds: runs, not a result. Minutes of training, s/step and memory (the peak) are of the "
-        "machine that ran them."
+        "runs on the test split, or over the others where none was accepted; intervals draw seeds and whole logs with "
+        "replacement, Δ is paired by scene and seed with the reference. It counts where its interval leaves 0 out and "
+        f"it reaches {margin} of {metric.upper()}. † fewer than three seeds: runs, not a result. Minutes of training, "
+        "s/step and memory (the peak) are of the machine that ran them."
     )
 
 

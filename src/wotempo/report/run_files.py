@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from wotempo.errors import UserError
-from wotempo.report.ablation import Job, read_json
+from wotempo.report.ablation import Job
+from wotempo.report.reading import read_json, read_verdict, readable
 from wotempo.report.scene_picture import SAMPLE_FIELDS
 
 
@@ -56,15 +57,14 @@ class RunFiles:
         file = self.folder / "samples.npz"
         if not file.is_file():
             return []
-        stored = dict(np.load(file, allow_pickle=False))
-        return [{name: stored[name][i] for name in SAMPLE_FIELDS} for i in range(len(stored["token"]))]
+        return readable(file, _samples)
 
 
 def read_job(folder: Path) -> Job:
     """A run in any state. UserError where the folder is none of a run."""
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: name the folder of a run (RUN=runs/…)")
-    verdict = read_json(folder / "verdict.json")
+    verdict = read_verdict(folder)
     if verdict is None:
         raise UserError(f"{folder} holds no verdict.json: name the folder of a run")
     scores = folder / "test.parquet"
@@ -73,7 +73,7 @@ def read_job(folder: Path) -> Job:
         int(verdict["facts"].get("seed", 0)),
         verdict,
         read_json(folder / "metrics.json") or {},
-        pd.read_parquet(scores) if scores.is_file() else None,
+        readable(scores, pd.read_parquet) if scores.is_file() else None,
     )
 
 
@@ -83,10 +83,15 @@ def read_files(folder: Path) -> RunFiles:
     return RunFiles(
         folder,
         job,
-        pd.read_csv(curves) if curves.is_file() else pd.DataFrame({"step": []}),
+        readable(curves, pd.read_csv) if curves.is_file() else pd.DataFrame({"step": []}),
         _text(folder / "config.yaml"),
         "\n\n".join(_text(path) for path in sorted((folder / "failure").rglob("diagnosis.md"))),
     )
+
+
+def _samples(file: Path) -> list[dict[str, np.ndarray]]:
+    stored = dict(np.load(file, allow_pickle=False))
+    return [{name: stored[name][i] for name in SAMPLE_FIELDS} for i in range(len(stored["token"]))]
 
 
 def _text(path: Path) -> str:

@@ -6,11 +6,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import yaml
-
 from wotempo.errors import UserError
 from wotempo.report.ablation import NO_VERDICT, Job, short_names
 from wotempo.report.comparison import FINISHED, Side, read_run
+from wotempo.report.reading import Damaged, read_config, read_verdict
 from wotempo.report.run_files import read_job
 from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
 
@@ -26,10 +25,9 @@ def sides(folders: list[Path]) -> list[Side]:
 
 def all_sides(folders: list[Path]) -> tuple[list[Side], list[str]]:
     """As ``sides``, with every run that began: crashed and unfinished ones, too. Of a seed that was run twice the run
-    that was written last counts, whatever it scored; the second list says so."""
+    that was written last counts, whatever it scored; the second list says so, and what could not be read."""
     latest: dict[tuple[str, int], tuple[Path, Job]] = {}
-    notes = []
-    runs = {run.resolve(): _job_of(run) for folder in folders for run in _begun(folder)}
+    runs, notes = _read([run for folder in folders for run in _begun(folder)])
     for run, job in sorted(runs.items(), key=lambda item: str(item[1].verdict.get("written", ""))):
         key = (_configuration(run, job), job.seed)
         if key in latest:
@@ -37,6 +35,21 @@ def all_sides(folders: list[Path]) -> tuple[list[Side], list[str]]:
         latest[key] = (run, job)
     kept = {run for run, _ in latest.values()}
     return _grouped({run: job for run, job in runs.items() if run in kept}), notes
+
+
+def _read(runs: list[Path]) -> tuple[dict[Path, Job], list[str]]:
+    """By folder, and a sentence on each run with damaged files. UserError where nothing is left."""
+    found, notes = {}, []
+    for run in runs:
+        try:
+            job = _job_of(run)
+            _configuration(run, job)
+            found[run.resolve()] = job
+        except Damaged as damage:
+            notes.append(f"passed over: {damage}")
+    if not found:
+        raise UserError(notes[0].removeprefix("passed over: "))
+    return found, notes
 
 
 def _grouped(jobs: dict[Path, Job]) -> list[Side]:
@@ -54,14 +67,16 @@ def _grouped(jobs: dict[Path, Job]) -> list[Side]:
 
 
 def _runs_of(folder: Path) -> list[Path]:
-    if (folder / "verdict.json").is_file():
+    runs = run_folders(folder)
+    if folder in runs:
         return [folder]
-    finished = [
-        run for run in run_folders(folder) if json.loads((run / "verdict.json").read_text())["status"] in FINISHED
-    ]
-    if not finished:
-        raise UserError(f"{folder} holds no verdict.json: name the folder of a run, or of a sweep")
-    return finished
+    verdicts = {run: verdict for run in runs if (verdict := read_verdict(run)) is not None}
+    if not verdicts:
+        raise UserError(f"{folder} holds no {VERDICT}: name the folder of a run, or of a sweep")
+    if finished := [run for run, verdict in verdicts.items() if verdict["status"] in FINISHED]:
+        return finished
+    run, verdict = list(verdicts.items())[-1]
+    raise UserError(f"{folder} holds no finished run: {run} is {verdict['status']} (make resume RUN={run})")
 
 
 def _begun(folder: Path) -> list[Path]:
@@ -72,18 +87,18 @@ def _begun(folder: Path) -> list[Path]:
 
 def _job_of(run: Path) -> Job:
     """Killed before its first step, it has a configuration and no verdict."""
-    if (run / "verdict.json").is_file():
+    if (run / VERDICT).is_file():
         return read_job(run)
-    config = yaml.safe_load((run / "config.yaml").read_text())
+    config = read_config(run / CONFIG)
     return Job(config["name"], config["seed"], NO_VERDICT, {}, None)
 
 
 def _configuration(run: Path, job: Job) -> str:
     """The same text for the seeds of a configuration."""
-    file = run / "config.yaml"
+    file = run / CONFIG
     if not file.is_file():
         return str(run)
-    config = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key not in APART}
+    config = {key: value for key, value in read_config(file).items() if key not in APART}
     text = json.dumps(config, sort_keys=True, default=str)
     return text.replace(f"seed={job.seed}/", "seed=*/")  # each seed starts from the weights of its own
 

@@ -1,0 +1,79 @@
+"""Files of runs, read whole or refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+import yaml
+
+from wotempo.errors import UserError
+from wotempo.report.run_folders import VERDICT
+
+T = TypeVar("T")
+DAMAGE = (ValueError, KeyError, TypeError, EOFError, BadZipFile, yaml.YAMLError)  # of JSON, UTF-8, parquet, csv, npz
+MUST = {"status": str, "facts": dict}
+
+
+class Damaged(UserError):
+    """A file of a run that cannot be read: cut, emptied, or written by something else."""
+
+
+def readable(file: Path, read: Callable[[Path], T]) -> T:
+    """What ``read`` makes of ``file``. Damaged where it cannot; a missing file stays a FileNotFoundError."""
+    try:
+        return read(file)
+    except DAMAGE as error:
+        why = (str(error).splitlines() or [""])[0][:80] or type(error).__name__
+        raise Damaged(f"{file} cannot be read ({why}): copy it anew, or remove it") from error
+
+
+def read_json(file: Path) -> Any:
+    """None where there is no such file. Damaged where it is no JSON."""
+    return readable(file, lambda path: json.loads(path.read_text())) if file.exists() else None
+
+
+def read_verdict(run: Path) -> dict[str, Any] | None:
+    """A run's verdict.json, None where there is none. Damaged where it is no verdict."""
+    file = run / VERDICT
+    return readable(file, _verdict) if file.exists() else None
+
+
+def _verdict(file: Path) -> dict[str, Any]:
+    verdict = json.loads(file.read_text())
+    lacks = [
+        name for name, kind in MUST.items() if not isinstance(verdict, dict) or not isinstance(verdict.get(name), kind)
+    ]
+    if lacks:
+        raise ValueError(f"no verdict: it lacks {', '.join(lacks)}")
+    return verdict
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A run's config.yaml. Damaged where it holds no keys."""
+    return readable(file, _mapping)
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    config = yaml.safe_load(file.read_text())
+    if not isinstance(config, dict):
+        raise ValueError("it holds no keys")
+    return config
+
+
+def read_verdicts(folders: Iterable[Path]) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """For commands that look through all runs, where a damaged one must not stop the others: the verdicts by folder,
+    and a sentence on each that was passed over."""
+    found, notes = {}, []
+    for folder in folders:
+        try:
+            verdict = read_verdict(folder)
+        except Damaged as damage:
+            notes.append(f"passed over: {damage}")
+        else:
+            if verdict is not None:
+                found[folder] = verdict
+    return found, notes
