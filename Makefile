@@ -35,6 +35,11 @@ define run
 if [ $$code -ne 0 ]; then echo "exit code $$code (make itself can only say 2)"; fi; exit $$code
 endef
 
+define script
+@echo "$(PY) $(1)"; $(PY) $(1); code=$$?; \
+if [ $$code -ne 0 ]; then echo "exit code $$code (make itself can only say 2)"; fi; exit $$code
+endef
+
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
 
@@ -119,15 +124,15 @@ replay: setup ## RUN=folder: do the step again that ended a run, from its failur
 
 probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
-	$(call run,wotempo.commands.probe_layout "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+	$(call script,scripts/studies/probe_layout.py "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
 
 probe-velocity: setup ## RUN=folder: what of the agents' velocities its BEV maps tell, with and without history
 	@test -n "$(RUN)" || { echo 'say which run: make probe-velocity RUN=runs/...'; exit 2; }
-	$(call run,wotempo.commands.probe_velocity $(RUN) $(ARGS))
+	$(call script,scripts/studies/probe_velocity.py $(RUN) $(ARGS))
 
 headroom: setup ## RUNS="folder …": what velocities are worth to the collision scores, and how much of it runs have learnt
 	@test -n "$(RUNS)" || { echo 'say which runs: make headroom probe-velocity RUNS="runs/... runs/..."'; exit 2; }
-	$(call run,wotempo.commands.headroom $(RUNS))
+	$(call script,scripts/studies/headroom.py $(RUNS))
 
 labels: setup ## PDM scores of all anchors at all scenes of DATA (docs/labels.md); training finds them
 	$(call run,wotempo.commands.labels data=$(DATA) preset=$(MODEL) $(ARGS))
@@ -142,19 +147,19 @@ stages: setup ## parameters and multiply-accumulates of every fusion stage, at e
 	$(PY) -m wotempo.commands.stages
 
 bench-wote: setup ## time and memory of the full-size model beside its plain twin
-	$(PY) tests/bench/bench_wote.py $(ARGS)
+	$(PY) scripts/bench/bench_wote.py $(ARGS)
 
 bench-pdm: setup ## CPU time of the PDM score beside its plain twin
-	$(PY) tests/bench/bench_pdm.py $(ARGS)
+	$(PY) scripts/bench/bench_pdm.py $(ARGS)
 
 bench-streaming: setup ## latency of a streaming push beside the single-frame model; ARGS=--full for the full size
-	$(PY) tests/bench/bench_streaming.py $(ARGS)
+	$(PY) scripts/bench/bench_streaming.py $(ARGS)
 
 bench-temporal: setup ## what four frames cost beside one, in training and driving; ARGS=--quick to try it
-	$(PY) tests/bench/bench_temporal.py $(ARGS)
+	$(PY) scripts/bench/bench_temporal.py $(ARGS)
 
 bench-guards: setup ## what all acceptance criteria together cost a run; ARGS=--quick to try it
-	$(PY) tests/bench/bench_guards.py $(ARGS)
+	$(PY) scripts/bench/bench_guards.py $(ARGS)
 
 nuplan: setup ## nuplan-devkit (not on PyPI), an optional second map backend
 	$(PY) -m pip install --quiet --constraint constraints.txt -e ".[nuplan]"

@@ -1,22 +1,22 @@
 """Acceptance criteria for a training run, as Lightning callbacks: imports only torch, lightning and the stdlib."""
 
-from callbacks.budget import BudgetGuard
-from callbacks.checkpoint import CheckpointGuard
-from callbacks.complete import CompleteGuard
-from callbacks.ego_motion import EgoMotionGuard
-from callbacks.finite import FiniteGuard
-from callbacks.gradient_flow import GradientFlowGuard
-from callbacks.guard import AcceptanceError, Guard, agree
-from callbacks.history import HistoryGuard
-from callbacks.learning_rate import LearningRateGuard
-from callbacks.loader import LoaderGuard
-from callbacks.loss import LossGuard
-from callbacks.memory import MemoryGuard
-from callbacks.recorder import FailureRecorder
-from callbacks.reenact import Outcome, Record, reenact
-from callbacks.report import AcceptanceReport, Preempted, exit_code_of
-from callbacks.shapes import ShapeGuard
-from callbacks.warp_gain import WarpGainGuard
+from callbacks.base.guard import AcceptanceError, Guard, agree
+from callbacks.criteria.budget import BudgetGuard
+from callbacks.criteria.checkpoint import CheckpointGuard
+from callbacks.criteria.complete import CompleteGuard
+from callbacks.criteria.ego_motion import EgoMotionGuard
+from callbacks.criteria.finite import FiniteGuard
+from callbacks.criteria.gradient_flow import GradientFlowGuard
+from callbacks.criteria.history import HistoryGuard
+from callbacks.criteria.learning_rate import LearningRateGuard
+from callbacks.criteria.loader import LoaderGuard
+from callbacks.criteria.loss import LossGuard
+from callbacks.criteria.memory import MemoryGuard
+from callbacks.criteria.shapes import ShapeGuard
+from callbacks.criteria.warp_gain import WarpGainGuard
+from callbacks.forensics.recorder import FailureRecorder
+from callbacks.forensics.reenact import Outcome, Record, reenact
+from callbacks.verdict.report import AcceptanceReport, Preempted, exit_code_of
 
 __all__ = [
     "AcceptanceError",

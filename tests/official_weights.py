@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from wotempo.fusion import NoFusion
-from wotempo.model import WOTE_TINY, WoTE, WoTEConfig
+from wotempo.planners.config import WOTE_TINY, ModelConfig
+from wotempo.planners.wote.wote import WoTE
 
 SMALL = replace(
     WOTE_TINY,
@@ -31,7 +32,7 @@ MICRO = replace(
 OFFICIAL = "agent.WoTE_model."
 
 
-def weights(config: WoTEConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
+def weights(config: ModelConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
     """Random tensors under the published names, buffers and zero-initialised ones too."""
     g = torch.Generator().manual_seed(seed)
     anchors = torch.randn(config.num_anchors, config.num_poses, 3, generator=g) * 5
@@ -47,7 +48,7 @@ def weights(config: WoTEConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
     return dict(state)
 
 
-def official_state(config: WoTEConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
+def official_state(config: ModelConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
     return {OFFICIAL + key: value for key, value in weights(config, seed).items()}
 
 
@@ -70,7 +71,7 @@ def identical(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return all(x[:3] == y[:3] and torch.equal(x[3], y[3]) for x, y in pairs)
 
 
-def batch(config: WoTEConfig = SMALL, samples: int = 2) -> dict[str, Any]:
+def batch(config: ModelConfig = SMALL, samples: int = 2) -> dict[str, Any]:
     """Single-frame windows, as far as planning reads them."""
     g = torch.Generator().manual_seed(5)
     image = (samples, 3, config.image_height, config.image_width)

@@ -9,12 +9,14 @@ import torch
 from static_world import STEP_SECONDS, drives
 from torch import Tensor
 
-from wotempo.model import StreamFrames, WoTE, WoTEConfig
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.wote.wote import WoTE
+from wotempo.streaming.frames import StreamFrames
 
 START_US = 1_600_000_000_000_000
 
 
-def drive_frames(config: WoTEConfig, length: int, streams: int = 1, seed: int = 0) -> list[StreamFrames]:
+def drive_frames(config: ModelConfig, length: int, streams: int = 1, seed: int = 0) -> list[StreamFrames]:
     """``length`` frames of ``streams`` drives at UTM-sized places, 0-20 m/s, steps of about half a second."""
     g, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     poses = drives(streams, max(length, 2), seed=seed)  # a speed takes two

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bench_temporal
+import pytest
 from temporal_rows import full_rows, stage_rows
 
 BATCH = 8

@@ -22,7 +22,7 @@ from toy_drive import loader
 from toy_run import ToyModule, all_guards, toy_trainer
 
 from callbacks import AcceptanceReport, FailureRecorder
-from wotempo.commands.preemption import Notice
+from wotempo.runs.preemption import Notice
 from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint, newest_checkpoint
 
 EPOCH = 24

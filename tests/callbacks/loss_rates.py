@@ -15,7 +15,7 @@ from unittest.mock import patch
 from loss_curves import KINDS, Kind
 
 from callbacks import LossGuard
-from callbacks.dependence import Dependence
+from callbacks.measures.dependence import Dependence
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "criteria_evidence.md"
 BEGIN, END = "<!-- loss rates: python tests/callbacks/loss_rates.py -->\n", "<!-- end -->\n"
@@ -47,7 +47,7 @@ def verdict(losses: list[float]) -> str:
 def measure(kind: Kind, seed: int, curves: int = CURVES) -> Rates:
     drawn = kind.draw(curves, seed)
     found = Counter(map(verdict, drawn))
-    with patch("callbacks.trend.dependence", return_value=Dependence()):
+    with patch("callbacks.measures.trend.dependence", return_value=Dependence()):
         passed = sum(verdict(losses) == "pass" for losses in drawn) / curves
     return Rates(kind, found["pass"] / curves, found["inconclusive"] / curves, 1 - passed if kind.falls else passed)
 

@@ -13,7 +13,7 @@ from toy_drive import loader
 from toy_run import STEPS, ToyModule, failing, judge, ten_guards, toy_trainer
 
 from callbacks import AcceptanceReport, CheckpointGuard
-from callbacks.checkpoint import inspect_checkpoint
+from callbacks.criteria.checkpoint import inspect_checkpoint
 
 
 class Spoil(L.Callback):

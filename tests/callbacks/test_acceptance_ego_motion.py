@@ -10,7 +10,7 @@ from toy_drive import drive, loader, make_batch, relative
 from toy_run import STEPS, failing, judge, ten_guards
 
 from callbacks import EgoMotionGuard
-from callbacks.ego_motion import motion_faults
+from callbacks.criteria.ego_motion import motion_faults
 
 
 def global_poses(batch: dict, number: int) -> None:

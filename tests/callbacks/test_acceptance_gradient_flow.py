@@ -11,7 +11,7 @@ from toy_drive import loader, make_batch
 from toy_run import STEPS, ToyFusion, ToyModule, failing, judge, ten_guards
 
 from callbacks import GradientFlowGuard
-from callbacks.eager import hookable
+from callbacks.base.eager import hookable
 
 
 class DetachedFusion(ToyFusion):

@@ -8,7 +8,7 @@ from toy_drive import loader
 from toy_run import STEPS, ToyModule, failing, judge
 
 from callbacks import HistoryGuard
-from callbacks.history import history_faults
+from callbacks.criteria.history import history_faults
 
 
 def reverse(batch: dict, number: int) -> None:

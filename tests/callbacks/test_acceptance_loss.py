@@ -10,7 +10,7 @@ from toy_drive import loader
 from toy_run import STEPS, ToyModule, failing, judge, statuses, ten_guards
 
 from callbacks import LossGuard
-from callbacks.trend import FEWEST, decreasing_trend, mann_kendall, rank_sum
+from callbacks.measures.trend import FEWEST, decreasing_trend, mann_kendall, rank_sum
 
 
 class Pretend(ToyModule):

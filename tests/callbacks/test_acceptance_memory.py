@@ -11,7 +11,7 @@ import torch
 from toy_run import ToyModule, failing, judge, ten_guards
 
 from callbacks import MemoryGuard
-from callbacks.memory import CHANGED, UsedBytes, tree_bytes, used_bytes
+from callbacks.criteria.memory import CHANGED, UsedBytes, tree_bytes, used_bytes
 
 
 def leak(gigabytes: float):
@@ -87,7 +87,7 @@ def test_real_use_is_plausible():
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_between_two_exact_looks_growth_is_seen(monkeypatch):
     exact = []
-    monkeypatch.setattr("callbacks.memory.used_bytes", lambda device: exact.append(1) or used_bytes(device))
+    monkeypatch.setattr("callbacks.criteria.memory.used_bytes", lambda device: exact.append(1) or used_bytes(device))
     host, read = torch.device("cpu"), UsedBytes()
     before = read(host)
     small = torch.ones(int(CHANGED * before / 4 / 3))

@@ -26,7 +26,7 @@ from callbacks import (
     MemoryGuard,
     exit_code_of,
 )
-from callbacks.plain import plain, write_json
+from callbacks.base.plain import plain, write_json
 
 ERROR = AcceptanceError("memory", 41.5, 40.0, 7, "too much", "use less", 11)
 

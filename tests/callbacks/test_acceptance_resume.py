@@ -88,7 +88,7 @@ def test_each_rank_gets_its_own_memory_back(monkeypatch, ranks_now, losses):
     before = [rank_of(LossGuard(), rank, 2) for rank in range(2)]
     for rank, guard in enumerate(before):
         guard.memory["losses"] = [[rank + 1.0]]
-    monkeypatch.setattr("callbacks.guard.share", lambda trainer, value: [guard.memory for guard in before])
+    monkeypatch.setattr("callbacks.base.guard.share", lambda trainer, value: [guard.memory for guard in before])
     saved = before[0].state_dict()  # rank 0 writes the file
     now = [rank_of(LossGuard(), rank, ranks_now) for rank in range(ranks_now)]
     for guard in now:

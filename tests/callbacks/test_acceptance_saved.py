@@ -12,7 +12,7 @@ from test_acceptance_checkpoint import Spoil, edit
 from toy_run import STEPS, ToyModule, all_guards, failing, judge, statuses
 
 from callbacks import CheckpointGuard, MemoryGuard
-from callbacks.memory import steady_growth
+from callbacks.criteria.memory import steady_growth
 
 
 class Damage(L.Callback):
@@ -117,12 +117,12 @@ def readings(*gigabytes: float):
 
 def told(tmp_path, caplog, *gigabytes: float) -> list[str]:
     guard = MemoryGuard(ceiling_gb=40.0, every=2, read_bytes=readings(*gigabytes))
-    with caplog.at_level(logging.WARNING, logger="callbacks.memory"):
+    with caplog.at_level(logging.WARNING, logger="callbacks.criteria.memory"):
         report, raised = judge(tmp_path, guards=all_guards(memory=guard), max_epochs=2)
     assert raised is None
     assert guard.status == "pass"
     assert report.exit_code == 0
-    assert [record.getMessage() for record in caplog.records if record.name == "callbacks.memory"] == (
+    assert [record.getMessage() for record in caplog.records if record.name == "callbacks.criteria.memory"] == (
         guard.details["warnings"]
     )
     return guard.details["warnings"]

@@ -8,7 +8,7 @@ from toy_drive import loader, relative
 from toy_run import STEPS, ToyModule, failing, judge, warp
 
 from callbacks import WarpGainGuard
-from callbacks.overlap import advantage, grown, summary
+from callbacks.measures.overlap import advantage, grown, summary
 
 
 class Warps(ToyModule):

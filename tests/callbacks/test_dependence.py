@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from loss_curves import dependent, drifting, white
 
-from callbacks.dependence import Dependence, dependence
-from callbacks.trend import block_medians
+from callbacks.measures.dependence import Dependence, dependence
+from callbacks.measures.trend import block_medians
 
 
 def measured(noise, n: int, runs: int = 60) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from loss_curves import Noise, Shape, dependent, flat, heavy, usual, white
 
-from callbacks.laggard import laggard
+from callbacks.measures.laggard import laggard
 
 BATCHES, ALPHA, MIN_DROP = 100, 0.01, 0.01
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from callbacks.rendezvous import all_come
+from callbacks.base.rendezvous import all_come
 
 NEVER = 60.0  # seconds
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from wotempo.city import CityConfig, SplitSize, build_city, city_config
-from wotempo.city.build import simulate_log
-from wotempo.city.drive import Drive
-from wotempo.city.people import People
-from wotempo.city.plan import plan_logs
-from wotempo.city.town import District, draw_district
+from wotempo.city.dataset.build import simulate_log
+from wotempo.city.dataset.plan import plan_logs
+from wotempo.city.sensors.town import District, draw_district
+from wotempo.city.traffic.drive import Drive
+from wotempo.city.traffic.people import People
 from wotempo.maps import MapIndex, read_map
 from wotempo.navsim.dataset import log_paths, read_splits
 from wotempo.navsim.logs import read_log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.world import AXLE_HEIGHT, CLASS_NAMES, Actors, GroundClass, SolidKind, StaticWorld
+from wotempo.city.sensors.world import AXLE_HEIGHT, CLASS_NAMES, Actors, GroundClass, SolidKind, StaticWorld
 
 SIZE, CELL = 400, 0.5  # ground cells, metres: a square of 200 m with the ego in its middle
 POSE = np.array([664_100.0, 3_997_100.0, 0.7])

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from wotempo.city import CityConfig, SplitSize, build_city, city_config
-from wotempo.city import build as build_module
-from wotempo.city.config import PRESETS
-from wotempo.city.plan import district_count, plan_logs
-from wotempo.city.world import AXLE_HEIGHT, CLASS_NAMES
+from wotempo.city.dataset import build as build_module
+from wotempo.city.dataset.config import PRESETS
+from wotempo.city.dataset.plan import district_count, plan_logs
+from wotempo.city.sensors.world import AXLE_HEIGHT, CLASS_NAMES
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import shapely
 
-from wotempo.city.ego import ego_corners
-from wotempo.city.frames import SEEN
-from wotempo.city.rig import MOUNTS
+from wotempo.city.dataset.frames import SEEN
+from wotempo.city.sensors.rig import MOUNTS
+from wotempo.city.traffic.ego import ego_corners
 from wotempo.geometry import compose, relative_to, wrap_angle
 from wotempo.navsim.scenes import SceneFilter, find_scenes
 from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES

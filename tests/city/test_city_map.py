@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wotempo.city.map_layers import district_layers, write_town_map
-from wotempo.city.town import LOCATION, PITCH, PROJECTED_CRS, district_origin, draw_district
+from wotempo.city.sensors.town import LOCATION, PITCH, PROJECTED_CRS, district_origin, draw_district
+from wotempo.city.streets.map_layers import district_layers, write_town_map
 from wotempo.maps import read_map
 from wotempo.maps.layers import ESSENTIAL, EXTRA
 

@@ -7,11 +7,11 @@ import pytest
 import shapely
 from shapely.geometry import LineString
 
-from wotempo.city.curves import Line, turn
-from wotempo.city.district import draw_network
-from wotempo.city.ego import drivable_area
-from wotempo.city.network import Network
-from wotempo.city.surroundings import draw_surroundings
+from wotempo.city.streets.curves import Line, turn
+from wotempo.city.streets.district import draw_network
+from wotempo.city.streets.network import Network
+from wotempo.city.streets.surroundings import draw_surroundings
+from wotempo.city.traffic.ego import drivable_area
 
 SEEDS = (0, 1, 2)
 

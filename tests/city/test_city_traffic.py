@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from wotempo.city.drive import WARM_UP_S
-from wotempo.city.ego import drivable_area, ego_corners
-from wotempo.city.fleet import EGO_LENGTH, EGO_WIDTH
-from wotempo.city.overlap import boxes_touch
-from wotempo.city.people import VEHICLE
-from wotempo.city.signals import GREEN, RED, YELLOW, SignalPlan
-from wotempo.city.traffic import DT
+from wotempo.city.traffic.drive import WARM_UP_S
+from wotempo.city.traffic.ego import drivable_area, ego_corners
+from wotempo.city.traffic.fleet import EGO_LENGTH, EGO_WIDTH
+from wotempo.city.traffic.overlap import boxes_touch
+from wotempo.city.traffic.people import VEHICLE
+from wotempo.city.traffic.signals import GREEN, RED, YELLOW, SignalPlan
+from wotempo.city.traffic.simulation import DT
 
 FIRST = round(WARM_UP_S / DT)
 

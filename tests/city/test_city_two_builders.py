@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 
-from wotempo.city import build
-from wotempo.city.config import city_config
+from wotempo.city.dataset import build
+from wotempo.city.dataset.config import city_config
 
 
 def test_the_second_builder_waits_and_finds_the_town(tmp_path, monkeypatch):

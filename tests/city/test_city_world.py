@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wotempo.city.furniture import lamp_lights, signal_furniture
-from wotempo.city.signals import GREEN, RED
-from wotempo.city.town import draw_district, draw_world
-from wotempo.city.world import GroundClass, SolidKind
+from wotempo.city.sensors.furniture import lamp_lights, signal_furniture
+from wotempo.city.sensors.town import draw_district, draw_world
+from wotempo.city.sensors.world import GroundClass, SolidKind
+from wotempo.city.traffic.signals import GREEN, RED
 
 DRIVABLE = {
     GroundClass.ROAD, GroundClass.INTERSECTION, GroundClass.MARKING_WHITE, GroundClass.MARKING_YELLOW,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from render_world import POSE, actors, bare_world, busy_street, corners
 
-from wotempo.city import render
-from wotempo.city.raycast import SOURCES, cast
-from wotempo.city.render import RENDER_HEIGHT, RENDER_WIDTH, render_camera, scaled_intrinsics, trace, view_of
-from wotempo.city.rig import project, rig_camera
-from wotempo.city.scenery import take_snapshot
-from wotempo.city.world import AXLE_HEIGHT
+from wotempo.city.sensors import render
+from wotempo.city.sensors.raycast import SOURCES, cast
+from wotempo.city.sensors.render import RENDER_HEIGHT, RENDER_WIDTH, render_camera, scaled_intrinsics, trace, view_of
+from wotempo.city.sensors.rig import project, rig_camera
+from wotempo.city.sensors.scenery import take_snapshot
+from wotempo.city.sensors.world import AXLE_HEIGHT
 from wotempo.navsim.schema import CAMERAS
 
 MAGENTA, GREEN = (255, 0, 255), (0, 255, 0)

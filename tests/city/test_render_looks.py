@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from render_world import CELL, POSE, SIZE, actors, bare_world, busy_street, to_global
 
-from wotempo.city.primitives import (
+from wotempo.city.sensors.primitives import (
     COS,
     ELLIPSOID,
     HALF_L,
@@ -22,9 +22,9 @@ from wotempo.city.primitives import (
     Y,
     actor_primitives,
 )
-from wotempo.city.render import render_camera
-from wotempo.city.rig import project, rig_camera
-from wotempo.city.world import AXLE_HEIGHT, GroundClass
+from wotempo.city.sensors.render import render_camera
+from wotempo.city.sensors.rig import project, rig_camera
+from wotempo.city.sensors.world import AXLE_HEIGHT, GroundClass
 
 CAR = (4.6, 1.9, 1.5)
 

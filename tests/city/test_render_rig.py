@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from wotempo.city.rig import MOUNTS, project, rig_camera
+from wotempo.city.sensors.rig import MOUNTS, project, rig_camera
 from wotempo.errors import UserError
 from wotempo.navsim.schema import CAMERAS
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from render_world import POSE, busy_street
 
-from wotempo.city.lidar import scan_lidar
-from wotempo.city.render import render_camera
-from wotempo.city.rig import rig_camera
-from wotempo.city.sensors import enlarge, write_sensors
-from wotempo.city.world import AXLE_HEIGHT
+from wotempo.city.sensors.files import enlarge, write_sensors
+from wotempo.city.sensors.lidar import scan_lidar
+from wotempo.city.sensors.render import render_camera
+from wotempo.city.sensors.rig import rig_camera
+from wotempo.city.sensors.world import AXLE_HEIGHT
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec, camera_feature
 from wotempo.navsim.images import read_image

@@ -7,8 +7,8 @@ import os
 import shlex
 import sys
 
+from wotempo.command_line.entry import run
 from wotempo.commands import labels
-from wotempo.commands.entry import run
 
 
 def main() -> None:

@@ -34,8 +34,8 @@ def begin(folder: Path, *overrides: str) -> tuple[Any, list[Any]]:
     """-> the run's configuration, and its loggers."""
     from hydra import compose, initialize_config_module
 
-    from wotempo.commands.checks import check_config
-    from wotempo.commands.tracking import build_loggers
+    from wotempo.config.checks import check_config
+    from wotempo.tracking.loggers import build_loggers
 
     given = [f"run_dir={folder}", "experiment=convgru_1epoch", "seed=1", "tracking.csv=false", *overrides]
     with initialize_config_module("wotempo.configs", version_base="1.3"):
@@ -48,7 +48,7 @@ def begin(folder: Path, *overrides: str) -> tuple[Any, list[Any]]:
 
 def end(folder: Path, config: Any, loggers: list[Any], told: dict[str, Any]) -> None:
     """As the training command ends it; the checkpoints are a few bytes."""
-    from wotempo.commands.tracking import close_wandb, tell_verdict
+    from wotempo.tracking.loggers import close_wandb, tell_verdict
 
     (folder / "verdict.json").write_text(json.dumps(told))
     (folder / "verdict.md").write_text("# verdict\n")
@@ -76,7 +76,7 @@ class Told:
 def read_back(folder: Path) -> Told:
     import wandb
 
-    from wotempo.commands.wandb_file import records
+    from wotempo.tracking.wandb_file import records
 
     wandb.teardown()  # its service may still be writing when `finish` returns
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")

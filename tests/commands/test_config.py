@@ -12,11 +12,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from callbacks import Guard
-from wotempo.commands.checks import check_config
-from wotempo.commands.entry import check_command_line, jobs_of
+from wotempo.command_line.entry import check_command_line, jobs_of
+from wotempo.config.checks import check_config
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES
-from wotempo.model.config import WOTE, WOTE_TINY, WoTEConfig
+from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -83,7 +83,7 @@ def test_longer_runs_are_judged_more_strictly():
 
 def test_the_model_yaml_lists_every_field_so_that_each_can_be_overridden():
     listed = yaml.safe_load((CONFIGS / "model" / "wote.yaml").read_text())["model"]
-    assert set(listed) == {field.name for field in fields(WoTEConfig)}
+    assert set(listed) == {field.name for field in fields(ModelConfig)}
 
 
 @pytest.mark.parametrize(("name", "preset"), [("wote", WOTE), ("wote_tiny", WOTE_TINY)])

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from wotempo.commands.checks import check_config
 from wotempo.commands.doctor import data_paths, dataset_findings, environment, work
-from wotempo.commands.prepare import anchors_file, labels_folder, stage_scenes
+from wotempo.config.checks import check_config
 from wotempo.maps.locations import map_path
 from wotempo.navsim import DataPaths, fingerprint, write_anchors, write_score_table
+from wotempo.preparation.prepare import anchors_file, labels_folder, stage_scenes
 
 
 def config_of(*overrides):

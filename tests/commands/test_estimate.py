@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from hydra import compose, initialize_config_module
 
-from wotempo.commands.benchmark import Measurement
+from wotempo.capacity.benchmark import Measurement
+from wotempo.capacity.projection import Job, limited, smaller_batches
 from wotempo.commands.estimate import answer, check, lines, work
-from wotempo.commands.projection import Job, limited, smaller_batches
 from wotempo.errors import UserError
 
 TRAIN, VAL = 26_400, 4_400

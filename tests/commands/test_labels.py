@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from wotempo.command_line.entry import run
 from wotempo.commands import label_file, labels
-from wotempo.commands.entry import run
-from wotempo.commands.prepare import without_invalid
-from wotempo.commands.progress import Pace, PreparationProgress
 from wotempo.navsim import ScoreTable, read_anchors
-from wotempo.pdm import engines
+from wotempo.pdm.labels import engines
+from wotempo.preparation.prepare import without_invalid
+from wotempo.preparation.progress import Pace, PreparationProgress
 
 SHORT = ("data.kind=navsim", "stages=[train,test]", "progress_bar=false", "workers=1")
 
@@ -152,7 +152,7 @@ def test_the_estimate_counts_only_what_this_run_does():
 
 def test_lines_without_a_terminal(capsys, monkeypatch):
     clock = iter([0.0, 10.0, 40.0, 50.0, 60.0])
-    monkeypatch.setattr("wotempo.commands.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("wotempo.preparation.progress.time.monotonic", lambda: next(clock))
     progress = PreparationProgress(False)
     for done in (20, 30, 60, 70, 100):
         progress("label", done, 100)

@@ -12,14 +12,14 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from wotempo.city import SplitSize, build_city, city_config, simulate_futures
-from wotempo.commands.checks import check_config
-from wotempo.commands.pictured import Photographer, _nearest_anchor, _on_camera
+from wotempo.config.checks import check_config
+from wotempo.evaluation.pictured import Photographer, _nearest_anchor, _on_camera
 from wotempo.features import FeatureSpec
 from wotempo.navsim import fingerprint
-from wotempo.report.scene_card import EXTRA_FIELDS, moving_scene, scene_card
-from wotempo.report.scene_picture import SAMPLE_FIELDS
+from wotempo.report.pictures.scene_card import EXTRA_FIELDS, moving_scene, scene_card
+from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS
 from wotempo.targets import trajectory_target
-from wotempo.training.module import LitWoTE, plain
+from wotempo.training.module import LitPlanner, plain
 
 ANCHORS, FRAMES = 8, 3
 SIZE = ("data.kind=navsim", "model.image_height=64", "model.image_width=256", f"model.num_anchors={ANCHORS}",
@@ -57,7 +57,7 @@ def run_of(workspace):
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(raw, resolve=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            module = LitWoTE(model=config.model.to_dict(), fusion=config.fusion, optimiser=plain(config.optimiser),
+            module = LitPlanner(model=config.model.to_dict(), fusion=config.fusion, optimiser=plain(config.optimiser),
                              losses=plain(config.losses), anchors=anchors,
                              anchors_fingerprint=fingerprint(anchors))  # fmt: skip
         content = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), "global_step": 0}

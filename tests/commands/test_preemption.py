@@ -11,9 +11,9 @@ import pytest
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks import Preempted
-from callbacks.report import INCOMPLETE
-from wotempo.commands.job_script import MAX_RESTARTS
-from wotempo.commands.preemption import Notice
+from callbacks.verdict.report import INCOMPLETE
+from wotempo.capacity.job_script import MAX_RESTARTS
+from wotempo.runs.preemption import Notice
 from wotempo.training.checkpoints import StepCheckpoint
 
 

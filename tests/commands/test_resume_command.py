@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from wotempo.commands.metrics_file import MetricsFile, keep_rows
 from wotempo.commands.resume import choose
-from wotempo.commands.unfinished import LOCK, claim_run_dir, unfinished_runs
 from wotempo.errors import UserError
 from wotempo.navsim.lock import locked
+from wotempo.runs.metrics_file import MetricsFile, keep_rows
+from wotempo.runs.unfinished import LOCK, claim_run_dir, unfinished_runs
 
 
 def run_folder(root, name, status="incomplete", written="2026-01-01T00:00:00", signature="abc"):

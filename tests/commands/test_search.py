@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from wotempo.capacity.search_space import FOLDER, read_space
 from wotempo.commands import search
-from wotempo.commands.search_space import FOLDER, read_space
 
 pytest.importorskip("optuna")
 GIVEN = ("experiment=convgru_1epoch", "data.preset=micro")

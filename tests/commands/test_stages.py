@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wotempo.commands.stages import costs
-from wotempo.model.config import WOTE
+from wotempo.planners.config import WOTE
 
 
 def test_costs_of_the_family_at_full_size() -> None:

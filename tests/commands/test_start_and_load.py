@@ -10,12 +10,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.init_from import start_from
-from wotempo.commands.planning import load_module
+from wotempo.checkpoints.init_from import start_from
+from wotempo.config.checks import check_config
 from wotempo.errors import UserError
-from wotempo.model import WOTE_TINY
-from wotempo.training.module import LitWoTE
+from wotempo.evaluation.planning import load_module
+from wotempo.planners.config import WOTE_TINY
+from wotempo.training.module import LitPlanner
 
 ANCHORS = torch.zeros(WOTE_TINY.num_anchors, 8, 3).numpy()
 NONE = {"name": "none", "num_frames": 1}
@@ -24,7 +24,7 @@ CONCAT = {"name": "concat", "num_frames": 4, "frame_stride": 2}
 
 def stored(path: Path, fusion: dict, edit=lambda content: None) -> Path:
     """A checkpoint as training writes it."""
-    module = LitWoTE(WOTE_TINY.to_dict(), fusion, anchors=ANCHORS)
+    module = LitPlanner(WOTE_TINY.to_dict(), fusion, anchors=ANCHORS)
     content = {
         "state_dict": module.state_dict(),
         "hyper_parameters": dict(module.hparams),
@@ -67,21 +67,21 @@ def test_a_temporal_checkpoint_is_no_start(tmp_path):
     ):
         check_config(compose("train", ["fusion=mean", "fusion.num_frames=8", f"init_from={path}", "run_dir=unset"]))
     with pytest.raises(UserError, match="give a single-frame checkpoint"):
-        start_from(LitWoTE(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)
+        start_from(LitPlanner(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)
 
 
 def test_a_start_of_another_size_is_refused_with_both_shapes(tmp_path):
     path = stored(tmp_path / "single.ckpt", NONE)
     wider = {**WOTE_TINY.to_dict(), "map_channels": 48}
     with pytest.raises(UserError, match=r"bev_semantic_head\.0\.bias, \(32,\) there and \(48,\) here"):
-        start_from(LitWoTE(wider, CONCAT, anchors=ANCHORS), path)
-    assert start_from(LitWoTE(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)["of_step"] == 7
+        start_from(LitPlanner(wider, CONCAT, anchors=ANCHORS), path)
+    assert start_from(LitPlanner(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)["of_step"] == 7
 
 
 def test_full_history_and_reach(monkeypatch):
     """``with_history`` asks the log, not the scene's own four frames; what no scene has is refused for that stage."""
-    from wotempo.commands.prepare import with_history
     from wotempo.navsim import Log, Scene
+    from wotempo.preparation.prepare import with_history
 
     frames = [SimpleNamespace(timestamp_us=500_000 * i, token=str(i)) for i in range(20)]
     scenes = {"train": [Scene(Log("a", "trainval", frames), i) for i in range(3, 15)]}  # type: ignore[arg-type]

@@ -10,14 +10,14 @@ import pytest
 from offline_run import begin, criterion, end, read_back, verdict
 from wandb_service import KEY, service
 
-from wotempo.commands.config import RunConfig, TrackingConfig
-from wotempo.commands.tracking import abandon_wandb, build_loggers
-from wotempo.commands.tracking_evaluation import track_evaluation
-from wotempo.commands.tracking_labels import job_type_of, tags_of, variant_of
-from wotempo.commands.tracking_options import check_tracking
-from wotempo.commands.tracking_summary import alerts_of, number, summary_of
+from wotempo.config.schema import RunConfig, TrackingConfig
 from wotempo.errors import UserError
 from wotempo.report.ablation import METRICS
+from wotempo.tracking.evaluation import track_evaluation
+from wotempo.tracking.loggers import abandon_wandb, build_loggers
+from wotempo.tracking.options import check_tracking
+from wotempo.tracking.summary import alerts_of, number, summary_of
+from wotempo.tracking.tags import job_type_of, tags_of, variant_of
 
 pytestmark = pytest.mark.usefixtures("no_key")
 

@@ -9,8 +9,8 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.utils import get_class
 
-from wotempo.commands.checks import check_config
 from wotempo.commands.estimate import check as check_estimate
+from wotempo.config.checks import check_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()

@@ -10,8 +10,8 @@ from wandb_service import KEY, service
 import callbacks
 from callbacks import Guard
 from wotempo.commands import wandb_dashboard
-from wotempo.commands.dashboard_panels import CRITERIA, VIEWS
 from wotempo.commands.wandb_dashboard import main
+from wotempo.tracking.dashboard_panels import CRITERIA, VIEWS
 
 pytestmark = [pytest.mark.usefixtures("no_key"), pytest.mark.filterwarnings("ignore:Pydantic V1 style")]
 

@@ -13,11 +13,11 @@ import pytest
 from offline_run import begin, criterion, end, verdict
 from wandb_service import ENTITY, KEY, Service, service
 
-from wotempo.commands.unfinished import LOCK
-from wotempo.commands.wandb_file import BLOCK, MAGIC, PART, payloads, records
 from wotempo.commands.wandb_sync import main
 from wotempo.errors import UserError
 from wotempo.navsim.lock import locked
+from wotempo.runs.unfinished import LOCK
+from wotempo.tracking.wandb_file import BLOCK, MAGIC, PART, payloads, records
 
 pytestmark = pytest.mark.usefixtures("no_key")
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from official_weights import OFFICIAL, batch, identical, lightning_file, official_state
 
-from wotempo.commands import train as train_command
+from wotempo.command_line.entry import run
 from wotempo.commands import weights as weights_command
-from wotempo.commands.checks import check_config
-from wotempo.commands.entry import run
-from wotempo.commands.evaluate import load_module
-from wotempo.commands.prepare import Prepared
-from wotempo.model import WOTE_TINY
+from wotempo.config.checks import check_config
+from wotempo.evaluation.planning import load_module
+from wotempo.experiment import run as train_command
 from wotempo.navsim import read_anchors
+from wotempo.planners.config import WOTE_TINY
+from wotempo.preparation.prepare import Prepared
 
 Command = Callable[..., tuple[int, str, str]]
 

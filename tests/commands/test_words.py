@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wotempo.commands.words import folders_and_options
+from wotempo.command_line.words import folders_and_options
 from wotempo.errors import UserError
 
 

@@ -15,8 +15,10 @@ from tiny_dataset import SENSOR_FRAMES, SPEC, SPLIT
 from wotempo.data import FrameCache, FrameRef, WindowCollator, WindowDataset
 from wotempo.features import status_feature
 from wotempo.fusion import STAGES, TemporalFusion, build_fusion
-from wotempo.model import StreamFrames, StreamingPlanner, WoTE
 from wotempo.navsim.schema import Log, Scene
+from wotempo.planners.wote.wote import WoTE
+from wotempo.streaming.frames import StreamFrames
+from wotempo.streaming.planner import StreamingPlanner
 
 T = 4
 CONFIG = replace(SMALL, image_height=SPEC.image_height, image_width=SPEC.image_width, image_tokens=(1, 4))

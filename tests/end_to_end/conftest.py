@@ -22,7 +22,7 @@ def workspace(tmp_path_factory) -> Path:
 @pytest.fixture
 def train(workspace, tmp_path) -> Callable[..., tuple[int, dict[str, Any]]]:
     """``train(*overrides) -> (exit code, verdict)``: the command's own ``work`` on a composed config."""
-    from wotempo.commands.train import work
+    from wotempo.experiment.run import work
 
     counter = iter(range(100))
     threads = torch.get_num_threads()

@@ -10,8 +10,8 @@ import torch
 from omegaconf import OmegaConf
 from verdicts import statuses
 
-from wotempo.commands.sweep import SweepTable
 from wotempo.errors import UserError
+from wotempo.runs.sweep import SweepTable
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 JOB = (

@@ -15,15 +15,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning"
 
 
 def stop_early(monkeypatch):
-    from wotempo.training.module import LitWoTE
+    from wotempo.training.module import LitPlanner
 
-    original = LitWoTE.training_step
+    original = LitPlanner.training_step
 
     def step(self, batch, batch_idx):
         self.trainer.should_stop = self.trainer.global_step >= 30
         return original(self, batch, batch_idx)
 
-    monkeypatch.setattr(LitWoTE, "training_step", step)
+    monkeypatch.setattr(LitPlanner, "training_step", step)
 
 
 def truncate_checkpoints(monkeypatch):
@@ -45,7 +45,7 @@ def hardly_learn(monkeypatch):
 
 
 def nan_in_a_layer(monkeypatch):
-    from wotempo.model.reward import RewardConvNet
+    from wotempo.planners.wote.reward import RewardConvNet
 
     original, calls = RewardConvNet.forward, []
 

@@ -26,9 +26,9 @@ def test_the_symptom_ends_with_its_criterion_and_the_fix_mends_it(criterion, exi
 
 def test_missing_history_files_are_refused_and_may_be_masked(train, tmp_path):
     from wotempo.city import build_city, city_config
-    from wotempo.commands.config import DataConfig
-    from wotempo.commands.prepare import stage_scenes
+    from wotempo.config.schema import DataConfig
     from wotempo.navsim import DataPaths
+    from wotempo.preparation.prepare import stage_scenes
 
     root = tmp_path / "town"
     build_city(root, city_config("micro"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wotempo.commands import headroom
+from scripts.studies import headroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from wotempo.training.module import LitWoTE
+from wotempo.training.module import LitPlanner
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 RUN = ("experiment=convgru_1epoch", "trainer.batch_size=4", "trainer.checkpoint_every_n_steps=3",
@@ -23,7 +23,7 @@ def full(monkeypatch):
         at = 5
         steps: ClassVar[dict[int, list]] = {}
 
-    plain = LitWoTE.training_step
+    plain = LitPlanner.training_step
 
     def step(self, batch, batch_idx):
         if self.global_step >= Full.at and len(batch["tokens"]) > 2:
@@ -32,7 +32,7 @@ def full(monkeypatch):
         return plain(self, batch, batch_idx)
 
     Full.steps = {}
-    monkeypatch.setattr(LitWoTE, "training_step", step)
+    monkeypatch.setattr(LitPlanner, "training_step", step)
     return Full
 
 
@@ -65,7 +65,7 @@ def test_a_single_sample_that_does_not_fit_is_a_failure(train, full, monkeypatch
     def step(self, batch, batch_idx):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(LitWoTE, "training_step", step)
+    monkeypatch.setattr(LitPlanner, "training_step", step)
     code, verdict = train(*RUN, "trainer.batch_size=2", "trainer.on_oom=halve")
     assert (code, verdict["status"]) == (11, "rejected")
     assert verdict["facts"]["out_of_memory"] == [{"step": 0, "batch_size": 2, "accumulate_grad_batches": 1}]

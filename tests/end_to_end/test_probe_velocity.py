@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from wotempo.commands import probe_velocity
+from scripts.studies import probe_velocity
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 

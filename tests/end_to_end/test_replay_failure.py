@@ -30,7 +30,7 @@ def nan_in_the_data(monkeypatch):
 
 
 def nan_in_a_weight(monkeypatch):
-    from wotempo.training.module import LitWoTE
+    from wotempo.training.module import LitPlanner
 
     def damage(self, outputs, batch, batch_idx):
         if self.global_step == STEP:
@@ -39,18 +39,18 @@ def nan_in_a_weight(monkeypatch):
                     math.nan
                 )
 
-    monkeypatch.setattr(LitWoTE, "on_train_batch_end", damage)
+    monkeypatch.setattr(LitPlanner, "on_train_batch_end", damage)
 
 
 def huge_rate(monkeypatch):
-    from wotempo.training.module import LitWoTE
+    from wotempo.training.module import LitPlanner
 
     def raise_rate(self, batch, batch_idx):
         if self.global_step >= STEP:
             for group in self.trainer.optimizers[0].param_groups:
                 group["lr"] = 1e8
 
-    monkeypatch.setattr(LitWoTE, "on_train_batch_start", raise_rate)
+    monkeypatch.setattr(LitPlanner, "on_train_batch_start", raise_rate)
 
 
 def replay(folder) -> int:

@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from wotempo.training.module import LitWoTE
+from wotempo.training.module import LitPlanner
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 RUN = ("experiment=convgru_1epoch", "trainer.max_epochs=2", "trainer.ema=0.9", "trainer.checkpoint_every_n_steps=3",
@@ -22,7 +22,7 @@ class Boom(RuntimeError):
 def record_steps(monkeypatch, stop_at: int | None = None) -> dict[int, tuple]:
     """step -> (loss, tokens) of every training step; raises before ``stop_at``."""
     steps: dict[int, tuple] = {}
-    plain = LitWoTE.training_step
+    plain = LitPlanner.training_step
 
     def step(self, batch, batch_idx):
         if self.global_step == stop_at:
@@ -31,7 +31,7 @@ def record_steps(monkeypatch, stop_at: int | None = None) -> dict[int, tuple]:
         steps[self.global_step] = (float(loss), tuple(batch["tokens"]))
         return loss
 
-    monkeypatch.setattr(LitWoTE, "training_step", step)
+    monkeypatch.setattr(LitPlanner, "training_step", step)
     return steps
 
 

@@ -24,7 +24,7 @@ def whole(workspace, tmp_path_factory) -> Path:
     """A run that passes every criterion, with a budget, and is scored on the test split."""
     from hydra import compose, initialize_config_module
 
-    from wotempo.commands.train import work
+    from wotempo.experiment.run import work
 
     folder, threads = tmp_path_factory.mktemp("tracked") / "run", torch.get_num_threads()
     given = [f"run_dir={folder}", f"workspace={workspace}", "experiment=convgru_1epoch", *SMALL, *TRACKED, "test=true"]
@@ -58,7 +58,7 @@ def test_an_accepted_run(told, whole):
 
 
 def test_every_panel_names_what_a_run_logs(told):
-    from wotempo.commands.dashboard_panels import VIEWS
+    from wotempo.tracking.dashboard_panels import VIEWS
 
     logged = {name.removesuffix("._type") for name in told.logged} | set(told.summary)
     for view in VIEWS:
@@ -85,7 +85,7 @@ def test_a_failed_run(train, monkeypatch):
 
 
 def test_a_run_that_cannot_be_scored_ends_as_failed(train, monkeypatch):
-    import wotempo.commands.train as command
+    import wotempo.experiment.run as command
 
     def fails(*_):
         raise RuntimeError("no disk")

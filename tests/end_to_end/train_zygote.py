@@ -20,9 +20,9 @@ import torch
 from hydra import compose, initialize_config_module
 from lightning.pytorch.loggers import CSVLogger
 
-from wotempo.commands import train
+from wotempo.experiment import run as train
 from wotempo.training import checkpoints
-from wotempo.training.module import LitWoTE
+from wotempo.training.module import LitPlanner
 
 STEPS = "steps.txt"  # one line per training step, in the order of all attempts: step, loss, tokens
 
@@ -57,7 +57,7 @@ plain_save = torch.save
 
 
 def recorded(plain: Callable[..., Any], file: Path) -> Callable[..., Any]:
-    def step(self: LitWoTE, batch: dict[str, Any], batch_idx: int) -> Any:
+    def step(self: LitPlanner, batch: dict[str, Any], batch_idx: int) -> Any:
         loss = plain(self, batch, batch_idx)
         with file.open("a") as lines:
             lines.write(f"{self.global_step} {float(loss.detach()):.9f} {' '.join(batch['tokens'])}\n")
@@ -70,8 +70,8 @@ def attempt(moment: int, overrides: list[str]) -> int:
     with initialize_config_module("wotempo.configs", version_base="1.3"):
         config = compose("train", overrides=overrides)
     killer = Killer(moment)
-    LitWoTE.training_step = killer.before(recorded(LitWoTE.training_step, Path(f"{config.run_dir}.{STEPS}")))
-    LitWoTE.validation_step = killer.before(LitWoTE.validation_step)
+    LitPlanner.training_step = killer.before(recorded(LitPlanner.training_step, Path(f"{config.run_dir}.{STEPS}")))
+    LitPlanner.validation_step = killer.before(LitPlanner.validation_step)
     checkpoints.torch.save = killer.write
     os.replace = killer.before(os.replace)
     CSVLogger.save = killer.before(CSVLogger.save)

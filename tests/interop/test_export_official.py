@@ -11,12 +11,12 @@ import torch
 from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state, weights
 from torch import nn
 
-from wotempo.commands.evaluate import load_module
 from wotempo.errors import UserError
+from wotempo.evaluation.planning import load_module
 from wotempo.fusion import NoFusion
 from wotempo.interop import DifferentWeights, export_official, import_official, read_single_frame, write_checkpoint
-from wotempo.model import WoTE
-from wotempo.training.module import LitWoTE
+from wotempo.planners.wote.wote import WoTE
+from wotempo.training.module import LitPlanner
 
 COMPAT = replace(SMALL, mode="compat")
 
@@ -182,7 +182,9 @@ def test_a_field_of_another_version_is_named(ours):
 
 def test_a_checkpoint_that_training_wrote_is_exported(tmp_path):
     tensors = weights()
-    module = LitWoTE(COMPAT.to_dict(), {"name": "none", "num_frames": 1}, anchors=tensors["trajectory_anchors"].numpy())
+    module = LitPlanner(
+        COMPAT.to_dict(), {"name": "none", "num_frames": 1}, anchors=tensors["trajectory_anchors"].numpy()
+    )
     module.model.load_state_dict(tensors)
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     trainer.strategy.connect(module)

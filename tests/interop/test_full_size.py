@@ -11,10 +11,10 @@ import reference_weights
 import torch
 from official_weights import OFFICIAL, identical, lightning_file
 
-from wotempo.commands.evaluate import load_module
+from wotempo.evaluation.planning import load_module
 from wotempo.interop import export_official, import_official, read_single_frame, write_checkpoint
 from wotempo.interop.weights import wanted_tensors
-from wotempo.model import WOTE
+from wotempo.planners.config import WOTE
 
 
 @pytest.fixture

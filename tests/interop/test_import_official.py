@@ -13,15 +13,16 @@ import pytest
 import torch
 from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state, weights
 
-from wotempo.commands.evaluate import load_module
-from wotempo.commands.init_from import start_from
+from wotempo.checkpoints.init_from import start_from
 from wotempo.errors import UserError
+from wotempo.evaluation.planning import load_module
 from wotempo.fusion import NoFusion
 from wotempo.interop import DifferentWeights, import_official, write_checkpoint
 from wotempo.interop.compare import SHOWN
-from wotempo.model import WOTE_TINY, WoTE
 from wotempo.navsim import fingerprint, read_anchors
-from wotempo.training.module import LitWoTE
+from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.wote.wote import WoTE
+from wotempo.training.module import LitPlanner
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +89,12 @@ def test_a_file_of_parameters_that_want_gradients_is_as_good(tmp_path, state):
 def test_lightning_itself_loads_the_import(tmp_path, state):
     found = import_official(lightning_file(tmp_path / "official.ckpt", state), SMALL)
     written = write_checkpoint(found, tmp_path / "ours.ckpt")
-    module = LitWoTE.load_from_checkpoint(written.checkpoint, anchors=found.anchors, weights_only=True)
+    module = LitPlanner.load_from_checkpoint(written.checkpoint, anchors=found.anchors, weights_only=True)
     assert identical(dict(module.model.state_dict()), dict(load_module(written.checkpoint).model.state_dict()))
 
 
-def temporal(mode: str, anchors: np.ndarray) -> LitWoTE:
-    return LitWoTE(
+def temporal(mode: str, anchors: np.ndarray) -> LitPlanner:
+    return LitPlanner(
         model=replace(SMALL, mode=mode).to_dict(),
         fusion={"name": "convgru", "num_frames": 3, "hidden": 8},
         anchors=anchors,

@@ -15,16 +15,16 @@ import torch
 from official_weights import lightning_file, official_state
 from tiny_dataset import SPLIT, read_scenes, write_dataset
 
-from wotempo.commands.datamodule import feature_spec, needs_of
-from wotempo.commands.planning import load_module
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
+from wotempo.evaluation.planning import load_module
 from wotempo.interop import write_checkpoint
 from wotempo.interop.official import import_official
-from wotempo.model import WOTE_TINY
 from wotempo.navsim.schema import CAMERAS
 from wotempo.navsim.unpickle import load_pickle
-from wotempo.training.module import LitWoTE
+from wotempo.planners.config import WOTE_TINY
+from wotempo.preparation.datamodule import feature_spec, needs_of
+from wotempo.training.module import LitPlanner
 
 SMALL = replace(WOTE_TINY, image_height=32, image_width=128, image_tokens=(1, 4), num_anchors=12, lidar_shape=(64, 64))
 SMALL = replace(SMALL, bev_shape=(2, 2), map_feature_shape=(16, 16), map_shape=(32, 64))
@@ -45,7 +45,7 @@ def stored(path: Path, fusion: dict[str, Any], **sizes: Any) -> Path:
     torch.manual_seed(3)
     config = replace(SMALL, **sizes)
     anchors = np.cumsum(np.random.default_rng(0).normal(1, 1, (12, 8, 3)), 1).astype(np.float32)
-    module = LitWoTE(config.to_dict(), fusion, anchors=anchors)
+    module = LitPlanner(config.to_dict(), fusion, anchors=anchors)
     for name, value in module.model.named_parameters():
         if name != "trajectory_anchors":
             value.data.add_(torch.randn_like(value) * 0.1)

@@ -9,11 +9,12 @@ import torch
 from official_weights import MICRO
 
 from wotempo.fusion import build_fusion
-from wotempo.model import WoTE, WoTEConfig
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.wote.wote import WoTE
 
 
 @pytest.fixture
-def micro() -> WoTEConfig:
+def micro() -> ModelConfig:
     return MICRO
 
 
@@ -21,7 +22,7 @@ def micro() -> WoTEConfig:
 def make_model() -> Callable[..., WoTE]:
     """``make_model(config, stage, num_frames)``: all parameters and statistics random, zero-initialised ones too."""
 
-    def make(config: WoTEConfig = MICRO, stage: str = "none", num_frames: int = 1, seed: int = 0) -> WoTE:
+    def make(config: ModelConfig = MICRO, stage: str = "none", num_frames: int = 1, seed: int = 0) -> WoTE:
         g = torch.Generator().manual_seed(seed)
         speed = torch.linspace(0, 12, config.num_anchors)[:, None] * torch.arange(1, 9) / 2
         bend = torch.randn(config.num_anchors, 1, generator=g) * 0.02 * speed
@@ -50,7 +51,7 @@ def make_model() -> Callable[..., WoTE]:
 def make_batch() -> Callable[..., dict]:
     """``make_batch(config, samples, window, sampled)``: adjacent windows that share frames, history partly missing."""
 
-    def make(config: WoTEConfig = MICRO, samples: int = 3, window: int = 3, sampled: int = 1, seed: int = 1) -> dict:
+    def make(config: ModelConfig = MICRO, samples: int = 3, window: int = 3, sampled: int = 1, seed: int = 1) -> dict:
         g = torch.Generator().manual_seed(seed)
         frames = samples + window - 1
         valid = torch.ones(samples, window, dtype=torch.bool)

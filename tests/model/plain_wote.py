@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wotempo.model import WoTE
-from wotempo.model.action import inject, splat_weights
-from wotempo.model.encoder import wide
+from wotempo.planners.backbone.encoder import wide
+from wotempo.planners.wote.action import inject, splat_weights
+from wotempo.planners.wote.wote import WoTE
 
 
 class PlainWoTE(WoTE):

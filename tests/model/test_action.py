@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wotempo.geometry import BACKBONE_BEV
-from wotempo.model.action import inject, splat_weights
+from wotempo.planners.wote.action import inject, splat_weights
 
 
 def by_rule(x: float, y: float) -> torch.Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from wotempo.model.action import inject
-from wotempo.model.dropout import dropout
-from wotempo.model.encoder import transformer_encoder
-from wotempo.model.shared_layer import shared_first_layer
+from wotempo.planners.backbone.dropout import dropout
+from wotempo.planners.backbone.encoder import transformer_encoder
+from wotempo.planners.wote.action import inject
+from wotempo.planners.wote.shared_layer import shared_first_layer
 
 
 def test_a_share_p_is_zeroed_and_the_mean_kept():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from wotempo.errors import UserError
-from wotempo.model.frozen import FrozenEncoder, weights_hash
-from wotempo.training.losses import LossWeights, compute_losses
+from wotempo.planners.backbone.frozen import FrozenEncoder, weights_hash
+from wotempo.planners.wote.losses import LossWeights, compute_losses
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
-from wotempo.model import WOTE, WoTE
-from wotempo.model.build import build_wote
-from wotempo.model.config import LEVELS
-from wotempo.training.module import LitWoTE
+from wotempo.planners.config import LEVELS, WOTE
+from wotempo.planners.wote.build import build_wote
+from wotempo.planners.wote.wote import WoTE
+from wotempo.training.module import LitPlanner
 
 FINE = [level for level in LEVELS if level != "bev8"]
 
@@ -82,11 +82,11 @@ def test_from_plain_data_with_a_control_and_frame_dropout(micro, make_model, mak
     options = {"name": "convgru", "num_frames": 3, "level": "lidar3", "control": "no_warp", "frame_dropout": 0.2}
     anchors = make_model().trajectory_anchors.numpy()
     assert build_wote(micro, options, anchors).train()(make_batch())["fused_bev"].shape[0] == 3
-    module = LitWoTE(micro.to_dict(), options, anchors=anchors)
+    module = LitPlanner(micro.to_dict(), options, anchors=anchors)
     assert module.hparams["fusion"]["control"] == "no_warp"
     assert list(module.unjudged) == ["warp_gain"]
     channels, grid = micro.level("lidar3")
     assert module.shape_contract("train")["model.fusion:out"] == f"B {channels} {grid.rows} {grid.cols} float"
-    plain = LitWoTE(micro.to_dict(), {**options, "control": None, "frame_dropout": 0.0}, anchors=anchors)
+    plain = LitPlanner(micro.to_dict(), {**options, "control": None, "frame_dropout": 0.0}, anchors=anchors)
     assert set(plain.state_dict()) == set(module.state_dict())
     plain.load_state_dict(module.state_dict())

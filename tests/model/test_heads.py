@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from wotempo.geometry import BACKBONE_BEV, SEMANTIC_FRONT
-from wotempo.model.agent_head import AgentHead
-from wotempo.model.bev_head import to_map
-from wotempo.model.offset import OffsetHead
-from wotempo.model.reward import RewardConvNet, final_score
+from wotempo.planners.wote.agent_head import AgentHead
+from wotempo.planners.wote.bev_head import to_map
+from wotempo.planners.wote.offset import OffsetHead
+from wotempo.planners.wote.reward import RewardConvNet, final_score
 
 
 def metres(grid) -> torch.Tensor:

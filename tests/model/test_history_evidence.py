@@ -13,9 +13,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from wotempo.fusion import STAGES, TemporalFusion
-from wotempo.model import WoTEConfig
+from wotempo.planners.config import ModelConfig
 from wotempo.training.history_evidence import HistoryEvidence, HistoryTally, sentence, without_history
-from wotempo.training.module import LitWoTE
+from wotempo.training.module import LitPlanner
 from wotempo.training.samples import collect_samples
 
 GATES = {
@@ -39,17 +39,17 @@ class Doubles(TemporalFusion):
         return bev[:, -1] * (1 + valid[:, :-1].sum(1)[:, None, None, None] / 2)
 
 
-def lit(config: WoTEConfig, stage: str = "convgru", **options) -> LitWoTE:
+def lit(config: ModelConfig, stage: str = "convgru", **options) -> LitPlanner:
     """Every parameter of the stage random: at initialisation history has no effect."""
     torch.manual_seed(0)
     anchors = np.random.default_rng(0).normal(size=(config.num_anchors, config.num_poses, 3)).astype(np.float32)
-    module = LitWoTE(config.to_dict(), {"name": stage, "num_frames": 3, **options}, anchors=anchors)
+    module = LitPlanner(config.to_dict(), {"name": stage, "num_frames": 3, **options}, anchors=anchors)
     for parameter in module.model.fusion.parameters():
         nn.init.normal_(parameter, std=0.2)
     return module.eval()
 
 
-def figures_of(module: LitWoTE, *batches: dict) -> dict[str, float]:
+def figures_of(module: LitPlanner, *batches: dict) -> dict[str, float]:
     tally = HistoryTally()
     for batch in batches:
         tally.add(module, batch)
@@ -193,7 +193,7 @@ def test_batches_are_spread_over_the_validation(micro, monkeypatch):
     for index in range(10):
         evidence.on_validation_batch_end(trainer, module, None, index, index)
     assert seen == [0, 3, 6]
-    single = LitWoTE(micro.to_dict(), {"name": "none"}, anchors=np.zeros((micro.num_anchors, micro.num_poses, 3)))
+    single = LitPlanner(micro.to_dict(), {"name": "none"}, anchors=np.zeros((micro.num_anchors, micro.num_poses, 3)))
     evidence.on_validation_batch_end(trainer, single, None, 0, 0)
     assert seen == [0, 3, 6], "a single frame has no history"
 

@@ -9,10 +9,10 @@ import torch
 from windows import apart
 
 from wotempo.errors import UserError
-from wotempo.model import WoTEConfig
-from wotempo.model.batch_norm import FrameBatchNorm, counting
-from wotempo.model.frames import gather_windows, used_frames
-from wotempo.training.losses import LossWeights, compute_losses
+from wotempo.planners.backbone.batch_norm import FrameBatchNorm, counting
+from wotempo.planners.backbone.frames import gather_windows, used_frames
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.wote.losses import LossWeights, compute_losses
 
 FRAMES = 4
 
@@ -140,4 +140,4 @@ def test_used_frames_keep_every_window(make_batch):
 
 def test_a_negative_number_is_refused():
     with pytest.raises(UserError, match=r"model\.history_grad is -1"):
-        WoTEConfig(history_grad=-1)
+        ModelConfig(history_grad=-1)

@@ -10,8 +10,8 @@ import torch
 from streams import drive_frames
 
 from wotempo.errors import UserError
-from wotempo.model import StreamingPlanner
-from wotempo.model.latency import Percentiles, latency, single_frame
+from wotempo.streaming.latency import Percentiles, latency, single_frame
+from wotempo.streaming.planner import StreamingPlanner
 
 
 def test_percentiles_are_milliseconds():

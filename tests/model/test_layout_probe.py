@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wotempo.evaluation.probes.layout_probe import layout_of_objects, layout_of_shifts, level_encoder, probe_layout
+from wotempo.evaluation.probes.object_response import centroid, object_response, with_object
+from wotempo.evaluation.probes.shift_curve import shift_curve, without_place
 from wotempo.fusion import NoFusion, build_fusion
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM
-from wotempo.model import WoTE
-from wotempo.model.layout_probe import layout_of_objects, layout_of_shifts, level_encoder, probe_layout
-from wotempo.model.object_response import centroid, object_response, with_object
-from wotempo.model.shift_curve import shift_curve, without_place
+from wotempo.planners.wote.wote import WoTE
 
 CELLS = LIDAR_HISTOGRAM.rows
 STEP = 24  # cells that the ego drives from frame to frame: 6 m

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from wotempo.errors import UserError
+from wotempo.evaluation.probes.layout_probe import level_encoder
 from wotempo.fusion import build_fusion
 from wotempo.geometry import warp_with_mask
-from wotempo.model import StreamingPlanner, WoTE
-from wotempo.model.layout_probe import level_encoder
-from wotempo.training.module import LitWoTE
+from wotempo.planners.wote.wote import WoTE
+from wotempo.streaming.planner import StreamingPlanner
+from wotempo.training.module import LitPlanner
 
 T = 3
 
@@ -76,9 +77,9 @@ def test_the_same_frame_twice_in_a_batch(make_model, batch) -> None:
 
 def test_what_the_criteria_are_shown(micro, make_model, batch) -> None:
     anchors = make_model().trajectory_anchors.numpy()
-    module = LitWoTE(micro.to_dict(), {"name": "lidar_stack", "num_frames": T}, anchors=anchors)
+    module = LitPlanner(micro.to_dict(), {"name": "lidar_stack", "num_frames": T}, anchors=anchors)
     assert module.raw_history
-    assert not LitWoTE(micro.to_dict(), {"name": "convgru", "num_frames": T}, anchors=anchors).raw_history
+    assert not LitPlanner(micro.to_dict(), {"name": "convgru", "num_frames": T}, anchors=anchors).raw_history
     assert module.shape_contract("train")["batch.lidar_stack"] == f"B {T} 1 128 128 uint8"
     occupied = (batch["lidar_stack"] > 0).float()
     moved, mask = module.warp_history(occupied, batch)

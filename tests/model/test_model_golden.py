@@ -15,8 +15,9 @@ import reference_weights
 import torch
 
 from wotempo.fusion import NoFusion
-from wotempo.model import WOTE, WOTE_TINY, WoTE, WoTEConfig
-from wotempo.training.losses import LossWeights, compute_losses
+from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig
+from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.wote import WoTE
 
 # After these the arrays are small enough to keep; the maps come sub-sampled by 8 from the reference itself.
 SLICES = {
@@ -33,7 +34,7 @@ DIGEST = "1ca0dbd12270368b287ad2834dcb67975de3b56a1d2b66584f04d275e3ee8bbf"
 TOLERANCE = 1e-4  # of max |a - b| / max |b|
 
 
-def build(config: WoTEConfig) -> WoTE:
+def build(config: ModelConfig) -> WoTE:
     anchors = torch.from_numpy(reference_weights.anchors())[: config.num_anchors]
     return WoTE(config, anchors, NoFusion(config.bev_channels, config.bev_grid))
 
@@ -126,7 +127,7 @@ def test_the_state_dict_is_the_published_list(shared_dir):
 def test_the_tiny_preset_is_the_same_model_in_small():
     """Same keys, but for the ResNets' depth; so what imports, exports or names parameters is proven on it."""
 
-    def stems(config: WoTEConfig) -> set[str]:
+    def stems(config: ModelConfig) -> set[str]:
         with torch.device("meta"):
             keys = build(config).state_dict()
         return {key for key in keys if "encoder.layer" not in key.partition("_backbone.")[2]}

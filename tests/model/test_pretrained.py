@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from wotempo.errors import UserError
-from wotempo.model.pretrained import load_image_encoder
+from wotempo.planners.backbone.pretrained import load_image_encoder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from plain_wote import plain_of
 
-from wotempo.training.losses import LossWeights, compute_losses
+from wotempo.planners.wote.losses import LossWeights, compute_losses
 
 VARIANTS = [(mode, steps) for mode in ("compat", "fixed") for steps in (1, 2, 4)]
 

@@ -13,8 +13,10 @@ from torch import Tensor
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES, RingBuffer, TemporalFusion
 from wotempo.geometry import relative_to
-from wotempo.model import StreamFrames, StreamingPlanner, WoTE
 from wotempo.navsim.schema import Scene
+from wotempo.planners.wote.wote import WoTE
+from wotempo.streaming.frames import StreamFrames
+from wotempo.streaming.planner import StreamingPlanner
 
 T = 4
 

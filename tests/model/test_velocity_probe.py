@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from wotempo.errors import UserError
+from wotempo.evaluation.probes.velocity_probe import Windows, fit
 from wotempo.geometry import BevGrid
-from wotempo.model.velocity_probe import Windows, fit
 
 GRID = BevGrid(x_min=-32.0, x_max=32.0, y_min=-32.0, y_max=32.0, rows=8, cols=8)
 

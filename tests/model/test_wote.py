@@ -9,9 +9,10 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.fusion import NoFusion
-from wotempo.model import WOTE_TINY, WoTE, WoTEConfig
-from wotempo.model.build import build_wote
-from wotempo.training.losses import LossWeights, compute_losses
+from wotempo.planners.config import WOTE_TINY, ModelConfig
+from wotempo.planners.wote.build import build_wote
+from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.wote import WoTE
 
 
 @pytest.mark.parametrize("future_steps", [1, 2])
@@ -234,9 +235,9 @@ def test_what_does_not_fit_is_named(micro, make_model, make_batch):
     with pytest.raises(UserError, match="64 channels"):
         WoTE(micro, torch.zeros(12, 8, 3), NoFusion(64, micro.bev_grid))
     with pytest.raises(UserError, match="compat, fixed"):
-        WoTEConfig(mode="better")
+        ModelConfig(mode="better")
     with pytest.raises(UserError, match="future_steps is 3"):
-        WoTEConfig(future_steps=3)
+        ModelConfig(future_steps=3)
     with pytest.raises(ValueError, match="sees 3 frames, the batch holds 2"):
         make_model(stage="convgru", num_frames=3).plan(make_batch(window=2))
     batch = make_batch()
@@ -247,7 +248,7 @@ def test_what_does_not_fit_is_named(micro, make_model, make_batch):
 
 def test_the_config_survives_being_plain_data(micro):
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in micro.to_dict().items()}
-    assert WoTEConfig(**lists) == micro
+    assert ModelConfig(**lists) == micro
 
 
 def test_hidden_scenes_are_hidden_in_training_only(make_model, make_batch, micro):
@@ -277,7 +278,7 @@ def test_a_hidden_scene_still_teaches_its_map(make_model, make_batch, micro):
 @pytest.mark.parametrize("name", ["scene_dropout", "cell_dropout"])
 def test_a_share_is_a_share(name):
     with pytest.raises(UserError, match=f"model.{name} is 1.0; set it to a share"):
-        WoTEConfig(**{name: 1.0})
+        ModelConfig(**{name: 1.0})
 
 
 def test_plans_are_chosen_by_the_refined_trajectories_or_by_the_anchors(make_model, make_batch, micro):

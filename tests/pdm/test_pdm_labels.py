@@ -15,12 +15,12 @@ from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.lock import locked
 from wotempo.navsim.schema import Log, Scene
-from wotempo.pdm import label
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
 from wotempo.pdm.anchors import cluster_anchors
 from wotempo.pdm.context import SceneContext
-from wotempo.pdm.engines import Engine
-from wotempo.pdm.label import label_scenes, label_shard
+from wotempo.pdm.labels import label
+from wotempo.pdm.labels.engines import Engine
+from wotempo.pdm.labels.label import label_scenes, label_shard
 from wotempo.targets import open_labels
 
 

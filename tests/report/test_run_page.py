@@ -14,10 +14,11 @@ from PIL import Image
 from report_runs import run_folder, scored
 from test_scene_picture import samples
 
-from wotempo.commands.report import _driving, main
+from wotempo.commands.report import main
+from wotempo.evaluation.report_scenes import _driving
 from wotempo.report.curves import PANELS, POINTS, matching, thinned
+from wotempo.report.pictures.scene_card import MOVING_BYTES, moving_scene, scene_card
 from wotempo.report.run_files import read_files
-from wotempo.report.scene_card import MOVING_BYTES, moving_scene, scene_card
 
 
 def page_of(folder) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from wotempo.report.scene_picture import SAMPLE_FIELDS, draw_samples
+from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS, draw_samples
 
 
 def samples(count: int, frames: int) -> dict[str, np.ndarray]:

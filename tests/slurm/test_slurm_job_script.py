@@ -7,10 +7,10 @@ import sys
 import pytest
 from clusters import wait_for
 
-from wotempo.commands.job_script import LOG, SCRIPT, job_script
-from wotempo.commands.machine import MachineConfig
+from wotempo.capacity.job_script import LOG, SCRIPT, job_script
+from wotempo.capacity.machine import MachineConfig
 
-# In the place of the training, and quick: leaves as wotempo.commands.preemption does. With a child in its process
+# In the place of the training, and quick: leaves as wotempo.runs.preemption does. With a child in its process
 # group, as the workers of a data loader are; both tell what reaches them.
 PROGRAM = """
 import os, signal, subprocess, sys, time

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wotempo.errors import UserError
-from wotempo.training.losses import LossWeights, compute_losses, focal_loss
+from wotempo.planners.wote.losses import LossWeights, compute_losses, focal_loss
 
 WEIGHTS = [0.5, 2.0, 3.0]
 

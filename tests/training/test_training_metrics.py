@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from wotempo.planners.wote.metrics import VEHICLE, ValidationMetrics, displacement
 from wotempo.targets import BevClass
-from wotempo.training.metrics import VEHICLE, ValidationMetrics, displacement
 
 
 def test_displacement_is_average_and_final_distance():

@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
-from wotempo.commands.random_state import RandomState
 from wotempo.data.module import NavsimDataModule
+from wotempo.runs.random_state import RandomState
 from wotempo.training.averaging import RunningAverage
 from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint, newest_checkpoint
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.commands.config import nearest
-from wotempo.commands.entry import command
-from wotempo.commands.words import folders_and_options
+from wotempo.command_line.entry import command
+from wotempo.command_line.words import folders_and_options
+from wotempo.config.schema import nearest
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished

@@ -13,25 +13,10 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig
-from wotempo.commands.datamodule import cache_root, feature_spec, target_spec
-from wotempo.commands.entry import run
-from wotempo.commands.prepare import (
-    Progress,
-    anchors_file,
-    dataset,
-    labels_folder,
-    stage_scenes,
-    town_root,
-    window_of,
-    with_history,
-)
-from wotempo.commands.progress import PreparationProgress
+from wotempo.command_line.entry import run
+from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
 from wotempo.data import window_frames
-from wotempo.data.build import PART_RECORDS
-from wotempo.data.frame_cache import FrameCache, FrameRef
-from wotempo.data.target_cache import TargetCache, scene_ref
 from wotempo.doctor.coverage import check_maps
 from wotempo.doctor.device import check_gpu, driver_version, visible_gpus
 from wotempo.doctor.finding import Finding, examined, table
@@ -43,6 +28,16 @@ from wotempo.doctor.software import check_packages, check_python, declared
 from wotempo.doctor.storage import check_disk
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene, read_anchors
+from wotempo.preparation.outlook import data_paths, still_to_write
+from wotempo.preparation.prepare import (
+    Progress,
+    anchors_file,
+    labels_folder,
+    stage_scenes,
+    window_of,
+    with_history,
+)
+from wotempo.preparation.progress import PreparationProgress
 
 
 def environment(config: RunConfig) -> Iterator[Finding]:
@@ -71,40 +66,10 @@ def environment(config: RunConfig) -> Iterator[Finding]:
     yield check_memory(memory_limit_gb(), trainer.num_workers, trainer.accelerator, ceiling)
 
 
-def data_paths(config: RunConfig, progress: Progress) -> DataPaths | None:
-    """The dataset's folders; None for a town that is not generated, which the doctor leaves to others."""
-    if config.data.kind == "town":
-        root = town_root(config)
-        return DataPaths(root, root / "maps") if (root / "city.json").is_file() else None
-    return dataset(config, progress)
-
-
 def sensors(config: RunConfig, paths: DataPaths, stage: str, scenes: list[Scene], progress: Progress) -> Finding:
     windows = [window_frames(scene, *window_of(config)) for scene in scenes]
     count = count_sensors(paths, getattr(config.data, stage).split, windows, progress)
     return check_sensors(stage, count, config.data.missing_history == "mask")
-
-
-def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> tuple[int, int]:
-    """(bytes, files) that the caches of these scenes lack, about; labels are small beside them."""
-    root = cache_root(config.data, config.workspace, paths)
-    frames = FrameCache(root, paths, feature_spec(config.model))
-    targets = TargetCache(root, paths, target_spec(config.model))
-    members = [scene for group in scenes.values() for scene in group]
-    refs = {
-        ref.record: ref
-        for scene in members
-        for frame in window_frames(scene, *window_of(config))
-        if frame is not None
-        for ref in [FrameRef(scene.log.split, frame)]
-    }
-    absent = [ref for ref, here in zip(refs.values(), frames.has(list(refs.values())), strict=True) if not here]
-    groups = {scene_ref(scene).group for scene in members}
-    known = {group: targets.store.index(group).entries for group in groups}
-    undrawn = [ref for scene in members if (ref := scene_ref(scene)).token not in known[ref.group]]
-    size = len(absent) * frames.store.dtype.itemsize + len(undrawn) * targets.store.dtype.itemsize
-    files = (len(absent) + len(undrawn)) // PART_RECORDS + 2 * len(groups)
-    return size, files if size else 0
 
 
 def labelled(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> Iterator[Finding]:

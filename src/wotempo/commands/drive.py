@@ -14,21 +14,21 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig
 
-from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
-from wotempo.commands.datamodule import cache_root, feature_spec
-from wotempo.commands.entry import run
-from wotempo.commands.planning import load_module, plan_all
-from wotempo.commands.prepare import TOWN_NOTE, dataset, stage_scenes
-from wotempo.commands.progress import PreparationProgress
-from wotempo.commands.replay import plans_of_rows, replay, stretches
+from wotempo.command_line.entry import run
+from wotempo.config.schema import DataConfig, RunConfig, nearest, typed
 from wotempo.data import FrameCache, reach
 from wotempo.errors import UserError
-from wotempo.model import StreamingPlanner
-from wotempo.model.latency import Percentiles
+from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
+from wotempo.evaluation.planning import load_module, plan_all
 from wotempo.navsim import Scene
 from wotempo.pdm.agents import human_poses
-from wotempo.training.metrics import displacement
-from wotempo.training.module import LitWoTE
+from wotempo.planners.wote.metrics import displacement
+from wotempo.preparation.datamodule import cache_root, feature_spec
+from wotempo.preparation.prepare import TOWN_NOTE, dataset, stage_scenes
+from wotempo.preparation.progress import PreparationProgress
+from wotempo.streaming.latency import Percentiles
+from wotempo.streaming.planner import StreamingPlanner
+from wotempo.training.module import LitPlanner
 
 # The windowed evaluation encodes the frames of a batch together: the last bits of its sums differ.
 SAME_M = 1e-3
@@ -123,7 +123,7 @@ def work(raw: DictConfig) -> int:
 
 
 def report(
-    config: DriveConfig, scenes: list[Scene], frames: pd.DataFrame, windowed: dict[str, np.ndarray], module: LitWoTE
+    config: DriveConfig, scenes: list[Scene], frames: pd.DataFrame, windowed: dict[str, np.ndarray], module: LitPlanner
 ) -> None:
     errors, apart = compare(scenes, plans_of_rows(frames), windowed)
     pushes = frames[frames["planned"]]["milliseconds"].to_numpy()[config.warmup :]

@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from wotempo.commands.benchmark import EstimateConfig, Measurement, measure
-from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig, typed
-from wotempo.commands.entry import run
-from wotempo.commands.machine import MachineConfig, check_machine
-from wotempo.commands.projection import Job, fitting_batch, shorter
-from wotempo.commands.train import prepare_data
+from wotempo.capacity.benchmark import EstimateConfig, Measurement, measure
+from wotempo.capacity.machine import MachineConfig, check_machine
+from wotempo.capacity.projection import Job, fitting_batch, shorter
+from wotempo.command_line.entry import run
+from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig, typed
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
+from wotempo.preparation.ready import prepare_data
 
 SMALLER = "no batch size or length of this run; try trainer.precision=bf16-mixed, fewer frames, or a smaller model"
 

@@ -15,32 +15,29 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.commands.checks import check_accelerator, check_precision, check_scenes
-from wotempo.commands.config import DataConfig, RunConfig, TrackingConfig, nearest, typed
-from wotempo.commands.drivers import DRIVERS, drive
-from wotempo.commands.entry import run
-from wotempo.commands.planning import VARIANTS, load_module, plan_all
-from wotempo.commands.prepare import TOWN_NOTE, Progress, dataset, stage_scenes
-from wotempo.commands.progress import PreparationProgress
-from wotempo.commands.tracking_evaluation import track_evaluation
-from wotempo.commands.tracking_options import check_tracking
+from wotempo.command_line.entry import run
+from wotempo.config.checks import check_accelerator, check_precision, check_scenes
+from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, nearest, typed
 from wotempo.errors import UserError
+from wotempo.evaluation.baselines import DRIVERS, drive
+from wotempo.evaluation.planning import VARIANTS, load_module, plan_all
+from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene
-from wotempo.navsim.schema import NUM_HISTORY
 from wotempo.navsim.submission import Team, require_complete, write_submission
-from wotempo.pdm.evaluation import PDM_CLOSED, evaluate_scenes
-from wotempo.pdm.label_parts import cut
+from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
+from wotempo.preparation.prepare import TOWN_NOTE, dataset, stage_scenes
+from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.scores import summarise, write_official
+from wotempo.tracking.evaluation import track_evaluation
+from wotempo.tracking.options import check_tracking
 from wotempo.training.history_evidence import HistoryTally, sentence
 
 BASELINES = (*DRIVERS, PDM_CLOSED)
-WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
 
 
 @dataclass
@@ -128,37 +125,6 @@ def plans_of(
                 tally=tally if config.history and variant == "model" else None,
             )
     return plans
-
-
-def score_all(
-    workers: int,
-    metric: str,
-    baselines: list[str],
-    paths: DataPaths,
-    scenes: list[Scene],
-    plans: dict[str, dict[str, np.ndarray]],
-    progress: Progress,
-) -> pd.DataFrame:
-    """One row per driver and scene, in the order of the scenes."""
-    tasks = cut(scenes, WHOLE_LOG, history=NUM_HISTORY)
-    parallel = Parallel(n_jobs=workers, return_as="generator")
-    done, rows = 0, list[dict[str, Any]]()
-    progress("score plans", 0, len(scenes))
-    results = parallel(
-        delayed(evaluate_scenes)(
-            paths.maps,
-            members,
-            {driver: {scene.token: of[scene.token] for scene in members} for driver, of in plans.items()},
-            metric,
-            PDM_CLOSED in baselines,
-        )
-        for members in tasks
-    )
-    for members, result in zip(tasks, results, strict=True):
-        done += len(members)
-        progress("score plans", done, len(scenes))
-        rows += result
-    return pd.DataFrame(rows)
 
 
 def show(means: pd.DataFrame, columns: dict[str, str], note: str) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from wotempo.commands.config import nearest, typed
-from wotempo.commands.entry import run
+from wotempo.command_line.entry import run
+from wotempo.config.schema import nearest, typed
 from wotempo.errors import UserError
 from wotempo.navsim import ScoreTable, read_anchors
-from wotempo.pdm.community_file import export_community_file, import_community_file
+from wotempo.pdm.labels.community_file import export_community_file, import_community_file
 
 DIRECTIONS = ("import", "export")
 

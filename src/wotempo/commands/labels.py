@@ -13,16 +13,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from wotempo.commands.config import DataConfig, RunConfig, nearest, typed
-from wotempo.commands.entry import run
-from wotempo.commands.prepare import anchors_of, dataset, labels_folder, stage_scenes
-from wotempo.commands.progress import PreparationProgress
-from wotempo.commands.weights import PRESETS
+from wotempo.command_line.entry import run
+from wotempo.config.schema import DataConfig, RunConfig, nearest, typed
 from wotempo.errors import UserError
 from wotempo.navsim import Scene, ScoreTable, read_anchors, write_bytes
-from wotempo.pdm.engines import Engine
-from wotempo.pdm.label import label_shard
-from wotempo.pdm.label_parts import SCENES_PER_PART
+from wotempo.pdm.labels.engines import Engine
+from wotempo.pdm.labels.label import label_shard
+from wotempo.pdm.labels.label_parts import SCENES_PER_PART
+from wotempo.planners.config import PRESETS
+from wotempo.preparation.prepare import anchors_of, dataset, labels_folder, stage_scenes
+from wotempo.preparation.progress import PreparationProgress
 
 STAGES = ("train", "val", "test")
 WHAT = "label anchors"

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from wotempo.commands.config import nearest
-from wotempo.commands.entry import command
-from wotempo.commands.words import folders_and_options
+from wotempo.command_line.entry import command
+from wotempo.command_line.words import folders_and_options
+from wotempo.config.schema import nearest
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import METRICS, summarise

@@ -18,13 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig
-from wotempo.commands.datamodule import feature_spec, target_spec
-from wotempo.commands.doctor import data_paths, still_to_write
-from wotempo.commands.entry import run
-from wotempo.commands.prepare import Progress, stage_scenes, window_of, with_history
-from wotempo.commands.progress import PreparationProgress
+from wotempo.command_line.entry import run
+from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
 from wotempo.data import window_frames
 from wotempo.data.frame_cache import frame_dtype
 from wotempo.data.target_cache import target_dtype
@@ -49,6 +45,10 @@ from wotempo.doctor.archives import (
 from wotempo.doctor.storage import SPARE_BYTES, existing
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Frame, Scene
+from wotempo.preparation.datamodule import feature_spec, target_spec
+from wotempo.preparation.outlook import data_paths, still_to_write
+from wotempo.preparation.prepare import Progress, stage_scenes, window_of, with_history
+from wotempo.preparation.progress import PreparationProgress
 
 FILES_PER_FRAME = 4  # three cameras and the LiDAR
 LABEL_BYTES = 3  # an anchor

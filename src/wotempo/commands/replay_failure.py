@@ -13,11 +13,11 @@ import torch
 from omegaconf import DictConfig
 
 from callbacks import Record, reenact
-from wotempo.commands.checks import check_accelerator
-from wotempo.commands.config import typed
-from wotempo.commands.entry import run
+from wotempo.command_line.entry import run
+from wotempo.config.checks import check_accelerator
+from wotempo.config.schema import typed
 from wotempo.errors import UserError
-from wotempo.training.module import LitWoTE
+from wotempo.training.module import LitPlanner
 
 
 @dataclass
@@ -57,7 +57,7 @@ def work(raw: DictConfig) -> int:
         torch.set_num_threads(config.threads)
     folder = failure_folder(config)
     record = Record.read(folder)
-    module = LitWoTE.rebuild(record.weights)
+    module = LitPlanner.rebuild(record.weights)
     trainer = L.Trainer(
         accelerator=config.accelerator,
         devices=1,

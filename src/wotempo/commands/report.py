@@ -11,20 +11,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pandas as pd
-
-from wotempo.commands.entry import command, quieten
-from wotempo.commands.pictured import Photographer
-from wotempo.commands.prepare import Progress
-from wotempo.commands.progress import PreparationProgress
-from wotempo.commands.words import folders_and_options
+from wotempo.command_line.entry import command, quieten
+from wotempo.command_line.words import folders_and_options
 from wotempo.errors import UserError
+from wotempo.evaluation.report_scenes import take_pictures
 from wotempo.navsim import write_bytes
-from wotempo.report.glossary import word
-from wotempo.report.pictures import Pictures
-from wotempo.report.run_files import RunFiles, read_files
+from wotempo.preparation.progress import PreparationProgress
+from wotempo.report.run_files import read_files
 from wotempo.report.run_page import run_page
-from wotempo.report.situation import PREFIX
 
 DEFAULTS = {"scenes": 3, "windows": 12}
 
@@ -41,54 +35,6 @@ def parse(arguments: list[str]) -> tuple[Path, dict[str, int], Path]:
             raise UserError(f"{name} is '{text}': set it to 0 or more")
         counts[name] = int(text)
     return folders[0], counts, Path(given.get("out", folders[0] / "report.html"))
-
-
-def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> Pictures:
-    pictures = Pictures()
-    if samples := run.samples():
-        pictures.add("Scenes of validation", samples, [f"scene {sample['token']}" for sample in samples])
-    else:
-        pictures.lacking.append(("No scenes of validation: no samples.npz.", run.anew("tracking.pictures=2")))
-    checkpoint = run.folder / "checkpoints" / "last.ckpt"
-    if not checkpoint.is_file() or not run.config:
-        why = "No scenes of the test split: there is no checkpoints/last.ckpt with a config.yaml."
-        pictures.lacking.append((why, f"make resume RUN={run.folder}"))
-    elif counts["windows"] == 0:
-        pictures.lacking.append(("No scenes of the test split: windows=0.", f"make report RUN={run.folder}"))
-    else:
-        _test_scenes(run, counts, Photographer(run.folder, progress), pictures)
-    return pictures
-
-
-def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photographer, pictures: Pictures) -> None:
-    worst = None
-    if run.job.rows is None:
-        pictures.lacking.append(("Worst and best scenes: the test split was not scored.", run.again("test=true")))
-    else:
-        known = run.job.rows[run.job.rows["token"].isin(photographer.scenes)]
-        ordered = known.sort_values(["pdms", "fde"], ascending=[True, False])
-        worst = str(ordered["token"].iloc[0]) if len(ordered) else None
-        for heading, rows in (
-            ("Worst scenes by PDMS", ordered.head(counts["scenes"])),
-            ("Best scenes by PDMS, of those that drive on", _driving(ordered)[::-1].head(counts["scenes"])),
-        ):
-            pictures.add(heading, photographer.take(list(rows["token"])), [_caption(row) for _, row in rows.iterrows()])
-    tokens = photographer.sequence(worst, counts["windows"])
-    log = photographer.scenes[tokens[0]].log.name
-    around = "around the worst scene" if worst else "the first of the test split"
-    caption = f"{len(tokens)} consecutive windows of {log}, {around}, at real speed"
-    pictures.add_moving("One scene, moving", photographer.take(tokens), caption)
-
-
-def _driving(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without stops, which a plan to stand still gets right to the centimetre; all rows where it is not known."""
-    return rows[~rows[f"{PREFIX}stop"]] if f"{PREFIX}stop" in rows else rows
-
-
-def _caption(row: pd.Series) -> str:
-    scores = ", ".join(f"{word(name)} {row[name]:.2f}" for name in ("pdms", "nc", "dac", "ep", "ttc", "comfort"))
-    apart = f"ADE {row['ade']:.2f} m, FDE {row['fde']:.2f} m" if row["valid"] else row["reason"]
-    return f"{row['token']} of {row['log']}: {scores}; {apart}"
 
 
 @command

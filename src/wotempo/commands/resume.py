@@ -10,13 +10,13 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from wotempo.commands.entry import command, quieten
-from wotempo.commands.stored import stored
-from wotempo.commands.train import work
-from wotempo.commands.unfinished import FINISHED, LOCK, unfinished_runs
+from wotempo.command_line.entry import command, quieten
+from wotempo.config.stored import stored
 from wotempo.errors import UserError
+from wotempo.experiment.run import work
 from wotempo.navsim.lock import is_locked
 from wotempo.report.reading import read_verdict
+from wotempo.runs.unfinished import FINISHED, LOCK, unfinished_runs
 
 
 def choose(where: Path) -> Path:

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.entry import check_command_line, command
-from wotempo.commands.search_space import Space, read_space
-from wotempo.commands.unfinished import FINISHED, LOCK, read_verdict
+from wotempo.capacity.search_space import Space, read_space
+from wotempo.command_line.entry import check_command_line, command
+from wotempo.config.checks import check_config
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked, locked
+from wotempo.runs.unfinished import FINISHED, LOCK, read_verdict
 
 if TYPE_CHECKING:
     from optuna import Study

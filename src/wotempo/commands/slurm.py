@@ -18,14 +18,14 @@ from pathlib import Path
 
 from hydra import initialize_config_module
 
-from wotempo.commands.checks import check_config
-from wotempo.commands.config import RunConfig
-from wotempo.commands.entry import check_command_line, command, is_multirun
-from wotempo.commands.job_script import JOB_ID, LOG, SCRIPT, job_script
-from wotempo.commands.machine import MachineConfig, SlurmConfig, read, run_config, run_overrides, split
-from wotempo.commands.provenance import signature
-from wotempo.commands.unfinished import unfinished_runs
+from wotempo.capacity.job_script import JOB_ID, LOG, SCRIPT, job_script
+from wotempo.capacity.machine import MachineConfig, SlurmConfig, read, run_config, run_overrides, split
+from wotempo.command_line.entry import check_command_line, command, is_multirun
+from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
+from wotempo.runs.provenance import signature
+from wotempo.runs.unfinished import unfinished_runs
 
 
 def need(program: str) -> None:

@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
-import torch
 import yaml
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
-from wotempo.fusion import POINTS, TemporalFusion, build_fusion, level_of
-from wotempo.geometry import BevGrid
-from wotempo.model.config import LEVELS, WOTE, WOTE_TINY, WoTEConfig
+from wotempo.fusion import POINTS, level_of
+from wotempo.planners.config import LEVELS, WOTE, WOTE_TINY, ModelConfig
+from wotempo.planners.stage_cost import Cost, cost
 
 SIZES = {"wote_tiny": WOTE_TINY, "wote": WOTE}
 
 
-@dataclass(frozen=True)
-class Cost:
-    """``macs``: multiply-accumulates of one window at batch 1, as counted by torch: convolutions and matrix products.
-    Warps, gates and softmaxes are elementwise and not counted."""
-
-    stage: str
-    parameters: int
-    macs: int
-
-
-def cost(name: str, channels: int, grid: BevGrid, fusion: dict[str, Any]) -> Cost:
-    """Of the stage of ``fusion`` (as ``build_fusion`` takes it) on a window of its own length. Among fake tensors:
-    nothing is computed, and nothing is drawn from the random numbers of a run."""
-    with FakeTensorMode(), torch.random.fork_rng(devices=[]):
-        return _counted(name, build_fusion(channels=channels, grid=grid, **fusion))
-
-
-def _counted(name: str, stage: TemporalFusion) -> Cost:
-    b, frames = 2, stage.num_frames  # one control takes history from the other sample
-    bev = torch.zeros(b, frames, stage.channels, *stage.grid.shape)
-    pose, dt, valid = torch.zeros(b, frames, 3), torch.zeros(b, frames), torch.ones(b, frames, dtype=torch.bool)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        stage(bev, pose, dt, valid)
-    return Cost(name, sum(p.numel() for p in stage.parameters()), counter.get_total_flops() // 2 // b)
-
-
-def costs(config: WoTEConfig, level: str) -> Iterator[Cost]:
+def costs(config: ModelConfig, level: str) -> Iterator[Cost]:
     """Of every yaml of configs/fusion that can sit at a level of a model."""
     channels, grid = config.level(level)
     for path in files("wotempo.configs").joinpath("fusion").iterdir():

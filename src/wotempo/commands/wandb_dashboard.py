@@ -10,10 +10,10 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from wotempo.commands.config import TrackingConfig, nearest
-from wotempo.commands.dashboard_panels import VIEWS, Panel, View
-from wotempo.commands.tracking_options import require_key
+from wotempo.config.schema import TrackingConfig, nearest
 from wotempo.errors import UserError
+from wotempo.tracking.dashboard_panels import VIEWS, Panel, View
+from wotempo.tracking.options import require_key
 
 OPTIONS = ("project", "entity", "dry_run")
 STEP = "trainer/global_step"

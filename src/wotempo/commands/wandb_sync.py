@@ -10,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wotempo.commands.tracking_options import require_key
-from wotempo.commands.wandb_attempts import Attempt, attempts
-from wotempo.commands.words import folders_and_options
+from wotempo.command_line.words import folders_and_options
 from wotempo.errors import UserError
+from wotempo.tracking.options import require_key
+from wotempo.tracking.wandb_attempts import Attempt, attempts
 
 OPTIONS = ("project", "entity", "dry_run")
 CUT_OFF = "ends with an incomplete record"  # how wandb says that it uploaded all that a killed process wrote

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from wotempo.commands.config import nearest, typed
-from wotempo.commands.entry import run
+from wotempo.command_line.entry import run
+from wotempo.config.schema import nearest, typed
 from wotempo.errors import UserError
 from wotempo.interop import (
     DifferentWeights,
@@ -24,10 +24,9 @@ from wotempo.interop import (
     read_single_frame,
     write_checkpoint,
 )
-from wotempo.model import WOTE, WOTE_TINY, WoTEConfig
 from wotempo.navsim import write_bytes
+from wotempo.planners.config import PRESETS, ModelConfig
 
-PRESETS = {"wote": WOTE, "wote_tiny": WOTE_TINY}
 DIRECTIONS = ("import", "export")
 
 
@@ -51,7 +50,7 @@ class Job:
     output: Path
     overwrite: bool
     preset: str
-    model: WoTEConfig
+    model: ModelConfig
     run_dir: Path
 
 

@@ -18,7 +18,7 @@ STITCH_ASPECT = 4
 
 
 class ModelInputs(Protocol):
-    """The sizes that a model wants its inputs in; ``WoTEConfig`` is one."""
+    """The sizes that a model wants its inputs in; ``ModelConfig`` is one."""
 
     @property
     def image_height(self) -> int: ...

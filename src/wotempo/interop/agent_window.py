@@ -15,8 +15,8 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec, camera_feature, lidar_feature, moved_points, status_feature
-from wotempo.model import WoTE
 from wotempo.navsim import FRAME_PERIOD_S, STITCHED_CAMERAS
+from wotempo.planners.wote.wote import WoTE
 
 MISSING_HISTORY = ("error", "mask")
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Tensor
 
+from wotempo.checkpoints.plain_file import read_plain
 from wotempo.errors import UserError
 from wotempo.interop.compare import check_tensors
-from wotempo.interop.plain_file import read_plain
 from wotempo.interop.weights import (
     ANCHORS,
     WoTEWeights,
@@ -25,7 +25,7 @@ from wotempo.interop.weights import (
     without_prefix,
 )
 from wotempo.interop.written import Written, write_files
-from wotempo.model import WOTE, WoTEConfig
+from wotempo.planners.config import WOTE, ModelConfig
 
 OFFICIAL_PREFIX = "agent.WoTE_model."
 # Fields that the file or the way of training decides; the official code fixes all others.
@@ -35,7 +35,7 @@ FREE = (  # what training does, or how; the trained function is the same
 )  # fmt: skip
 
 
-def import_official(path: str | Path, config: WoTEConfig | None = None) -> WoTEWeights:
+def import_official(path: str | Path, config: ModelConfig | None = None) -> WoTEWeights:
     """Reads an official checkpoint, or its state dict alone. UserError (DifferentWeights) names what does not fit.
 
     config: sizes and number of anchors, by default the published model's. The mode becomes ``compat``, and the number
@@ -57,7 +57,7 @@ def import_official(path: str | Path, config: WoTEConfig | None = None) -> WoTEW
 
 
 def export_official(
-    weights: WoTEWeights, output: str | Path, config: WoTEConfig | None = None, overwrite: bool = False
+    weights: WoTEWeights, output: str | Path, config: ModelConfig | None = None, overwrite: bool = False
 ) -> Written:
     """Writes what the official agent's loader takes, and the anchors for its ``cluster_file_path``.
 
@@ -81,7 +81,7 @@ def _another_model(state: Mapping[Any, Any]) -> str:
     )
 
 
-def _future_steps(state: Mapping[Any, Any], config: WoTEConfig) -> int:
+def _future_steps(state: Mapping[Any, Any], config: ModelConfig) -> int:
     """The reward convolution reads the present map and K imagined ones: its kernel is (d, (K + 1)·d, 3, 3)."""
     kernel = state.get(f"{OFFICIAL_PREFIX}reward_conv_net.conv1.weight")
     if isinstance(kernel, Tensor) and kernel.ndim == 4:
@@ -91,7 +91,7 @@ def _future_steps(state: Mapping[Any, Any], config: WoTEConfig) -> int:
     return config.future_steps  # the comparison will name the kernel
 
 
-def _check_same_function(weights: WoTEWeights, official: WoTEConfig) -> None:
+def _check_same_function(weights: WoTEWeights, official: ModelConfig) -> None:
     ours, path = weights.config, weights.source
     if ours.mode != "compat":
         raise UserError(

@@ -26,7 +26,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from wotempo.model import WoTE
+    from wotempo.planners.wote.wote import WoTE
 
 SAMPLING = TrajectorySampling(num_poses=NUM_POSES, interval_length=FRAME_PERIOD_S)
 

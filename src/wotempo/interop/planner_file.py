@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
+from wotempo.checkpoints.plain_file import read_plain
 from wotempo.interop.compare import check_tensors
 from wotempo.interop.official import OFFICIAL_PREFIX, import_official
-from wotempo.interop.plain_file import read_plain
 from wotempo.interop.trained import OTHER_MODEL, PREFIX, described
 from wotempo.interop.weights import ANCHORS, NO_FUSION, wanted_tensors, without_prefix
-from wotempo.model import WOTE, WoTE, WoTEConfig
-from wotempo.model.build import build_wote
+from wotempo.planners.config import WOTE, ModelConfig
+from wotempo.planners.wote.build import build_wote
+from wotempo.planners.wote.wote import WoTE
 
 
 def read_planner(path: str | Path) -> WoTE:
@@ -34,7 +35,7 @@ def read_planner(path: str | Path) -> WoTE:
     return _loaded(config, fusion, without_prefix(state, PREFIX))
 
 
-def _loaded(config: WoTEConfig, fusion: dict[str, Any], tensors: dict[str, Tensor]) -> WoTE:
+def _loaded(config: ModelConfig, fusion: dict[str, Any], tensors: dict[str, Tensor]) -> WoTE:
     model = build_wote(config, fusion, tensors[ANCHORS].float().numpy())
     model.load_state_dict(tensors)
     return model.eval()

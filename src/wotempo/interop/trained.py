@@ -8,19 +8,19 @@ from typing import Any
 
 import lightning
 
+from wotempo.checkpoints.plain_file import read_plain
 from wotempo.errors import UserError
 from wotempo.interop.compare import check_tensors
-from wotempo.interop.plain_file import read_plain
 from wotempo.interop.weights import NO_FUSION, WoTEWeights, training_time, wanted_tensors, without_prefix
 from wotempo.interop.written import Written, write_files
-from wotempo.model import WoTEConfig
+from wotempo.planners.config import ModelConfig
 
 PREFIX = "model."
 OTHER_MODEL = "its training wrote another model: train again"
 
 
 def write_checkpoint(weights: WoTEWeights, output: str | Path, overwrite: bool = False) -> Written:
-    """A Lightning checkpoint of a ``LitWoTE`` without fusion and without an optimiser's state, and its anchors."""
+    """A Lightning checkpoint of a ``LitPlanner`` without fusion and without an optimiser's state, and its anchors."""
     hyperparameters = {
         "model": weights.config.to_dict(),
         "fusion": dict(NO_FUSION),
@@ -49,7 +49,7 @@ def read_single_frame(path: str | Path) -> WoTEWeights:
     return WoTEWeights(config, without_prefix(state, PREFIX), path, **training_time(checkpoint))
 
 
-def described(path: Path, checkpoint: dict[Any, Any]) -> tuple[WoTEConfig, dict[str, Any], dict[Any, Any]]:
+def described(path: Path, checkpoint: dict[Any, Any]) -> tuple[ModelConfig, dict[str, Any], dict[Any, Any]]:
     """What a checkpoint of this project says of itself: sizes, fusion stage, state dict. UserError if it is none."""
     hyperparameters, state = checkpoint.get("hyper_parameters"), checkpoint.get("state_dict")
     if not isinstance(state, dict) or not isinstance(hyperparameters, dict) or "model" not in hyperparameters:
@@ -71,8 +71,8 @@ def _check_single_frame(path: Path, fusion: dict[str, Any], state: dict[Any, Any
         )
 
 
-def _config(path: Path, model: dict[str, Any]) -> WoTEConfig:
-    unknown = sorted(set(model) - {field.name for field in fields(WoTEConfig)})
+def _config(path: Path, model: dict[str, Any]) -> ModelConfig:
+    unknown = sorted(set(model) - {field.name for field in fields(ModelConfig)})
     if unknown:
         raise UserError(f"{path} was written by another version (model.{unknown[0]} is unknown): use that one")
-    return WoTEConfig(**model)
+    return ModelConfig(**model)

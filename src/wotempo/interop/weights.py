@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from wotempo.errors import UserError
-from wotempo.model import WoTEConfig
-from wotempo.model.build import build_wote
 from wotempo.navsim import fingerprint
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.wote.build import build_wote
 
 NO_FUSION = {"name": "none", "num_frames": 1}
 ANCHORS = "trajectory_anchors"
@@ -26,7 +26,7 @@ class WoTEWeights:
     """Sizes and mode, and all tensors under the published names (``trajectory_anchors``, ``_backbone.…``), as they were
     in ``source``: values, dtypes and order. epoch, global_step: how long they were trained, 0 where nobody wrote it."""
 
-    config: WoTEConfig
+    config: ModelConfig
     tensors: dict[str, Tensor]
     source: Path
     epoch: int = 0
@@ -43,7 +43,7 @@ class WoTEWeights:
 
 
 def wanted_tensors(
-    config: WoTEConfig, prefix: str, fusion: Mapping[str, Any] = MappingProxyType(NO_FUSION)
+    config: ModelConfig, prefix: str, fusion: Mapping[str, Any] = MappingProxyType(NO_FUSION)
 ) -> dict[str, Tensor]:
     """Every entry of a WoTE's state dict under ``prefix``, without values; of the single-frame one by default."""
     anchors = np.zeros((config.num_anchors, config.num_poses, 3), np.float32)
@@ -57,7 +57,7 @@ def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     return {key.removeprefix(prefix): value.detach() for key, value in state.items()}
 
 
-def check_anchors(path: Path, anchors: Any, config: WoTEConfig) -> None:
+def check_anchors(path: Path, anchors: Any, config: ModelConfig) -> None:
     """UserError where the file has another number of anchors than ``config``, or rounded ones."""
     if not isinstance(anchors, Tensor) or anchors.shape[1:] != (config.num_poses, 3):
         return  # to be named with the other differences

@@ -12,8 +12,8 @@ import pandas as pd
 
 from wotempo.errors import UserError
 from wotempo.report.ablation import Job
+from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS
 from wotempo.report.reading import read_json, read_verdict, readable
-from wotempo.report.scene_picture import SAMPLE_FIELDS
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from wotempo.report.ablation import SCORES
 from wotempo.report.curves import PANELS, Panel, draw, matching
 from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import beside, facts, folded, missing, note, page, picture, section, table
-from wotempo.report.pictures import Pictures
+from wotempo.report.pictures.listing import Pictures
+from wotempo.report.pictures.scene_picture import legend
 from wotempo.report.run_files import RunFiles
-from wotempo.report.scene_picture import legend
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 

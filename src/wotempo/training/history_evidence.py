@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from wotempo.training.module import LitWoTE
+from wotempo.training.module import LitPlanner
 
 
 def without_history(valid: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def _hooked(stage: nn.Module, *handles: Any) -> Iterator[None]:
 
 
 def observed_plan(
-    module: LitWoTE, batch: dict, blind: bool = False
+    module: LitPlanner, batch: dict, blind: bool = False
 ) -> tuple[dict[str, Tensor], tuple[Tensor, ...], Tensor]:
     """The plan, and the arguments (bev, pose, dt, valid) and output of the stage. ``blind``: the stage is told
     that history is not valid; the frames are encoded all the same, so that no last bit of the encoder's differs."""
@@ -68,7 +68,7 @@ class HistoryTally:
         self.sums: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, module: LitWoTE, batch: dict) -> None:
+    def add(self, module: LitPlanner, batch: dict) -> None:
         """Plans ``batch`` twice, with and without history. ``module`` in evaluation: nothing random is drawn."""
         plan, args, fused = observed_plan(module, batch)
         blind, _, _ = observed_plan(module, batch, blind=True)
@@ -148,7 +148,7 @@ class HistoryEvidence(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        assert isinstance(pl_module, LitWoTE)
+        assert isinstance(pl_module, LitPlanner)
         count = trainer.num_val_batches[dataloader_idx]
         every = max(1, int(count) // self.batches) if count != float("inf") else 1
         due = batch_idx % every == 0 and batch_idx // every < self.batches

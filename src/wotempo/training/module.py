@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.model.build import build_wote
-from wotempo.model.config import WoTEConfig
-from wotempo.training.contract import shape_contract
-from wotempo.training.losses import LossWeights, compute_losses
-from wotempo.training.metrics import ValidationMetrics
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.wote.build import build_wote
+from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.metrics import ValidationMetrics
+from wotempo.planners.wote.shapes import shape_contract
 from wotempo.training.optimiser import OptimiserConfig, build_optimiser
 
 
-class LitWoTE(L.LightningModule):
+class LitPlanner(L.LightningModule):
     """Hyperparameters are plain data, so that checkpoints load with ``weights_only=True``.
 
-    model, fusion, optimiser, losses: the fields of ``WoTEConfig``, the stage's ``name`` and keywords, the fields of
+    model, fusion, optimiser, losses: the fields of ``ModelConfig``, the stage's ``name`` and keywords, the fields of
     ``OptimiserConfig`` and ``LossWeights``. ``anchors`` (N, 8, 3) are needed once: later they are in the checkpoint.
     ``anchors_fingerprint`` says which anchors the reward labels belong to.
     """
@@ -39,7 +39,7 @@ class LitWoTE(L.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["anchors"])
-        config = WoTEConfig(**model)
+        config = ModelConfig(**model)
         self.model = build_wote(config, fusion, anchors)
         self.weights = LossWeights(**(losses or {}))
         self.optimiser_config = OptimiserConfig(**(optimiser or {}))
@@ -80,7 +80,7 @@ class LitWoTE(L.LightningModule):
     # ------------------------------------------------------------------ what the acceptance criteria read
 
     @classmethod
-    def rebuild(cls, checkpoint: Mapping[str, Any]) -> LitWoTE:
+    def rebuild(cls, checkpoint: Mapping[str, Any]) -> LitPlanner:
         """The module of a checkpoint (``hyper_parameters``, ``state_dict``), from what it says about itself alone."""
         state = checkpoint["state_dict"]
         module = cls(**checkpoint["hyper_parameters"], anchors=state["model.trajectory_anchors"].numpy())
@@ -123,7 +123,7 @@ class LitWoTE(L.LightningModule):
         return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
 
     def shape_contract(self, stage: str) -> dict[str, str]:
-        """Named dimensions of the batch, the fusion stage and the heads (see callbacks.protocol)."""
+        """Named dimensions of the batch, the fusion stage and the heads (see callbacks.base.protocol)."""
         return shape_contract(self.model.config, self.num_frames, self.model.fusion.level)
 
 

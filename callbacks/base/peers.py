@@ -1,0 +1,37 @@
+"""Why a rank failed that others only see go: a note of each rank beside the verdict.
+
+A rank that crashes alone cannot tell the others: they are inside of a collective, which breaks when its process ends
+(gloo), or does not return until a launcher ends them with SIGTERM (NCCL). The note is written before either happens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from callbacks.base.plain import write_json
+
+
+def note_of(directory: Path, rank: int) -> Path:
+    return directory / f"verdict.rank{rank}.json"
+
+
+def forget(directory: Path, rank: int) -> None:
+    """What an earlier attempt wrote."""
+    note_of(directory, rank).unlink(missing_ok=True)
+
+
+def leave(directory: Path, rank: int, note: Mapping[str, Any]) -> None:
+    write_json(note_of(directory, rank), note)
+
+
+def first_of_others(directory: Path, world_size: int) -> tuple[int, dict[str, Any]] | None:
+    """(rank, note) of the rank other than 0 that failed first: later ones may fail because of it."""
+    files = [(rank, note_of(directory, rank)) for rank in range(1, world_size)]
+    found = [(file.stat().st_mtime_ns, rank, file) for rank, file in files if file.exists()]
+    if not found:
+        return None
+    _, rank, file = min(found)
+    return rank, json.loads(file.read_text())

@@ -1,0 +1,136 @@
+"""Criterion 2: a checkpoint of the final weights exists and can be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from callbacks.base.guard import Guard, Policy
+from callbacks.base.plain import portable
+from callbacks.measures.reload import compare_forward
+
+
+class CheckpointGuard(Guard):
+    """Loads every file that the attached ``ModelCheckpoint``s claim (last and best) with ``weights_only=True`` and
+    checks: all values finite (optimiser state included), keys and shapes equal the model's, and one file holds the
+    final ``global_step``. That file must also give the model back: built from it (``pl_module.rebuild`` where it
+    exists, else the same module with all saved values erased first), it must compute for the first training batch, in
+    inference, what the model in memory does. It cannot see whether training would go on as before (optimiser, schedule
+    and position of the loader are only loaded), nor verify an older file's outputs.
+
+    Args:
+        require_final: the newest file must be of the last step; False for runs that keep only the best epoch.
+        forward: compare a forward pass; False where one batch is too much for the memory of the host.
+        tolerance: largest difference of an output, relative to its largest value.
+    """
+
+    name = "checkpoint"
+    number = 2
+    exit_code = 13
+    unit = "files"
+    hint = "Add ModelCheckpoint(save_last=True), and keep only plain data in hyper-parameters and callback states."
+
+    def __init__(
+        self, require_final: bool = True, policy: Policy = "fail", forward: bool = True, tolerance: float = 1e-5
+    ) -> None:
+        super().__init__(policy)
+        self.require_final = require_final
+        self.forward = forward
+        self.tolerance = tolerance
+        self.limit = 1
+        self._batch: Any = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._batch is None and self.forward and trainer.is_global_zero:
+            self._batch = portable(batch)
+
+    def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            self._verify(trainer, pl_module)
+        # The writer's verdict is everybody's: other ranks may not even see the disk.
+        verdict = (self.status, self.message, self.measured, self.details)
+        status, message, measured, details = trainer.strategy.broadcast(verdict, 0)
+        self.record(status, message, measured, **details)
+
+    def _verify(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        writers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+        if not writers:
+            self.record("fail", "no ModelCheckpoint is attached to the trainer", 0)
+            return
+        claimed = [p for w in writers for p in (w.last_model_path, w.best_model_path, *w.best_k_models) if p]
+        paths = {os.path.realpath(path): path for path in claimed}.values()  # `last` may be a link to the best
+        if not paths:
+            self.record("fail", "ModelCheckpoint never saved a file", 0)
+            return
+        expected = {key: tuple(value.shape) for key, value in pl_module.state_dict().items()}
+        steps = {}
+        for path in paths:
+            steps[path], fault = inspect_checkpoint(path, expected)
+            if fault:
+                self.record("fail", f"{os.path.basename(path)} {fault}", 0, path=str(path))
+                return
+        newest = max(steps, key=lambda path: steps[path])
+        facts = {"path": str(newest), "global_step": steps[newest], "bytes": os.path.getsize(newest)}
+        if self.require_final and steps[newest] != trainer.global_step:
+            found = f"is of step {steps[newest]}, the run ended at step {trainer.global_step}"
+            self.record("fail", f"the newest checkpoint {os.path.basename(newest)} {found}", 0, **facts)
+            return
+        text = f"{os.path.basename(newest)} loads, is finite, matches the model at step {steps[newest]}"
+        if self.forward and steps[newest] == trainer.global_step and self._batch is not None:
+            device = trainer.strategy.root_device
+            difference, obstacle = compare_forward(newest, pl_module, self._batch, device)
+            facts["forward_difference"] = difference
+            if difference is None:
+                text += f"; its forward pass was not compared: {obstacle}"
+            elif not difference <= self.tolerance:
+                found = (
+                    f"gives other outputs than the model in memory ({obstacle}, relative difference {difference:.3g})"
+                )
+                self.record("fail", f"{os.path.basename(newest)} {found}", 0, **facts)
+                return
+            else:
+                text += ", gives the same outputs"
+        self.record("pass", text, len(steps), **facts)
+
+
+def inspect_checkpoint(path: str, expected: Mapping[str, tuple[int, ...]]) -> tuple[int, str]:
+    """(global_step, fault) of a Lightning checkpoint against the model's ``{key: shape}``; no fault is ''."""
+    if not os.path.exists(path):
+        return -1, "does not exist"
+    if os.path.isdir(path):
+        return -1, "is a folder (sharded); only single-file checkpoints can be verified"
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # truncated, foreign or unsafe: whatever it is, the finding is that it does not load
+        return -1, f"does not load with weights_only=True: {type(error).__name__}: {str(error).splitlines()[0]}"
+    step = int(checkpoint["global_step"])
+    found = {key: tuple(value.shape) for key, value in checkpoint["state_dict"].items()}
+    if absent := sorted(expected.keys() - found.keys()):
+        return step, f"lacks {len(absent)} keys of the model, the first is {absent[0]}"
+    if extra := sorted(found.keys() - expected.keys()):
+        return step, f"has {len(extra)} keys that the model lacks, the first is {extra[0]}"
+    for key, shape in expected.items():
+        if found[key] != shape:
+            return step, f"has {key} of shape {found[key]}, the model has {shape}"
+    for part in ("state_dict", "optimizer_states"):
+        for key, value in _tensors(checkpoint.get(part, {}), part):
+            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                return step, f"holds non-finite values in {key}"
+    return step, ""
+
+
+def _tensors(tree: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(tree, Tensor):
+        yield name, tree
+    elif isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _tensors(value, f"{name}.{key}")
+    elif isinstance(tree, list | tuple):
+        for index, value in enumerate(tree):
+            yield from _tensors(value, f"{name}.{index}")

@@ -1,0 +1,165 @@
+"""Criterion 9: the stage's own alignment makes the past fit the present, and no other motion fits better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.base.guard import Guard, Policy, Status, agree
+from callbacks.base.protocol import missing_fields
+from callbacks.base.tally import Tally
+from callbacks.measures.overlap import SUMS, advantage, at_size, grown, summary
+
+PROBES = {
+    "a shorter way": (0.8, 0.8, 1.0),
+    "a longer way": (1.25, 1.25, 1.0),
+    "the other side": (1.0, -1.0, 1.0),
+    "no turn": (1.0, 1.0, 0.0),
+    "twice the turn": (1.0, 1.0, 2.0),
+}
+"""Falsified motions (factors of x, y and heading), given to the stage's own warp."""
+IN_TURN = ("a shorter way", "a longer way")
+"""Every frame can judge these, so each look asks for one of them: half as many frames each, for less time."""
+NOTHING = "nothing"
+TURNING = 0.05  # rad
+SIDEWAYS = 0.5  # m
+
+
+def _tells(pose: Tensor, probe: tuple[float, float, float]) -> Tensor:
+    """Which of the poses (B, T, 3) differ enough from what ``probe`` makes of them: (B, T) bool."""
+    ahead, aside, turn = probe
+    tells = torch.ones_like(pose[..., 0], dtype=torch.bool)
+    if turn != 1.0:
+        tells = tells & (pose[..., 2].abs() >= TURNING)
+    if ahead != aside:
+        tells = tells & (pose[..., 1].abs() >= SIDEWAYS)
+    return tells
+
+
+class WarpGainGuard(Guard):
+    """Feeds the LiDAR maps of live batches to ``pl_module.warp_history`` and compares their overlap (IoU of occupied
+    cells) with the current map, for history frames from which the ego moved at least ``moving`` metres:
+
+    - with the warp and without: the mean gain must be at least ``min_gain`` beyond two standard errors, and at least
+      ``min_share`` of the frames must gain. This finds wrong directions, axes and signs.
+    - with the true poses and with the falsified ones of ``PROBES``: none of them may fit better (by two standard
+      errors), and the result must depend on them. This finds wrong scales, a mirrored side, an ignored heading.
+
+    Decided as soon as ``frames`` were compared, on each rank by its own: a wrong warp ends the run early. Probes of
+    turns and of the side are judged on frames that turned, or lie aside, if there were enough of them.
+
+    Args:
+        min_gain: smallest mean gain in IoU.
+        min_share: smallest share of compared frames that gain.
+        frames: comparisons for a verdict; with fewer than ``min_frames`` at the end it is inconclusive.
+        every: batches between two measurements.
+        moving: metres between a history frame and the current one.
+    """
+
+    name = "warp_gain"
+    number = 9
+    exit_code = 18
+    unit = "IoU gained"
+    by_rank = True
+    hint = "Check direction (history in the current axes), axis order, sign and scale of the pose given to the warp."
+    needs_history = True
+    reads = ("lidar", "frame_index", "valid", "pose")
+
+    def __init__(
+        self,
+        min_gain: float = 0.02,
+        min_share: float = 0.6,
+        frames: int = 128,
+        min_frames: int = 16,
+        every: int = 10,
+        moving: float = 2.0,
+        policy: Policy = "fail",
+        allow_inconclusive: bool = False,
+    ) -> None:
+        super().__init__(policy, allow_inconclusive)
+        self.limit = min_gain
+        self.min_share = min_share
+        self.frames = frames
+        self.min_frames = min_frames
+        self.every = every
+        self.moving = moving
+        self.tally = Tally(self.fetch, [f"{name}/{key}" for name in (NOTHING, *PROBES) for key in SUMS])
+        self.memory = self.tally.totals
+        self._done = False  # on all ranks
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._done or self.status != "pending" or batch_idx % self.every:
+            return
+        if getattr(pl_module, "warp_history", None) is None:
+            self.tally.obstacle = "the module has no warp_history"
+        elif obstacle := missing_fields(batch, self.reads):
+            self.tally.obstacle = obstacle
+        elif not self._measure(pl_module, batch, batch_idx // self.every):
+            self.record("skipped", "this stage does not align history")
+            return
+        # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
+        totals = self.tally.read(trainer, own=True)
+        status, text, gain, facts = self._verdict(totals)
+        enough = totals.get(f"{NOTHING}/frames", 0) >= self.frames
+        self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
+        self._done = not agree(trainer, not enough)
+
+    @torch.no_grad()
+    def _measure(self, pl_module: Any, batch: Any, look: int) -> bool:
+        precise = torch.promote_types(pl_module.dtype, torch.float32)  # a module in double sees nothing else
+        maps = (batch["lidar"] > 0).to(precise)[batch["frame_index"]]  # (B, T, 1, R, C)
+        pose = batch["pose"]
+        aligned = pl_module.warp_history(maps, batch)
+        if aligned is None:
+            return False
+        size, full = aligned[0].shape[-2:], maps.shape[-2:]
+
+        def past(warped: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+            """Without the current frame, which is the same in every alignment."""
+            return grown(warped[:, :-1], size, full), mask[:, :-1]
+
+        present, ours = grown(maps[:, -1:], size, full), past(*aligned)
+        use = batch["valid"].bool()[:, :-1] & (pose[:, :-1, :2].norm(dim=-1) >= self.moving)
+        unmoved = past(at_size(maps, size), torch.ones_like(aligned[1]))
+        self._count(NOTHING, advantage(present, ours, unmoved, use))
+        resting = IN_TURN[look % len(IN_TURN)]
+        judged = {name: use & _tells(pose[:, :-1], probe) for name, probe in PROBES.items() if name != resting}
+        # Streets are mostly straight: a probe that no frame of this batch can judge need not be warped for.
+        asked = self.fetch(torch.stack([frames.any() for frames in judged.values()]).float())
+        for name in (name for name, ask in zip(judged, asked, strict=True) if ask):
+            changed = {**batch, "pose": pose * pose.new_tensor(PROBES[name])}
+            self._count(name, advantage(present, ours, past(*pl_module.warp_history(maps, changed)), judged[name]))
+        return True
+
+    def _count(self, name: str, sums: dict[str, Tensor]) -> None:
+        self.tally.add({f"{name}/{key}": value for key, value in sums.items()})
+
+    def _sums(self, totals: dict[str, Any], name: str) -> dict[str, float]:
+        return summary({key.split("/")[1]: value for key, value in totals.items() if key.split("/")[0] == name})
+
+    def _verdict(self, totals: dict[str, Any]) -> tuple[Status, str, float | None, dict[str, Any]]:
+        if obstacle := self.tally.blind():
+            return "inconclusive", obstacle, None, {}
+        s = self._sums(totals, NOTHING)
+        if s["frames"] < self.min_frames:
+            few = f"only {s['frames']} frames with enough ego motion, {self.min_frames} are needed"
+            return "inconclusive", few, None, {"against": {NOTHING: s}}
+        probes = {name: self._sums(totals, name) for name in PROBES}
+        text = f"IoU {s['before']:.3f} → {s['after']:.3f} by the warp, ±{s['error']:.3f}, better in {s['better']:.0%} "
+        text += f"of {s['frames']} frames"
+        good = s["gain"] - 2 * s["error"] >= self.limit and s["better"] >= self.min_share
+        for name, probe in probes.items() if good else ():
+            if probe["frames"] < self.min_frames:
+                text += f"; too few frames to rule out {name}"
+            elif probe["gain"] + 2 * probe["error"] < 0 or (probe["gain"] == 0 and probe["error"] == 0):
+                how = "fits better" if probe["gain"] < 0 else "fits as well"
+                text += f"; but {name} than the poses say {how} ({-probe['gain']:+.3f})"
+                good = False
+        return "pass" if good else "fail", text, round(s["gain"], 4), {"against": {NOTHING: s, **probes}}
+
+    def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        status, text, gain, facts = self._verdict(self.tally.read(trainer, own=True))
+        self.record(status, text, gain, **facts)

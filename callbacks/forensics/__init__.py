@@ -1,0 +1,1 @@
+"""The evidence of a failure, its likeliest cause, and doing the step again."""

@@ -1,0 +1,216 @@
+"""The evidence of a failure: everything that is needed to do the failing step again, and what it shows."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+from torch.optim import Optimizer
+
+from callbacks.base.guard import AcceptanceError, callbacks_of
+from callbacks.base.plain import plain, portable, write_atomic, write_json
+from callbacks.base.protocol import loss_terms, tokens_of
+from callbacks.criteria.finite import FiniteGuard
+from callbacks.forensics.causes import weigh
+from callbacks.forensics.culprit import Finding, examine
+from callbacks.forensics.diagnosis import diagnosis
+from callbacks.forensics.extremes import field_extremes, field_sizes, motion_extremes
+from callbacks.forensics.random_state import random_state, rewound
+from callbacks.forensics.ring import Ring, Row
+
+STEP, WEIGHTS, FACTS, DIAGNOSIS = "step.pt", "weights.pt", "facts.json", "diagnosis.md"
+log = logging.getLogger(__name__)
+
+
+class FailureRecorder(Callback):
+    """Writes ``directory`` when a criterion ends the run, or when a step crashes (``rank<k>`` below it with several
+    ranks): ``step.pt`` (the micro-batches of the step and the random states before each), ``weights.pt`` (weights,
+    buffers, optimiser), ``facts.json`` (loss terms, first module with a non-finite output, the latest steps, ranges of
+    all fields, ego motion) and ``diagnosis.md``. The ``.pt`` files load with ``weights_only=True``.
+
+    Weights need no copy while all is well: the finite criterion raises before the optimiser steps, so those in memory
+    are those of the failing forward pass. A criterion that fails after the step has no batch any more, and says so
+    (``weights_are``). Must stand before the guards and the report. It cannot see what happens inside a loader, nor a
+    process that is killed; of more than ``keep`` micro-batches per step only the latest are there. A step costs it a
+    few scalars on the device and a copy of the random states.
+
+    Args:
+        directory: where the evidence goes; evidence of an earlier failure there is replaced.
+        size: micro-batches in the history of losses, gradients and rates.
+        keep: micro-batches of one accumulated step that are held until it ends.
+        record: told the path of the diagnosis, for the verdict.
+    """
+
+    def __init__(
+        self, directory: str | Path, size: int = 200, keep: int = 8, record: Callable[[str], None] | None = None
+    ) -> None:
+        self.directory = Path(directory)
+        self.keep = keep
+        self.record = record
+        self.ring = Ring(size)
+        self._micro: list[dict[str, Any]] = []  # of the optimiser step that is under way
+        self._row: Row | None = None
+        self._norm: Tensor | None = None
+
+    # --- Lightning --------------------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._micro, self._row = [], None
+        self.ring.rows.clear()
+        self._norm = weight_norm(pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        rates = [group["lr"] for optimiser in trainer.optimizers for group in optimiser.param_groups]
+        self._row = Row(trainer.global_step, batch_idx, rates, fields=field_sizes(batch))
+        self._micro.append({"batch": batch, "batch_idx": batch_idx, "rng": random_state(pl_module.device)})
+        del self._micro[: -self.keep]
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        if self._row is not None:
+            whole = loss.detach() * trainer.accumulate_grad_batches  # Lightning hands over the divided loss, and
+            scaler = getattr(trainer.precision_plugin, "scaler", None)  # the scaled one where a scaler is at work
+            whole = whole if scaler is None else whole / scaler.scale(torch.ones_like(whole))
+            self._row.terms = {**loss_terms(pl_module), "loss": whole}
+            self._micro[-1]["terms"] = self._row.terms
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        # What the step really uses: a schedule or a person may have changed it since the batch began.
+        if self._row is not None:
+            self._row.rates = [group["lr"] for o in trainer.optimizers for group in o.param_groups]
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._close_row(trainer)
+        if self._step_of(trainer) != "before":
+            self._micro = []
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        crashed = isinstance(exception, Exception) and bool(self._micro)
+        if trainer.state.fn != TrainerFn.FITTING or not (isinstance(exception, AcceptanceError) or crashed):
+            return
+        # Evidence must never replace the failure itself.
+        try:
+            self._write(trainer, pl_module, exception)
+        except Exception as error:
+            log.warning(f"the evidence of the failure could not be written ({type(error).__name__}: {error})")
+
+    # --- gathering --------------------------------------------------------------------------------------------------
+
+    def _close_row(self, trainer: Trainer) -> None:
+        if self._row is None:
+            return
+        finite = next((c for c in callbacks_of(trainer) if isinstance(c, FiniteGuard)), None)
+        self._row.gradient = None if finite is None else finite.gradient
+        self.ring.rows.append(self._row)
+        self._row = None
+
+    def _step_of(self, trainer: Trainer) -> str:
+        """Were the weights in memory used by the step under way, or changed by it?"""
+        started = self._row.step if self._row is not None else self.ring.rows[-1].step
+        return "before" if trainer.global_step == started else "after"
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        weights_are = self._step_of(trainer) if self._row is not None else "after"
+        self._close_row(trainer)
+        several = trainer.world_size > 1
+        folder = self.directory / f"rank{trainer.global_rank}" if several else self.directory
+        partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        facts = self._facts(trainer, pl_module, exception, weights_are)
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        step = {
+            "micro_batches": [portable(m) for m in self._micro],
+            "precision": str(trainer.precision),
+            "scale": 1.0 if scaler is None else float(scaler.get_scale()),
+            "training": pl_module.training,
+        }
+        weights = {
+            "state_dict": pl_module.state_dict(),
+            "hyper_parameters": dict(pl_module.hparams),
+            "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
+        }
+        torch.save(step, partial / STEP)
+        torch.save(portable(weights), partial / WEIGHTS)
+        write_json(partial / FACTS, plain(facts))
+        write_atomic(partial / DIAGNOSIS, diagnosis(facts, weigh(facts)))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+        if self.record is not None:
+            self.record(str(folder / DIAGNOSIS))
+
+    def _facts(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException, weights_are: str
+    ) -> dict[str, Any]:
+        number, finding = self._examine(trainer, pl_module, exception, weights_are)
+        guilty: dict[str, Any] = self._micro[number] if self._micro else {"batch": None, "batch_idx": -1}
+        stage = getattr(pl_module, "temporal_fusion", None)
+        names = [name for name, module in pl_module.named_modules() if module is stage] if stage is not None else []
+        start = math.nan if self._norm is None else float(self._norm)
+        return {
+            "criterion": getattr(exception, "criterion", ""),
+            "exception": type(exception).__name__,
+            "message": str(exception),
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            "batch_idx": guilty["batch_idx"],
+            "micro_batch": number,
+            "micro_batches": len(self._micro),
+            "rank": trainer.global_rank,
+            "device": str(pl_module.device),
+            "weights_are": weights_are,
+            "tokens": tokens_of(guilty["batch"]),
+            "terms": {name: float(term) for name, term in guilty.get("terms", {}).items()},
+            "culprit": asdict(finding),
+            "temporal_fusion": names[0] if names else "",
+            "weights": {
+                "not_finite": [n for n, v in pl_module.state_dict().items() if v.is_floating_point() and _bad(v)],
+                "growth": float(weight_norm(pl_module)) / start if start > 0 else math.nan,
+            },
+            "fields": field_extremes(guilty["batch"]),
+            "ego_motion": motion_extremes(guilty["batch"]),
+            "history": self.ring.plain(),
+        }
+
+    def _examine(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException, weights_are: str
+    ) -> tuple[int, Finding]:
+        """Which micro-batch is to blame, and what it shows. Only non-finite values have a birthplace to look for."""
+        last, finding = len(self._micro) - 1, Finding()
+        if getattr(exception, "criterion", "") != "finite" or weights_are != "before":
+            return last, finding
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        for number, micro in enumerate(self._micro):
+            try:
+                with rewound(micro["rng"], pl_module.device):
+                    context = trainer.precision_plugin.forward_context()
+                    scale = 1.0 if scaler is None else float(scaler.get_scale())
+                    finding = examine(pl_module, micro["batch"], micro["batch_idx"], context, scale)
+            except Exception as error:
+                finding = Finding(sentence=f"the re-run failed ({type(error).__name__}: {error})")
+            if finding.stage != "nowhere" or any(not math.isfinite(term) for term in finding.terms.values()):
+                return number, finding
+        return last, finding
+
+
+def weight_norm(pl_module: LightningModule) -> Tensor:
+    """2-norm of all finite trainable weights, on the device."""
+    with torch.no_grad():
+        weights = [p.detach() for p in pl_module.parameters() if p.requires_grad]
+        norms = [torch.where(torch.isfinite(w), w, 0).float().norm() for w in weights]
+        return torch.stack(norms).norm() if norms else torch.zeros(())
+
+
+def _bad(value: Tensor) -> bool:
+    return not bool(torch.isfinite(value).all())

@@ -1,0 +1,1 @@
+"""One verdict for the run, written for people and programs."""

@@ -1,0 +1,169 @@
+"""Which geometry the BEV map of a checkpoint has: where objects land in it, and how well it can be moved with the ego.
+
+python -m wotempo.commands.probe_layout checkpoint=<file> [key=value ...]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from wotempo.command_line.entry import run
+from wotempo.config.checks import check_scenes
+from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.data import NavsimDataModule
+from wotempo.errors import UserError
+from wotempo.evaluation.planning import load_module
+from wotempo.evaluation.probes.layout_probe import LAYOUTS, LayoutProbe, probe_layout
+from wotempo.evaluation.probes.shift_curve import MOVING_M, Shift
+from wotempo.navsim import NUM_HISTORY, DataPaths, Scene, write_bytes
+from wotempo.preparation.datamodule import cache_root, data_module
+from wotempo.preparation.prepare import TOWN_NOTE, dataset, stage_scenes
+from wotempo.preparation.progress import PreparationProgress
+from wotempo.training.module import LitPlanner
+
+
+@dataclass
+class ProbeConfig:
+    checkpoint: str | None = None
+    stage: str = "test"
+    scenes: int = 64  # evenly spread over the split
+    object_frames: int = 8  # into so many frames objects are put
+    output: str | None = None  # a .json; None: layout_probe.json beside the checkpoint's run
+    workspace: str = "workspace"
+    data: DataConfig = field(default_factory=DataConfig)
+    batch_size: int = 8
+    threads: int | None = None  # CPU threads of torch; None leaves its default
+    progress_bar: bool = True
+
+
+def check(raw: DictConfig) -> ProbeConfig:
+    config = typed(raw, ProbeConfig)
+    if config.checkpoint is None:
+        raise UserError("nothing to probe: give checkpoint=<file>")
+    if not Path(config.checkpoint).is_file():
+        raise UserError(f"there is no checkpoint {config.checkpoint}")
+    if config.stage not in ("train", "val", "test"):
+        raise UserError(f"stage is '{config.stage}': set it to train, val or test")
+    for key in ("scenes", "object_frames", "batch_size"):
+        if getattr(config, key) < 1:
+            raise UserError(f"{key} is {getattr(config, key)}: set it to 1 or more")
+    check_scenes(config.data)
+    return config
+
+
+def output_of(config: ProbeConfig) -> Path:
+    """Beside the run whose folder ``checkpoints`` holds the file; beside the file if it lies elsewhere."""
+    if config.output is not None:
+        return Path(config.output)
+    folder = Path(str(config.checkpoint)).parent
+    return (folder.parent if folder.name == "checkpoints" else folder) / "layout_probe.json"
+
+
+def some(scenes: list[Scene], count: int) -> list[Scene]:
+    """``count`` of them, evenly spread."""
+    picked = np.unique(np.linspace(0, len(scenes) - 1, min(count, len(scenes))).astype(int))
+    return [scenes[index] for index in picked]
+
+
+def windows(
+    config: ProbeConfig, module: LitPlanner, paths: DataPaths, scenes: list[Scene], progress: PreparationProgress
+) -> NavsimDataModule:
+    """Windows as long as a scene has history: pairs of frames are wanted of single-frame checkpoints, too."""
+    data = data_module(
+        module.model.config,
+        config.data,
+        paths,
+        cache_root(config.data, config.workspace, paths),
+        {"predict": scenes},
+        module.model.trajectory_anchors.detach().numpy(),
+        num_frames=NUM_HISTORY,
+        batch_size=config.batch_size,
+        progress=progress,
+    )
+    data.build_caches()
+    return data
+
+
+def residuals(title: str, shift: Shift) -> str:
+    return (
+        f"{title}: unmoved {shift.unmoved:.2f} · the stage's warp {shift.warped:.2f} · best shift {shift.best:.2f} "
+        f"(at {shift.best_factor:g} × the way driven) · another scene {shift.elsewhere:.2f}"
+    )
+
+
+def lines(probe: LayoutProbe, mode: str) -> Iterator[str]:
+    """What was measured, one line each, and what it means."""
+    o = probe.objects
+    yield f"trained as '{mode}', maps at level {probe.level}; objects put into {probe.frames} frames"
+    yield (
+        f"object at x: {o.along_x.slope:.2f} m in the map per metre, error {o.along_x.error_m:.1f} m; ahead of the ego "
+        f"{o.ahead.slope:.2f} (1: where the warp looks for it, 2: a stretched front half)"
+    )
+    yield f"object at y: {o.along_y.slope:.2f} m in the map per metre, error {o.along_y.error_m:.1f} m"
+    yield (
+        f"those ahead land {o.whole_cells:.2f} rows from their place in a map of the whole extent, "
+        f"{o.front_cells:.2f} rows from that in a stretched front half"
+    )
+    yield f"{o.near:.0%} of an object's response lies within a cell of it; convolutions and attention spread the rest"
+    yield "residual / variance of the map now, given a past one (0 perfect, 1 no better than the mean map):"
+    if not probe.shifts:
+        yield f"  no two pairs of frames with {MOVING_M:g} m between them: nothing to shift"
+        return
+    yield residuals(f"  as it is, {probe.shifts[0].pairs} pairs", probe.shifts[0])
+    yield residuals("  less the mean map of all scenes", probe.shifts_without_place[0])
+    for shift in probe.shifts_without_place[1:]:
+        upto = "and more" if shift.to_m is None else f"to {shift.to_m:g} m"
+        yield residuals(f"    driven {shift.from_m:g} m {upto}, {shift.pairs} pairs", shift)
+
+
+def conclusion(probe: LayoutProbe, mode: str) -> str:
+    fits = {"fixed": "whole", "compat": "front"}[mode] == probe.layout
+    also = "" if fits else f" (not what the map head of '{mode}' asks for)"
+    if probe.shifts:
+        unmoved, warped = probe.shifts[0].unmoved, probe.shifts[0].warped
+        change = abs(warped / unmoved - 1)
+        effect = f"takes away {change:.0%} of" if warped < unmoved else f"ADDS {change:.0%} to"
+        also += f"; moving history by the stage's warp {effect} what differs"
+    told = f"objects say {probe.by_objects}, shifts say {probe.by_shifts}"
+    return f"evidence for '{probe.layout}': {LAYOUTS[probe.layout]}{also}; {told}"
+
+
+def work(raw: DictConfig) -> int:
+    config = check(raw)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    module = load_module(Path(str(config.checkpoint)))
+    with PreparationProgress(config.progress_bar) as progress:
+        paths = dataset(RunConfig(workspace=config.workspace, data=config.data), progress)
+        scenes = some(stage_scenes(paths, config.data, config.stage, progress), config.scenes)
+        data = windows(config, module, paths, scenes, progress)
+    probe = probe_layout(module.model, data.predict_dataloader(), config.object_frames)
+    mode = module.model.config.mode
+    content: dict[str, Any] = {
+        "checkpoint": config.checkpoint,
+        "note": TOWN_NOTE if config.data.kind == "town" else "",
+        "mode": mode,
+        "stage": config.stage,
+        "scenes": len(scenes),
+        "layout": probe.layout,
+        **asdict(probe),
+    }
+    output = output_of(config)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(output, json.dumps(content, indent=1).encode())
+    for line in (*lines(probe, mode), conclusion(probe, mode)):
+        print(line)
+    print(f"{content['note']}\nall figures: {output}".strip())
+    return 0
+
+
+if __name__ == "__main__":
+    run("probe_layout", check, work)

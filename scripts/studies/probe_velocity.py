@@ -1,0 +1,98 @@
+"""What of the agents' velocities can be read from a run's BEV maps: from the current one, and from its history.
+
+python -m wotempo.commands.probe_velocity <run folder> [seeds=3]
+
+The run is one of several frames. A small network is fitted on the windows that the run was trained on, and read on
+those and on the windows of validation. "repeated" gives it the current map in place of the past ones: same size, no
+history.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wotempo.command_line.entry import command, quieten
+from wotempo.config.stored import config_with_images
+from wotempo.data import NavsimDataModule
+from wotempo.errors import UserError
+from wotempo.evaluation.planning import load_module
+from wotempo.evaluation.probes.velocity_probe import Reading, Windows, fit
+from wotempo.planners.backbone.frozen import FrozenEncoder
+from wotempo.planners.wote.wote import WoTE
+from wotempo.preparation.datamodule import cache_root
+from wotempo.preparation.ready import prepare_data
+
+SPLITS = ("train", "val")
+
+
+@torch.no_grad()
+def maps_of(model: WoTE, data: NavsimDataModule, split: str) -> tuple[dict[str, Tensor], Tensor]:
+    """(what is read -> maps (n, T·C or C, rows, cols), motion (n, A, 5)) of all windows of a split."""
+    found: dict[str, list[Tensor]] = {"now": [], "moved": [], "unmoved": [], "fused": []}
+    motion: list[Tensor] = []
+    for batch in data.train_dataloader() if split == "train" else data.val_dataloader():
+        window = batch["bev"][batch["frame_index"]] * batch["valid"][..., None, None, None]
+        found["now"].append(window[:, -1])
+        found["unmoved"].append(window.flatten(1, 2))
+        found["moved"].append(model.fusion.warp_history(window, batch["pose"], batch["valid"])[0].flatten(1, 2))
+        found["fused"].append(model.fusion(window, batch["pose"], batch["dt"], batch["valid"]))
+        motion.append(batch["agent_motion"])
+    maps = {name: torch.cat(parts) for name, parts in found.items()}
+    frames = maps["moved"].shape[1] // maps["now"].shape[1]
+    read = {
+        "the current map": maps["now"],
+        "the current map, repeated": maps["now"].repeat(1, frames, 1, 1),
+        "history, moved with the ego": maps["moved"],
+        "history, not moved": maps["unmoved"],
+        "what the run's stage makes of it": maps["fused"],
+    }
+    return read, torch.cat(motion)
+
+
+def average(readings: list[Reading]) -> str:
+    values = np.mean([[r.forward, r.lateral, r.error] for r in readings], 0)
+    return f"{values[0]:6.2f} {values[1]:6.2f} {values[2]:6.2f}   "
+
+
+def parse(arguments: list[str]) -> tuple[Path, int]:
+    folders = [argument for argument in arguments if not argument.startswith("seeds=")]
+    seeds = [argument.removeprefix("seeds=") for argument in arguments if argument.startswith("seeds=")] or ["3"]
+    if len(folders) != 1:
+        raise UserError("name one run folder (make: RUN=folder)")
+    if not seeds[-1].isdigit() or int(seeds[-1]) < 1:
+        raise UserError(f"seeds is '{seeds[-1]}': set it to 1 or more")
+    return Path(folders[0]), int(seeds[-1])
+
+
+@command
+def main(arguments: list[str]) -> int:
+    quieten()
+    run, seeds = parse(arguments)
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file():
+        raise UserError(f"there is no checkpoint {checkpoint}: name the folder of a finished run")
+    model = load_module(checkpoint).model.eval()
+    if model.fusion.num_frames < 2 or model.fusion.level != "bev8":
+        raise UserError(f"{run} has no history of BEV maps: name a run of several frames with fusion.level=bev8")
+    config = config_with_images(run)
+    prepared, data = prepare_data(config)
+    data.with_motion = True
+    data.use_frozen(FrozenEncoder(model), cache_root(config.data, config.workspace, prepared.paths))
+    data.setup("fit")
+    (train, moving), (val, moving_val) = (maps_of(model, data, split) for split in SPLITS)
+    print(f"{'read from':34}" + "".join(f"{split}: R² v_x, R² v_y, error m/s   " for split in SPLITS))
+    for name in train:
+        parts = Windows(train[name], moving), [Windows(val[name], moving_val)]
+        readings = [fit(*parts, model.config.bev_grid, seed) for seed in range(seeds)]
+        cells = "".join(f"{average([r[i] for r in readings]):31}" for i in range(2))
+        print(f"{name:34}{cells}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Reading checkpoints, and building from them what wrote them."""

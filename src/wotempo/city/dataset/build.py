@@ -1,0 +1,164 @@
+"""Config -> a dataset on disk: ``navsim_logs``, ``sensor_blobs``, ``maps``, ``splits.json``; last ``city.json``."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from wotempo.city.dataset.config import VERSION, CityConfig
+from wotempo.city.dataset.frames import frame_actors, record_log
+from wotempo.city.dataset.plan import LogPlan, district_count, plan_logs
+from wotempo.city.sensors.files import write_sensors
+from wotempo.city.sensors.town import District, draw_district, draw_world
+from wotempo.city.streets.map_layers import write_town_map
+from wotempo.city.traffic.drive import Drive, run_drive
+from wotempo.city.traffic.ego import choose_ego, drivable_area
+from wotempo.city.traffic.people import People, gather
+from wotempo.city.traffic.props import draw_props
+from wotempo.errors import UserError
+from wotempo.navsim.dataset import SplitLogs, write_splits
+from wotempo.navsim.files import write_bytes
+from wotempo.navsim.lock import locked
+from wotempo.navsim.log_writer import write_log
+from wotempo.navsim.schema import FRAME_PERIOD_S
+
+Progress = Callable[[str, int, int], None]  # what, done, total
+
+EXPERTS = 14  # vehicles of a drive that may become the ego
+ATTEMPTS = 30  # drives until one has an ego worth recording; nearly always the first has
+_STAGES = ("train", "val", "test")
+
+
+def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progress | None = None) -> None:
+    """Make the town, or whatever of it is missing.
+
+    The files depend on ``config`` only, not on ``workers``. A log's file is written after all its sensor files, and
+    ``city.json`` after everything, so what is there is whole; an interrupted build goes on where it stopped, and a
+    second one waits for the first.
+    Raises UserError when ``root`` holds another town or the disk is full.
+    """
+    if (root / "city.json").exists() and _claim(root, config):
+        return
+    with locked(root.with_name(f".{root.name}.lock"), str(root), wait=True):
+        if not _claim(root, config):
+            _build(root, config, workers, progress)
+
+
+def _build(root: Path, config: CityConfig, workers: int, progress: Progress | None) -> None:
+    report = progress or (lambda what, done, total: None)
+    plans = plan_logs(config)
+    todo = [plan for plan in plans if not _log_path(root, plan).exists()]
+    report("simulate town", len(plans) - len(todo), len(plans))
+    if not (root / "maps" / "nuplan-maps-v1.0.json").exists():  # write_town_map writes it last
+        write_town_map(root / "maps", [draw_district(config.seed, k) for k in range(district_count(config))])
+    for done, _ in enumerate(_run(root, config, todo, workers), len(plans) - len(todo) + 1):
+        report("simulate town", done, len(plans))
+    logs = {stage: tuple(plan.identity.name for plan in plans if plan.stage == stage) for stage in _STAGES}
+    write_splits(root, {stage: SplitLogs(split, logs[stage]) for stage, (split, _) in config.splits.items()})
+    counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
+    write_bytes(root / "city.json", _description(config, counts))
+    (root / "city.unfinished.json").unlink()
+
+
+def _description(config: CityConfig, counts: dict[str, int] | None = None) -> bytes:
+    town = {"version": VERSION, "fingerprint": config.fingerprint, "config": asdict(config), "counts": counts}
+    return json.dumps(town, indent=1).encode()
+
+
+def _claim(root: Path, config: CityConfig) -> bool:
+    """Whether the town is already complete; else mark the folder as this town in the making."""
+    for name, complete in (("city.json", True), ("city.unfinished.json", False)):
+        path = root / name
+        if not path.exists():
+            continue
+        try:
+            found = json.loads(path.read_bytes()).get("fingerprint")
+        except (ValueError, AttributeError):
+            found = None
+        if found != config.fingerprint:
+            raise UserError(f"{root} holds another town ({name} does not match); choose another folder or delete it")
+        return complete
+    write_bytes(root / "city.unfinished.json", _description(config))
+    return False
+
+
+def _log_path(root: Path, plan: LogPlan) -> Path:
+    return root / "navsim_logs" / plan.split / f"{plan.identity.name}.pkl"
+
+
+def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> Iterator[None]:
+    """Yields once per finished log."""
+    if workers <= 1 or len(plans) <= 1:
+        for plan in plans:
+            make_log(root, config, plan)
+            yield
+        return
+    # Each worker starts at its own place in the list and so stays within a district, whose drawing it keeps.
+    stripe = -(-len(plans) // workers)
+    order = [plans[k] for offset in range(stripe) for k in range(offset, len(plans), stripe)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context, initializer=_start_worker) as pool:
+        jobs = [pool.submit(make_log, root, config, plan) for plan in order]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                yield
+        except KeyboardInterrupt:  # a log takes seconds, and is made anew
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+        finally:
+            for job in jobs:
+                job.cancel()
+
+
+def _start_worker() -> None:
+    """There are as many workers as the user wants busy cores. None outlives the run that started it."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:
+    """Simulate one log, write its sensor files and then its log file."""
+    district = draw_district(config.seed, plan.district)
+    drive, people, ego = simulate_log(config, plan, district)
+    frames = record_log(district, drive, people, ego, plan.identity, config.frames)
+    if config.sensors:
+        world = draw_world(config.seed, plan.district)
+        blobs = root / "sensor_blobs" / plan.split
+        for k, frame in enumerate(frames):
+            write_sensors(world, frame_actors(district, drive, people, ego, k), frame, blobs, config.cameras)
+    write_log(_log_path(root, plan), frames)
+
+
+def simulate_log(config: CityConfig, plan: LogPlan, district: District) -> tuple[Drive, People, int]:
+    """The first drive of this log's seeds that has a good ego: the drive, everyone in it, the ego's index."""
+    area = drivable_area(district.network)
+    seconds = config.frames * FRAME_PERIOD_S
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([config.seed, _STAGES.index(plan.stage), plan.number, attempt])
+        drive = run_drive(district.network, seconds, EXPERTS, rng)
+        standing, strollers = draw_props(district.network, district.surroundings, drive.closed, rng)
+        people = gather(drive, standing, strollers, int(rng.integers(2**31)))
+        ego = choose_ego(drive, people, area, rng)
+        if ego is not None:
+            return drive, people, ego
+    raise RuntimeError(f"district {plan.district} of seed {config.seed} yields no drive worth recording")

@@ -1,0 +1,56 @@
+"""Which logs a town has, and where and by which seed each is driven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from wotempo.city.dataset.config import CityConfig
+from wotempo.city.dataset.frames import LogIdentity
+
+_STAGE_DAYS = {  # so that no two stages share a name
+    "train": datetime(2021, 5, 10, tzinfo=UTC),
+    "val": datetime(2021, 8, 16, tzinfo=UTC),
+    "test": datetime(2021, 10, 4, tzinfo=UTC),
+}
+
+
+@dataclass(frozen=True)
+class LogPlan:
+    """One log to be made."""
+
+    stage: str
+    split: str
+    number: int  # within its stage
+    district: int
+    identity: LogIdentity
+
+
+def plan_logs(config: CityConfig) -> list[LogPlan]:
+    """All logs, stage by stage and district by district."""
+    plans, base = [], 0
+    for stage, (split, size) in config.splits.items():
+        for number in range(size.logs):
+            district = base + number * size.districts // size.logs
+            plans.append(LogPlan(stage, split, number, district, _identity(config, stage, number)))
+        base += size.districts
+    return plans
+
+
+def district_count(config: CityConfig) -> int:
+    """Districts 0 … n-1 make up the map."""
+    return sum(size.districts for _, size in config.splits.values())
+
+
+def train_districts(config: CityConfig) -> range:
+    """Where training data may come from."""
+    return range(config.train.districts)
+
+
+def _identity(config: CityConfig, stage: str, number: int) -> LogIdentity:
+    """Names as nuPlan's: date, vehicle, first and last second."""
+    start = _STAGE_DAYS[stage] + timedelta(days=number // 20, minutes=37 * (number % 20), hours=8)
+    vehicle = f"veh-{20 + (7 * number + config.seed) % 40}"
+    first = 16 * (number % 20)
+    name = f"{start:%Y.%m.%d.%H.%M.%S}_{vehicle}_{first:05d}_{first + config.frames // 2:05d}"
+    return LogIdentity(name, vehicle, round(start.timestamp() * 1e6))

@@ -1,0 +1,214 @@
+"""The town as primitives for the ray caster: tapered boxes, ellipsoids and vertical frusta, one row each.
+
+Rows are built in the *district frame* (global axes, origin ``StaticWorld.ground_origin``, z = 0 on the road) and moved
+into the ego frame once per frame of a log. Every road user's primitives lie inside its annotated box.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wotempo.city.sensors.world import CLASS_NAMES, Actors, SolidKind, StaticWorld
+
+# Columns of a primitive. A frustum's radius is HALF_L at Z0; TAPER is what a half extent loses per metre of height.
+SHAPE, X, Y, Z0, Z1, HALF_L, HALF_W, COS, SIN, TAPER_L, TAPER_W, MATERIAL, RED, GREEN, BLUE, SEED = range(16)
+COLUMNS = 16
+
+BOX, ELLIPSOID, FRUSTUM = range(3)
+PLAIN, FACADE, FOLIAGE, BODY, CABIN, COACH, STRIPES, LAMP = range(8)
+
+_TALL_VEHICLE = 2.3  # metres: vans, lorries and buses have no separate cabin
+# The blobs of a tree's crown: diameter, foot, top and offset as fractions of the tree, and a turn so that they differ.
+_CROWN = ((0.84, 0.26, 0.86, 0.07, 0.0), (0.56, 0.52, 1.0, 0.08, 2.6), (0.52, 0.3, 0.72, 0.24, 4.2))
+
+
+def _part(
+    owner: np.ndarray,
+    shape: int,
+    material: int,
+    colour: ArrayLike,
+    half: tuple,
+    z: tuple,
+    at=(0.0, 0.0),
+    taper=(0.0, 0.0),
+) -> np.ndarray:
+    """One primitive per owner box (n, 7): half extents, [z0, z1] and the offset ``at`` in the owner's own frame."""
+    cos, sin = np.cos(owner[:, 6]), np.sin(owner[:, 6])
+    rows = np.zeros((len(owner), COLUMNS))
+    rows[:, SHAPE], rows[:, MATERIAL] = shape, material
+    rows[:, X] = owner[:, 0] + cos * at[0] - sin * at[1]
+    rows[:, Y] = owner[:, 1] + sin * at[0] + cos * at[1]
+    rows[:, Z0], rows[:, Z1] = z
+    rows[:, HALF_L], rows[:, HALF_W] = half
+    rows[:, COS], rows[:, SIN] = cos, sin
+    rows[:, TAPER_L], rows[:, TAPER_W] = taper
+    rows[:, RED : BLUE + 1] = np.asarray(colour, dtype=float) / 255.0
+    return rows
+
+
+def static_primitives(world: StaticWorld) -> np.ndarray:
+    """(M, COLUMNS) primitives of the buildings, poles and trees, in the district frame."""
+    solids = world.solids.astype(np.float64)
+    kind = solids[:, 10].astype(int)
+    seeds = np.arange(len(solids), dtype=float)
+
+    def owners(which: SolidKind) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        s = solids[kind == which]
+        centre = (s[:, 2] + s[:, 3]) / 2
+        boxes = np.column_stack((s[:, 0], s[:, 1], centre, s[:, 4], s[:, 5], s[:, 3] - s[:, 2], s[:, 6]))
+        return boxes, s[:, 7:10], s[:, 2], s[:, 3], seeds[kind == which]
+
+    parts = []
+    boxes, colour, z0, z1, seed = owners(SolidKind.BUILDING)
+    parts.append((_part(boxes, BOX, FACADE, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), (z0, z1)), seed))
+    boxes, colour, z0, z1, seed = owners(SolidKind.POLE)
+    parts.append((_part(boxes, BOX, PLAIN, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), (z0, z1)), seed))
+    boxes, colour, z0, z1, seed = owners(SolidKind.TREE)
+    length, width, height = boxes[:, 3], boxes[:, 4], z1 - z0
+    trunk = 0.07 * np.minimum(length, width)
+    parts.append((_part(boxes, FRUSTUM, PLAIN, (92, 74, 58), (trunk, trunk), (z0, z0 + 0.5 * height)), seed))
+    for size, low, high, offset, angle in _CROWN:
+        half = (0.5 * size * length, 0.5 * size * width)
+        at = (offset * length * np.cos(seed + angle), offset * width * np.sin(seed + angle))
+        crown = _part(boxes, ELLIPSOID, FOLIAGE, colour, half, (z0 + low * height, z0 + high * height), at=at)
+        parts.append((crown, seed))
+    for rows, seed in parts:
+        rows[:, SEED] = seed
+    return np.concatenate([rows for rows, _ in parts])
+
+
+def actor_primitives(actors: Actors, origin: tuple[float, float]) -> np.ndarray:
+    """(M, COLUMNS) primitives of one frame's road users, static objects and traffic lights, in the district frame."""
+    boxes = actors.boxes - np.array([*origin, 0, 0, 0, 0, 0])
+    names = np.array(CLASS_NAMES)[actors.classes]
+    parts = []
+    for name, build in _BUILDERS.items():
+        mask = names == name
+        if mask.any():
+            parts += build(boxes[mask], actors.colours[mask].astype(float))
+    if len(actors.lights):
+        parts += _traffic_lights(actors.lights - np.array([*origin, 0, 0, 0, 0]))
+    if not parts:
+        return np.zeros((0, COLUMNS))
+    rows = np.concatenate(parts)
+    # A thing's colour is all that stays with it from frame to frame, so the colour seeds its texture.
+    rows[:, SEED] = np.round(255 * (rows[:, RED] + 3 * rows[:, GREEN] + 7 * rows[:, BLUE]))
+    return rows
+
+
+def _span(boxes: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Heights of two fractions of a box's height."""
+    bottom = boxes[:, 2] - boxes[:, 5] / 2
+    return bottom + low * boxes[:, 5], bottom + high * boxes[:, 5]
+
+
+def _vehicles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    tall = boxes[:, 5] > _TALL_VEHICLE
+    car, paint = boxes[~tall], colour[~tall]
+    length, width, height = car[:, 3], car[:, 4], car[:, 5]
+    body = _part(car, BOX, BODY, paint, (length / 2, width / 2), _span(car, 0.0, 0.56), taper=(0.06, 0.03))
+    sides = (0.34 * length, 0.47 * width)
+    slope = (0.12 * length / (0.44 * height), 0.07 * width / (0.44 * height))  # windscreens lean by 12 % of the length
+    cabin = _part(car, BOX, CABIN, paint, sides, _span(car, 0.56, 1.0), at=(-0.07 * length, 0.0), taper=slope)
+    big = boxes[tall]
+    coach = _part(big, BOX, COACH, colour[tall], (big[:, 3] / 2, big[:, 4] / 2), _span(big, 0.0, 1.0))
+    return [body, cabin, coach]
+
+
+def _pedestrians(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    length, width = boxes[:, 3], boxes[:, 4]
+    size = np.minimum(length, width)
+    leg, low = 0.12 * size, _span(boxes, 0.0, 0.5)
+    trousers = 0.35 * colour + 15
+    legs = [
+        _part(boxes, FRUSTUM, PLAIN, trousers, (leg, leg), low, at=(s * 0.15 * length, s * 0.15 * width))
+        for s in (-1, 1)
+    ]
+    torso = _part(boxes, ELLIPSOID, PLAIN, colour, (0.26 * size, 0.42 * size), _span(boxes, 0.4, 0.88))
+    head = _part(boxes, ELLIPSOID, PLAIN, (190, 150, 125), (0.16 * size, 0.16 * size), _span(boxes, 0.85, 1.0))
+    return [*legs, torso, head]
+
+
+def _bicycles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    length, width, height = boxes[:, 3], boxes[:, 4], boxes[:, 5]
+    wheel, thin = np.minimum(0.19 * length, 0.2 * height), np.full(len(boxes), 0.03)
+    span = (boxes[:, 2] - height / 2, boxes[:, 2] - height / 2 + 2 * wheel)
+    wheels = [
+        _part(boxes, ELLIPSOID, PLAIN, (38, 38, 40), (wheel, thin), span, at=(s * (length / 2 - wheel), 0.0))
+        for s in (-1, 1)
+    ]
+    frame = _part(boxes, BOX, PLAIN, 0.6 * colour, (0.22 * length, thin), _span(boxes, 0.3, 0.38))
+    rider = _part(boxes, ELLIPSOID, PLAIN, colour, (0.13 * length, 0.4 * width), _span(boxes, 0.42, 0.88))
+    legs = _part(boxes, BOX, PLAIN, (45, 48, 60), (0.08 * length, 0.22 * width), _span(boxes, 0.15, 0.5))
+    head = _part(
+        boxes,
+        ELLIPSOID,
+        PLAIN,
+        (225, 225, 215),
+        (0.07 * length, 0.18 * width),
+        _span(boxes, 0.85, 1.0),
+        at=(0.06 * length, 0.0),
+    )
+    return [*wheels, frame, legs, rider, head]
+
+
+def _cones(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    radius, height = np.minimum(boxes[:, 3], boxes[:, 4]) / 2, boxes[:, 5]
+    taper = 0.75 * radius / (0.95 * height)
+    foot = _part(boxes, BOX, PLAIN, (40, 40, 42), (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 0.05))
+    return [
+        foot,
+        _part(boxes, FRUSTUM, STRIPES, colour, (0.85 * radius,) * 2, _span(boxes, 0.05, 1.0), taper=(taper, taper)),
+    ]
+
+
+def _barriers(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    return [_part(boxes, BOX, STRIPES, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 1.0))]
+
+
+def _signs(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    length, width = boxes[:, 3], boxes[:, 4]
+    post = _part(boxes, BOX, PLAIN, (110, 110, 112), (0.15 * length, 0.15 * width), _span(boxes, 0.0, 0.45))
+    return [post, _part(boxes, BOX, STRIPES, colour, (length / 2, width / 2), _span(boxes, 0.4, 1.0))]
+
+
+def _generic(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
+    return [_part(boxes, BOX, PLAIN, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 1.0))]
+
+
+def _traffic_lights(lights: np.ndarray) -> list[np.ndarray]:
+    """Dark heads with one lit ball each, seen from all sides: red at the top, green at the bottom, amber between."""
+    height, red, green = lights[:, 2], lights[:, 3], lights[:, 4]
+    owner = np.zeros((len(lights), 7))
+    owner[:, :3] = lights[:, :3]
+    half = np.full(len(lights), 0.15)
+    housing = _part(owner, BOX, PLAIN, (24, 24, 24), (half, half), (height - 0.6, height + 0.6))
+    slot = np.where(red > 1.5 * green, 0.4, np.where(green > 1.2 * red, -0.4, 0.0))
+    ball = np.full(len(lights), 0.24)
+    span = (height + slot - ball, height + slot + ball)
+    return [housing, _part(owner, ELLIPSOID, LAMP, lights[:, 3:6], (ball, ball), span)]
+
+
+_BUILDERS = {
+    "vehicle": _vehicles,
+    "pedestrian": _pedestrians,
+    "bicycle": _bicycles,
+    "traffic_cone": _cones,
+    "barrier": _barriers,
+    "czone_sign": _signs,
+    "generic_object": _generic,
+}
+
+
+def to_ego(rows: np.ndarray, pose: tuple[float, float, float], z: float) -> np.ndarray:
+    """Primitives of the district frame in the frame of an ego at ``pose`` (district x, y, heading) and height ``z``."""
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    moved = rows.copy()
+    dx, dy = rows[:, X] - pose[0], rows[:, Y] - pose[1]
+    moved[:, X], moved[:, Y] = cos * dx + sin * dy, cos * dy - sin * dx
+    moved[:, COS] = cos * rows[:, COS] + sin * rows[:, SIN]
+    moved[:, SIN] = cos * rows[:, SIN] - sin * rows[:, COS]
+    moved[:, Z0] -= z
+    moved[:, Z1] -= z
+    return moved

@@ -1,0 +1,1 @@
+"""What every command does around its work: arguments, one sentence for the user's errors, an exit code."""

@@ -1,0 +1,187 @@
+"""What every Hydra command does around its work: check the overrides first, print one sentence for the user's errors,
+and turn the outcome into an exit code.
+
+In a multirun an unaccepted job must not abort the sweep, so codes other than 1 exist in single runs only.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from itertools import islice, product
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from wotempo.config.schema import nearest
+from wotempo.errors import UserError
+from wotempo.runs.sweep import SweepTable
+
+MAX_CHECKED_JOBS = 64
+INTERRUPTED = 130  # as shells say it
+
+
+def _flat_keys(tree: Any, prefix: str = "") -> list[str]:
+    """Dotted names of all keys of a nested dict."""
+    keys: list[str] = []
+    for key, node in tree.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(node, dict):
+            keys += _flat_keys(node, f"{prefix}{key}.")
+    return keys
+
+
+def jobs_of(overrides: list[str]) -> list[list[str]]:
+    """The override lists of a sweep's jobs (the cartesian product), at most MAX_CHECKED_JOBS of them."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    choices = []
+    for text, override in zip(overrides, parsed, strict=True):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([text])
+    return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
+
+
+def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
+    """Compose, or say in one sentence what is wrong and which name is nearest."""
+    try:
+        return compose(config_name=config_name, overrides=overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(config_name, str(error))) from None
+
+
+def _explain(config_name: str, message: str) -> str:
+    unknown_option = re.search(r"Could not find '([^']*?)([^'/]+)'", message)
+    if unknown_option:
+        available = re.findall(r"^\t(\S+)$", message, re.M)
+        group = unknown_option.group(1).strip("/")
+        hint = nearest(unknown_option.group(2), available)
+        rest = "" if hint.startswith("known") else f" Known: {', '.join(available)}"
+        return f"there is no {group} '{unknown_option.group(2)}': {hint}{rest}"
+    unknown_key = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
+    if unknown_key:
+        key = unknown_key.group(1).split("@")[0]
+        known = _flat_keys(OmegaConf.to_container(compose(config_name=config_name)))
+        if key in known:
+            return f"config key '{key}': {message.splitlines()[0]}"
+        return f"unknown config key '{key}': {nearest(key, known)}"
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())[:400]
+
+
+def sweep_overrides(config_name: str, overrides: list[str]) -> list[str]:
+    """What ``hydra.sweeper.params`` of the chosen configs adds; the command line wins."""
+    plain = jobs_of(overrides)[0]
+    config = compose(config_name=config_name, overrides=plain, return_hydra_config=True)
+    params = dict(config.hydra.sweeper.get("params") or {})
+    given = {text.split("=", 1)[0].lstrip("+~") for text in overrides}
+    return [f"{key}={value}" for key, value in params.items() if key not in given]
+
+
+def check_command_line(config_name: str, check: Callable[[DictConfig], object], argv: list[str]) -> None:
+    """Compose and check every job of the command line before anything is loaded."""
+    if any(arg in ("--help", "-h", "--hydra-help", "--info", "--cfg", "-c") for arg in argv):
+        return
+    overrides = [arg for arg in argv if "=" in arg and not arg.startswith("-")]
+    strays = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
+    if strays:
+        raise UserError(f"'{strays[0]}' is not of the form key=value")
+    multirun = is_multirun(argv)
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        try:
+            jobs = jobs_of(overrides)
+        except HydraException as error:
+            raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
+        if len(jobs) > 1 and not multirun:
+            raise UserError("several values for one key are a sweep: add --multirun")
+        config = compose_checked(config_name, jobs[0])
+        if multirun:
+            jobs = jobs_of(overrides + sweep_overrides(config_name, overrides))
+        for job in jobs:
+            config = compose_checked(config_name, job)
+            if "run_dir" in config:
+                OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
+            check(config)
+    GlobalHydra.instance().clear()
+
+
+def quieten() -> None:
+    """Lightning's advice and its notes to itself are not what a run should print."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # the cache is memory-mapped
+    # A job is one process and needs no srun; neither does a run on a login node.
+    warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used.*")
+    # It looks at the loader only; here the data module knows the position (NavsimDataModule.state_dict).
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+
+
+def say(error: UserError) -> int:
+    """Print it for the user -> the exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def interrupted() -> int:
+    """Say that nothing is lost -> the exit code."""
+    print("interrupted: what was prepared so far is kept", file=sys.stderr)
+    return INTERRUPTED
+
+
+def command(main: Callable[..., int]) -> Callable[..., int]:
+    """A main without Hydra, from arguments to exit code, that may raise UserError or be interrupted."""
+
+    @wraps(main)
+    def safely(*arguments: Any, **keywords: Any) -> int:
+        try:
+            return main(*arguments, **keywords)
+        except UserError as error:
+            return say(error)
+        except KeyboardInterrupt:
+            return interrupted()
+
+    return safely
+
+
+def is_multirun(argv: list[str]) -> bool:
+    return any(arg in ("-m", "--multirun") for arg in argv)
+
+
+def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]) -> None:
+    """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2. In a multirun a job that is
+    not accepted lets the others run, and the command exits 1."""
+    quieten()
+    multirun = is_multirun(sys.argv[1:])
+    codes: list[int] = []
+
+    @hydra.main(version_base="1.3", config_path="pkg://wotempo.configs", config_name=config_name)
+    def job(config: DictConfig) -> int:
+        try:
+            codes.append(work(config))
+        except UserError as error:
+            codes.append(say(error))
+        if multirun and codes[-1] != 0:
+            print(f"this job ended with code {codes[-1]}; the sweep goes on")
+        return codes[-1]
+
+    try:
+        check_command_line(config_name, check, sys.argv[1:])
+    except UserError as error:
+        sys.exit(say(error))
+    try:
+        job()
+    except KeyboardInterrupt:
+        sys.exit(interrupted())
+    sys.exit(SweepTable.worst if multirun else codes[-1] if codes else 0)

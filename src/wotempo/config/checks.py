@@ -1,0 +1,178 @@
+"""All rules about a run's config, in one place and before anything is loaded."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from wotempo.checkpoints.init_from import read_checkpoint, require_single_frame
+from wotempo.config.schema import DataConfig, RunConfig, nearest, typed
+from wotempo.errors import UserError
+from wotempo.fusion import build_fusion, level_of
+from wotempo.runs.out_of_memory import POLICIES
+from wotempo.tracking.options import check_tracking
+from wotempo.training.module import check_layout
+from wotempo.training.optimiser import SCHEDULES
+
+
+def check_config(raw: DictConfig) -> RunConfig:
+    """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
+    config = typed(raw)
+    check_fusion(config)
+    for name, options in config.acceptance.items():
+        check_constructor(f"acceptance.{name}", options)
+    check_tracking(config.tracking)
+    check_files(config)
+    check_numbers(config)
+    check_start(config)
+    return config
+
+
+def check_fusion(config: RunConfig) -> None:
+    """Name and keywords of the stage, by building it at a size that costs nothing."""
+    if "name" not in config.fusion or "num_frames" not in config.fusion:
+        raise UserError("fusion needs the keys 'name' and 'num_frames': choose one of configs/fusion")
+    _, grid = config.model.level(level_of(config.fusion))
+    build_fusion(**{**config.fusion, "channels": 2, "grid": grid})
+    frames = config.fusion["num_frames"]
+    if not isinstance(frames, int):
+        raise UserError(f"fusion.num_frames is {frames!r}: set the number of frames, the current one included")
+    guard = config.acceptance.get("gradient_flow", {})
+    if frames > 1 and config.model.history_grad == 0 and guard.get("upstream", True):
+        raise UserError(
+            "model.history_grad=0 cuts the history off from the encoder on purpose, which criterion 10 would call a "
+            "fault: say so with acceptance.gradient_flow.upstream=false"
+        )
+    frozen = config.model.frozen_backbone
+    if frames > 1 and frozen and guard.get("upstream", True):
+        raise UserError(
+            "model.frozen_backbone=true trains no encoder, on purpose, which criterion 10 would call a fault: say so "
+            "with acceptance.gradient_flow.upstream=false"
+        )
+    if frozen and config.init_from is None:
+        raise UserError("model.frozen_backbone=true needs a trained encoder: give init_from=<single-frame checkpoint>")
+    if config.init_from is not None and frames == 1 and not frozen:
+        raise UserError("init_from starts a temporal run from a single-frame checkpoint: set fusion=convgru")
+
+
+def check_constructor(place: str, options: Any) -> None:
+    """That ``_target_`` exists and takes every keyword."""
+    if not isinstance(options, dict) or "_target_" not in options:
+        raise UserError(f"{place} needs a _target_: the class of the criterion")
+    try:
+        target = get_class(options["_target_"])
+    except (ImportError, ValueError):
+        raise UserError(f"{place}._target_ is '{options['_target_']}', which does not exist") from None
+    known = list(inspect.signature(target).parameters)
+    for key in options:
+        if not key.startswith("_") and key not in known:
+            raise UserError(f"unknown config key '{place}.{key}': {nearest(key, known)}")
+
+
+def check_files(config: RunConfig) -> None:
+    files = {
+        "init_from": config.init_from,
+        "image_checkpoint": config.image_checkpoint,
+        "data.anchors": config.data.anchors,
+        "data.train.scene_filter": config.data.train.scene_filter,
+        "data.val.scene_filter": config.data.val.scene_filter,
+    }
+    for key, value in files.items():
+        if value is not None and not Path(value).is_file():
+            raise UserError(f"{key}: there is no file {value}")
+
+
+def check_start(config: RunConfig) -> None:
+    """The checkpoint to start from must be single-frame and of this layout; the built model tells the rest."""
+    if config.init_from is not None:
+        path = Path(config.init_from)
+        stored = read_checkpoint(path)["hyper_parameters"]
+        check_layout(stored, config.model.to_dict(), str(path))
+        require_single_frame(path, stored.get("fusion", {}), config.fusion)
+
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
+
+
+def check_accelerator(place: str, accelerator: str) -> None:
+    if accelerator not in ACCELERATORS:
+        raise UserError(f"{place} is '{accelerator}': {nearest(accelerator, list(ACCELERATORS))}")
+
+
+def check_scenes(data: DataConfig) -> None:
+    for stage in ("train", "val", "test"):
+        count = getattr(data, stage).max_scenes
+        if count is not None and count < 1:
+            raise UserError(f"data.{stage}.max_scenes is {count}: set it to 1 or more, or to null for all")
+
+
+def check_precision(place: str, precision: str, accelerator: str) -> None:
+    if precision not in PRECISIONS:
+        raise UserError(f"{place} is '{precision}': {nearest(precision, list(PRECISIONS))}")
+    if precision == "16-mixed" and accelerator == "cpu":  # Lightning would take bf16 instead
+        raise UserError(f"{place} is '16-mixed', which needs a GPU: on a CPU set it to bf16-mixed")
+
+
+def check_numbers(config: RunConfig) -> None:
+    trainer = config.trainer
+    positive = {
+        "trainer.batch_size": trainer.batch_size,
+        "trainer.run_length": trainer.run_length,
+        "model.num_anchors": config.model.num_anchors,
+        "data.prepare_workers": config.data.prepare_workers,
+        "trainer.accumulate_grad_batches": trainer.accumulate_grad_batches,
+        "trainer.check_val_every_n_epoch": trainer.check_val_every_n_epoch,
+        "trainer.log_every_n_steps": trainer.log_every_n_steps,
+    }
+    for key, value in positive.items():
+        if value < 1:
+            raise UserError(f"{key} is {value}: set it to 1 or more")
+    not_negative = {
+        "seed": config.seed,
+        "data.seed": config.data.seed,
+        "data.extra_drives": config.data.extra_drives,
+        "trainer.num_workers": trainer.num_workers,
+        "tracking.pictures": config.tracking.pictures,
+    }
+    for key, value in not_negative.items():
+        if value < 0:
+            raise UserError(f"{key} is {value}: set it to 0 or more")
+    if trainer.on_oom not in POLICIES:
+        raise UserError(f"trainer.on_oom is '{trainer.on_oom}': set it to {' or '.join(POLICIES)}")
+    if trainer.on_oom == "halve" and trainer.devices not in (1, "1"):
+        raise UserError(
+            f"trainer.on_oom=halve works in one process, and trainer.devices is {trainer.devices}: the others would "
+            "wait for ever for the one whose memory is full; set trainer.devices=1 or trainer.on_oom=fail"
+        )
+    if trainer.checkpoint_every_n_steps is not None and trainer.checkpoint_every_n_steps < 1:
+        raise UserError(
+            f"trainer.checkpoint_every_n_steps is {trainer.checkpoint_every_n_steps}: set it to 1 or more, or to null "
+            "for every ten minutes"
+        )
+    if trainer.limit_train_batches == 0:
+        raise UserError("trainer.limit_train_batches is 0: nothing would be trained; set it to 1 or more, or null")
+    if trainer.max_steps == -1 and trainer.max_epochs < 1:
+        raise UserError("the run has no end: set trainer.max_epochs or trainer.max_steps to 1 or more")
+    for key in ("limit_train_batches", "limit_val_batches"):
+        share = getattr(trainer, key)
+        if share is not None and not (isinstance(share, int | float) and share >= 0):
+            raise UserError(f"trainer.{key} is {share!r}: set a number of batches, a share such as 0.1, or null")
+    if trainer.max_steps < -1:
+        raise UserError(f"trainer.max_steps is {trainer.max_steps}: set it to 1 or more, or to -1 for no limit")
+    check_accelerator("trainer.accelerator", trainer.accelerator)
+    check_scenes(config.data)
+    check_precision("trainer.precision", trainer.precision, trainer.accelerator)
+    if not 0 < config.optimiser.lr < 1:
+        raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")
+    if trainer.ema is not None and not 0 < trainer.ema < 1:
+        raise UserError(f"trainer.ema is {trainer.ema}: set it between 0 and 1, 0.99 for some hundred steps")
+    if config.optimiser.schedule not in SCHEDULES:
+        hint = nearest(config.optimiser.schedule, list(SCHEDULES))
+        raise UserError(f"optimiser.schedule is '{config.optimiser.schedule}': {hint}")

@@ -1,0 +1,1 @@
+"""What a checkpoint plans for the scenes of a split, and how well."""

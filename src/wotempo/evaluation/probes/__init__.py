@@ -1,0 +1,1 @@
+"""What BEV maps hold, measured: where objects land in them, and what they tell of velocities."""

@@ -1,0 +1,61 @@
+"""The scenes of a run's report: those of validation that the run kept, worst and best of the test split, and one that
+moves."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from wotempo.evaluation.pictured import Photographer
+from wotempo.preparation.prepare import Progress
+from wotempo.report.glossary import word
+from wotempo.report.pictures.listing import Pictures
+from wotempo.report.run_files import RunFiles
+from wotempo.report.situation import PREFIX
+
+
+def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> Pictures:
+    pictures = Pictures()
+    if samples := run.samples():
+        pictures.add("Scenes of validation", samples, [f"scene {sample['token']}" for sample in samples])
+    else:
+        pictures.lacking.append(("No scenes of validation: no samples.npz.", run.anew("tracking.pictures=2")))
+    checkpoint = run.folder / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file() or not run.config:
+        why = "No scenes of the test split: there is no checkpoints/last.ckpt with a config.yaml."
+        pictures.lacking.append((why, f"make resume RUN={run.folder}"))
+    elif counts["windows"] == 0:
+        pictures.lacking.append(("No scenes of the test split: windows=0.", f"make report RUN={run.folder}"))
+    else:
+        _test_scenes(run, counts, Photographer(run.folder, progress), pictures)
+    return pictures
+
+
+def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photographer, pictures: Pictures) -> None:
+    worst = None
+    if run.job.rows is None:
+        pictures.lacking.append(("Worst and best scenes: the test split was not scored.", run.again("test=true")))
+    else:
+        known = run.job.rows[run.job.rows["token"].isin(photographer.scenes)]
+        ordered = known.sort_values(["pdms", "fde"], ascending=[True, False])
+        worst = str(ordered["token"].iloc[0]) if len(ordered) else None
+        for heading, rows in (
+            ("Worst scenes by PDMS", ordered.head(counts["scenes"])),
+            ("Best scenes by PDMS, of those that drive on", _driving(ordered)[::-1].head(counts["scenes"])),
+        ):
+            pictures.add(heading, photographer.take(list(rows["token"])), [_caption(row) for _, row in rows.iterrows()])
+    tokens = photographer.sequence(worst, counts["windows"])
+    log = photographer.scenes[tokens[0]].log.name
+    around = "around the worst scene" if worst else "the first of the test split"
+    caption = f"{len(tokens)} consecutive windows of {log}, {around}, at real speed"
+    pictures.add_moving("One scene, moving", photographer.take(tokens), caption)
+
+
+def _driving(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without stops, which a plan to stand still gets right to the centimetre; all rows where it is not known."""
+    return rows[~rows[f"{PREFIX}stop"]] if f"{PREFIX}stop" in rows else rows
+
+
+def _caption(row: pd.Series) -> str:
+    scores = ", ".join(f"{word(name)} {row[name]:.2f}" for name in ("pdms", "nc", "dac", "ep", "ttc", "comfort"))
+    apart = f"ADE {row['ade']:.2f} m, FDE {row['fde']:.2f} m" if row["valid"] else row["reason"]
+    return f"{row['token']} of {row['log']}: {scores}; {apart}"

@@ -1,0 +1,94 @@
+"""A trained run on the test split: its scores and what it imagined of the future, scene by scene.
+
+``test.parquet`` beside the verdict, one row a scene: token, log, valid, the names of ``PDMS_COLUMNS`` with the score as
+``pdms``, ade and fde (m), and for each class k of the BEV map the cells of intersection and union of the imagined
+future map with the true one, ``future_both_k`` and ``future_any_k``; and ``situation_<name>`` (bool), what kind of
+scene it is (wotempo.report.situation).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from wotempo.config.schema import RunConfig
+from wotempo.data import NavsimDataModule
+from wotempo.evaluation.scoring import score_all
+from wotempo.navsim import DataPaths, Scene
+from wotempo.navsim.files import atomic_path
+from wotempo.pdm.metrics import PDMS_COLUMNS
+from wotempo.preparation.datamodule import cache_root, data_module, needs_of
+from wotempo.preparation.prepare import Progress, dataset, stage_scenes
+from wotempo.report.situation import PREFIX, SITUATIONS, situations
+from wotempo.training.module import LitPlanner
+
+TEST_FILE = "test.parquet"
+
+
+def overlap_counts(predicted: Tensor, truth: Tensor, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Class maps (B, M, R, C) each -> cells in both and in either, (B, classes) int64 each."""
+    kinds = torch.arange(classes, device=truth.device)[:, None, None, None]
+    here, there = predicted[:, None] == kinds, truth[:, None] == kinds  # (B, K, M, R, C)
+    both, either = ((here & there).sum((2, 3, 4)), (here | there).sum((2, 3, 4)))
+    return both.cpu().numpy(), either.cpu().numpy()
+
+
+@torch.no_grad()
+def drive_all(module: LitPlanner, loader) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Plans by token, (8, 3), and a table of the overlap counts by token."""
+    plans, rows = dict[str, np.ndarray](), []
+    classes = module.model.config.num_bev_classes
+    for batch in loader:
+        moved = module.transfer_batch_to_device(batch, module.device, 0)
+        out = module.model(moved)
+        plan = module.model.select(out["fused_bev"], moved["status"])["trajectory"].float().cpu().numpy()
+        truth = moved["future_map"]
+        imagined = out["fut_bev_semantic_map"].argmax(1).unflatten(0, truth.shape[:2])
+        both, either = overlap_counts(imagined, truth, classes)
+        for i, token in enumerate(batch["tokens"]):
+            plans[token] = plan[i]
+            counts = {f"future_both_{k}": both[i, k] for k in range(classes)}
+            rows.append({"token": token, **counts, **{f"future_any_{k}": either[i, k] for k in range(classes)}})
+    return plans, pd.DataFrame(rows)
+
+
+def test_data(
+    config: RunConfig, module: LitPlanner, paths: DataPaths, scenes: list[Scene], progress: Progress
+) -> NavsimDataModule:
+    """``scenes`` of the test split with their targets, in the windows that ``module`` wants."""
+    data = data_module(
+        module.model.config,
+        config.data,
+        paths,
+        cache_root(config.data, config.workspace, paths),
+        {"test": scenes},
+        module.model.trajectory_anchors.detach().cpu().numpy(),
+        batch_size=config.trainer.batch_size,
+        num_workers=config.trainer.num_workers,
+        supervised=("test",),
+        **needs_of(module),
+        progress=progress,
+    )
+    data.build_caches()
+    return data
+
+
+def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Progress) -> None:
+    """Drive the test split with ``module`` and write ``test.parquet``."""
+    paths = dataset(config, progress)
+    scenes = stage_scenes(paths, config.data, "test", progress)
+    data = test_data(config, module, paths, scenes, progress)
+    plans, overlaps = drive_all(module.eval(), data.test_dataloader())
+    rows = score_all(config.data.prepare_workers, "pdms", [], paths, scenes, {"model": plans}, progress)
+    named = rows.rename(columns={official: name for name, official in PDMS_COLUMNS.items()}).rename(
+        columns={"score": "pdms"}
+    )
+    kinds = pd.DataFrame([{"token": scene.token, **situations(scene)} for scene in scenes])
+    kinds = kinds.rename(columns={name: f"{PREFIX}{name}" for name in SITUATIONS})
+    whole = named.merge(overlaps, on="token", validate="one_to_one").merge(kinds, on="token", validate="one_to_one")
+    with atomic_path(run_dir / TEST_FILE) as path:
+        whole.to_parquet(path, index=False)

@@ -1,0 +1,48 @@
+"""Plans of several drivers, scored scene by scene in several processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from wotempo.navsim import DataPaths, Scene
+from wotempo.navsim.schema import NUM_HISTORY
+from wotempo.pdm.evaluation import PDM_CLOSED, evaluate_scenes
+from wotempo.pdm.labels.label_parts import cut
+from wotempo.preparation.prepare import Progress
+
+WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
+
+
+def score_all(
+    workers: int,
+    metric: str,
+    baselines: list[str],
+    paths: DataPaths,
+    scenes: list[Scene],
+    plans: dict[str, dict[str, np.ndarray]],
+    progress: Progress,
+) -> pd.DataFrame:
+    """One row per driver and scene, in the order of the scenes."""
+    tasks = cut(scenes, WHOLE_LOG, history=NUM_HISTORY)
+    parallel = Parallel(n_jobs=workers, return_as="generator")
+    done, rows = 0, list[dict[str, Any]]()
+    progress("score plans", 0, len(scenes))
+    results = parallel(
+        delayed(evaluate_scenes)(
+            paths.maps,
+            members,
+            {driver: {scene.token: of[scene.token] for scene in members} for driver, of in plans.items()},
+            metric,
+            PDM_CLOSED in baselines,
+        )
+        for members in tasks
+    )
+    for members, result in zip(tasks, results, strict=True):
+        done += len(members)
+        progress("score plans", done, len(scenes))
+        rows += result
+    return pd.DataFrame(rows)

@@ -1,0 +1,184 @@
+"""One run: from its configuration to its verdict and exit code, in a folder that it holds."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import json
+import os
+import shutil
+import sys
+import traceback
+from copy import deepcopy
+from pathlib import Path
+from typing import cast
+
+import lightning as L
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from callbacks import AcceptanceReport, exit_code_of
+from callbacks.verdict.report import CRASHED, INCOMPLETE, SIGTERM
+from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
+from wotempo.data import NavsimDataModule
+from wotempo.errors import UserError
+from wotempo.evaluation.planning import load_module
+from wotempo.evaluation.scored import TEST_FILE, score_run
+from wotempo.experiment.pictures import save_pictures
+from wotempo.navsim import write_bytes
+from wotempo.navsim.lock import locked
+from wotempo.planners.backbone.frozen import FrozenEncoder
+from wotempo.preparation.datamodule import cache_root
+from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.ready import prepare_data
+from wotempo.runs.build import build_callbacks, build_module, build_trainer
+from wotempo.runs.facts import facts_of
+from wotempo.runs.out_of_memory import FACT, Smaller
+from wotempo.runs.preemption import Notice
+from wotempo.runs.provenance import signature
+from wotempo.runs.unfinished import FINISHED, LOCK, claim_run_dir, unfinished_runs
+from wotempo.tracking.loggers import abandon_wandb, build_loggers, close_wandb, tell_verdict
+from wotempo.training.checkpoints import step_files
+from wotempo.training.module import LitPlanner
+
+RUN_DIR = "WOTEMPO_RUN_DIR"  # tells the processes of further GPUs where the first one runs
+
+
+def fit(
+    trainer: L.Trainer, module: LitPlanner, data: NavsimDataModule, checkpoint: Path | None
+) -> BaseException | None:
+    """Run to the end, from ``checkpoint`` on -> what ended it early, if anything; the report has written it down."""
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except BaseException as error:  # SIGTERM and Ctrl-C are no Exceptions; each has its exit code in the report
+        return error
+    return None
+
+
+def explain(error: BaseException, report: AcceptanceReport) -> int:
+    """Say why the run ended early -> exit code."""
+    if isinstance(error, UserError) or getattr(error, "errno", None) == errno.ENOSPC:
+        reason = error if isinstance(error, UserError) else f"the disk is full ({error}): free space and start it again"
+        print(f"error: {reason}", file=sys.stderr)
+        return UserError.exit_code
+    if report.status == "crashed":
+        traceback.print_exception(error)
+    return report.exit_code
+
+
+def test(config: RunConfig, module: LitPlanner, run_dir: Path) -> None:
+    """Score the run on the test split."""
+    with PreparationProgress(config.trainer.progress_bar) as progress:
+        score_run(config, module, run_dir, progress)
+
+
+def in_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def run_folder(config: RunConfig) -> Path:
+    """The folder to run in: beside the new one that Hydra made, that of an unfinished run of this configuration."""
+    given = Path(config.run_dir)
+    if config.fresh or not HydraConfig.initialized() or in_a_sweep():
+        return given
+    if Path(HydraConfig.get().runtime.output_dir) != given or not (
+        earlier := unfinished_runs(given.parent, signature(config))
+    ):
+        return given
+    if earlier[-1] != given and {member.name for member in given.iterdir()} <= {".hydra"}:
+        shutil.rmtree(given)
+    return earlier[-1]
+
+
+def work(raw: DictConfig) -> int:
+    """One run -> its exit code. Told to go before it is complete, it goes back into the queue that it came from."""
+    config, notice = check_config(raw), Notice()
+    with notice.listening():
+        code = CRASHED
+        try:
+            code = hold_folder(config, raw, notice)
+        except SystemExit as end:
+            code = exit_code_of(end)
+            raise
+        finally:
+            abandon_wandb(code)
+            if notice.received and code in (INCOMPLETE, SIGTERM):
+                notice.requeue()
+    return code
+
+
+def hold_folder(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
+    """``train`` in the run's folder, which no other process may use meanwhile."""
+    if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
+        config.run_dir = raw.run_dir = os.environ.get(RUN_DIR, config.run_dir)
+        return cast(int, train(config, raw, notice))  # several processes do not go on with smaller batches
+    config.run_dir = raw.run_dir = os.environ[RUN_DIR] = str(run_folder(config))
+    with locked(Path(config.run_dir) / LOCK, config.run_dir):
+        while (code := train(deepcopy(config), raw, notice)) is None:
+            gc.collect()  # what failed held the memory
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return code
+
+
+def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
+    """``work`` for the one who holds the run's folder. None: again, with smaller batches."""
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
+    run_dir = Path(config.run_dir)
+    by_epochs = config.trainer.max_steps == -1
+    identity = signature(config)
+    claim = claim_run_dir(run_dir, identity, config.reuse, config.fresh, by_epochs)
+    if (done := claim.finished) is not None:
+        print(f"{run_dir}: {done['status']} before; it is not run again", flush=True)
+        if config.test and not (run_dir / TEST_FILE).exists():
+            test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
+        return int(done["exit_code"])
+    smaller = Smaller(config, claim.out_of_memory)
+    write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
+    prepared, data = prepare_data(config)
+    if prepared.note:
+        print(prepared.note, flush=True)
+
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    module, started = build_module(config, prepared)
+    facts = facts_of(config, identity, prepared, module, started)
+    facts |= {FACT: smaller.past}
+    if claim.resumed:
+        facts["resumed"] = claim.resumed
+    loggers = build_loggers(config, run_dir, facts, claim.step)
+    callbacks, report, steps = build_callbacks(config, run_dir, facts, notice, smaller)
+    trainer = build_trainer(config, run_dir, loggers, callbacks)
+    if config.model.frozen_backbone:
+        with PreparationProgress(config.trainer.progress_bar) as data.progress:
+            encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
+            data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
+    with notice.waiting():
+        error = fit(trainer, module, data, claim.checkpoint)
+    if smaller.goes_on:
+        close_wandb(loggers, report.verdict(), run_dir)
+        return None
+    code = report.exit_code if error is None else explain(error, report)
+    if not trainer.is_global_zero:
+        return code
+    metrics = steps.metrics | {name: float(value) for name, value in trainer.callback_metrics.items()}
+    write_bytes(run_dir / "metrics.json", json.dumps(metrics, indent=1).encode())
+    tell_verdict(loggers, report.verdict(), metrics)
+    if report.status in FINISHED:
+        for file in step_files(run_dir / "checkpoints"):
+            file.unlink()
+    if config.test and report.status in FINISHED and error is None:
+        notice.leave_if_received()
+        test(config, module, run_dir)
+    pictures = save_pictures(config, module, data, run_dir) if error is None else []
+    print(report.card())
+    print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
+    close_wandb(loggers, report.verdict(), run_dir, config.tracking.artifacts, pictures)
+    # Lightning leaves fit with SystemExit for SIGTERM and for Ctrl-C alike.
+    if isinstance(error, KeyboardInterrupt | SystemExit) and in_a_sweep():
+        sys.exit(code)  # who stops a job of a sweep means the sweep
+    return code

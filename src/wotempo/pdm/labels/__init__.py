@@ -1,0 +1,1 @@
+"""Labels for training: every anchor simulated and scored at every scene."""

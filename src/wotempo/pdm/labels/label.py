@@ -1,0 +1,186 @@
+"""Labels for training: every anchor simulated and scored at every scene, written as one score table.
+
+Finished parts (`label_parts`) are kept beside the table until it is complete, so a run that was killed goes on where it
+stopped, and several runs (shards) share the work; who finds all parts finished joins them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.errors import UserError
+from wotempo.maps import read_map
+from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.lock import locked
+from wotempo.navsim.schema import NUM_FUTURE, Scene
+from wotempo.navsim.scores import ScoreTable, write_packed_table
+from wotempo.pdm.labels.engines import Engine
+from wotempo.pdm.labels.label_parts import SCENES_PER_PART, cut, label_part, read_part
+from wotempo.pdm.score import SCORER_VERSION
+
+TABLE_FILES = frozenset({"flags.npy", "progress.npy", "index.json"})
+PACKED = ("flags", "progress")
+Progress = Callable[[int, int], None]  # scenes done, scenes in all
+
+
+def label_scenes(
+    scenes: Sequence[Scene],
+    maps_root: Path,
+    anchors: np.ndarray,
+    out_dir: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> ScoreTable:
+    """``label_shard`` of the whole, in ``workers`` processes; waits for another run that writes the same table."""
+    table = label_shard(
+        scenes, maps_root, anchors, out_dir, Engine(workers=workers), progress=progress, overwrite=overwrite, wait=True
+    )
+    assert table is not None  # one shard is the whole
+    return table
+
+
+def label_shard(
+    scenes: Sequence[Scene],
+    maps_root: Path,
+    anchors: np.ndarray,
+    out_dir: Path,
+    engine: Engine,
+    shard: int = 0,
+    shards: int = 1,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    wait: bool = False,
+    scenes_per_part: int = SCENES_PER_PART,
+) -> ScoreTable | None:
+    """Score anchors (N, 8, 3) at every ``shards``-th part of the scenes; the shard that finds all parts finished writes
+    the table ``out_dir`` and returns it opened, the others return None.
+
+    A table that is already there is returned as it is when anchors, scorer version and the set of tokens agree. When
+    they do not, it is an error, or, with ``overwrite``, it is removed and made anew. EP is relative to the best anchor
+    of the scene. A scene whose route or map does not allow a score has no row and is listed in ``ScoreTable.invalid``.
+    wait: for another run of the same shard, instead of an error. The bytes of the table depend on scenes, maps and
+    anchors only. Raises UserError, before any work, for scenes that the scene filter should have left out and for
+    locations without a map.
+    """
+    anchors = np.asarray(anchors, np.float32)
+    if not np.isfinite(anchors).all():
+        raise UserError("the anchors hold values that are not finite; make the anchors again")
+    tokens = [scene.token for scene in scenes]
+    _require_scorable(scenes)
+    if overwrite and shards > 1:
+        raise UserError(f"shards cannot overwrite what other shards write: delete {out_dir} first")
+    parts_dir = out_dir.with_name(f".{out_dir.name}.parts-{fingerprint(anchors)}-{SCORER_VERSION}")
+    name = f"shard-{shard}-of-{shards}." if shards > 1 else ""
+    with locked(out_dir.with_name(f".{out_dir.name}.{name}lock"), str(out_dir), wait):
+        if overwrite:
+            _discard(out_dir, parts_dir)
+        elif (existing := _existing_table(out_dir, anchors, tokens)) is not None:
+            with _join_lock(out_dir):
+                _clean_up(out_dir, parts_dir)
+            return existing
+        parts = cut(scenes, scenes_per_part)
+        mine = parts[shard::shards]
+        parts_dir.mkdir(parents=True, exist_ok=True)
+        missing = [part for part in mine if read_part(parts_dir, part, len(anchors)) is None]
+        for location in sorted({scene.current.map_location for part in missing for scene in part}):
+            read_map(maps_root, location)
+        total = sum(map(len, mine))
+        done = total - sum(map(len, missing))
+        report = progress or (lambda _done, _total: None)
+        report(done, total)
+        for count in engine.run(partial(label_part, maps_root, anchors, parts_dir), missing):
+            done += count
+            report(done, total)
+        return _join(out_dir, parts_dir, anchors, tokens, parts)
+
+
+def _require_scorable(scenes: Sequence[Scene]) -> None:
+    if not scenes:
+        raise UserError("no scenes to label; check the scene filter and the split")
+    if len({scene.token for scene in scenes}) < len(scenes):
+        raise UserError("some scenes are listed twice; label each token once")
+    short = [s.token for s in scenes if sum(f.boxes is not None for f in (s.current, *s.future)) <= NUM_FUTURE]
+    lost = [s.token for s in scenes if not s.current.roadblock_ids]
+    for unfit, lack, remedy in (
+        (short, f"{NUM_FUTURE} future frames with boxes", f"num_future_frames: {NUM_FUTURE}"),
+        (lost, "a route", "has_route: true"),
+    ):
+        if unfit:
+            raise UserError(f"{len(unfit)} scenes lack {lack} (first: {unfit[0]}); filter with {remedy}")
+
+
+def _require_table_folder(out_dir: Path) -> None:
+    if not out_dir.is_dir() or {path.name for path in out_dir.iterdir()} - TABLE_FILES:
+        raise UserError(f"{out_dir}: is not a score table; name another folder for the labels")
+
+
+def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str]) -> ScoreTable | None:
+    """The table that makes work unnecessary, or None when there is none."""
+    if not out_dir.exists():
+        return None
+    _require_table_folder(out_dir)
+    table = ScoreTable.open(out_dir)
+    if table.anchors_fingerprint != fingerprint(anchors):
+        differs = f"anchors {table.anchors_fingerprint}, not {fingerprint(anchors)}"
+    elif table.scorer_version != SCORER_VERSION:
+        differs = f"scorer {table.scorer_version}, not {SCORER_VERSION}"
+    elif table.rows.keys() | table.invalid.keys() != set(tokens):
+        differs = f"{len(table.rows) + len(table.invalid)} scenes, not these {len(tokens)}"
+    else:
+        return table
+    raise UserError(f"{out_dir}: holds labels of {differs}; delete it, or name another folder, or allow overwriting")
+
+
+def _discard(out_dir: Path, parts_dir: Path) -> None:
+    """Remove a table. Parts beside a finished table are older than the wish to make it anew, so they go first;
+    without a table they are those of an interrupted run, and stay."""
+    if out_dir.exists():
+        _require_table_folder(out_dir)
+        shutil.rmtree(parts_dir, ignore_errors=True)
+        old = out_dir.with_name(f".{out_dir.name}.{os.getpid()}.old")
+        os.replace(out_dir, old)
+        shutil.rmtree(old)
+
+
+def _join(
+    out_dir: Path, parts_dir: Path, anchors: np.ndarray, tokens: list[str], parts: list[list[Scene]]
+) -> ScoreTable | None:
+    """Write the table when all parts are there; else None. Another shard may have written it already."""
+    with _join_lock(out_dir):
+        if (table := _existing_table(out_dir, anchors, tokens)) is None:
+            saved = [read_part(parts_dir, part, len(anchors)) for part in parts]
+            found = [part for part in saved if part is not None]
+            if len(found) < len(parts):
+                return None
+            reasons = dict(zip(tokens, (reason for part in found for reason in part.reasons), strict=True))
+            invalid = {token: reason for token, reason in reasons.items() if reason}
+            if len(invalid) == len(tokens):
+                raise UserError(f"none of the {len(tokens)} scenes can be scored; the first: {invalid[tokens[0]]}")
+            valid = np.array([not reason for reason in reasons.values()])
+            flags, progress = (np.concatenate([getattr(p, name) for p in found])[valid] for name in PACKED)
+            rows = [token for token in tokens if token not in invalid]
+            write_packed_table(out_dir, rows, flags, progress, fingerprint(anchors), SCORER_VERSION, invalid)
+            table = ScoreTable.open(out_dir)
+        _clean_up(out_dir, parts_dir)
+        return table
+
+
+def _join_lock(out_dir: Path) -> AbstractContextManager[None]:
+    return locked(out_dir.with_name(f".{out_dir.name}.join.lock"), str(out_dir), wait=True)
+
+
+def _clean_up(out_dir: Path, parts_dir: Path) -> None:
+    """Remove what a finished table was made of, and what runs left that were killed while they wrote or removed it."""
+    shutil.rmtree(parts_dir, ignore_errors=True)
+    for path in out_dir.parent.iterdir():
+        if re.fullmatch(rf"\.{re.escape(out_dir.name)}\.\d+\.(tmp|old)", path.name):
+            shutil.rmtree(path, ignore_errors=True)

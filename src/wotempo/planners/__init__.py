@@ -1,0 +1,1 @@
+"""Planners: from the batch of a data module to a trajectory."""

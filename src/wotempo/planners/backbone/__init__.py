@@ -1,0 +1,1 @@
+"""The frame encoder that planners share: cameras and LiDAR of each frame -> one BEV map."""

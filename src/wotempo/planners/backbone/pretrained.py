@@ -1,0 +1,62 @@
+"""ImageNet weights for the camera encoder, from a file of the user's, all or nothing.
+
+(The public code loads its file non-strictly: a file with other key names leaves the encoder random without a word.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from wotempo.errors import UserError
+from wotempo.planners.wote.wote import WoTE
+
+
+@dataclass(frozen=True)
+class PretrainedRecord:
+    """What was loaded, for the run's records."""
+
+    path: str
+    sha256: str
+    tensors: int
+
+
+def load_image_encoder(model: WoTE, path: str | Path) -> PretrainedRecord:
+    """Loads timm or torchvision ResNet weights (``.pth`` state dict or ``.safetensors``) into the camera encoder.
+
+    Every tensor of the encoder must be in the file with its shape, and nothing else but the classifier ``fc.*``, which
+    is dropped. UserError otherwise. (Old torchvision files lack ``num_batches_tracked``: torch then starts it at 0.)
+    """
+    path = Path(path)
+    weights = {key: value for key, value in _read(path).items() if not key.startswith("fc.")}
+    encoder = model._backbone.image_encoder
+    try:
+        encoder.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        first = " ".join(str(error).splitlines()[1:3]).strip()[:300]
+        raise UserError(
+            f"{path} does not fit the camera encoder ({first}): give ResNet weights with BasicBlocks "
+            f"{list(model.config.stage_blocks)} and channels {list(model.config.stage_channels)}"
+        ) from None
+    return PretrainedRecord(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), len(weights))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: give the file with the camera encoder's weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError) as error:
+        raise UserError(f"{path} is no file of weights ({str(error)[:200] or 'it is empty'})") from None
+    if not (isinstance(weights, dict) and all(isinstance(value, Tensor) for value in weights.values())):
+        raise UserError(f"{path} holds no plain state dict: save the encoder's state_dict() itself")
+    return weights

@@ -1,0 +1,186 @@
+"""Sizes and mode of a WoTE. Plain values only, so that a checkpoint holds them as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from wotempo.errors import UserError
+from wotempo.fusion import POINTS
+from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+from wotempo.planners.backbone.batch_norm import KINDS
+from wotempo.planners.wote.reward import PUBLISHED_WEIGHTS
+
+MODES = ("compat", "fixed")
+HISTORY_SENSORS = ("both", "lidar")
+# Where a fusion stage may sit: after which stage of the LiDAR ResNet. bev8 is the backbone's output, which has taken in
+# the camera for the last time; finer levels blur less and cost as much (docs: geometry).
+LEVELS = {"bev8": 4, "lidar3": 3, "lidar2": 2}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The defaults are the published model (preset WOTE) in our own mode.
+
+    ``mode``: ``compat`` keeps WoTE's splat and its stretched map head, so that official weights give official numbers;
+    ``fixed`` puts both on the grid that the backbone's map really covers (docs: geometry).
+    """
+
+    mode: str = "fixed"
+    # inputs
+    image_height: int = 256
+    image_width: int = 1024
+    lidar_shape: tuple[int, ...] = LIDAR_HISTOGRAM.shape
+    lidar_max: int = 5  # counts at which the histogram is clipped
+    status_size: int = 8
+    num_poses: int = 8
+    # backbone: two ResNets of BasicBlocks
+    stage_blocks: tuple[int, ...] = (3, 4, 6, 3)
+    stage_channels: tuple[int, ...] = (64, 128, 256, 512)
+    stem_channels: int = 64
+    zero_init_last: bool = True  # residual blocks start as the identity; a few hundred steps are too few to leave it
+    image_tokens: tuple[int, ...] = (8, 32)
+    bev_shape: tuple[int, ...] = BACKBONE_BEV.shape
+    gpt_layers: int = 2
+    gpt_heads: int = 4
+    # planner
+    num_anchors: int = 256
+    d_model: int = 256
+    heads: int = 8
+    encoder_layers: int = 2  # trajectory encoder and world model
+    encoder_ffn: int = 512
+    decoder_layers: int = 3  # offset and agent decoders
+    decoder_ffn: int = 1024
+    dropout: float = 0.1
+    # Of the samples of a training batch, so many plan without seeing the scene, and so many cells are hidden from the
+    # others: where windows are few a planner learns its images by heart before it learns to use the ego's state.
+    scene_dropout: float = 0.0
+    cell_dropout: float = 0.0
+    future_steps: int = 1
+    reward_weights: tuple[float, ...] = PUBLISHED_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
+    # Which trajectories are evaluated to choose the plan: the refined ones, as published, or the anchors, which are all
+    # that training shows to the reward heads: with few anchors the refined ones are far from anything they know.
+    evaluate_refined: bool = True
+    # heads
+    map_channels: int = 64
+    map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on
+    map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
+    num_bev_classes: int = 8
+    num_agents: int = 30
+    # How many history frames of a window pass gradient to the encoder: null all, 0 none, k the last k. Frames that are
+    # nobody's current one are then encoded without gradient, normalised by batch statistics of their own.
+    history_grad: int | None = None
+    # What history is encoded from: both | lidar. lidar: no camera branch for frames of the past, and LiDAR tokens alone
+    # in the exchange. A frame that is one window's current and another's history is then encoded both ways.
+    history_sensors: str = "both"
+    batch_norm: str = "batch"  # of the frame encoder in training: batch | weighted | frozen, see model.batch_norm
+    # The frame encoder stays as it is (init_from): its maps are computed once per frame and cached, and only what lies
+    # behind is trained.
+    frozen_backbone: bool = False
+    activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
+    agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # yaml and json give lists
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        if self.mode not in MODES:
+            raise UserError(f"model.mode is '{self.mode}'; set it to one of {', '.join(MODES)}")
+        if any(channels % 16 for channels in (self.stem_channels, *self.stage_channels)):
+            # With 8 channels the strided 1×1 convolution's backward writes outside its memory (oneDNN, AVX-512).
+            raise UserError(f"model.stage_channels are {self.stage_channels}; set them and the stem to multiples of 16")
+        if self.future_steps < 1 or self.num_poses % self.future_steps:
+            raise UserError(
+                f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
+                "trajectory; set it to 1, 2, 4 or 8"
+            )
+        for name in ("scene_dropout", "cell_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"model.{name} is {getattr(self, name)}; set it to a share from 0 to below 1")
+        if self.batch_norm not in KINDS:
+            raise UserError(f"model.batch_norm is '{self.batch_norm}'; set it to one of {', '.join(KINDS)}")
+        if self.history_grad is not None and self.history_grad < 0:
+            raise UserError(f"model.history_grad is {self.history_grad}; set it to null (all frames), 0, 1, 2, …")
+        if self.history_sensors not in HISTORY_SENSORS:
+            known = ", ".join(HISTORY_SENSORS)
+            raise UserError(f"model.history_sensors is '{self.history_sensors}'; set it to one of {known}")
+        if self.history_sensors == "lidar" and self.history_grad is not None and self.batch_norm != "frozen":
+            # In a pass of their own such frames would be normalised by statistics that driving never uses.
+            raise UserError(
+                f"model.history_sensors=lidar with model.history_grad={self.history_grad} needs model.batch_norm="
+                f"frozen, and it is '{self.batch_norm}': set that, or history_grad=null"
+            )
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"model.dropout is {self.dropout}; set it to a share from 0 to below 1")
+        if self.heads < 1 or self.d_model % self.heads:
+            raise UserError(f"model.heads is {self.heads}, which does not divide model.d_model={self.d_model}")
+        if len(self.reward_weights) != 4:
+            raise UserError(f"model.reward_weights are {self.reward_weights}; give four: im, NC, DAC, TTC·C·EP")
+
+    @property
+    def bev_grid(self) -> BevGrid:
+        """What the backbone's map, and with it the fusion stage, covers."""
+        return LIDAR_HISTOGRAM.with_shape(*self.bev_shape)
+
+    def level(self, name: str) -> tuple[int, BevGrid]:
+        """Channels and raster of the map after that LiDAR stage: 8×8×512, 16×16×256 or 32×32×128 at full size.
+        At ``points`` the LiDAR input itself. UserError for an unknown level."""
+        if name == POINTS:
+            return 1, self.lidar_grid
+        if name not in LEVELS:
+            known = ", ".join((*LEVELS, POINTS))
+            raise UserError(f"fusion.level is '{name}', but the backbone offers {known}: set one of them")
+        if name == "bev8":
+            return self.bev_channels, self.bev_grid
+        stage = LEVELS[name]
+        shrinks = 2 ** (stage + 1)  # stem and pooling by 4, each stage but the first by 2
+        rows, cols = (-(-cells // shrinks) for cells in self.lidar_shape)
+        return self.stage_channels[stage - 1], LIDAR_HISTOGRAM.with_shape(rows, cols)
+
+    @property
+    def lidar_grid(self) -> BevGrid:
+        return LIDAR_HISTOGRAM.with_shape(*self.lidar_shape)
+
+    @property
+    def map_grid(self) -> BevGrid:
+        """The raster of the semantic map."""
+        return SEMANTIC_FRONT.with_shape(*self.map_shape)
+
+    @property
+    def bev_channels(self) -> int:
+        """Channels of the backbone's map: what the fusion stage is built with."""
+        return self.stage_channels[-1]
+
+    @property
+    def cells(self) -> int:
+        """Of the BEV map: the length of its token sequence."""
+        return self.bev_shape[0] * self.bev_shape[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; ``ModelConfig(**plain)`` is the inverse."""
+        return asdict(self)
+
+
+WOTE = ModelConfig()
+
+# The same modules, small enough for two CPU cores.
+WOTE_TINY = ModelConfig(
+    image_height=128,
+    image_width=512,
+    stage_blocks=(1, 1, 1, 1),
+    stage_channels=(16, 32, 64, 128),
+    stem_channels=16,
+    zero_init_last=False,
+    image_tokens=(4, 16),
+    gpt_heads=2,
+    num_anchors=64,
+    d_model=64,
+    heads=2,
+    encoder_ffn=128,
+    decoder_ffn=128,
+    dropout=0.0,  # drawing the masks alone would cost a fifth of a step on a CPU
+    map_channels=32,
+)
+
+PRESETS = {"wote": WOTE, "wote_tiny": WOTE_TINY}

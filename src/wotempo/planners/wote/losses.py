@@ -1,0 +1,143 @@
+"""WoTE's losses: named, weighted terms whose plain sum is minimised. At least float32, under autocast too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional as F
+
+from wotempo.errors import UserError
+from wotempo.planners.backbone.encoder import wide
+
+EPSILON = 1e-6  # the probability below which a reward's logarithm is not followed
+FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The published weights. A term of weight 0 is not computed.
+
+    ``map_class_weights``: one positive number per class of the BEV map, or None (published: all count alike). Road
+    users are few pixels: on a small budget an encoder learns them late or never unless they count for more.
+    """
+
+    traj_offset: float = 1.0
+    offset_im_reward: float = 0.1
+    im_reward: float = 1.0
+    sim_reward: float = 1.0
+    map: float = 10.0
+    fut_map: float = 0.1
+    agent_cls: float = 0.0
+    agent_box: float = 0.0
+    map_class_weights: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.map_class_weights is not None and not all(w > 0 for w in self.map_class_weights):
+            raise UserError(f"losses.map_class_weights are {self.map_class_weights}: give positive numbers")
+
+
+def compute_losses(predictions: dict[str, Tensor], batch: dict, weights: LossWeights) -> dict[str, Tensor]:
+    """``WoTE.forward``'s outputs and the batch they came from -> name of the term -> weighted scalar.
+
+    The names are the fields of ``LossWeights``, in their order, without those of weight 0.
+    """
+    classes = _class_weights(weights, predictions["bev_semantic_map"])
+    with torch.autocast(predictions["im_rewards"].device.type, enabled=False):
+        predicted = {key: wide(value) for key, value in predictions.items() if key != "fused_bev"}
+        anchors = predicted["trajectory_anchors"].flatten(1)
+        expert = batch["trajectory"].to(anchors.dtype).flatten(1)
+        distance_bn = torch.linalg.vector_norm(anchors - expert[:, None], dim=-1)  # metres and radians alike, as WoTE
+        terms = {
+            "traj_offset": lambda: offset_loss(predicted["trajectory_offset"], anchors, expert, distance_bn),
+            "offset_im_reward": lambda: imitation_loss(predicted["trajectory_offset_rewards"], distance_bn),
+            "im_reward": lambda: imitation_loss(predicted["im_rewards"], distance_bn),
+            "sim_reward": lambda: simulation_loss(predicted["sim_rewards"], batch["sim_reward"]),
+            "map": lambda: focal_loss(predicted["bev_semantic_map"], batch["bev_map"], classes),
+            "fut_map": lambda: focal_loss(
+                predicted["fut_bev_semantic_map"], batch["future_map"].flatten(0, 1), classes
+            ),
+        }
+        losses = {name: getattr(weights, name) * term() for name, term in terms.items() if getattr(weights, name)}
+        if weights.agent_cls or weights.agent_box:
+            losses |= _weighted_agent_losses(predicted, batch, weights)
+    return losses
+
+
+def offset_loss(offset: Tensor, anchors: Tensor, expert: Tensor, distance: Tensor) -> Tensor:
+    """Mean |error| of the refinement of the anchor nearest to the expert; the others are free.
+
+    offset (B, N, P, 3), anchors (N, 3P), expert (B, 3P), distance (B, N).
+    """
+    nearest = distance.argmin(1)
+    chosen = offset.flatten(2)[torch.arange(len(nearest), device=nearest.device), nearest]
+    return F.l1_loss(chosen, expert - anchors[nearest])
+
+
+def imitation_loss(reward: Tensor, distance: Tensor) -> Tensor:
+    """Cross-entropy of the predicted distribution over anchors with softmax(-distance). Both (B, N)."""
+    target = (-distance).softmax(-1)
+    return -(target * reward.clamp(EPSILON, 1 - EPSILON).log()).sum(-1).mean()
+
+
+def simulation_loss(reward: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy, summed over the five sub-scores. reward (B, 5, N) in [0, 1], target (B, 5, N) in [0, 1]."""
+    target = target.to(reward.dtype)
+    likelihood = target * (reward + EPSILON).log() + (1 - target) * (1 - reward + EPSILON).log()
+    return -reward.shape[1] * likelihood.mean()
+
+
+def focal_loss(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Multi-class focal loss with a scalar alpha, the mean over all cells. logits (M, K, R, C), target (M, R, C) class
+    indices; ``class_weights`` (K,) multiply the loss of a cell by its true class. Lin et al., arXiv 1708.02002."""
+    cross_entropy = F.cross_entropy(logits, target.long(), reduction="none")
+    confidence = (-cross_entropy).exp().clamp(min=EPSILON)
+    loss = FOCAL_ALPHA * (1 - confidence) ** FOCAL_GAMMA * cross_entropy
+    return (loss if class_weights is None else loss * class_weights[target.long()]).mean()
+
+
+def agent_losses(
+    states: Tensor, logits: Tensor, true_states: Tensor, exists: Tensor, weights: LossWeights
+) -> tuple[Tensor, Tensor]:
+    """DETR-style: predictions are matched to true slots, the empty ones included, at the least total cost.
+
+    states (B, A, 5), logits (B, A), true_states (B, A, 5), exists (B, A) bool -> mean classification loss, and the L1
+    of the boxes per existing agent, both unweighted. The matching weighs as the loss does; of a box it reads x, y.
+    """
+    truth = exists.to(logits.dtype)
+    b, n = truth.shape
+    with torch.no_grad():
+        pairs_bnm = (b, n, n)  # prediction n, truth m
+        cost = weights.agent_cls * F.binary_cross_entropy_with_logits(
+            logits[:, :, None].expand(pairs_bnm), truth[:, None].expand(pairs_bnm), reduction="none"
+        ) + weights.agent_box * truth[:, None] * torch.cdist(states[..., :2], true_states[..., :2], p=1.0)
+        match = torch.stack([torch.as_tensor(linear_sum_assignment(matrix)[1]) for matrix in cost.cpu().numpy()])
+        match = match.to(exists.device)
+    samples = torch.arange(b, device=exists.device)[:, None]
+    truth, true_states = truth[samples, match], true_states[samples, match]
+    box = ((states - true_states).abs().sum(-1) * truth).sum() / truth.sum().clamp(min=1)
+    return F.binary_cross_entropy_with_logits(logits, truth), box
+
+
+def _class_weights(weights: LossWeights, logits: Tensor) -> Tensor | None:
+    """``map_class_weights`` (K,) for logits (M, K, R, C)."""
+    if weights.map_class_weights is None:
+        return None
+    if len(weights.map_class_weights) != logits.shape[1]:
+        raise UserError(
+            f"losses.map_class_weights has {len(weights.map_class_weights)} numbers, the map has {logits.shape[1]} "
+            "classes: give one for each, or null"
+        )
+    return torch.tensor(weights.map_class_weights, device=logits.device)
+
+
+def _weighted_agent_losses(predicted: dict[str, Tensor], batch: dict, weights: LossWeights) -> dict[str, Tensor]:
+    if "agent_states" not in predicted:
+        raise UserError("losses.agent_cls and agent_box need the agent head: set model.agent_head=true, or both to 0")
+    states, logits = predicted["agent_states"], predicted["agent_labels"]
+    true_states = batch["agent_states"].to(states.dtype)
+    classes, boxes = agent_losses(states, logits, true_states, batch["agent_labels"], weights)
+    terms = {"agent_cls": weights.agent_cls * classes, "agent_box": weights.agent_box * boxes}
+    return {name: term for name, term in terms.items() if getattr(weights, name)}

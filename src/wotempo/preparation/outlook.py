@@ -1,0 +1,42 @@
+"""What is on disk of a run's dataset, and what is still to be written of its caches; makes nothing."""
+
+from __future__ import annotations
+
+from wotempo.config.schema import RunConfig
+from wotempo.data import window_frames
+from wotempo.data.build import PART_RECORDS
+from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.target_cache import TargetCache, scene_ref
+from wotempo.navsim import DataPaths, Scene
+from wotempo.preparation.datamodule import cache_root, feature_spec, target_spec
+from wotempo.preparation.prepare import Progress, dataset, town_root, window_of
+
+
+def data_paths(config: RunConfig, progress: Progress) -> DataPaths | None:
+    """The dataset's folders; None for a town that is not generated, which the doctor leaves to others."""
+    if config.data.kind == "town":
+        root = town_root(config)
+        return DataPaths(root, root / "maps") if (root / "city.json").is_file() else None
+    return dataset(config, progress)
+
+
+def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> tuple[int, int]:
+    """(bytes, files) that the caches of these scenes lack, about; labels are small beside them."""
+    root = cache_root(config.data, config.workspace, paths)
+    frames = FrameCache(root, paths, feature_spec(config.model))
+    targets = TargetCache(root, paths, target_spec(config.model))
+    members = [scene for group in scenes.values() for scene in group]
+    refs = {
+        ref.record: ref
+        for scene in members
+        for frame in window_frames(scene, *window_of(config))
+        if frame is not None
+        for ref in [FrameRef(scene.log.split, frame)]
+    }
+    absent = [ref for ref, here in zip(refs.values(), frames.has(list(refs.values())), strict=True) if not here]
+    groups = {scene_ref(scene).group for scene in members}
+    known = {group: targets.store.index(group).entries for group in groups}
+    undrawn = [ref for scene in members if (ref := scene_ref(scene)).token not in known[ref.group]]
+    size = len(absent) * frames.store.dtype.itemsize + len(undrawn) * targets.store.dtype.itemsize
+    files = (len(absent) + len(undrawn)) // PART_RECORDS + 2 * len(groups)
+    return size, files if size else 0

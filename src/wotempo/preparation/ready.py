@@ -1,0 +1,46 @@
+"""From a run's configuration to its data module, with everything on disk that it needs."""
+
+from __future__ import annotations
+
+import torch
+
+from wotempo.config.schema import RunConfig
+from wotempo.data import NavsimDataModule
+from wotempo.fusion import ORACLES, POINTS, level_of
+from wotempo.preparation.datamodule import cache_root, data_module
+from wotempo.preparation.prepare import Prepared, prepare, window_of
+from wotempo.preparation.progress import PreparationProgress
+
+
+def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
+    trainer, (frames, stride) = config.trainer, window_of(config)
+    return data_module(
+        config.model,
+        config.data,
+        prepared.paths,
+        cache_root(config.data, config.workspace, prepared.paths),
+        prepared.scenes,
+        prepared.anchors,
+        labels=prepared.labels,
+        num_frames=frames,
+        frame_stride=stride,
+        lidar_stack=level_of(config.fusion) == POINTS,
+        batch_size=trainer.batch_size,
+        run_length=trainer.run_length,
+        num_workers=trainer.num_workers,
+        with_motion=config.fusion.get("control") in ORACLES,
+        pin_memory=trainer.accelerator == "gpu",
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def prepare_data(config: RunConfig) -> tuple[Prepared, NavsimDataModule]:
+    """Everything on disk that the run needs, made where it is missing, under a progress bar."""
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    with PreparationProgress(config.trainer.progress_bar) as progress:
+        prepared = prepare(config, progress)
+        data = build_data(config, prepared, progress)
+        data.build_caches()
+    return prepared, data

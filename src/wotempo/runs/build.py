@@ -1,0 +1,101 @@
+"""The parts of a run: its module, its callbacks, its trainer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hydra
+import lightning as L
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+from callbacks import AcceptanceReport, FailureRecorder, Guard
+from wotempo.checkpoints.init_from import start_from
+from wotempo.config.schema import RunConfig
+from wotempo.navsim import fingerprint
+from wotempo.planners.backbone.pretrained import load_image_encoder
+from wotempo.preparation.prepare import Prepared
+from wotempo.runs.out_of_memory import Smaller
+from wotempo.runs.pending_row import PendingRow
+from wotempo.runs.preemption import Notice
+from wotempo.runs.random_state import RandomState
+from wotempo.training.averaging import RunningAverage
+from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, StepCheckpoint
+from wotempo.training.clock import StepClock
+from wotempo.training.history_evidence import HistoryEvidence
+from wotempo.training.module import LitPlanner, plain
+
+OURS = (
+    "batch_size",
+    "on_oom",
+    "num_workers",
+    "run_length",
+    "ema",
+    "threads",
+    "progress_bar",
+    "checkpoint_every_n_steps",
+)
+
+
+def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dict[str, Any]]:
+    """The model and a record of the weights that it starts from."""
+    module = LitPlanner(
+        model=config.model.to_dict(),
+        fusion=config.fusion,
+        optimiser=plain(config.optimiser),
+        losses=plain(config.losses),
+        anchors=prepared.anchors,
+        anchors_fingerprint=fingerprint(prepared.anchors),
+    )
+    started: dict[str, Any] = {}
+    if config.image_checkpoint is not None:
+        record = load_image_encoder(module.model, Path(config.image_checkpoint))
+        started["image_checkpoint"] = plain(record)
+    if config.init_from is not None:
+        started["init_from"] = start_from(module, Path(config.init_from))
+    return module, started
+
+
+def build_callbacks(
+    config: RunConfig, run_dir: Path, facts: dict[str, Any], notice: Notice, smaller: Smaller
+) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
+    guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
+    report = AcceptanceReport(run_dir, facts=facts, goes_on=smaller.reason)
+    folder = run_dir / "checkpoints"
+    # Without a counter: a resumed run writes over the files of the attempt before.
+    writer = partial(ModelCheckpoint, folder, enable_version_counter=False)
+    checkpoints = [writer(filename="last", save_on_train_epoch_end=True)]
+    if config.trainer.limit_val_batches != 0:
+        checkpoints.append(writer(filename=BEST, monitor="val/ade"))
+    steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps, notice)
+    # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
+    evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
+    recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
+    callbacks: list[L.Callback] = [recorder, *guards, evidence, report, *checkpoints, steps]
+    callbacks += [LearningRateMonitor(), StepClock(), RandomState(), PendingRow()]
+    if config.trainer.ema is not None:
+        callbacks.append(RunningAverage(config.trainer.ema))
+    if config.trainer.progress_bar:
+        callbacks.append(RichProgressBar())
+    return callbacks, report, steps
+
+
+def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
+    options = asdict(config.trainer)
+    for ours in OURS:
+        options.pop(ours)
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():  # tasks of srun; their signals belong to Notice
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    return L.Trainer(
+        default_root_dir=run_dir,
+        logger=loggers,
+        callbacks=callbacks,
+        plugins=plugins,
+        enable_model_summary=False,
+        enable_progress_bar=config.trainer.progress_bar,
+        **options,
+    )

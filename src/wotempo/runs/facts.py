@@ -1,0 +1,52 @@
+"""What the verdict says about a run besides its criteria."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wotempo.config.schema import RunConfig
+from wotempo.fusion import level_of
+from wotempo.navsim import fingerprint
+from wotempo.planners.stage_cost import cost
+from wotempo.preparation.prepare import Prepared
+from wotempo.runs.provenance import command_line, git_state
+from wotempo.training.module import LitPlanner
+
+
+def next_step(config: RunConfig) -> str:
+    """What to type after an accepted run."""
+    if config.trainer.limit_train_batches is not None:
+        return "the configuration runs: train a whole epoch (PROFILE=full)"
+    if config.data.train.max_scenes is not None:
+        return "learning works on a part of the data: make train-convgru-1epoch"
+    if config.trainer.max_epochs == 1 and config.fusion["num_frames"] == 1:
+        return "make train-convgru-1epoch, then compare: make ablation-fusion"
+    if config.trainer.max_epochs == 1:
+        return "make train-baseline, then make compare; then make train-convgru-5epoch; then make ablation-fusion"
+    return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
+
+
+def facts_of(
+    config: RunConfig, identity: str, prepared: Prepared, module: LitPlanner, started: dict[str, Any]
+) -> dict[str, Any]:
+    """What the verdict says about the run besides its criteria."""
+    offered = config.model.level(level_of(config.fusion))
+    stage = cost(config.fusion["name"], *offered, config.fusion)
+    return {
+        "name": config.name,
+        "data": prepared.name,
+        "note": prepared.note,
+        "next": next_step(config),
+        "signature": identity,
+        "command": command_line(),
+        "git": git_state(),
+        "seed": config.seed,
+        "mode": config.model.mode,
+        "fusion": config.fusion,
+        "parameters": sum(p.numel() for p in module.model.parameters()),
+        "fusion_parameters": stage.parameters,
+        "fusion_macs": stage.macs,
+        "anchors": fingerprint(prepared.anchors),
+        "scenes": {stage: len(scenes) for stage, scenes in prepared.scenes.items()},
+        **started,
+    }

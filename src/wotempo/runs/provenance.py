@@ -1,0 +1,46 @@
+"""What identifies a run: its signature, the code it ran with, the command that started it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from wotempo.config.schema import RunConfig
+
+# Where a run was started and what it printed do not make it another run.
+NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
+NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
+
+
+def signature(config: RunConfig) -> str:
+    """Eight hex digits over everything that changes what is computed."""
+    identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
+    identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def git_state() -> dict[str, Any]:
+    """Commit and whether tracked files differ from it; empty outside a checkout."""
+    root = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def command_line() -> str:
+    """How to type this run again, in a shell."""
+    module = Path(sys.argv[0]).stem
+    return shlex.join(["python", "-m", f"wotempo.commands.{module}", *sys.argv[1:]])

@@ -1,0 +1,33 @@
+"""The end of a multirun over shards of labels: did every job end well, and is the table there?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from wotempo.runs.sweep import SweepTable
+
+
+class ShardTable(SweepTable):
+    """One line a job, read from the ``labels.json`` that it left; exit code 1 unless the score table is complete."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        jobs = sorted(path for path in Path(config.hydra.sweep.dir).iterdir() if path.name.isdigit())
+        results = []
+        for job in jobs:
+            file = job / "labels.json"
+            results.append(json.loads(file.read_text()) if file.exists() else None)
+            done = (
+                f"{results[-1]['labelled']} of {results[-1]['scenes']} scenes" if results[-1] else f"failed, see {job}"
+            )
+            print(f"job {job.name}: {done}")
+        found = [result for result in results if result is not None]
+        complete = any(Path(result["output"], "index.json").exists() for result in found)
+        if complete:
+            print(f"labels: {found[0]['output']}")
+        else:
+            print("the labels are not complete: type the same command again, finished parts are kept")
+        SweepTable.worst = 0 if complete and len(found) == len(jobs) else 1

@@ -1,0 +1,82 @@
+"""Where a run's numbers go: CSV always, wandb offline unless told otherwise (docs/wandb.md)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from callbacks.verdict.report import UNFINISHED
+from wotempo.config.schema import RunConfig
+from wotempo.runs.metrics_file import MetricsFile
+from wotempo.tracking.artifacts import log_artifacts
+from wotempo.tracking.media import log_media
+from wotempo.tracking.options import wandb_options
+from wotempo.tracking.summary import alerts_of, scores_of, summary_of
+from wotempo.tracking.tags import job_type_of, tags_of, variant_of
+
+
+def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any], resume_step: int = 0) -> list[Logger]:
+    """CSV below ``run_dir/metrics``; wandb with one group per run signature, and one run in it per attempt."""
+    loggers: list[Logger] = []
+    if config.tracking.csv:
+        loggers.append(MetricsFile(run_dir, resume_step))
+    if config.tracking.wandb != "off":
+        loggers.append(_wandb_logger(config, run_dir, facts))
+    return loggers
+
+
+def _wandb_logger(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> WandbLogger:
+    logger = WandbLogger(
+        name=f"{config.name}-{facts['signature']}",
+        group=facts["signature"],
+        job_type=job_type_of(run_dir),
+        tags=tags_of(config, run_dir),
+        notes=facts["note"] or None,
+        save_dir=str(run_dir),
+        offline=config.tracking.wandb == "offline",
+        config={**asdict(config), "variant": variant_of(config, run_dir), "facts": facts},
+        **wandb_options(config.tracking),
+    )
+    logger._wandb_init.pop("anonymous", None)  # Lightning always passes it, and wandb warns that it means nothing
+    run = logger.experiment  # start now: trouble with the service must show before the first step
+    # As in verdict.json: until it is judged the run says so itself, in case that nobody can say it later.
+    run.summary.update({"verdict": "incomplete", "reason": UNFINISHED})
+    return logger
+
+
+def _runs(loggers: Sequence[Logger]) -> Iterator[Any]:
+    return (logger.experiment for logger in loggers if isinstance(logger, WandbLogger))
+
+
+def tell_verdict(loggers: Sequence[Logger], verdict: dict[str, Any], metrics: dict[str, float]) -> None:
+    """The verdict as summary, and an alert for what failed; at once, before a test that may take hours."""
+    for run in _runs(loggers):
+        run.summary.update(summary_of(verdict, metrics))
+        for alert in alerts_of(verdict):
+            run.alert(**asdict(alert))
+
+
+def close_wandb(
+    loggers: Sequence[Logger],
+    verdict: dict[str, Any],
+    run_dir: Path,
+    artifacts: Sequence[str] = (),
+    pictures: Sequence[Path] = (),
+) -> None:
+    """Test scores, pictures, artifacts, and an explicit finish: the logger does not mark a failed run as failed."""
+    for run in _runs(loggers):
+        run.summary.update(scores_of(run_dir))
+        log_media(run, run_dir, pictures)
+        log_artifacts(run, run_dir, verdict, artifacts)
+        run.finish(exit_code=verdict["exit_code"])
+
+
+def abandon_wandb(exit_code: int) -> None:
+    """End a wandb run that is still open, as what it was: the next job of a sweep must not write into it."""
+    if (wandb := sys.modules.get("wandb")) is not None and wandb.run is not None:
+        wandb.run.finish(exit_code=exit_code)

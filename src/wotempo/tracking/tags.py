@@ -1,0 +1,42 @@
+"""By what runs are found again in wandb: job type, tags, variant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from wotempo.config.schema import RunConfig
+
+EVALUATE = "evaluate"
+
+
+def _hydra(run_dir: Path) -> DictConfig | None:
+    """How Hydra started the run: of this process, or, in a continued run, what its first attempt left."""
+    if HydraConfig.initialized():
+        return cast(DictConfig, HydraConfig.get())
+    file = run_dir / ".hydra" / "hydra.yaml"
+    return OmegaConf.load(file).hydra if file.is_file() else None
+
+
+def job_type_of(run_dir: Path) -> str:
+    """``ablation`` for a job of a sweep, else ``train``."""
+    hydra = _hydra(run_dir)
+    return "ablation" if hydra is not None and str(hydra.get("mode")).endswith("MULTIRUN") else "train"
+
+
+def variant_of(config: RunConfig, run_dir: Path) -> str:
+    """Its name in configs/variant; of a run without one, the fusion stage and its control."""
+    hydra = _hydra(run_dir)
+    chosen = None if hydra is None else OmegaConf.select(hydra, "runtime.choices.variant")
+    fusion: dict[str, Any] = config.fusion
+    return str(chosen or " ".join(str(fusion[key]) for key in ("name", "control") if fusion.get(key)))
+
+
+def tags_of(config: RunConfig, run_dir: Path) -> list[str]:
+    """Data, stage and layout as they are called, variant and seed with their key, and those of ``tracking.tags``."""
+    own = [config.data.kind, str(config.fusion["name"]), config.model.mode]
+    own += [f"variant={variant_of(config, run_dir)}"[:64], f"seed={config.seed}"]  # wandb takes 64 characters
+    return list(dict.fromkeys([*own, *config.tracking.tags]))

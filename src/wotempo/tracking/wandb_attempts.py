@@ -1,0 +1,83 @@
+"""What wandb kept on disk of the runs below a folder: one offline run per attempt, and how each of them ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from wotempo.navsim.lock import is_locked
+from wotempo.report.reading import read_verdict
+from wotempo.runs.unfinished import LOCK, unfinished_runs
+from wotempo.tracking.wandb_file import records
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """``file``: its ``run-<id>.wandb``. ``status``: the verdict that it was told, "" for an evaluation. ``exit_code``:
+    None where its process was killed, so that the file has no end. ``skipped``: why it is not to be uploaded."""
+
+    file: Path
+    project: str
+    job_type: str
+    status: str
+    exit_code: int | None
+    skipped: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """That of the run: <folder>/wandb/offline-run-…/run-<id>.wandb."""
+        return self.file.parents[2]
+
+    @property
+    def marker(self) -> Path:
+        """wandb's own, of a run that it uploaded."""
+        return self.file.with_suffix(".wandb.synced")
+
+    def told(self, latest: bool) -> str:
+        """What it was, and for an incomplete one how it goes on."""
+        known = ", ".join(text for text in (self.job_type, self.status) if text)
+        if self.exit_code is not None:
+            return f"{known}, exit code {self.exit_code}"
+        if not latest:
+            return f"{known}, without an end: it was killed, and a later attempt went on"
+        verdict = read_verdict(self.folder)
+        if self.folder in unfinished_runs(self.folder):
+            assert verdict is not None
+            return f"{known}, without an end: {verdict['reason']}; make resume RUN={self.folder}"
+        judged = f"; verdict.json says {verdict['status']}" if verdict else ""
+        return f"{known}, without an end: it was killed{judged}"
+
+
+def attempts(root: Path) -> list[Attempt]:
+    """Below ``root``, the latest of a run last."""
+    return [read_attempt(file) for file in sorted(root.rglob("wandb/offline-run-*/run-*.wandb"))]
+
+
+def read_attempt(file: Path) -> Attempt:
+    found = records(file)
+    starts = [record.run for record in found if record.WhichOneof("record_type") == "run"]
+    ends = [record.exit.exit_code for record in found if record.WhichOneof("record_type") == "exit"]
+    told = [
+        item.value_json
+        for record in found
+        if record.WhichOneof("record_type") == "summary"
+        for item in record.summary.update
+        if item.key == "verdict" or list(item.nested_key) == ["verdict"]
+    ]
+    attempt = Attempt(
+        file,
+        starts[0].project if starts else "",
+        starts[0].job_type if starts else "",
+        json.loads(told[-1]) if told else "",
+        ends[-1] if ends else None,
+    )
+    return Attempt(**{**vars(attempt), "skipped": _why_skipped(attempt, bool(starts))})
+
+
+def _why_skipped(attempt: Attempt, begun: bool) -> str:
+    if attempt.marker.exists():
+        return "uploaded before"
+    if attempt.exit_code is None and is_locked(attempt.folder / LOCK):
+        return "a process is running it"
+    return "" if begun else "it was killed before wandb wrote anything"
