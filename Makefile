@@ -120,7 +120,7 @@ drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees i
 
 replay: setup ## RUN=folder: do the step again that ended a run, from its failure/ folder alone
 	@test -n "$(RUN)" || { echo 'say which run: make replay RUN=runs/...'; exit 2; }
-	$(call run,wotempo.commands.replay_failure "run='$(RUN)'" $(ARGS))
+	$(call run,wotempo.commands.replay "run='$(RUN)'" $(ARGS))
 
 probe-layout: setup ## CKPT=path: where objects land in its BEV map, and how well that map can be moved with the ego
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make probe-layout CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

@@ -54,10 +54,10 @@ def huge_rate(monkeypatch):
 
 
 def replay(folder) -> int:
-    from wotempo.commands.replay_failure import work
+    from wotempo.commands.replay import work
 
     with initialize_config_module("wotempo.configs", version_base="1.3"):
-        return work(compose("replay_failure", overrides=[f"run={folder}", "accelerator=cpu"]))
+        return work(compose("replay", overrides=[f"run={folder}", "accelerator=cpu"]))
 
 
 @pytest.mark.parametrize(

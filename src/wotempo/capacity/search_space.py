@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 import wotempo.configs
-from wotempo.config.schema import nearest
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from optuna import Trial

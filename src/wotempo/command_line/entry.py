@@ -23,8 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from wotempo.config.schema import nearest
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 from wotempo.runs.sweep import SweepTable
 
 MAX_CHECKED_JOBS = 64

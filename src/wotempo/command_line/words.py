@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from wotempo.config.schema import nearest
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 
 
 def folders_and_options(words: Sequence[str], options: Sequence[str]) -> tuple[list[Path], dict[str, str]]:

@@ -13,8 +13,7 @@ from rich.table import Table
 
 from wotempo.command_line.entry import command
 from wotempo.command_line.words import folders_and_options
-from wotempo.config.schema import nearest
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number

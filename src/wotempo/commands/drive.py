@@ -15,9 +15,9 @@ import torch
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
-from wotempo.config.schema import DataConfig, RunConfig, nearest, typed
+from wotempo.config.schema import DataConfig, RunConfig, typed
 from wotempo.data import FrameCache, reach
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
 from wotempo.evaluation.planning import load_module, plan_all
 from wotempo.navsim import Scene

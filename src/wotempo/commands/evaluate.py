@@ -21,8 +21,8 @@ from rich.table import Table
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes
-from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, nearest, typed
-from wotempo.errors import UserError
+from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, typed
+from wotempo.errors import UserError, nearest
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import VARIANTS, load_module, plan_all
 from wotempo.evaluation.scoring import score_all

@@ -12,8 +12,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
-from wotempo.config.schema import nearest, typed
-from wotempo.errors import UserError
+from wotempo.config.schema import typed
+from wotempo.errors import UserError, nearest
 from wotempo.navsim import ScoreTable, read_anchors
 from wotempo.pdm.labels.community_file import export_community_file, import_community_file
 

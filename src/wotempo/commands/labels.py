@@ -14,8 +14,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
-from wotempo.config.schema import DataConfig, RunConfig, nearest, typed
-from wotempo.errors import UserError
+from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.errors import UserError, nearest
 from wotempo.navsim import Scene, ScoreTable, read_anchors, write_bytes
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard

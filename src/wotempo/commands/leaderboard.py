@@ -21,8 +21,7 @@ from rich.console import Console
 
 from wotempo.command_line.entry import command
 from wotempo.command_line.words import folders_and_options
-from wotempo.config.schema import nearest
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import METRICS, summarise
 from wotempo.report.ablation_page import markdown

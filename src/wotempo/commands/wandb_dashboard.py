@@ -10,8 +10,8 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from wotempo.config.schema import TrackingConfig, nearest
-from wotempo.errors import UserError
+from wotempo.config.schema import TrackingConfig
+from wotempo.errors import UserError, nearest
 from wotempo.tracking.dashboard_panels import VIEWS, Panel, View
 from wotempo.tracking.options import require_key
 

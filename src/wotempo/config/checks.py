@@ -10,8 +10,8 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from wotempo.checkpoints.init_from import read_checkpoint, require_single_frame
-from wotempo.config.schema import DataConfig, RunConfig, nearest, typed
-from wotempo.errors import UserError
+from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.errors import UserError, nearest
 from wotempo.fusion import build_fusion, level_of
 from wotempo.runs.out_of_memory import POLICIES
 from wotempo.tracking.options import check_tracking

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import typing
 from dataclasses import dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.losses import LossWeights
 from wotempo.training.optimiser import OptimiserConfig
@@ -119,12 +118,6 @@ class RunConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     acceptance: dict[str, Any] = field(default_factory=dict)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """'; did you mean …?' or the list of what is known."""
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
 
 
 def known_keys(schema: type, path: list[str]) -> list[str]:

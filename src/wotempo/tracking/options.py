@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from wotempo.config.schema import TrackingConfig, nearest
-from wotempo.errors import UserError
+from wotempo.config.schema import TrackingConfig
+from wotempo.errors import UserError, nearest
 
 MODES = ("offline", "online", "off")
 KINDS = ("checkpoint", "checkpoint_reference", "verdict", "report")

@@ -1,6 +1,6 @@
 """Do the step again that ended a run, from its ``failure/`` folder alone: exit 0 if the fault comes back, 1 if not.
 
-python -m wotempo.commands.replay_failure run=<run>
+python -m wotempo.commands.replay run=<run>
 """
 
 from __future__ import annotations
@@ -78,4 +78,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("replay_failure", check, work)
+    run("replay", check, work)
