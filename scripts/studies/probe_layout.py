@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_scenes
-from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.config.schema import DataConfig, typed
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.evaluation.planning import load_module
@@ -142,7 +142,7 @@ def work(raw: DictConfig) -> int:
         torch.set_num_threads(config.threads)
     module = load_module(Path(str(config.checkpoint)))
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(RunConfig(workspace=config.workspace, data=config.data), progress)
+        paths = dataset(config.data, config.workspace, progress)
         scenes = some(stage_scenes(paths, config.data, config.stage, progress), config.scenes)
         data = windows(config, module, paths, scenes, progress)
     probe = probe_layout(module.model, data.predict_dataloader(), config.object_frames)

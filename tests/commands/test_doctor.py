@@ -134,7 +134,7 @@ def test_anchors_and_labels_that_do_not_belong_together(micro):
     scenes = {stage: stage_scenes(paths, config.data, stage, lambda *_: None) for stage in ("train", "val")}
     members = list({s.token: s for group in scenes.values() for s in group}.values())
     anchors = np.random.default_rng(0).normal(size=(4, 8, 3)).astype(np.float32)
-    file = anchors_file(config, paths, scenes["train"])
+    file = anchors_file(config.data, config.workspace, config.model.num_anchors, paths, scenes["train"])
     write_anchors(file, anchors)
     assert examine()["anchors"].status == "ok"
     assert examine()["labels"].status == "warn"

@@ -74,7 +74,7 @@ def sensors(config: RunConfig, paths: DataPaths, stage: str, scenes: list[Scene]
 
 def labelled(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> Iterator[Finding]:
     """Anchors and labels, where training would look for them."""
-    file = anchors_file(config, paths, scenes["train"])
+    file = anchors_file(config.data, config.workspace, config.model.num_anchors, paths, scenes["train"])
     yield (anchors := examined("anchors", partial(check_anchors, file, config.model.num_anchors)))
     if file.is_file() and anchors.status != "fail":
         members = list({scene.token: scene for stage in ("train", "val") for scene in scenes[stage]}.values())

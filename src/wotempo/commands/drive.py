@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
-from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.config.schema import DataConfig, typed
 from wotempo.data import FrameCache, reach
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
@@ -90,7 +90,7 @@ def work(raw: DictConfig) -> int:
     module = load_module(Path(str(config.checkpoint)))
     planner = StreamingPlanner(module.model)  # first: it refuses a stage that cannot be streamed
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(RunConfig(workspace=config.workspace, data=config.data), progress)
+        paths = dataset(config.data, config.workspace, progress)
         scenes = chosen(stage_scenes(paths, config.data, config.stage, progress), config.log)
         windowed = plan_all(
             module,

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes
-from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, typed
+from wotempo.config.schema import DataConfig, TrackingConfig, typed
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import VARIANTS, load_module, plan_all
@@ -161,9 +161,8 @@ def work(raw: DictConfig) -> int:
     torch.set_float32_matmul_precision("high")
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
-    where = RunConfig(workspace=config.workspace, data=config.data)
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(where, progress)
+        paths = dataset(config.data, config.workspace, progress)
         scenes = stage_scenes(paths, config.data, config.stage, progress)
     tally = HistoryTally()
     plans = plans_of(config, paths, scenes, progress, tally)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
-from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.config.schema import DataConfig, typed
 from wotempo.errors import UserError, nearest
 from wotempo.navsim import Scene, ScoreTable, read_anchors, write_bytes
 from wotempo.pdm.labels.engines import Engine
@@ -96,13 +96,12 @@ def engine_of(config: LabelsConfig) -> Engine:
 
 def label(config: LabelsConfig) -> tuple[Result, ScoreTable | None]:
     given = len(read_anchors(Path(config.data.anchors))) if config.data.anchors is not None else config.num_anchors
-    model = replace(PRESETS[config.preset], num_anchors=given or PRESETS[config.preset].num_anchors)
-    where = RunConfig(workspace=config.workspace, data=config.data, model=model)
+    number = given or PRESETS[config.preset].num_anchors
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(where, progress)
+        paths = dataset(config.data, config.workspace, progress)
         scenes = {stage: stage_scenes(paths, config.data, stage, progress) for stage in config.stages}
         train = scenes.get("train") or stage_scenes(paths, config.data, "train", progress)
-        anchors = anchors_of(where, paths, train, progress)
+        anchors = anchors_of(config.data, config.workspace, number, paths, train, progress)
         members: list[Scene] = list({scene.token: scene for stage in scenes.values() for scene in stage}.values())
         folder = labels_folder(config.workspace, paths, members, anchors)
         output = Path(config.output or config.data.labels or folder)

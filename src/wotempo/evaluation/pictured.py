@@ -32,7 +32,7 @@ class Photographer:
         self.progress = progress
         self.config = config_with_images(run)
         self.module = load_module(run / "checkpoints" / "last.ckpt")
-        self.paths = dataset(self.config, progress)
+        self.paths = dataset(self.config.data, self.config.workspace, progress)
         found = stage_scenes(self.paths, self.config.data, "test", progress)
         self.scenes = {scene.token: scene for scene in found}
 

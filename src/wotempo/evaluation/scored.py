@@ -79,7 +79,7 @@ def test_data(
 
 def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Progress) -> None:
     """Drive the test split with ``module`` and write ``test.parquet``."""
-    paths = dataset(config, progress)
+    paths = dataset(config.data, config.workspace, progress)
     scenes = stage_scenes(paths, config.data, "test", progress)
     data = test_data(config, module, paths, scenes, progress)
     plans, overlaps = drive_all(module.eval(), data.test_dataloader())

@@ -15,9 +15,9 @@ from wotempo.preparation.prepare import Progress, dataset, town_root, window_of
 def data_paths(config: RunConfig, progress: Progress) -> DataPaths | None:
     """The dataset's folders; None for a town that is not generated, which the doctor leaves to others."""
     if config.data.kind == "town":
-        root = town_root(config)
+        root = town_root(config.data, config.workspace)
         return DataPaths(root, root / "maps") if (root / "city.json").is_file() else None
-    return dataset(config, progress)
+    return dataset(config.data, config.workspace, progress)
 
 
 def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> tuple[int, int]:

@@ -54,26 +54,26 @@ class Prepared:
     note: str
 
 
-def town_root(config: RunConfig) -> Path:
-    """Where this run's town lies: one folder per preset, seed and generator version."""
-    if config.data.root is not None:
-        return Path(config.data.root)
-    city = city_config(config.data.preset, config.data.seed, config.data.all_cameras)
-    return Path(config.workspace) / f"town-{config.data.preset}-{config.data.seed}-{city.fingerprint}"
+def town_root(data: DataConfig, workspace: str) -> Path:
+    """Where a town lies: one folder per preset, seed and generator version."""
+    if data.root is not None:
+        return Path(data.root)
+    city = city_config(data.preset, data.seed, data.all_cameras)
+    return Path(workspace) / f"town-{data.preset}-{data.seed}-{city.fingerprint}"
 
 
-def dataset(config: RunConfig, progress: Progress) -> DataPaths:
+def dataset(data: DataConfig, workspace: str, progress: Progress) -> DataPaths:
     """The dataset's folders; a town is generated where it is missing."""
-    if config.data.kind == "navsim":
-        if config.data.root is None:
+    if data.kind == "navsim":
+        if data.root is None:
             return DataPaths.from_env(os.environ)
-        root = Path(config.data.root)
-        return DataPaths(root, Path(config.data.maps) if config.data.maps else root / "maps")
-    if config.data.kind != "town":
-        raise UserError(f"data.kind is '{config.data.kind}'; set it to town or navsim")
-    root = town_root(config)
-    city = city_config(config.data.preset, config.data.seed, config.data.all_cameras)
-    build_city(root, city, workers=config.data.prepare_workers, progress=progress)
+        root = Path(data.root)
+        return DataPaths(root, Path(data.maps) if data.maps else root / "maps")
+    if data.kind != "town":
+        raise UserError(f"data.kind is '{data.kind}'; set it to town or navsim")
+    root = town_root(data, workspace)
+    city = city_config(data.preset, data.seed, data.all_cameras)
+    build_city(root, city, workers=data.prepare_workers, progress=progress)
     return DataPaths(root, root / "maps")
 
 
@@ -127,23 +127,25 @@ def spread(scenes: list[Scene], count: int | None) -> list[Scene]:
     return [scenes[i] for i in np.linspace(0, len(scenes) - 1, count).round().astype(int)]
 
 
-def anchors_file(config: RunConfig, paths: DataPaths, train: list[Scene]) -> Path:
-    """``data.anchors``, or where those of these training scenes lie once they are made."""
-    data = config.data
+def anchors_file(data: DataConfig, workspace: str, number: int, paths: DataPaths, train: list[Scene]) -> Path:
+    """``data.anchors``, or where ``number`` anchors of these training scenes lie once they are made."""
     if data.anchors is not None:
         return Path(data.anchors)
     drives = data.extra_drives if data.kind == "town" else 0
     made_from = "".join([*(scene.token for scene in train), str(drives)])
     which = hashlib.sha256(made_from.encode()).hexdigest()[:8]
-    return Path(config.workspace) / "anchors" / f"{paths.root.name}-{config.model.num_anchors}-{which}.npy"
+    return Path(workspace) / "anchors" / f"{paths.root.name}-{number}-{which}.npy"
 
 
-def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress: Progress) -> np.ndarray:
-    """(N, 8, 3): the file of ``data.anchors``, or k-means over training futures (and simulated drives of a town)."""
-    data, path = config.data, anchors_file(config, paths, train)
+def anchors_of(
+    data: DataConfig, workspace: str, number: int, paths: DataPaths, train: list[Scene], progress: Progress
+) -> np.ndarray:
+    """(number, 8, 3): the file of ``data.anchors``, or k-means over training futures (and a town's simulated drives).
+    UserError where that file holds another number of anchors."""
+    path = anchors_file(data, workspace, number, paths, train)
     if data.anchors is not None:
         anchors = read_anchors(path)
-        if len(anchors) != config.model.num_anchors:
+        if len(anchors) != number:
             raise UserError(f"{data.anchors} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
         return anchors
     if path.exists():
@@ -153,7 +155,7 @@ def anchors_of(config: RunConfig, paths: DataPaths, train: list[Scene], progress
     if data.kind == "town" and data.extra_drives:
         city = city_config(data.preset, data.seed, data.all_cameras)
         futures = np.concatenate((futures, simulate_futures(city, data.extra_drives, seed=data.seed)))
-    anchors = cluster_anchors(futures, config.model.num_anchors, seed=0)
+    anchors = cluster_anchors(futures, number, seed=0)
     write_anchors(path, anchors)
     progress("cluster anchors", 1, 1)
     return anchors
@@ -225,12 +227,13 @@ def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Sc
 
 def prepare(config: RunConfig, progress: Progress, stages: tuple[str, ...] = ("train", "val")) -> Prepared:
     """All of it; ``stages`` are the splits whose scenes are wanted, labels cover train and val."""
-    paths = dataset(config, progress)
+    paths = dataset(config.data, config.workspace, progress)
     scenes = {stage: stage_scenes(paths, config.data, stage, progress) for stage in stages}
     windows = with_history(config, scenes)
     check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
-    anchors = anchors_of(config, paths, scenes.get("train", []), progress)
+    number, train = config.model.num_anchors, scenes.get("train", [])
+    anchors = anchors_of(config.data, config.workspace, number, paths, train, progress)
     labelled = {scene.token: scene for stage in ("train", "val") for scene in scenes.get(stage, [])}
     labels = labels_of(config, paths, list(labelled.values()), anchors, progress)
     windows = without_invalid(windows, ScoreTable.open(labels).invalid)
