@@ -21,6 +21,7 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "pdm"))
 from pdm_builders import golden_scene
 from plain_score import plain_score, plain_simulate

@@ -21,7 +21,7 @@ from statistics import median
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
 import bench_streaming
 from bench_wote import gmac, resident_mb, times
 from official_weights import MICRO

@@ -10,7 +10,7 @@ import pytest
 
 import callbacks
 
-FILES = sorted(Path(callbacks.__file__).parent.glob("*.py"))
+FILES = sorted(Path(callbacks.__file__).parent.rglob("*.py"))
 ALLOWED = {"torch", "lightning", "callbacks", *sys.stdlib_module_names}
 
 

@@ -19,14 +19,3 @@ def town(tmp_path_factory) -> Path:
     build_city(root, config)
     write_anchors(root / "anchors.npy", simulate_futures(config, 64, seed=0))
     return root
-
-
-@pytest.fixture
-def no_key(monkeypatch, tmp_path_factory) -> None:
-    """No key of wandb, and nothing of the user's own home."""
-    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_MODE", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("NETRC", str(home / "netrc"))
-    for name in ("CACHE", "CONFIG", "DATA"):
-        monkeypatch.setenv(f"WANDB_{name}_DIR", str(home))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import offline_run
 import pytest
 from offline_run import begin, criterion, end, verdict
 from wandb_service import ENTITY, KEY, Service, service
@@ -31,7 +32,7 @@ def templates(tmp_path_factory) -> Path:
     config, loggers = begin(root / "whole", "tracking.artifacts=[verdict,checkpoint]")
     end(root / "whole", config, loggers, verdict("rejected", criterion("loss", "fail", 0.001, 0.01)))
     wandb.teardown()
-    command = [sys.executable, str(Path(__file__).with_name("offline_run.py")), str(root / "killed")]
+    command = [sys.executable, offline_run.__file__, str(root / "killed")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr[-2000:]
     return root

@@ -8,11 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_run import SMALL
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))  # pytest adds it only where its tests are run, too
-
 from browser import Browser
+from small_run import SMALL
 
 from wotempo.commands.report import main
 

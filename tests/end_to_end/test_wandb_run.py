@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from offline_run import read_back
 from small_run import SMALL
 from test_faults import nan_in_a_layer
-
-sys.path.append(str(Path(__file__).parents[1] / "commands"))  # pytest adds it only where its tests are run, too
-
-from offline_run import read_back
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 TRACKED = ("tracking=default", "tracking.pictures=1")

@@ -12,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 from report_runs import run_folder, scored
-from test_scene_picture import samples
+from scene_samples import samples
 
 from wotempo.commands.report import main
 from wotempo.evaluation.report_scenes import _driving

@@ -17,7 +17,7 @@ from loss_curves import KINDS, Kind
 from callbacks import LossGuard
 from callbacks.measures.dependence import Dependence
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "criteria_evidence.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "criteria_evidence.md"
 BEGIN, END = "<!-- loss rates: python tests/callbacks/loss_rates.py -->\n", "<!-- end -->\n"
 CURVES = 2000
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from official_weights import SMALL
 from streams import encoded_one_by_one
-from tiny_dataset import SENSOR_FRAMES, SPEC, SPLIT
+from tiny_dataset import SENSOR_FRAMES, SPEC, SPLIT, read_scenes, write_dataset
 
 from wotempo.data import FrameCache, FrameRef, WindowCollator, WindowDataset
 from wotempo.features import status_feature
 from wotempo.fusion import STAGES, TemporalFusion, build_fusion
-from wotempo.navsim.schema import Log, Scene
+from wotempo.navsim.schema import DataPaths, Log, Scene
 from wotempo.planners.wote.wote import WoTE
 from wotempo.streaming.frames import StreamFrames
 from wotempo.streaming.planner import StreamingPlanner
@@ -38,6 +38,16 @@ def model(request) -> WoTE:
     for parameter in fusion.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return WoTE(CONFIG, anchors, fusion).eval()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> DataPaths:
+    return write_dataset(tmp_path_factory.mktemp("navsim"))
+
+
+@pytest.fixture(scope="module")
+def scenes(dataset) -> list[Scene]:
+    return read_scenes(dataset)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A WoTE of a few hundred thousand parameters, and batches for it."""
+"""Fixtures of a WoTE of a few hundred thousand parameters and of batches for it, which conftests import."""
 
 from __future__ import annotations
 
