@@ -41,7 +41,7 @@ class AcceptanceError(RuntimeError):
 
 
 class OwnFailure(AcceptanceError):
-    """Of this rank alone, where the others cannot be asked. They see it go, and read why in its note (peers.py)."""
+    """A failure of one rank that no collective can tell the others; they read it in its note (rank_notes.py)."""
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:

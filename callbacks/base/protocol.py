@@ -36,7 +36,7 @@ class AcceptedModule(Protocol):
     They are skipped with that reason in the verdict: neither a failure nor a hidden pass."""
 
     raw_history: bool
-    """What enters the fusion stage are inputs, so that criterion 10 has no encoder before it to ask for."""
+    """True where the fusion stage works on raw inputs: ``gradient_flow`` then expects no encoder before it."""
 
     loss_terms: Mapping[str, Tensor]
     """The named, unscaled loss terms of the latest ``training_step`` (scalars; detached or not)."""
@@ -50,8 +50,8 @@ class AcceptedModule(Protocol):
         """A new module from the content of a checkpoint alone (a class method will do): what a later program would do.
         With it, the checkpoint criterion also finds state that the file lacks."""
 
-    def shape_contract(self, stage: str) -> Mapping[str, str]:
-        """Named dimensions for ``stage`` "train" or "val", as ``{place: "B T 3 float32"}``.
+    def shape_contract(self, split: str) -> Mapping[str, str]:
+        """Named dimensions for ``split`` "train" or "val", as ``{place: "B T 3 float32"}``.
 
         Places: ``batch.lidar`` (a field of the batch), ``model.fusion:in.0`` / ``:in.bev`` (an argument of that
         submodule by position or keyword), ``model.fusion:out`` / ``model:out.trajectory`` (what it returns, or an

@@ -1,4 +1,4 @@
-"""Criterion 11: the run can end within its time."""
+"""``budget``: the run can end within its hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criterion 2: a checkpoint of the final weights exists and can be used."""
+"""``checkpoint``: a checkpoint of the final weights exists and can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criterion 1: the run did what it was asked to do, to the last batch."""
+"""``complete``: the run did all epochs or steps that it was configured for, to the last batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criterion 8: the poses of the history are those of a vehicle that drove from there to here."""
+"""``ego_motion``: the poses of the history frames are those of a vehicle that drove to the current one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criterion 5: no NaN or Inf in losses and gradients, found before the optimiser takes the step."""
+"""``finite``: no NaN or Inf in losses and gradients, found before the optimiser takes the step."""
 
 from __future__ import annotations
 

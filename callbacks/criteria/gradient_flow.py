@@ -1,4 +1,4 @@
-"""Criterion 10: gradient reaches every frame that is meant to get it."""
+"""``gradient_flow``: gradient reaches every valid history frame, and the encoder that made its map."""
 
 from __future__ import annotations
 

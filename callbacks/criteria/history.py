@@ -1,4 +1,4 @@
-"""Criterion 7: the history that the model sees is really multi-frame and chronological."""
+"""``history``: the frames that the model sees are several, distinct and chronological."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criterion 13: the learning rate is one that can train."""
+"""``learning_rate``: every rate is finite, not negative, without jumps, and not zero all along."""
 
 from __future__ import annotations
 

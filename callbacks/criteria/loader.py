@@ -1,4 +1,4 @@
-"""Criterion 12: the step does not wait for the data."""
+"""``loader``: little of the training time goes into waiting for data."""
 
 from __future__ import annotations
 

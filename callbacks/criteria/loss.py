@@ -1,4 +1,4 @@
-"""Criterion 4: the training loss decreases."""
+"""``loss``: the training loss decreases."""
 
 from __future__ import annotations
 

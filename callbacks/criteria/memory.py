@@ -1,4 +1,4 @@
-"""Criterion 3: peak memory stays under a ceiling."""
+"""``memory``: peak memory stays under a ceiling."""
 
 from __future__ import annotations
 

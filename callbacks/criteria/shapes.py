@@ -1,4 +1,4 @@
-"""Criterion 6: shapes and dtypes are those of the contract, with names instead of numbers in the message."""
+"""``shapes``: tensors have the named dimensions and dtypes of the module's contract."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHAPE_ERROR = re.compile(
 
 
 class ShapeGuard(Guard):
-    """Checks ``pl_module.shape_contract(stage)`` (see protocol.py) once, on the first training and the first
+    """Checks ``pl_module.shape_contract(split)`` (see protocol.py) once, on the first training and the first
     validation batch: the fields of the batch before anything is computed, inputs and outputs of the named modules by
     hooks that are removed again. A crash that torch itself blames on sizes is a failure of this criterion too.
     """
@@ -35,7 +35,7 @@ class ShapeGuard(Guard):
     def __init__(self, policy: Policy = "fail", allow_inconclusive: bool = False) -> None:
         super().__init__(policy, allow_inconclusive)
         self.limit = 0
-        self.memory = {"checked": {}}  # stage -> number of places
+        self.memory = {"checked": {}}  # split -> number of places
         self._contract: Contract | None = None
         self._found = ""  # a violation on the way, in case that torch crashes before we can report it
 
@@ -61,12 +61,12 @@ class ShapeGuard(Guard):
     ) -> None:
         self._end(trainer)
 
-    def _begin(self, trainer: Trainer, pl_module: LightningModule, batch: Any, stage: str) -> None:
+    def _begin(self, trainer: Trainer, pl_module: LightningModule, batch: Any, split: str) -> None:
         declared = getattr(pl_module, "shape_contract", None)
-        if declared is None or stage in self.memory["checked"]:
+        if declared is None or split in self.memory["checked"]:
             return
-        self.memory["checked"][stage] = 0
-        self._stage, self._contract = stage, Contract(declared(stage), pl_module)
+        self.memory["checked"][split] = 0
+        self._split, self._contract = split, Contract(declared(split), pl_module)
         self._contract.check_batch(batch)
         self._found = self._contract.first_violation
         self._raise_if(trainer, self._found)
@@ -77,19 +77,19 @@ class ShapeGuard(Guard):
             return
         contract, self._contract = self._contract, None
         contract.detach()
-        self.memory["checked"][self._stage] = len(contract.places)
+        self.memory["checked"][self._split] = len(contract.places)
         self._found = contract.first_violation or contract.unseen()
         self._raise_if(trainer, self._found)
 
     def _raise_if(self, trainer: Trainer, violation: str) -> None:
-        self.stop_if(trainer, bool(violation), f"{self._stage}: {violation}", 1)
+        self.stop_if(trainer, bool(violation), f"{self._split}: {violation}", 1)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        checked = {stage: count for stage, count in self.memory["checked"].items() if count}
+        checked = {split: count for split, count in self.memory["checked"].items() if count}
         if not checked:
             self.record("inconclusive", "the module declares no shape_contract")
             return
-        places = ", ".join(f"{count} places in {stage}" for stage, count in checked.items())
+        places = ", ".join(f"{count} places in {split}" for split, count in checked.items())
         self.record("pass", f"{places} as declared", 0, **checked)
 
     def attribute(self, exception: BaseException) -> bool:

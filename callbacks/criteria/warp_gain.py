@@ -1,4 +1,4 @@
-"""Criterion 9: the stage's own alignment makes the past fit the present, and no other motion fits better."""
+"""``warp_gain``: the fusion stage's own warp makes past maps fit the current one, and no other motion fits better."""
 
 from __future__ import annotations
 

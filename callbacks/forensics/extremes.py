@@ -50,7 +50,7 @@ def field_extremes(batch: Any) -> dict[str, dict[str, Any]]:
 
 def motion_extremes(batch: Any) -> dict[str, Any]:
     """What the poses of a batch claim about the ego: m, rad, m/s, rad/s; empty where it has no poses, or where their
-    shapes do not fit (criterion 6 tells).
+    shapes do not fit (which ``shapes`` reports).
 
     ``violations`` counts the kinds of ego_motion.py over the ``pairs`` of successive valid frames.
     """

@@ -14,9 +14,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from callbacks.base import peers
 from callbacks.base.guard import AcceptanceError, Guard, OwnFailure, callbacks_of
 from callbacks.base.plain import plain, write_atomic, write_json
+from callbacks.verdict import rank_notes
 from callbacks.verdict.card import card, markdown
 
 ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
@@ -88,7 +88,7 @@ class AcceptanceReport(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             self._end("incomplete", INCOMPLETE, UNFINISHED)
-            peers.forget(self.directory, trainer.global_rank)
+            rank_notes.forget(self.directory, trainer.global_rank)
             self._collect(trainer)
             self._write(trainer)
 
@@ -136,20 +136,20 @@ class AcceptanceReport(Callback):
             self._end("crashed", exit_code_of(exception), f"{kind}: {exception}")
         agreed = isinstance(exception, AcceptanceError) and not isinstance(exception, OwnFailure)
         if trainer.world_size > 1 and goes_on is None and not agreed:
-            self._compare_with_peers(trainer, blamed)
+            self._compare_with_other_ranks(trainer, blamed)
         for guard in self.guards:
             if guard.status == "pending":
                 guard.record("inconclusive", f"not judged, the run ended before ({kind})")
         self._publish(trainer)
 
-    def _compare_with_peers(self, trainer: Trainer, blamed: Guard | None) -> None:
+    def _compare_with_other_ranks(self, trainer: Trainer, blamed: Guard | None) -> None:
         """Where this rank only saw another one go, that one's reason is the run's."""
         if not trainer.is_global_zero:
             failure = None if blamed is None else [blamed.name, blamed.message]
             own = {"status": self.status, "exit_code": self.exit_code, "reason": self.reason, "failure": failure}
-            peers.leave(self.directory, trainer.global_rank, own)
+            rank_notes.leave(self.directory, trainer.global_rank, own)
             return
-        found = peers.first_of_others(self.directory, trainer.world_size)
+        found = rank_notes.first_of_others(self.directory, trainer.world_size)
         if found is None or blamed is not None:
             return
         rank, note = found

@@ -26,8 +26,8 @@ from wotempo.config.checks import check_config
 from wotempo.preparation.prepare import prepare
 from wotempo.preparation.ready import build_data
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
-from wotempo.runs.out_of_memory import Smaller
-from wotempo.runs.preemption import Notice
+from wotempo.runs.out_of_memory import OutOfMemoryPolicy
+from wotempo.runs.preemption import StopSignal
 
 GOALS = {"tiny": 0.03, "full": 0.01}
 MODELS = {"tiny": "wote_tiny", "full": "wote"}
@@ -50,7 +50,7 @@ def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[f
     data.build_caches()
     seed_everything(config.seed, verbose=False)
     module, _ = build_module(config, prepared)
-    found, report, _ = build_callbacks(config, folder, {}, Notice(), Smaller(config, []))
+    found, report, _ = build_callbacks(config, folder, {}, StopSignal(), OutOfMemoryPolicy(config, []))
     meter = GuardMeter(found)
     steps = Steps(meter)
     trainer = build_trainer(config, folder, [CSVLogger(folder)], [steps, *found])

@@ -22,7 +22,7 @@ from toy_drive import loader
 from toy_run import ToyModule, all_guards, toy_trainer
 
 from callbacks import AcceptanceReport, FailureRecorder
-from wotempo.runs.preemption import Notice
+from wotempo.runs.preemption import StopSignal
 from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint, newest_checkpoint
 
 EPOCH = 24
@@ -170,15 +170,15 @@ class Left:
 def run(ending: Ending, folder: Path) -> int:
     """As the command does: the exit code is that of the report."""
     torch.manual_seed(0)
-    notice = Notice()
+    stop_signal = StopSignal()
     report = AcceptanceReport(folder)
     files = folder / "checkpoints"
     saver = ModelCheckpoint(files, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     recorder = FailureRecorder(folder / "failure")
-    callbacks = [Strike(ending), recorder, *all_guards(), report, saver, StepCheckpoint(files, 8, notice)]
+    callbacks = [Strike(ending), recorder, *all_guards(), report, saver, StepCheckpoint(files, 8, stop_signal)]
     trainer = toy_trainer(folder, *callbacks, max_epochs=2, plugins=[AtomicCheckpointIO()])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit "ignored"
-    with notice.listening(), notice.waiting():
+    with stop_signal.listening(), stop_signal.waiting():
         try:
             trainer.fit(ToyModule(), Batches(), loader(2))
         except BaseException:

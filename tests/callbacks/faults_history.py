@@ -19,9 +19,9 @@ PER_FRAME = ("frame_index", "pose", "dt", "timestamp_us", "speed", "valid")
 class Seeing(ToyModule):
     """Its contract names a camera and the mask of valid frames too."""
 
-    def shape_contract(self, stage: str) -> dict[str, str]:
+    def shape_contract(self, split: str) -> dict[str, str]:
         more = {"batch.camera": "F 3 16 32 uint8", "batch.valid": f"B {self.frames} bool"}
-        return {**super().shape_contract(stage), **more}
+        return {**super().shape_contract(split), **more}
 
 
 def camera(batch: dict[str, Any], number: int) -> None:

@@ -76,8 +76,8 @@ class Healthy(ToyModule):
     def encode(self, lidar: torch.Tensor) -> torch.Tensor:
         return self.encoder(lidar.to(self.head.weight.dtype))
 
-    def shape_contract(self, stage: str) -> dict[str, str]:
-        return {**super().shape_contract(stage), "batch.pose": f"B {self.frames} 3 float"}
+    def shape_contract(self, split: str) -> dict[str, str]:
+        return {**super().shape_contract(split), "batch.pose": f"B {self.frames} 3 float"}
 
     def on_after_backward(self) -> None:
         # A CPU has no fp16 that overflows: what the scaler would find is put there.

@@ -118,7 +118,7 @@ class ToyModule(L.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), 0.01)
 
-    def shape_contract(self, stage: str) -> dict[str, str]:
+    def shape_contract(self, split: str) -> dict[str, str]:
         return {
             "batch.lidar": f"F 1 {CELLS} {CELLS} uint8",
             "batch.frame_index": f"B {self.frames} int64",

@@ -108,9 +108,9 @@ def test_the_latest_finished_run_of_each_kind_is_taken(tmp_path):
 def test_the_command(tmp_path, capsys):
     new, base = (run_folder(tmp_path, name) for name in ("convgru_1epoch", "baseline_1epoch"))
     assert main([], tmp_path) == 0
-    said = capsys.readouterr().out
-    assert "one run" in said
-    assert "town data" in said
+    printed = capsys.readouterr().out
+    assert "one run" in printed
+    assert "town data" in printed
     empty = tmp_path / "empty"
     empty.mkdir()
     page = f"page={tmp_path / 'c.html'}"

@@ -34,25 +34,25 @@ def test_equal_tables_in_several_parts_and_another_order(ours, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("tokens", "progress", "score", "said"),
+    ("tokens", "progress", "score", "message"),
     [
         ("ab", [0.5, np.nan], [0.25, 0.75], "1 tokens in ours alone, first c"),
         ("abc", [0.5, np.nan, 1.0], [0.25, 0.7, 1.0], "5.0e-02       1     b"),
         ("abc", [0.5, 1.0, 1.0], [0.25, 0.75, 1.0], "inf       1     b"),
     ],
 )
-def test_any_difference_is_named_and_an_exit_code(ours, tmp_path, capsys, tokens, progress, score, said):
+def test_any_difference_is_named_and_an_exit_code(ours, tmp_path, capsys, tokens, progress, score, message):
     devkit = table(tmp_path / "devkit.csv", token=list(tokens), ego_progress=progress, score=score)
     assert main([ours, devkit]) == 1
     out = capsys.readouterr().out
-    assert said in out
+    assert message in out
     assert "NOT the same" in out
 
 
 def test_what_cannot_be_compared_is_one_sentence(ours, tmp_path, capsys):
     elsewhere = table(tmp_path / "other.csv", token=["x"], score=[1.0])
     (tmp_path / "no.csv").write_text(",k\n0,1\n")
-    for arguments, said in (
+    for arguments, message in (
         ([ours], "name our evaluation's csv"),
         ([ours, str(tmp_path / "gone.csv")], "there is no table"),
         ([ours, str(tmp_path / "no.csv")], "has the columns k"),
@@ -60,4 +60,4 @@ def test_what_cannot_be_compared_is_one_sentence(ours, tmp_path, capsys):
         ([ours, elsewhere, elsewhere], "the token x is there twice"),
     ):
         assert main(arguments) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err

@@ -158,11 +158,11 @@ def test_a_real_run_is_measured_and_refused(small, tmp_path, capsys):
         return code, json.loads((tmp_path / "estimate.json").read_text()), capsys.readouterr().out
 
     batch = "trainer.batch_size=16"
-    code, found, said = estimated(batch)
+    code, found, printed = estimated(batch)
     assert (code, found["fits"]) == (0, True)
-    assert "it fits" in said
+    assert "it fits" in printed
     assert found["measured"]["steps"] >= 1
     assert found["hours"] > 0
-    code, _, said = estimated(batch, f"acceptance.memory.ceiling_gb={found['memory_gb'] / 2:.3f}")
+    code, _, printed = estimated(batch, f"acceptance.memory.ceiling_gb={found['memory_gb'] / 2:.3f}")
     assert code == 1
-    assert "refused: batch_size 16 needs" in said
+    assert "refused: batch_size 16 needs" in printed

@@ -78,9 +78,9 @@ def test_a_submission_says_how_to_watch_it(here, capsys):
     (folder,) = (here / "runs" / "baseline_1epoch").iterdir()
     assert {path.name for path in folder.iterdir()} == {"job.sh", "job.id"}
     assert (folder / "job.id").read_text().startswith("42 ")
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for command in ("squeue --job 42", f"tail -F {folder}/job.log", "sacct --job 42", "scancel 42", "make resume RUN="):
-        assert command in said
+        assert command in printed
     assert f"run_dir={folder}" in (folder / "job.sh").read_text()
 
 
@@ -111,7 +111,7 @@ def test_a_sweep_hands_the_profile_to_submitit(here, capsys):
         )
         == 0
     )
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for option in (
         "hydra/launcher=submitit_slurm",
         "timeout_min=180",
@@ -119,7 +119,7 @@ def test_a_sweep_hands_the_profile_to_submitit(here, capsys):
         "mem_gb=64",
         "module load cuda",
     ):
-        assert option in said
-    assert "seed=1,2" in said
+        assert option in printed
+    assert "seed=1,2" in printed
     assert main(["--multirun", RUN, "machine.gpus=2", "dry_run=true"]) == 2
     assert "machine.gpus" in capsys.readouterr().err

@@ -78,9 +78,9 @@ def test_without_a_key(runs, capsys):
 
 def test_upload(runs, server, capfd):
     assert main([str(runs), "entity=lab", "project=elsewhere"]) == 0
-    said = capfd.readouterr().out
-    assert "→ elsewhere" in said
-    assert "2 of 2 uploaded" in said
+    printed = capfd.readouterr().out
+    assert "→ elsewhere" in printed
+    assert "2 of 2 uploaded" in printed
     begun = {asked["name"]: asked for asked in server.of("UpsertBucket")[::-1]}
     whole = begun[id_of(runs / "whole")]
     assert (whole["groupName"], whole["jobType"], whole["project"]) == ("0123abcd", "train", "elsewhere")

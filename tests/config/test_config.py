@@ -104,8 +104,8 @@ def test_every_command_reads_its_command_line(command):
 
 
 def test_the_ablation_on_frozen_encoders_asks_for_them():
-    said = refused("--multirun", "ablation=fusion_frozen")
-    assert said == "init_from: there is no file runs/ablation_layout/variant=none/seed=0/checkpoints/last.ckpt"
+    message = refused("--multirun", "ablation=fusion_frozen")
+    assert message == "init_from: there is no file runs/ablation_layout/variant=none/seed=0/checkpoints/last.ckpt"
 
 
 def test_a_sweep_is_expanded_before_it_runs():

@@ -79,5 +79,5 @@ def test_a_real_report_in_a_browser(home, report, tmp_path):
     report(RUN)
     with Browser(tmp_path / "profile") as browser:
         look = browser.look(home / RUN / "report.html", unfolded=True)
-    assert (look.width, look.unloaded, look.cut, look.asked, look.said) == (1100, [], [], [], [])
+    assert (look.width, look.unloaded, look.cut, look.asked, look.console) == (1100, [], [], [], [])
     assert look.images > 6

@@ -60,7 +60,7 @@ def find_browser() -> str:
 @dataclass(frozen=True)
 class Look:
     """``width`` and ``height`` of the whole page in pixels; ``cut``: headings of what is wider than its place;
-    ``asked``: addresses that it asked for besides itself; ``said``: errors and warnings of its console."""
+    ``asked``: addresses that it asked for besides itself; ``console``: errors and warnings of its console."""
 
     picture: Image.Image
     width: int
@@ -69,7 +69,7 @@ class Look:
     unloaded: list[str]
     cut: list[str]
     asked: list[str]
-    said: list[str]
+    console: list[str]
 
 
 class Browser:
@@ -120,7 +120,7 @@ class Browser:
         self._call("Target.closeTarget", targetId=target)
         events = [event for event in self._events if event.get("sessionId") == session]
         picture = Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB")
-        return Look(picture, **seen, asked=_asked(events, address), said=_said(events))
+        return Look(picture, **seen, asked=_asked(events, address), console=_console_lines(events))
 
     def _call(self, method: str, session: str | None = None, **given: Any) -> dict[str, Any]:
         self._calls += 1
@@ -160,7 +160,7 @@ def _asked(events: list[dict[str, Any]], page: str) -> list[str]:
     return [address[:200] for address in asked if address != page and not address.startswith("data:")]
 
 
-def _said(events: list[dict[str, Any]]) -> list[str]:
+def _console_lines(events: list[dict[str, Any]]) -> list[str]:
     told = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
     return [json.dumps(event["params"])[:400] for event in events if event["method"] in told]
 

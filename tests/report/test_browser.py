@@ -56,7 +56,7 @@ def check(look: Look, width: int = 1100) -> None:
     assert (pixels == 255).all(-1).mean() > 0.3
     assert 0.003 < (pixels.sum(-1) < 250).mean() < 0.3
     assert look.width == width
-    assert (look.unloaded, look.cut, look.asked, look.said) == ([], [], [], [])
+    assert (look.unloaded, look.cut, look.asked, look.console) == ([], [], [], [])
 
 
 def seen(browser: Browser, page: Path, name: str, tallest: int = 1500) -> Look:
@@ -118,7 +118,7 @@ def test_what_is_wrong_with_a_page_is_seen(browser, tmp_path):
     look = browser.look(page)
     assert (look.unloaded, look.cut) == (["broken", "far"], ["wide"])
     assert look.asked == ["http://example.invalid/a.png"]
-    assert len(look.said) == 3
+    assert len(look.console) == 3
     page.write_text('<div style="width:3000px">.</div>')
     assert browser.look(page).width > 3000
 

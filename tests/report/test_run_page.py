@@ -30,10 +30,10 @@ def test_the_page_holds_everything_and_needs_nothing(tmp_path):
     run = run_folder(tmp_path / "r", "mine", scores=scored())
     np.savez(run / "samples.npz", **samples(1, 4))
     page = page_of(run)
-    for said in ("accepted", "town data", "experiment=x", "0123abcd with uncommitted changes", "Learning rates",
+    for expected in ("accepted", "town data", "experiment=x", "0123abcd with uncommitted changes", "Learning rates",
                  "Peak memory", "Share of the gradient", "Seconds per step", "turn", "Scenes of validation",
                  "the loss &lt;rises&gt;"):  # fmt: skip
-        assert said in page, said
+        assert expected in page, expected
     assert "<script" not in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
 

@@ -26,14 +26,14 @@ def test_seeds_are_grouped_and_named_by_their_variant(tmp_path):
     assert all([job.seed for job in side.jobs] == [0, 1, 2] for side in found)
 
 
-@pytest.mark.parametrize(("seeds", "said"), [(1, "better (one run)"), (2, "better (2 runs)"), (3, "better")])
-def test_fewer_than_three_seeds_are_marked(tmp_path, seeds, said):
+@pytest.mark.parametrize(("seeds", "finding"), [(1, "better (one run)"), (2, "better (2 runs)"), (3, "better")])
+def test_fewer_than_three_seeds_are_marked(tmp_path, seeds, finding):
     comparison = compare(*two_sides(tmp_path, seeds))
     row = comparison.rows.loc["test/pdms"]
-    assert row["finding"] == said
+    assert row["finding"] == finding
     assert row["low"] < row["difference"] < row["high"]
     assert any("seed" in note for note in comparison.notes) == (seeds < 3)
-    assert said in comparison_page([comparison])
+    assert finding in comparison_page([comparison])
 
 
 def test_situations_are_compared_apart(tmp_path):

@@ -13,7 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from callbacks import Preempted
 from callbacks.verdict.report import INCOMPLETE
 from wotempo.capacity.job_script import MAX_RESTARTS
-from wotempo.runs.preemption import Notice
+from wotempo.runs.preemption import StopSignal
 from wotempo.training.checkpoints import StepCheckpoint
 
 
@@ -34,8 +34,8 @@ def told(number=signal.SIGUSR1):
 
 
 def test_while_data_are_prepared_the_run_ends_at_once(asked):
-    notice = Notice()
-    with pytest.raises(Preempted) as end, notice.listening():
+    stop_signal = StopSignal()
+    with pytest.raises(Preempted) as end, stop_signal.listening():
         told()
     assert (end.value.code, asked()) == (INCOMPLETE, ["requeue 7"])
     assert end.value.reason.startswith("SIGUSR1")
@@ -43,16 +43,16 @@ def test_while_data_are_prepared_the_run_ends_at_once(asked):
 
 
 def test_while_it_trains_it_goes_on_until_somebody_looks_and_is_requeued_once(asked):
-    notice = Notice()
-    with notice.listening():
-        with notice.waiting():
+    stop_signal = StopSignal()
+    with stop_signal.listening():
+        with stop_signal.waiting():
             told()
             told()
-            assert (notice.received, asked()) == ("SIGUSR1", [])
-        notice.requeue()
-        notice.requeue()
+            assert (stop_signal.received, asked()) == ("SIGUSR1", [])
+        stop_signal.requeue()
+        stop_signal.requeue()
         with pytest.raises(Preempted):
-            notice.leave_if_received()
+            stop_signal.leave_if_received()
     assert asked() == ["requeue 7"]
 
 
@@ -61,17 +61,17 @@ def test_while_it_trains_it_goes_on_until_somebody_looks_and_is_requeued_once(as
 )
 def test_a_job_that_is_not_requeued_says_how_to_go_on(variable, value, word, asked, monkeypatch, capfd):
     monkeypatch.setenv(variable, value)
-    with pytest.raises(Preempted), Notice().listening():
+    with pytest.raises(Preempted), StopSignal().listening():
         told()
-    said = "".join(capfd.readouterr())
-    assert word in said
-    assert "make resume" in said
+    printed = "".join(capfd.readouterr())
+    assert word in printed
+    assert "make resume" in printed
     assert asked() == []
 
 
 def test_outside_of_such_a_job_nothing_is_requeued(asked, monkeypatch):
     monkeypatch.delenv(MAX_RESTARTS)
-    with pytest.raises(Preempted), Notice().listening():
+    with pytest.raises(Preempted), StopSignal().listening():
         told()
     assert asked() == []
 
@@ -81,7 +81,7 @@ def test_who_listened_before_requeues_in_its_own_way(asked):
     heard = []
     before = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
     try:
-        with pytest.raises(Preempted), Notice().listening():
+        with pytest.raises(Preempted), StopSignal().listening():
             told(signal.SIGUSR2)
     finally:
         signal.signal(signal.SIGUSR2, before)
@@ -90,16 +90,16 @@ def test_who_listened_before_requeues_in_its_own_way(asked):
 
 @pytest.mark.parametrize("received", ["", "SIGUSR1"])
 def test_a_validation_is_left_between_two_of_its_batches(received, tmp_path):
-    notice = Notice()
-    notice.received = received
-    steps = StepCheckpoint(tmp_path, notice=notice)
+    stop_signal = StopSignal()
+    stop_signal.received = received
+    steps = StepCheckpoint(tmp_path, stop_signal=stop_signal)
     trainer = SimpleNamespace(world_size=1, state=SimpleNamespace(fn=TrainerFn.FITTING))
     with pytest.raises(Preempted) if received else nullcontext():
         steps.on_validation_batch_end(trainer, None, None, None, 3)
 
 
 def test_a_forked_worker_that_is_told_leaves_that_to_its_parent(asked):
-    with Notice().listening():
+    with StopSignal().listening():
         worker = os.fork()
         if worker == 0:
             told()

@@ -155,7 +155,7 @@ def test_training_is_the_same_with_and_without(micro, make_batch, tmp_path):
     """Losses to the last bit, and what is logged; the config draws at random in training."""
     config = replace(micro, dropout=0.1, scene_dropout=0.2)
     batches = [make_batch(config, samples=2, seed=s) for s in range(3)]
-    said: list[str] = []
+    sentences: list[str] = []
 
     def run(*callbacks: L.Callback) -> tuple[list[float], dict[str, torch.Tensor]]:
         losses: list[float] = []
@@ -173,14 +173,14 @@ def test_training_is_the_same_with_and_without(micro, make_batch, tmp_path):
         return losses, dict(trainer.callback_metrics)
 
     plain, metrics = run()
-    watched, logged = run(HistoryEvidence(record=said.append))
+    watched, logged = run(HistoryEvidence(record=sentences.append))
     assert plain == watched
     assert len(plain) == 6
     assert set(logged) - set(metrics) >= {"history/output_change", "history/plan_change_m", "history/z_2"}
     assert float(logged["history/output_change"]) > 0
     assert all(torch.equal(logged[name], metrics[name]) for name in metrics if "seconds" not in name)
-    assert len(said) == 2, "once for each validation, not for the sanity check"
-    assert "without it the map changes by" in said[-1]
+    assert len(sentences) == 2, "once for each validation, not for the sanity check"
+    assert "without it the map changes by" in sentences[-1]
 
 
 def test_batches_are_spread_over_the_validation(micro, monkeypatch):

@@ -122,7 +122,7 @@ def by_logs(config: RunConfig, paths: DataPaths, progress: Progress) -> Plan:
             notes.append(f"{far} frames of {stage} lie further back than 1.5 s: no archive of navtrain has them, only "
                          "the whole trainval split; data.missing_history=mask leaves them out")  # fmt: skip
     used = {stage: members for stage, members in windows.items() if stage != "test"}
-    caches = caches_of(still_to_write(config, paths, used)[0]) if used else reckoned(config)
+    caches = caches_of(still_to_write(config, paths, used)[0]) if used else projected_caches(config)
     return Plan(fetch, [caches, *others(config, sum(map(len, used.values())))], notes)
 
 
@@ -142,7 +142,7 @@ def published(config: RunConfig, stage: str) -> list[Piece]:
     return pieces
 
 
-def reckoned(config: RunConfig) -> tuple[str, float]:
+def projected_caches(config: RunConfig) -> tuple[str, float]:
     """What the caches will take, without the logs: from the size of a record and the published counts."""
     tokens = TOKENS["train"] + TOKENS["val"]
     frames = tokens * (FRAMES_PER_TOKEN if config.fusion["num_frames"] > 1 else 1.0)
@@ -168,7 +168,7 @@ def plan(config: RunConfig, paths: DataPaths | None, progress: Progress) -> Plan
         fetch += published(config, stage)
     return Plan(
         fetch,
-        [reckoned(config), *others(config, TOKENS["train"] + TOKENS["val"])],
+        [projected_caches(config), *others(config, TOKENS["train"] + TOKENS["val"])],
         ["the logs are not here: counts and sizes are the published ones, of whole archives"],
     )
 

@@ -44,13 +44,13 @@ def check_fusion(config: RunConfig) -> None:
     guard = config.acceptance.get("gradient_flow", {})
     if frames > 1 and config.model.history_grad == 0 and guard.get("upstream", True):
         raise UserError(
-            "model.history_grad=0 cuts the history off from the encoder on purpose, which criterion 10 would call a "
+            "model.history_grad=0 cuts the history off from the encoder on purpose, which gradient_flow would call a "
             "fault: say so with acceptance.gradient_flow.upstream=false"
         )
     frozen = config.model.frozen_backbone
     if frames > 1 and frozen and guard.get("upstream", True):
         raise UserError(
-            "model.frozen_backbone=true trains no encoder, on purpose, which criterion 10 would call a fault: say so "
+            "model.frozen_backbone=true trains no encoder, on purpose, which gradient_flow would call a fault: say so "
             "with acceptance.gradient_flow.upstream=false"
         )
     if frozen and config.init_from is None:

@@ -67,6 +67,6 @@ def check_memory(limit_gb: float, num_workers: int, accelerator: str, ceiling_gb
         fix = f"trainer.num_workers={max(int(limit_gb / WORKER_GB) - 2, 0)}, or ask for more memory"
         return Finding("memory", "fail", f"{found}, too little for {num_workers} workers and the run", fix)
     if accelerator == "cpu" and limit_gb < ceiling_gb:
-        found += f", less than the ceiling of {ceiling_gb:g} GB: the run would be killed before criterion 3 speaks"
+        found += f", less than the ceiling of {ceiling_gb:g} GB: the run would be killed before `memory` fails"
         return Finding("memory", "warn", found, f"acceptance.memory.ceiling_gb={0.9 * limit_gb:.3g}")
     return Finding("memory", "ok", found)

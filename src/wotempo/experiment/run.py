@@ -37,8 +37,8 @@ from wotempo.preparation.progress import PreparationProgress
 from wotempo.preparation.ready import prepare_data
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.facts import facts_of
-from wotempo.runs.out_of_memory import FACT, Smaller
-from wotempo.runs.preemption import Notice
+from wotempo.runs.out_of_memory import FACT, OutOfMemoryPolicy
+from wotempo.runs.preemption import StopSignal
 from wotempo.runs.provenance import signature
 from wotempo.runs.unfinished import FINISHED, LOCK, claim_run_dir, unfinished_runs
 from wotempo.tracking.loggers import abandon_wandb, build_loggers, close_wandb, tell_verdict
@@ -96,36 +96,36 @@ def run_folder(config: RunConfig) -> Path:
 
 def work(raw: DictConfig) -> int:
     """One run -> its exit code. Told to go before it is complete, it goes back into the queue that it came from."""
-    config, notice = check_config(raw), Notice()
-    with notice.listening():
+    config, stop_signal = check_config(raw), StopSignal()
+    with stop_signal.listening():
         code = CRASHED
         try:
-            code = hold_folder(config, raw, notice)
+            code = hold_folder(config, raw, stop_signal)
         except SystemExit as end:
             code = exit_code_of(end)
             raise
         finally:
             abandon_wandb(code)
-            if notice.received and code in (INCOMPLETE, SIGTERM):
-                notice.requeue()
+            if stop_signal.received and code in (INCOMPLETE, SIGTERM):
+                stop_signal.requeue()
     return code
 
 
-def hold_folder(config: RunConfig, raw: DictConfig, notice: Notice) -> int:
+def hold_folder(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int:
     """``train`` in the run's folder, which no other process may use meanwhile."""
     if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
         config.run_dir = raw.run_dir = os.environ.get(RUN_DIR, config.run_dir)
-        return cast(int, train(config, raw, notice))  # several processes do not go on with smaller batches
+        return cast(int, train(config, raw, stop_signal))  # several processes do not go on with smaller batches
     config.run_dir = raw.run_dir = os.environ[RUN_DIR] = str(run_folder(config))
     with locked(Path(config.run_dir) / LOCK, config.run_dir):
-        while (code := train(deepcopy(config), raw, notice)) is None:
+        while (code := train(deepcopy(config), raw, stop_signal)) is None:
             gc.collect()  # what failed held the memory
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return code
 
 
-def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
+def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | None:
     """``work`` for the one who holds the run's folder. None: again, with smaller batches."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
@@ -138,7 +138,7 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
         if config.test and not (run_dir / TEST_FILE).exists():
             test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
         return int(done["exit_code"])
-    smaller = Smaller(config, claim.out_of_memory)
+    memory_policy = OutOfMemoryPolicy(config, claim.out_of_memory)
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
     prepared, data = prepare_data(config)
     if prepared.note:
@@ -147,19 +147,19 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
     L.seed_everything(config.seed, workers=True, verbose=False)
     module, started = build_module(config, prepared)
     facts = facts_of(config, identity, prepared, module, started)
-    facts |= {FACT: smaller.past}
+    facts |= {FACT: memory_policy.past}
     if claim.resumed:
         facts["resumed"] = claim.resumed
     loggers = build_loggers(config, run_dir, facts, claim.step)
-    callbacks, report, steps = build_callbacks(config, run_dir, facts, notice, smaller)
+    callbacks, report, steps = build_callbacks(config, run_dir, facts, stop_signal, memory_policy)
     trainer = build_trainer(config, run_dir, loggers, callbacks)
     if config.model.frozen_backbone:
         with PreparationProgress(config.trainer.progress_bar) as data.progress:
             encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
             data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
-    with notice.waiting():
+    with stop_signal.waiting():
         error = fit(trainer, module, data, claim.checkpoint)
-    if smaller.goes_on:
+    if memory_policy.goes_on:
         close_wandb(loggers, report.verdict(), run_dir)
         return None
     code = report.exit_code if error is None else explain(error, report)
@@ -172,7 +172,7 @@ def train(config: RunConfig, raw: DictConfig, notice: Notice) -> int | None:
         for file in step_files(run_dir / "checkpoints"):
             file.unlink()
     if config.test and report.status in FINISHED and error is None:
-        notice.leave_if_received()
+        stop_signal.leave_if_received()
         test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
     print(report.card())

@@ -14,7 +14,7 @@ class FrameDropout(AlteredFusion):
     """In training each history frame is not valid with probability ``share``; in evaluation nothing is altered.
 
     For robustness against dropped frames, and against copying the past instead of looking (Wen et al., "Fighting
-    Copycat Agents", NeurIPS 2020). ``kept`` (B, T) bool tells criterion 10 which frames the last training step used.
+    Copycat Agents", NeurIPS 2020). ``kept`` (B, T) bool, for ``gradient_flow``: the frames of the last training step.
     """
 
     def __init__(self, stage: TemporalFusion, share: float) -> None:

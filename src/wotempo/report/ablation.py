@@ -137,7 +137,7 @@ def _interval(drawn: np.ndarray | None) -> tuple[float, float]:
 
 
 def finding(difference: float, low: float, high: float, metric: str, margin: float) -> str:
-    """What may be said about a variant, in a word."""
+    """The finding on a variant: better, worse, within noise, below the margin, one run, or – (not compared)."""
     if np.isnan(difference):
         return "–"
     if np.isnan(low):
@@ -166,7 +166,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
         against = {} if is_reference else scored.get(reference, {})
         difference, low, high = paired_difference(scored[name], against, metric)
         whole = len(accepted) == len(members)  # a variant that did not hold for every seed has no finding
-        said = finding(difference, low, high, metric, margin) if whole else "not accepted"
+        found = finding(difference, low, high, metric, margin) if whole else "not accepted"
         vehicles = paired_difference(scored[name], against, "future_vehicle_iou")
         score_low, score_high = score_interval(scored[name], metric)
         facts = members[0].verdict.get("facts", {})
@@ -186,7 +186,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "difference": difference,
                 "low": low,
                 "high": high,
-                "finding": "reference" if is_reference else said,
+                "finding": "reference" if is_reference else found,
                 "vehicle_difference": vehicles[0],
                 "vehicle_low": vehicles[1],
                 "vehicle_high": vehicles[2],

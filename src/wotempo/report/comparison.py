@@ -1,4 +1,4 @@
-"""Finished runs side by side, seeds together: what each side measured, and what may be said of the difference."""
+"""Finished runs side by side, seeds together: what each side measured, and whether the difference is beyond noise."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def _mean(side: Side, of: Callable[[Job], float]) -> float:
 
 
 def _row(
-    name: str, a: float, b: float, low: float = np.nan, high: float = np.nan, said: str = "", scenes: int = 0
+    name: str, a: float, b: float, low: float = np.nan, high: float = np.nan, found: str = "", scenes: int = 0
 ) -> dict[str, Any]:
-    interval = {"low": low, "high": high, "finding": said}
+    interval = {"low": low, "high": high, "finding": found}
     return {"name": name, "a": a, "b": b, "difference": a - b, **interval, "scenes": scenes}
 
 
@@ -159,16 +159,16 @@ def _scored(pairs: Pairs, metric: str, trusted: bool, name: str) -> dict[str, An
     else:
         apart = a[metric].to_numpy(float) - b[metric].to_numpy(float)
         mean, (low, high) = float(apart.mean()), bootstrap_interval(apart, a["log"].to_numpy())
-    said = finding(mean, low, high, metric, 0.0) if trusted and not np.isnan(low) else ""
+    found = finding(mean, low, high, metric, 0.0) if trusted and not np.isnan(low) else ""
     means, scenes = (float(a[metric].mean()), float(b[metric].mean())), max(len(mine) for mine, _ in pairs)
-    return _row(name, *means, low, high, _with_seeds(said, len(pairs)), scenes)
+    return _row(name, *means, low, high, _with_seeds(found, len(pairs)), scenes)
 
 
-def _with_seeds(said: str, seeds: int) -> str:
+def _with_seeds(found: str, seeds: int) -> str:
     if seeds >= ENOUGH:
-        return said
+        return found
     mark = "one run" if seeds == 1 else f"{seeds} runs"
-    return f"{said} ({mark})" if said else mark
+    return f"{found} ({mark})" if found else mark
 
 
 def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:

@@ -31,7 +31,7 @@ def comparison_page(comparisons: Sequence[Comparison]) -> str:
 
 
 def _summary(comparisons: Sequence[Comparison]) -> str:
-    """One line a side: seeds, verdicts, quality, speed and memory, and what may be said."""
+    """One line a side: seeds, verdicts, quality, speed and memory, and the finding."""
     rows = [_line(comparisons[0], "b", "reference")]
     rows += [_line(comparison, "a", sentence(comparison)) for comparison in comparisons]
     heads = ("", "seeds", "accepted", "PDMS", "s/step", "memory GB", "Δ PDMS [95 %]", "finding")
@@ -43,18 +43,18 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
     return section("Summary", table(heads, rows, numeric=heads[1:7]), note(rule), note(GLOSSARY))
 
 
-def _line(comparison: Comparison, which: str, said: str) -> list[str | tuple[str, str]]:
+def _line(comparison: Comparison, which: str, found: str) -> list[str | tuple[str, str]]:
     side, rows = getattr(comparison, which), comparison.rows
     quality = rows.loc[HEADLINE, which] if HEADLINE in rows.index else np.nan
     figures = [number(value) for value in (quality, rows.loc["seconds_per_step", which], rows.loc["memory", which])]
     span = difference(rows.loc[HEADLINE]) if which == "a" and HEADLINE in rows.index else ""
     accepted = f"{sum(job.accepted for job in side.jobs)}/{len(side.jobs)}"
     seeds = ", ".join(str(job.seed) for job in side.jobs)
-    return [(side.marked, "" if side.accepted else "fail"), seeds, accepted, *figures, span, (said, mark(said))]
+    return [(side.marked, "" if side.accepted else "fail"), seeds, accepted, *figures, span, (found, mark(found))]
 
 
 def sentence(comparison: Comparison) -> str:
-    """What may be said about side a, by PDMS."""
+    """The finding on side a, by PDMS: see ``ablation.finding``; or why there is none."""
     a, b = comparison.a, comparison.b
     if not (a.accepted and b.accepted):
         return "not accepted: nothing follows"
@@ -63,9 +63,9 @@ def sentence(comparison: Comparison) -> str:
     return str(comparison.rows.loc[HEADLINE, "finding"])
 
 
-def mark(said: str) -> str:
+def mark(found: str) -> str:
     """The style's class of a finding."""
-    word = said.split(" (")[0]
+    word = found.split(" (")[0]
     return word if word in INKS else "noise"
 
 

@@ -77,12 +77,12 @@ class Board:
 
 def leaderboard_page(boards: Sequence[Board], metric: str, margin: float, notes: Sequence[str]) -> str:
     """One HTML file that needs no network; a table per dataset, since scores on different scenes do not compare."""
-    said = "".join(note(text) for text in [rule_of(metric, margin), GLOSSARY, *notes])
+    notes_below = "".join(note(text) for text in [rule_of(metric, margin), GLOSSARY, *notes])
     tables = [section(board.data, *_tables(board.view, metric)) for board in boards]
     failures = [f"✗ {name}: {row['statuses']}" for b in boards for name, row in b.view.iterrows() if row["statuses"]]
     lost = [section("Not accepted", "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in failures) + "</ul>")]
     title = "<h1>Leaderboard: verdict, score, cost</h1>"
-    return page("leaderboard", [title, *tables, *(lost if failures else []), section("How to read it", said)])
+    return page("leaderboard", [title, *tables, *(lost if failures else []), section("How to read it", notes_below)])
 
 
 def _tables(view: pd.DataFrame, metric: str) -> list[str]:

@@ -45,11 +45,11 @@ def _summary(run: RunFiles) -> str:
         "test split": _headline(job.rows),
         "next": _text(verdict.get("next")),
     }
-    said = note(run.facts["note"]) if run.facts.get("note") else ""
+    remark = note(run.facts["note"]) if run.facts.get("note") else ""
     what = " · ".join(
         [job.variant, *([run.facts["fusion"]["name"]] if "fusion" in run.facts else []), f"seed {job.seed}"]
     )
-    return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), said)
+    return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), remark)
 
 
 def _failure(run: RunFiles) -> list[str]:
@@ -107,8 +107,8 @@ def _curves(run: RunFiles) -> str:
 def _scores(run: RunFiles) -> str:
     rows = run.job.rows
     if rows is None:
-        said = missing("The test split was not scored: no test.parquet.", run.again("test=true"))
-        return section("Test split", said)
+        lack = missing("The test split was not scored: no test.parquet.", run.again("test=true"))
+        return section("Test split", lack)
     kinds = {"all scenes": rows}
     for name in SITUATIONS:
         if f"{PREFIX}{name}" in rows:
@@ -171,8 +171,8 @@ def _validation(run: RunFiles) -> str:
     names = {"val/loss": "loss", "val/ade": "ADE", "val/fde": "FDE", "val/bev_miou": "BEV mIoU"}
     metres = ("val/ade", "val/fde")
     known = [
-        f"{said} {_number(run.job.metrics[name])}{' m' if name in metres else ''}"
-        for name, said in names.items()
+        f"{title} {_number(run.job.metrics[name])}{' m' if name in metres else ''}"
+        for name, title in names.items()
         if name in run.job.metrics
     ]
     return ", ".join(known) or "not validated"

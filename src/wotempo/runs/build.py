@@ -18,9 +18,9 @@ from wotempo.config.schema import RunConfig
 from wotempo.navsim import fingerprint
 from wotempo.planners.backbone.pretrained import load_image_encoder
 from wotempo.preparation.prepare import Prepared
-from wotempo.runs.out_of_memory import Smaller
+from wotempo.runs.out_of_memory import OutOfMemoryPolicy
 from wotempo.runs.pending_row import PendingRow
-from wotempo.runs.preemption import Notice
+from wotempo.runs.preemption import StopSignal
 from wotempo.runs.random_state import RandomState
 from wotempo.training.averaging import RunningAverage
 from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, StepCheckpoint
@@ -60,17 +60,17 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dic
 
 
 def build_callbacks(
-    config: RunConfig, run_dir: Path, facts: dict[str, Any], notice: Notice, smaller: Smaller
+    config: RunConfig, run_dir: Path, facts: dict[str, Any], stop_signal: StopSignal, memory_policy: OutOfMemoryPolicy
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
-    report = AcceptanceReport(run_dir, facts=facts, goes_on=smaller.reason)
+    report = AcceptanceReport(run_dir, facts=facts, goes_on=memory_policy.reason)
     folder = run_dir / "checkpoints"
     # Without a counter: a resumed run writes over the files of the attempt before.
     writer = partial(ModelCheckpoint, folder, enable_version_counter=False)
     checkpoints = [writer(filename="last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
         checkpoints.append(writer(filename=BEST, monitor="val/ade"))
-    steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps, notice)
+    steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps, stop_signal)
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))
     recorder = FailureRecorder(run_dir / "failure", record=partial(report.facts.__setitem__, "failure"))
@@ -88,7 +88,7 @@ def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: li
     for ours in OURS:
         options.pop(ours)
     plugins: list[Any] = [AtomicCheckpointIO()]
-    if SLURMEnvironment.detect():  # tasks of srun; their signals belong to Notice
+    if SLURMEnvironment.detect():  # tasks of srun; their signals belong to StopSignal
         plugins.append(SLURMEnvironment(auto_requeue=False))
     return L.Trainer(
         default_root_dir=run_dir,

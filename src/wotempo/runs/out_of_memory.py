@@ -11,7 +11,7 @@ POLICIES = ("fail", "halve")
 FACT = "out_of_memory"
 
 
-class Smaller:
+class OutOfMemoryPolicy:
     """The batch of a run under ``halve``. Effective batch, schedule and order of the windows stay: the gradients of
     twice as many batches are accumulated. What changes: batch norms see fewer samples.
 

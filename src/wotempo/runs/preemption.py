@@ -23,7 +23,7 @@ from wotempo.capacity.job_script import MAX_RESTARTS
 SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-class Notice:
+class StopSignal:
     """Attributes: ``received`` is the name of the signal, ``""`` before."""
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             partial.unlink(missing_ok=True)
 
 
-class Notice(Protocol):
+class StopRequest(Protocol):
     """Whether this process (of several: the first) was told to go, and the exception to go with."""
 
     received: str
@@ -52,15 +52,15 @@ class StepCheckpoint(Checkpoint):
     """``step-<global_step>.ckpt`` in ``folder`` every ``every_n_steps`` optimiser steps (None: every ten minutes), and
     when the run is stopped in the middle of an epoch (time limit; SIGTERM in a run of one process). Keeps the last two.
 
-    ``notice``: once it is received, the run is left behind the checkpoint of that step, or between two batches of a
+    ``stop_signal``: once it is received, the run ends behind the checkpoint of that step, or between two batches of a
     validation, inside of which nothing can be saved.
 
     The end of an epoch is left to ``last.ckpt``. List it behind ``ModelCheckpoint``, which trainers take for the first.
     """
 
-    def __init__(self, folder: Path, every_n_steps: int | None = None, notice: Notice | None = None) -> None:
+    def __init__(self, folder: Path, every_n_steps: int | None = None, stop_signal: StopRequest | None = None) -> None:
         self.folder = folder
-        self.notice = notice
+        self.stop_signal = stop_signal
         self.every_n_steps = every_n_steps
         self.metrics: dict[str, float] = {}  # of the checkpoint that a run was continued from
         self._saved_step = 0
@@ -78,14 +78,14 @@ class StepCheckpoint(Checkpoint):
         told = self._told(trainer, trainer.global_step)
         if trainer.global_step != self._saved_step and (told or self._due(trainer)):
             self._save(trainer)
-        if told and self.notice is not None:
-            self.notice.leave()
+        if told and self.stop_signal is not None:
+            self.stop_signal.leave()
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        if trainer.state.fn == TrainerFn.FITTING and self._told(trainer, batch_idx) and self.notice is not None:
-            self.notice.leave()
+        if trainer.state.fn == TrainerFn.FITTING and self._told(trainer, batch_idx) and self.stop_signal is not None:
+            self.stop_signal.leave()
 
     def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.folder / f"{STEP}{trainer.global_step}.ckpt")
@@ -104,7 +104,7 @@ class StepCheckpoint(Checkpoint):
 
     def _told(self, trainer: L.Trainer, position: int) -> bool:
         """On all ranks alike, since all have to leave at the same point."""
-        received = self.notice is not None and bool(self.notice.received)
+        received = self.stop_signal is not None and bool(self.stop_signal.received)
         if trainer.world_size == 1:
             return received
         return position % STEPS_PER_LOOK == 0 and trainer.strategy.broadcast(received)

@@ -122,7 +122,7 @@ class LitPlanner(L.LightningModule):
         grid = self.model.config.bev_grid.with_shape(*maps.shape[-2:])
         return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
 
-    def shape_contract(self, stage: str) -> dict[str, str]:
+    def shape_contract(self, split: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.base.protocol)."""
         return shape_contract(self.model.config, self.num_frames, self.model.fusion.level)
 

@@ -30,8 +30,8 @@ class Dropping(ToyModule):
         self.rate = rate
         self.head = nn.Sequential(nn.Dropout(0.5), self.head)
 
-    def shape_contract(self, stage):
-        return {name: text for name, text in super().shape_contract(stage).items() if name != "head:out"}
+    def shape_contract(self, split):
+        return {name: text for name, text in super().shape_contract(split).items() if name != "head:out"}
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), self.rate)

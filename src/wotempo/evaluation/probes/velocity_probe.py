@@ -67,10 +67,10 @@ def fit(train: Windows, others: list[Windows], grid: BevGrid, seed: int = 0) -> 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=EPOCHS * batches)
     for _ in range(EPOCHS):
         for index in torch.randperm(len(train.maps)).split(BATCH):
-            said, true = read(train.part(index))
+            predicted, true = read(train.part(index))
             if len(true) == 0:
                 continue  # empty streets
-            loss = F.smooth_l1_loss(said, true)
+            loss = F.smooth_l1_loss(predicted, true)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -80,8 +80,8 @@ def fit(train: Windows, others: list[Windows], grid: BevGrid, seed: int = 0) -> 
         return [_judge(*read(part)) for part in (train, *others)]
 
 
-def _judge(said: Tensor, true: Tensor) -> Reading:
+def _judge(predicted: Tensor, true: Tensor) -> Reading:
     if len(true) < 2:
         raise UserError("hardly an agent stands on the BEV maps of these windows: take a run on more data")
-    explained = 1 - (said - true).square().mean(0) / true.var(0, correction=0)
-    return Reading(float(explained[0]), float(explained[1]), float((said - true).norm(dim=-1).mean()))
+    explained = 1 - (predicted - true).square().mean(0) / true.var(0, correction=0)
+    return Reading(float(explained[0]), float(explained[1]), float((predicted - true).norm(dim=-1).mean()))

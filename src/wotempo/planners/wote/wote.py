@@ -153,7 +153,7 @@ class WoTE(nn.Module):
     def aligned_stack(self, batch: dict) -> tuple[Tensor, Tensor]:
         """The LiDAR history as the data moved it, as occupancy: (B, T, 1, R, C) float and the mask (B, T, 1, R, C).
 
-        Poses in the batch other than those that it was moved by (criterion 9 tries some) move it on by the difference.
+        Poses in the batch other than those that it was moved by (``warp_gain`` tries some) move it by the difference.
         """
         further = compose(batch["pose"].double(), inverse(batch["lidar_stack_pose"].double()))
         occupied = (batch["lidar_stack"] > 0).to(self.trajectory_anchors.dtype)

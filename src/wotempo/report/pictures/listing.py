@@ -23,7 +23,7 @@ class Pictures:
     lacking: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, heading: str, samples: list[dict[str, np.ndarray]], captions: list[str]) -> None:
-        cards = [Card(scene_card(sample), said) for sample, said in zip(samples, captions, strict=True)]
+        cards = [Card(scene_card(sample), caption) for sample, caption in zip(samples, captions, strict=True)]
         self.groups[heading] = cards
 
     def add_moving(self, heading: str, samples: list[dict[str, np.ndarray]], caption: str) -> None:
