@@ -1,4 +1,15 @@
-"""Acceptance criteria for a training run, as Lightning callbacks: imports only torch, lightning and the stdlib."""
+"""Acceptance criteria for a training run, as Lightning callbacks: copy this folder into any Lightning project.
+
+It imports torch, lightning and the standard library only. Its rooms import one way (held by a test):
+
+    base        what every criterion is built on: ``Guard``, the protocol of batch and module, plain data
+    measures    what criteria measure with: trends, overlaps, shape contracts, the re-run of a step; imports base
+    criteria    one criterion a file, none imports another; imports base, measures
+    forensics   the record of a failing step, its diagnosis, and its replay; imports base, measures, criteria
+    verdict     one verdict and one exit code for the run: ``AcceptanceReport``, the card; imports base
+
+``AcceptanceReport`` finds every ``Guard`` among the trainer's callbacks by itself.
+"""
 
 from callbacks.base.guard import AcceptanceError, Guard, agree
 from callbacks.criteria.budget import BudgetGuard

@@ -1,1 +1,1 @@
-"""What every criterion is built on: the verdict of one, the look into a run, plain data."""
+"""What every criterion is built on: its base class, the protocol of batch and module, sums, plain data."""

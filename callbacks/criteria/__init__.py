@@ -1,1 +1,1 @@
-"""The acceptance criteria, one a file."""
+"""The acceptance criteria, one a file; none imports another."""

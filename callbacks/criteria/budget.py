@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.base.guard import Guard, Policy
+from callbacks.base.progress import remaining
 
 HOUR = 3600.0
 
@@ -117,22 +117,3 @@ class BudgetGuard(Guard):
         note = "" if pace is None else f", {pace:.3g} s per batch"
         text = f"took {hours:.2f} h of {self.limit:g} h{note}"
         self.record("pass" if hours <= self.limit else "fail", text, round(hours, 4), seconds_per_batch=pace)
-
-
-def remaining(trainer: Trainer) -> tuple[int, int]:
-    """Training batches and validations still to come; 0 where the run has no known target."""
-    per_epoch = trainer.num_training_batches
-    done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-    totals: list[float] = []
-    if trainer.max_epochs not in (None, -1):
-        totals.append(per_epoch * trainer.max_epochs)  # type: ignore[operator]
-    if trainer.max_steps != -1:
-        totals.append(trainer.max_steps * trainer.accumulate_grad_batches)
-    total = min(totals, default=math.inf)
-    if not math.isfinite(total):
-        return 0, 0
-    left = max(int(total) - done, 0)
-    if not trainer.enable_validation or not per_epoch:
-        return left, 0
-    every = trainer.check_val_every_n_epoch or 1
-    return left, math.ceil(left / per_epoch / every) if left else 0

@@ -13,14 +13,13 @@ from torch.optim import Optimizer
 
 from callbacks.base.guard import Guard, Policy
 from callbacks.base.protocol import loss_terms, tokens_of
-from callbacks.forensics.culprit import find_culprit
-from callbacks.forensics.random_state import random_state
+from callbacks.measures.step import StepUnderWay
 
 
 class FiniteGuard(Guard):
     """Watches every loss term of every micro-batch and the gradient of every parameter; one wait for the device per
-    optimiser step. On failure it re-runs the batch with hooks and names the loss term, the first parameter with a
-    non-finite gradient, and the module in which the first non-finite value was born.
+    optimiser step. On failure the step is re-run with hooks (measures/step.py), and the message names the loss term,
+    the first parameter with a non-finite gradient, and the module in which the first non-finite value was born.
 
     fp16: the loss scaler finds its scale by overflowing, and skips those steps itself. Non-finite *gradients* are
     therefore tolerated ``max_scaler_skips`` times in a row; a non-finite loss never is.
@@ -31,7 +30,7 @@ class FiniteGuard(Guard):
 
     Args:
         max_scaler_skips: consecutive fp16 steps that may overflow.
-        diagnose: re-run the failing batch to find the module.
+        diagnose: re-run the failing step to find the module.
     """
 
     name = "finite"
@@ -47,8 +46,6 @@ class FiniteGuard(Guard):
         self.max_scaler_skips = max_scaler_skips
         self.diagnose = diagnose
         self.memory = {"steps": 0, "scaler_skips": 0, "skips_in_a_row": 0}
-        self.gradient: Tensor | None = None  # norm of all gradients of the latest step, on the device
-        self._batch: object = None
         self._forget_step()
 
     def _forget_step(self) -> None:
@@ -56,15 +53,15 @@ class FiniteGuard(Guard):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._forget_step()  # of a run that failed before with the same object
+        StepUnderWay.of(trainer).clear()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
-        self._batch, self._batch_idx = batch, batch_idx
-        self._state, self.gradient = random_state(pl_module.device), None
+        StepUnderWay.of(trainer).begin(trainer, pl_module, batch, batch_idx)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        self._batch = None  # or it would be kept while the next one is loaded
+        StepUnderWay.of(trainer).end_batch(trainer)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         terms = {**loss_terms(pl_module), "loss": loss.detach()}
@@ -74,7 +71,7 @@ class FiniteGuard(Guard):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norm = self.gradient = torch.nn.utils.get_total_norm(gradients)
+        norm = StepUnderWay.of(trainer).gradient = torch.nn.utils.get_total_norm(gradients)
         loss_bad = ~torch.stack(list(self._ok.values())).all() if self._ok else torch.zeros_like(norm, dtype=torch.bool)
         bad = torch.stack([loss_bad, ~torch.isfinite(norm)]).float()
         # Gradients are the same on all ranks, a term without gradient is not: one small sum makes all ranks agree.
@@ -119,14 +116,21 @@ class FiniteGuard(Guard):
         return self.memory["skips_in_a_row"] <= self.max_scaler_skips
 
     def _report(self, trainer: Trainer, pl_module: LightningModule, bad_loss: bool) -> None:
+        if self.status == "fail":
+            return  # under policy ``warn``: the first failure is the verdict
         terms = [name for name, ok in self._ok.items() if not bool(ok)]
         terms = [name for name in terms if name != "loss"] or terms  # the sum says nothing that its terms do not
         parameter = _first_bad_parameter(pl_module)
         found = f"loss term {', '.join(terms)} is not finite" if terms else f"the gradient of {parameter} is not finite"
-        facts = {"terms": terms, "parameter": parameter, "tokens": tokens_of(self._batch), "batch_idx": self._batch_idx}
+        step = StepUnderWay.of(trainer)
+        facts: dict[str, Any] = {"terms": terms, "parameter": parameter}
+        number = -1
         if self.diagnose:
-            facts["culprit"] = find_culprit(trainer, pl_module, self._batch, self._batch_idx, self._state)
-            found = f"{found}; {facts['culprit']}"
+            number, finding = step.examine(trainer, pl_module)
+            facts["culprit"] = finding.sentence
+            found = f"{found}; {finding.sentence}"
+        micro = step.micro_batches[number]
+        facts |= {"tokens": tokens_of(micro.batch), "batch_idx": micro.batch_idx}
         # All ranks know that one failed; where a loss did, only that rank has something to tell.
         self.stop_if(trainer, bool(terms) or not bad_loss, found, 1, **facts)
 

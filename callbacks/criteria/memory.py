@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.base.guard import Guard, Policy, Status, share
-from callbacks.criteria.budget import remaining
+from callbacks.base.progress import remaining
 
 GIGABYTE = 1e9
 PROC = Path("/proc")

@@ -1,1 +1,1 @@
-"""The evidence of a failure, its likeliest cause, and doing the step again."""
+"""The record of a failing step, its diagnosis, and its replay from the files alone."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from callbacks.forensics.causes import CHANGES, NO_CAUSE, STRONG, TITLES, Cause
-from callbacks.forensics.ring import spread
+from callbacks.forensics.evidence import spread
 
 
 def diagnosis(facts: Mapping[str, Any], causes: Sequence[Cause]) -> str:

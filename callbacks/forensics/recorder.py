@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,15 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 
-from callbacks.base.guard import AcceptanceError, callbacks_of
+from callbacks.base.guard import AcceptanceError
 from callbacks.base.plain import plain, portable, write_atomic, write_json
 from callbacks.base.protocol import loss_terms, tokens_of
-from callbacks.criteria.finite import FiniteGuard
+from callbacks.base.tensors import all_finite
 from callbacks.forensics.causes import weigh
-from callbacks.forensics.culprit import Finding, examine
 from callbacks.forensics.diagnosis import diagnosis
-from callbacks.forensics.extremes import field_extremes, field_sizes, motion_extremes
-from callbacks.forensics.random_state import random_state, rewound
-from callbacks.forensics.ring import Ring, Row
+from callbacks.forensics.evidence import Ring, Row, field_extremes, field_sizes, motion_extremes
+from callbacks.measures.rerun import Finding
+from callbacks.measures.step import MicroBatch, StepUnderWay
 
 STEP, WEIGHTS, FACTS, DIAGNOSIS = "step.pt", "weights.pt", "facts.json", "diagnosis.md"
 log = logging.getLogger(__name__)
@@ -58,22 +56,23 @@ class FailureRecorder(Callback):
         self.keep = keep
         self.record = record
         self.ring = Ring(size)
-        self._micro: list[dict[str, Any]] = []  # of the optimiser step that is under way
+        self._step = StepUnderWay()
         self._row: Row | None = None
         self._norm: Tensor | None = None
 
     # --- Lightning --------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._micro, self._row = [], None
+        self._step, self._row = StepUnderWay.of(trainer), None
+        self._step.clear()
+        self._step.keep = self.keep
         self.ring.rows.clear()
         self._norm = weight_norm(pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         rates = [group["lr"] for optimiser in trainer.optimizers for group in optimiser.param_groups]
         self._row = Row(trainer.global_step, batch_idx, rates, fields=field_sizes(batch))
-        self._micro.append({"batch": batch, "batch_idx": batch_idx, "rng": random_state(pl_module.device)})
-        del self._micro[: -self.keep]
+        self._step.begin(trainer, pl_module, batch, batch_idx)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         if self._row is not None:
@@ -81,7 +80,7 @@ class FailureRecorder(Callback):
             scaler = getattr(trainer.precision_plugin, "scaler", None)  # the scaled one where a scaler is at work
             whole = whole if scaler is None else whole / scaler.scale(torch.ones_like(whole))
             self._row.terms = {**loss_terms(pl_module), "loss": whole}
-            self._micro[-1]["terms"] = self._row.terms
+            self._step.micro_batches[-1].terms = self._row.terms
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         # What the step really uses: a schedule or a person may have changed it since the batch began.
@@ -91,12 +90,11 @@ class FailureRecorder(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._close_row(trainer)
-        if self._step_of(trainer) != "before":
-            self._micro = []
+        self._close_row()
+        self._step.end_batch(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        crashed = isinstance(exception, Exception) and bool(self._micro)
+        crashed = isinstance(exception, Exception) and bool(self._step.micro_batches)
         if trainer.state.fn != TrainerFn.FITTING or not (isinstance(exception, AcceptanceError) or crashed):
             return
         # Evidence must never replace the failure itself.
@@ -107,31 +105,24 @@ class FailureRecorder(Callback):
 
     # --- gathering --------------------------------------------------------------------------------------------------
 
-    def _close_row(self, trainer: Trainer) -> None:
-        if self._row is None:
-            return
-        finite = next((c for c in callbacks_of(trainer) if isinstance(c, FiniteGuard)), None)
-        self._row.gradient = None if finite is None else finite.gradient
-        self.ring.rows.append(self._row)
-        self._row = None
-
-    def _step_of(self, trainer: Trainer) -> str:
-        """Were the weights in memory used by the step under way, or changed by it?"""
-        started = self._row.step if self._row is not None else self.ring.rows[-1].step
-        return "before" if trainer.global_step == started else "after"
+    def _close_row(self) -> None:
+        if self._row is not None:
+            self._row.gradient = self._step.gradient
+            self.ring.rows.append(self._row)
+            self._row = None
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        weights_are = self._step_of(trainer) if self._row is not None else "after"
-        self._close_row(trainer)
+        in_step = self._row is not None and not self._step.taken(trainer)
+        self._close_row()
         several = trainer.world_size > 1
         folder = self.directory / f"rank{trainer.global_rank}" if several else self.directory
         partial = folder.with_name(f".{folder.name}.{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        facts = self._facts(trainer, pl_module, exception, weights_are)
+        facts = self._facts(trainer, pl_module, exception, "before" if in_step else "after")
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         step = {
-            "micro_batches": [portable(m) for m in self._micro],
+            "micro_batches": [portable(_saved(micro)) for micro in self._step.micro_batches],
             "precision": str(trainer.precision),
             "scale": 1.0 if scaler is None else float(scaler.get_scale()),
             "training": pl_module.training,
@@ -153,8 +144,11 @@ class FailureRecorder(Callback):
     def _facts(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException, weights_are: str
     ) -> dict[str, Any]:
-        number, finding = self._examine(trainer, pl_module, exception, weights_are)
-        guilty: dict[str, Any] = self._micro[number] if self._micro else {"batch": None, "batch_idx": -1}
+        held = self._step.micro_batches
+        number, finding = len(held) - 1, Finding()
+        if getattr(exception, "criterion", "") == "finite" and weights_are == "before":
+            number, finding = self._step.examine(trainer, pl_module)  # only a non-finite value has a birthplace
+        guilty = held[number] if held else MicroBatch(None, -1, {})
         stage = getattr(pl_module, "temporal_fusion", None)
         names = [name for name, module in pl_module.named_modules() if module is stage] if stage is not None else []
         start = math.nan if self._norm is None else float(self._norm)
@@ -164,44 +158,26 @@ class FailureRecorder(Callback):
             "message": str(exception),
             "step": trainer.global_step,
             "epoch": trainer.current_epoch,
-            "batch_idx": guilty["batch_idx"],
+            "batch_idx": guilty.batch_idx,
             "micro_batch": number,
-            "micro_batches": len(self._micro),
+            "micro_batches": len(held),
             "rank": trainer.global_rank,
             "device": str(pl_module.device),
             "weights_are": weights_are,
-            "tokens": tokens_of(guilty["batch"]),
-            "terms": {name: float(term) for name, term in guilty.get("terms", {}).items()},
-            "culprit": asdict(finding),
+            "tokens": tokens_of(guilty.batch),
+            "terms": {name: float(term) for name, term in guilty.terms.items()},
+            "culprit": finding.facts(),
             "temporal_fusion": names[0] if names else "",
             "weights": {
-                "not_finite": [n for n, v in pl_module.state_dict().items() if v.is_floating_point() and _bad(v)],
+                "not_finite": [
+                    n for n, v in pl_module.state_dict().items() if v.is_floating_point() and not all_finite(v)
+                ],
                 "growth": float(weight_norm(pl_module)) / start if start > 0 else math.nan,
             },
-            "fields": field_extremes(guilty["batch"]),
-            "ego_motion": motion_extremes(guilty["batch"]),
+            "fields": field_extremes(guilty.batch),
+            "ego_motion": motion_extremes(guilty.batch),
             "history": self.ring.plain(),
         }
-
-    def _examine(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException, weights_are: str
-    ) -> tuple[int, Finding]:
-        """Which micro-batch is to blame, and what it shows. Only non-finite values have a birthplace to look for."""
-        last, finding = len(self._micro) - 1, Finding()
-        if getattr(exception, "criterion", "") != "finite" or weights_are != "before":
-            return last, finding
-        scaler = getattr(trainer.precision_plugin, "scaler", None)
-        for number, micro in enumerate(self._micro):
-            try:
-                with rewound(micro["rng"], pl_module.device):
-                    context = trainer.precision_plugin.forward_context()
-                    scale = 1.0 if scaler is None else float(scaler.get_scale())
-                    finding = examine(pl_module, micro["batch"], micro["batch_idx"], context, scale)
-            except Exception as error:
-                finding = Finding(sentence=f"the re-run failed ({type(error).__name__}: {error})")
-            if finding.stage != "nowhere" or any(not math.isfinite(term) for term in finding.terms.values()):
-                return number, finding
-        return last, finding
 
 
 def weight_norm(pl_module: LightningModule) -> Tensor:
@@ -212,5 +188,6 @@ def weight_norm(pl_module: LightningModule) -> Tensor:
         return torch.stack(norms).norm() if norms else torch.zeros(())
 
 
-def _bad(value: Tensor) -> bool:
-    return not bool(torch.isfinite(value).all())
+def _saved(micro: MicroBatch) -> dict[str, Any]:
+    """As step.pt holds it; without terms where the batch failed before it had any."""
+    return {name: value for name, value in vars(micro).items() if name != "terms" or value}

@@ -15,12 +15,12 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins import Precision
 
 from callbacks.base.plain import on_device
+from callbacks.base.random_state import rewound
 from callbacks.criteria.ego_motion import EXACT, STATISTICAL, EgoMotionGuard, motion_faults
 from callbacks.criteria.history import FAULTS, HistoryGuard, history_faults
-from callbacks.forensics.culprit import Finding, examine
-from callbacks.forensics.random_state import rewound
 from callbacks.forensics.recorder import FACTS, STEP, WEIGHTS
 from callbacks.measures.contract import Contract
+from callbacks.measures.rerun import Finding, examine
 
 TOLERANCE = 1e-5
 """Relative: another number of threads adds in another order."""
@@ -89,7 +89,7 @@ def _non_finite(culprit: Mapping[str, Any], found: Finding, lines: list[str], te
     lines = [*lines, found.sentence, *([found.value] if found.value else [])]
     lines += [f"loss term {name} = {found.terms[name]}" for name in bad]
     lines += [f"first parameter with a non-finite gradient: {found.parameter}"] if found.parameter else []
-    where = (found.stage, found.module, found.parameter)
+    where = (found.phase, found.module, found.parameter)
     recorded = (culprit["stage"], culprit["module"], culprit["parameter"])
     same = where == recorded and bad == then and bool(bad or found.parameter)
     if not same:

@@ -1,1 +1,1 @@
-"""Statistics and measures that criteria use."""
+"""What criteria measure with: trends of a loss, overlaps of maps, shape contracts, the re-run of a step."""

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from callbacks.base.plain import on_device
-from callbacks.forensics.culprit import floats, largest
+from callbacks.base.tensors import floats, largest
 
 
 def compare_forward(

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from callbacks.forensics.random_state import random_state, set_random_state
+from callbacks.base.random_state import random_state, set_random_state
 from wotempo.errors import UserError
 
 KEY = "random_state"

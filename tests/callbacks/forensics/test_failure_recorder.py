@@ -14,8 +14,7 @@ from torch import nn
 from toy_drive import loader
 from toy_run import ToyModule, judge, ten_guards
 
-from callbacks import FailureRecorder, FiniteGuard, Record
-from callbacks.forensics import reenact
+from callbacks import FailureRecorder, FiniteGuard, Record, reenact
 
 BAD_STEP = 20
 STEPS = 32

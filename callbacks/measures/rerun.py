@@ -1,19 +1,19 @@
-"""Where was the first non-finite value born? Re-runs one batch with hooks on every module."""
+"""One re-run of a micro-batch, with hooks on every module: its losses, and where its first non-finite value is born."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from callbacks.base.protocol import loss_terms
-from callbacks.forensics.random_state import rewound
+from callbacks.base.tensors import all_finite, floats, largest
 
 
 @dataclass
@@ -21,9 +21,9 @@ class Finding:
     """What one re-run of a micro-batch showed.
 
     Attributes:
-        stage: where the first non-finite value was born: forward | loss | backward | parameters | nowhere.
+        phase: where the first non-finite value was born: forward | loss | backward | parameters | nowhere.
         module: name of the module it was born in (backward: that it was born behind), '' where it is none.
-        sentence: the same for people.
+        sentence: phase and module in words.
         value: the first non-finite output: how much of it, and how large what went in was.
         terms: loss terms by name, the loss itself as ``loss``.
         gradient: largest absolute gradient of all parameters; None where there was no backward pass.
@@ -32,7 +32,7 @@ class Finding:
             of a recurrence).
     """
 
-    stage: str = "nowhere"
+    phase: str = "nowhere"
     module: str = ""
     sentence: str = ""
     value: str = ""
@@ -41,22 +41,14 @@ class Finding:
     parameter: str = ""
     repeated: dict[str, list[float]] = field(default_factory=dict)
 
+    @property
+    def non_finite(self) -> bool:
+        """Whether the re-run showed a non-finite value anywhere."""
+        return self.phase != "nowhere" or any(not math.isfinite(term) for term in self.terms.values())
 
-def find_culprit(
-    trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, state: Mapping[str, Any] | None = None
-) -> str:
-    """One sentence naming the module. Changes neither weights, gradients, buffers nor logs.
-
-    ``state``: of the random generators before that step (see random_state.py). Without it, dropout differs and the
-    fault may not come back; nor does it when an earlier micro-batch of an accumulated step failed. The sentence then
-    says so.
-    """
-    # Diagnosis must never replace the finding itself: whatever goes wrong here becomes part of the sentence.
-    try:
-        with rewound(state, pl_module.device):
-            return examine(pl_module, batch, batch_idx, trainer.precision_plugin.forward_context()).sentence
-    except Exception as error:
-        return f"the re-run for a diagnosis failed ({type(error).__name__}: {error})"
+    def facts(self) -> dict[str, Any]:
+        """As facts.json of a failure folder holds it, where ``phase`` is called "stage"."""
+        return {"stage" if name == "phase" else name: value for name, value in asdict(self).items()}
 
 
 def examine(
@@ -70,7 +62,7 @@ def examine(
 
     def watch_gradient(name: str, output: Tensor) -> None:
         def look(gradient: Tensor) -> None:
-            if bool(torch.isfinite(gradient).all()):
+            if all_finite(gradient):
                 last_clean.append(name)
             elif not turns and last_clean:
                 place = f"in the backward pass of {last_clean[-1]} (finite at its output, not at that of {name})"
@@ -88,9 +80,9 @@ def examine(
             values = list(floats(output))
             found.repeated.setdefault(name, []).append(max((largest(value) for value in values), default=0.0))
             for value in values:
-                if found.stage == "nowhere" and not _finite(value):
-                    clean = all(_finite(v) for v in floats(inputs))
-                    found.stage, found.module, found.value = "forward", name, describe(value, inputs)
+                if found.phase == "nowhere" and not all_finite(value):
+                    clean = all(all_finite(v) for v in floats(inputs))
+                    found.phase, found.module, found.value = "forward", name, describe(value, inputs)
                     kind = f"{name} ({type(module).__name__}), from {'finite' if clean else 'non-finite'} inputs"
                     found.sentence = f"the first non-finite output is that of {kind}"
                 watch_gradient(name, value)
@@ -105,10 +97,10 @@ def examine(
             loss: Any = output["loss"] if isinstance(output, Mapping) else output
             found.terms = {n: float(term.detach()) for n, term in {**loss_terms(pl_module), "loss": loss}.items()}
         found.repeated = {name: sizes for name, sizes in found.repeated.items() if len(sizes) > 1}
-        if found.stage == "forward":
+        if found.phase == "forward":
             return found
-        if not _finite(loss):
-            found.stage = "loss"
+        if not all_finite(loss):
+            found.phase = "loss"
             found.sentence = "the outputs of all modules are finite, it is born in the computation of the loss"
             return found
         # `torch.autograd.grad` leaves `.grad` alone.
@@ -117,14 +109,14 @@ def examine(
         for handle in handles:
             handle.remove()
     named = {name: g for name, g in zip(parameters, gradients, strict=True) if g is not None}
-    bad = [name for name, gradient in named.items() if not _finite(gradient)]
+    bad = [name for name, gradient in named.items() if not all_finite(gradient)]
     found.gradient = max((largest(gradient) for gradient in named.values()), default=0.0) / scale
     found.parameter = bad[0] if bad else ""
     if turns:
-        found.stage, (found.module, place) = "backward", turns[0]
+        found.phase, (found.module, place) = "backward", turns[0]
         found.sentence = f"the gradient turns non-finite {place}"
     elif bad:
-        found.stage = "parameters"
+        found.phase = "parameters"
         found.sentence = f"only parameters have non-finite gradients, no output has: {', '.join(bad)}"
     else:
         found.sentence = "a re-run of the last micro-batch is finite in every module"
@@ -146,24 +138,6 @@ def _untouched(pl_module: LightningModule) -> Iterator[None]:
             buffer.data.copy_(buffers[name])
 
 
-def floats(tree: Any) -> Iterator[Tensor]:
-    """The floating point tensors of a nested output."""
-    if isinstance(tree, Tensor):
-        if tree.is_floating_point():
-            yield tree
-    elif isinstance(tree, Mapping):
-        for value in tree.values():
-            yield from floats(value)
-    elif isinstance(tree, list | tuple):
-        for value in tree:
-            yield from floats(value)
-
-
-def largest(value: Tensor) -> float:
-    """Largest absolute entry; NaN where there is one; 0 of nothing."""
-    return float(value.detach().abs().amax()) if value.numel() else 0.0
-
-
 def describe(value: Tensor, inputs: Any) -> str:
     """How much of a tensor is not finite, where first, and how large what it was made of is."""
     bad = ~torch.isfinite(value.detach())
@@ -172,7 +146,3 @@ def describe(value: Tensor, inputs: Any) -> str:
     came = max((largest(v) for v in floats(inputs)), default=math.nan)
     of = f"{int(bad.sum())} of {value.numel()} values, the first is {kind} at {list(place)} of {tuple(value.shape)}"
     return f"{of}; the largest input was {came:.4g}"
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
