@@ -19,13 +19,13 @@ from wotempo.command_line.entry import run
 from wotempo.config.checks import check_scenes
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import NavsimDataModule
+from wotempo.datasets import SPLITS, dataset_of, split_scenes
 from wotempo.errors import UserError
 from wotempo.evaluation.planning import load_module
 from wotempo.evaluation.probes.layout_probe import LAYOUTS, LayoutProbe, probe_layout
 from wotempo.evaluation.probes.shift_curve import MOVING_M, Shift
 from wotempo.navsim import NUM_HISTORY, DataPaths, Scene, write_bytes
 from wotempo.preparation.datamodule import cache_root, data_module
-from wotempo.preparation.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.training.module import LitPlanner
 
@@ -33,7 +33,7 @@ from wotempo.training.module import LitPlanner
 @dataclass
 class ProbeConfig:
     checkpoint: str | None = None
-    stage: str = "test"
+    split: str = "test"
     scenes: int = 64  # evenly spread over the split
     object_frames: int = 8  # into so many frames objects are put
     output: str | None = None  # a .json; None: layout_probe.json beside the checkpoint's run
@@ -50,8 +50,8 @@ def check(raw: DictConfig) -> ProbeConfig:
         raise UserError("nothing to probe: give checkpoint=<file>")
     if not Path(config.checkpoint).is_file():
         raise UserError(f"there is no checkpoint {config.checkpoint}")
-    if config.stage not in ("train", "val", "test"):
-        raise UserError(f"stage is '{config.stage}': set it to train, val or test")
+    if config.split not in SPLITS:
+        raise UserError(f"split is '{config.split}': set it to train, val or test")
     for key in ("scenes", "object_frames", "batch_size"):
         if getattr(config, key) < 1:
             raise UserError(f"{key} is {getattr(config, key)}: set it to 1 or more")
@@ -141,17 +141,18 @@ def work(raw: DictConfig) -> int:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     module = load_module(Path(str(config.checkpoint)))
+    dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(config.data, config.workspace, progress)
-        scenes = some(stage_scenes(paths, config.data, config.stage, progress), config.scenes)
+        paths = dataset.ready(progress)
+        scenes = some(split_scenes(dataset, paths, config.split, progress), config.scenes)
         data = windows(config, module, paths, scenes, progress)
     probe = probe_layout(module.model, data.predict_dataloader(), config.object_frames)
     mode = module.model.config.mode
     content: dict[str, Any] = {
         "checkpoint": config.checkpoint,
-        "note": TOWN_NOTE if config.data.kind == "town" else "",
+        "note": dataset.note,
         "mode": mode,
-        "stage": config.stage,
+        "stage": config.split,
         "scenes": len(scenes),
         "layout": probe.layout,
         **asdict(probe),

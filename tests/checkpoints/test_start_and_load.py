@@ -79,9 +79,9 @@ def test_a_start_of_another_size_is_refused_with_both_shapes(tmp_path):
 
 
 def test_full_history_and_reach(monkeypatch):
-    """``with_history`` asks the log, not the scene's own four frames; what no scene has is refused for that stage."""
+    """``with_history`` asks the log, not the scene's own four frames; what no scene has is refused for that split."""
     from wotempo.navsim import Log, Scene
-    from wotempo.preparation.prepare import with_history
+    from wotempo.preparation.windows import with_history
 
     frames = [SimpleNamespace(timestamp_us=500_000 * i, token=str(i)) for i in range(20)]
     scenes = {"train": [Scene(Log("a", "trainval", frames), i) for i in range(3, 15)]}  # type: ignore[arg-type]

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from wotempo.commands.doctor import data_paths, dataset_findings, environment, work
+from wotempo.commands.doctor import work
 from wotempo.config.checks import check_config
+from wotempo.datasets import dataset_of, split_scenes
+from wotempo.doctor.dataset import dataset_findings
+from wotempo.doctor.environment import environment
 from wotempo.maps.locations import map_path
 from wotempo.navsim import DataPaths, fingerprint, write_anchors, write_score_table
-from wotempo.preparation.prepare import anchors_file, labels_folder, stage_scenes
+from wotempo.preparation.anchors import anchors_file
+from wotempo.preparation.labels import labels_folder
 
 
 def config_of(*overrides):
@@ -45,6 +49,12 @@ def micro(sound, tmp_path):
 
     examine.root, examine.given = root, given
     return examine
+
+
+def scenes_of(config, split):
+    """The scenes of a split of a town that lies there."""
+    dataset = dataset_of(config.data, config.workspace)
+    return split_scenes(dataset, dataset.here(), split, lambda *_: None)
 
 
 def first(root, pattern):
@@ -78,7 +88,7 @@ def test_a_town_that_is_not_generated_is_a_warning(tmp_path):
 
 def test_missing_and_empty_files_are_counted_by_position(micro, capsys):
     paths = DataPaths(micro.root, micro.root / "maps")
-    scenes = stage_scenes(paths, check_config(config_of(*micro.given)).data, "train", lambda *_: None)
+    scenes = scenes_of(check_config(config_of(*micro.given)), "train")
     begins = next(scene for scene in scenes if scene.history[0] is None and scene.history[1] is not None)
     gone = paths.blob_dir("trainval") / begins.history[1].lidar_path  # the log's first frame, history of later scenes
     gone.unlink()
@@ -95,8 +105,8 @@ def test_missing_and_empty_files_are_counted_by_position(micro, capsys):
 def test_history_that_is_absent_may_be_masked(micro):
     whole = "data.full_history_only=true"  # the first frames of a log are then history and nothing else
     config = check_config(config_of(*micro.given, whole))
-    paths = data_paths(config, lambda *_: None)
-    oldest = stage_scenes(paths, config.data, "val", lambda *_: None)[0].history[0]
+    paths = dataset_of(config.data, config.workspace).here()
+    oldest = scenes_of(config, "val")[0].history[0]
     (paths.blob_dir("trainval") / oldest.lidar_path).unlink()
     found = micro(whole)["sensors val"]
     assert found.status == "fail"
@@ -108,8 +118,8 @@ def test_a_damaged_map_a_foreign_map_and_no_map(micro):
     from wotempo.doctor.coverage import check_maps
 
     config = check_config(config_of(*micro.given))
-    paths = data_paths(config, lambda *_: None)
-    frames = [s.current for s in stage_scenes(paths, config.data, "val", lambda *_: None)]
+    paths = dataset_of(config.data, config.workspace).here()
+    frames = [s.current for s in scenes_of(config, "val")]
     shifted = [replace(frame, pose=frame.pose + np.array([900.0, 900.0, 0.0])) for frame in frames]
     assert check_maps(paths, shifted).status == "fail"
     assert check_maps(paths, [*frames[1:], *frames[1:], shifted[0]]).status in ("ok", "warn")
@@ -123,18 +133,19 @@ def test_a_damaged_log_and_a_missing_split(micro):
     first(micro.root, "navsim_logs/trainval/*.pkl").write_bytes(b"")
     shutil.rmtree(micro.root / "navsim_logs" / "test")
     found = micro()
-    assert "fail" in {found[f"scenes {stage}"].status for stage in ("train", "val") if f"scenes {stage}" in found}
+    assert "fail" in {found[f"scenes {split}"].status for split in ("train", "val") if f"scenes {split}" in found}
     assert found["scenes test"].status == "warn"
 
 
 def test_anchors_and_labels_that_do_not_belong_together(micro):
     config = check_config(config_of(*micro.given, "model.num_anchors=4"))
     examine = partial(micro, "model.num_anchors=4")
-    paths = data_paths(config, lambda *_: None)
-    scenes = {stage: stage_scenes(paths, config.data, stage, lambda *_: None) for stage in ("train", "val")}
+    dataset = dataset_of(config.data, config.workspace)
+    paths = dataset.here()
+    scenes = {split: scenes_of(config, split) for split in ("train", "val")}
     members = list({s.token: s for group in scenes.values() for s in group}.values())
     anchors = np.random.default_rng(0).normal(size=(4, 8, 3)).astype(np.float32)
-    file = anchors_file(config.data, config.workspace, config.model.num_anchors, paths, scenes["train"])
+    file = anchors_file(dataset, paths, scenes["train"], 4)
     write_anchors(file, anchors)
     assert examine()["anchors"].status == "ok"
     assert examine()["labels"].status == "warn"
@@ -157,7 +168,7 @@ def test_anchors_and_labels_that_do_not_belong_together(micro):
 
 
 def test_a_run_that_wants_a_gpu_fails_without_one_and_says_so(monkeypatch):
-    monkeypatch.setattr("wotempo.commands.doctor.visible_gpus", list)
+    monkeypatch.setattr("wotempo.doctor.environment.visible_gpus", list)
     found = {f.check: f for f in environment(check_config(config_of("trainer=gpu")))}
     assert found["gpu"].status == "fail"
     assert {"python", "packages", "cpus", "memory"} <= set(found)

@@ -17,7 +17,7 @@ from wotempo.errors import UserError
     [
         ([], "give checkpoint="),
         (["checkpoint=nowhere.ckpt"], r"no checkpoint nowhere\.ckpt"),
-        (["checkpoint=pyproject.toml", "stage=tset"], "train, val or test"),
+        (["checkpoint=pyproject.toml", "split=tset"], "train, val or test"),
         (["checkpoint=pyproject.toml", "+treads=2"], "'threads'"),
     ],
 )

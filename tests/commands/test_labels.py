@@ -13,10 +13,10 @@ from wotempo.command_line.entry import run
 from wotempo.commands import label_file, labels
 from wotempo.navsim import ScoreTable, read_anchors
 from wotempo.pdm.labels import engines
-from wotempo.preparation.prepare import without_invalid
+from wotempo.preparation.labels import without_invalid
 from wotempo.preparation.progress import Pace, PreparationProgress
 
-SHORT = ("data.kind=navsim", "stages=[train,test]", "progress_bar=false", "workers=1")
+SHORT = ("data.kind=navsim", "splits=[train,test]", "progress_bar=false", "workers=1")
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_multirun_with_a_failing_shard_exits_1(typed_in, town, tmp_path):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (("stages=[train,vall]",), "did you mean 'val'?"),
+        (("splits=[train,vall]",), "did you mean 'val'?"),
         (("preset=wote_tyni",), "did you mean 'wote_tiny'?"),
         (("engine=spark",), "there is no engine 'spark'; known: processes, dask, ray"),
         (("address=tcp://x:1",), "engine=processes works on this machine"),
@@ -133,7 +133,7 @@ def test_invalid_scenes_are_left_out_and_counted(capsys):
 
     scenes = {"train": [Some("a"), Some("b")], "val": [Some("c")]}
     kept = without_invalid(scenes, {"b": "no route"})
-    assert {stage: [s.token for s in members] for stage, members in kept.items()} == {"train": ["a"], "val": ["c"]}
+    assert {split: [s.token for s in members] for split, members in kept.items()} == {"train": ["a"], "val": ["c"]}
     assert "1 scenes are left out, they cannot be scored (first: no route)" in capsys.readouterr().out
     assert without_invalid(scenes, {}) == scenes
     assert capsys.readouterr().out == ""

@@ -54,7 +54,7 @@ def parts(folder: Path) -> int:
 @pytest.mark.slow
 def test_ten_kills_change_no_byte(town, start, tmp_path):
     common = [f"data.root={town}", "data.kind=navsim", f"data.anchors={town / 'anchors.npy'}", "progress_bar=false"]
-    common += ["scenes_per_part=1", "stages=[train,test]"]
+    common += ["scenes_per_part=1", "splits=[train,test]"]
     whole, killed = tmp_path / "whole" / "labels", tmp_path / "killed" / "labels"
     assert start(*common, f"output={whole}", "workers=1")[1]() == 0
 

@@ -8,10 +8,11 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from wotempo.city import build_city, city_config
-from wotempo.commands.plan_data import FILES_PER_FRAME, by_logs, check, located, plan, to_fetch, work
-from wotempo.doctor.archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
-
-STAGES = ("train", "val", "test")
+from wotempo.commands.plan_data import check, located, work
+from wotempo.datasets import DATASETS, SPLITS, dataset_of
+from wotempo.datasets.navsim_archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
+from wotempo.datasets.supply import FILES_PER_FRAME
+from wotempo.preparation.plan import by_logs, plan
 
 
 def config_of(*overrides):
@@ -35,8 +36,13 @@ def town(sound, tmp_path):
 
 def pieces(*overrides):
     config, lacking = check(config_of(*overrides))
-    found = plan(config, located(config, lacking, lambda *_: None), lambda *_: None)
+    dataset = dataset_of(config.data, config.workspace)
+    found = plan(config, dataset, located(dataset, lacking), lambda *_: None)
     return {piece.name: piece for piece in found.fetch}, found, lacking
+
+
+def to_fetch(found, kind="navsim"):
+    return DATASETS[kind].supply.to_fetch(found.fetch)
 
 
 def test_a_whole_town_needs_nothing(town, capsys):
@@ -64,7 +70,7 @@ def test_what_is_missing_is_counted_and_sized(town, capsys):
     assert now.needed == whole.needed
     assert missing * FILES_PER_FRAME == now.needed  # every camera in front, one file of four
     assert now.bytes_missing == pytest.approx(now.bytes_here / now.here * missing)
-    assert to_fetch(found.fetch) > 0
+    assert to_fetch(found, "town") > 0
     assert work(config_of(*given)) == 1
     assert f"{missing}" in capsys.readouterr().out
 
@@ -92,10 +98,10 @@ def test_without_navsim_the_published_sizes_stand_in(nothing):
     named, found, lacking = pieces("experiment=convgru_1epoch", *nothing)
     assert [line.split()[0] for line in lacking] == ["NAVSIM_DEVKIT_ROOT", "OPENSCENE_DATA_ROOT"]
     every = (MAPS, TRAIN_LOGS, TRAIN_CURRENT, TRAIN_HISTORY, TEST_LOGS, TEST_SENSORS)
-    assert to_fetch(found.fetch) == pytest.approx(sum(archive.gigabytes for archive in every) * 1e9)
+    assert to_fetch(found) == pytest.approx(sum(archive.gigabytes for archive in every) * 1e9)
     assert named["train: current frames"].needed == 85_109 * FILES_PER_FRAME
     single = pieces("experiment=baseline_1epoch", *nothing)[1]
-    assert to_fetch(found.fetch) - to_fetch(single.fetch) == pytest.approx(TRAIN_HISTORY.gigabytes * 1e9)
+    assert to_fetch(found) - to_fetch(single) == pytest.approx(TRAIN_HISTORY.gigabytes * 1e9)
     assert single.made[0][1] < found.made[0][1]  # fewer frames to keep
 
 
@@ -105,10 +111,11 @@ def test_a_dataset_in_part_is_counted_by_its_logs(nothing, town):
     for file in root.glob("sensor_blobs/trainval/*/CAM_L0/*.jpg"):
         file.unlink()
     shutil.rmtree(root / "navsim_logs" / "test")
-    own = [f"data.{stage}.{key}=null" for stage in STAGES for key in ("scene_filter", "logs")]
+    own = [f"data.{split}.{key}=null" for split in SPLITS for key in ("scene_filter", "logs")]
     given = ("experiment=convgru_1epoch", *nothing, f"data.root={root}", f"workspace={root.parent}", *own)
     config, _ = check(config_of(*given))
-    found = by_logs(config, located(config, [], lambda *_: None), lambda *_: None)
+    dataset = dataset_of(config.data, config.workspace)
+    found = by_logs(config, dataset, located(dataset, []), lambda *_: None)
     named = {piece.name: piece for piece in found.fetch}
     assert named["maps"].complete
     assert (named["train: current frames"].how, named["train: current frames"].complete) == (
@@ -118,4 +125,4 @@ def test_a_dataset_in_part_is_counted_by_its_logs(nothing, town):
     assert named["test: logs"].here == 0
     lacking = TRAIN_CURRENT.gigabytes + TEST_LOGS.gigabytes + TEST_SENSORS.gigabytes
     lacking += TRAIN_HISTORY.gigabytes * any("history" in name for name in named)
-    assert to_fetch(found.fetch) == pytest.approx(lacking * 1e9)
+    assert to_fetch(found) == pytest.approx(lacking * 1e9)

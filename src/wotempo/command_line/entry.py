@@ -23,6 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wotempo.command_line.renamed import with_present_names
 from wotempo.errors import UserError, nearest
 from wotempo.runs.sweep import SweepTable
 
@@ -162,6 +163,7 @@ def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[
     """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2. In a multirun a job that is
     not accepted lets the others run, and the command exits 1."""
     quieten()
+    sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
     multirun = is_multirun(sys.argv[1:])
     codes: list[int] = []
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from wotempo.command_line.entry import run
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import FrameCache, reach
+from wotempo.datasets import SPLITS, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
 from wotempo.evaluation.planning import load_module, plan_all
@@ -24,7 +25,6 @@ from wotempo.navsim import Scene
 from wotempo.pdm.agents import human_poses
 from wotempo.planners.wote.metrics import displacement
 from wotempo.preparation.datamodule import cache_root, feature_spec
-from wotempo.preparation.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.streaming.latency import Percentiles
 from wotempo.streaming.planner import StreamingPlanner
@@ -37,7 +37,7 @@ SAME_M = 1e-3
 @dataclass
 class DriveConfig:
     checkpoint: str | None = None
-    stage: str = "test"
+    split: str = "test"
     log: str | None = None  # one log of the split; None: all of them
     run_dir: str = "runs"
     workspace: str = "workspace"
@@ -53,8 +53,8 @@ def check(raw: DictConfig) -> DriveConfig:
         raise UserError("nothing to drive: give checkpoint=<file>")
     if not Path(config.checkpoint).is_file():
         raise UserError(f"there is no checkpoint {config.checkpoint}")
-    if config.stage not in ("train", "val", "test"):
-        raise UserError(f"stage is '{config.stage}': set it to train, val or test")
+    if config.split not in SPLITS:
+        raise UserError(f"split is '{config.split}': set it to train, val or test")
     return config
 
 
@@ -89,9 +89,10 @@ def work(raw: DictConfig) -> int:
         torch.set_num_threads(config.threads)
     module = load_module(Path(str(config.checkpoint)))
     planner = StreamingPlanner(module.model)  # first: it refuses a stage that cannot be streamed
+    dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(config.data, config.workspace, progress)
-        scenes = chosen(stage_scenes(paths, config.data, config.stage, progress), config.log)
+        paths = dataset.ready(progress)
+        scenes = chosen(split_scenes(dataset, paths, config.split, progress), config.log)
         windowed = plan_all(
             module,
             config.data,
@@ -117,20 +118,24 @@ def work(raw: DictConfig) -> int:
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     frames.to_parquet(run_dir / "plans.parquet", index=False)
-    report(config, scenes, frames, windowed, module)
+    report(config, scenes, frames, windowed, module, dataset.note)
     print(f"per frame: {run_dir}/plans.parquet")
     return 0
 
 
 def report(
-    config: DriveConfig, scenes: list[Scene], frames: pd.DataFrame, windowed: dict[str, np.ndarray], module: LitPlanner
+    config: DriveConfig,
+    scenes: list[Scene],
+    frames: pd.DataFrame,
+    windowed: dict[str, np.ndarray],
+    module: LitPlanner,
+    note: str,
 ) -> None:
     errors, apart = compare(scenes, plans_of_rows(frames), windowed)
     pushes = frames[frames["planned"]]["milliseconds"].to_numpy()[config.warmup :]
-    note = f" · {TOWN_NOTE}" if config.data.kind == "town" else ""
     window = f"windows of {module.num_frames} frames"
     window += f" with stride {module.frame_stride}" if module.frame_stride > 1 else ""
-    print(f"{len(frames)} frames of {frames['log'].nunique()} logs, {window}{note}")
+    print(" · ".join(filter(None, (f"{len(frames)} frames of {frames['log'].nunique()} logs, {window}", note))))
     print(f"dropped frames: {int((~frames['planned']).sum())}, resets: {int(frames['reset'].notna().sum())}")
     for row in frames[frames["reset"].notna()].itertuples():
         print(f"  {row.log} {row.token}: {row.reset}")

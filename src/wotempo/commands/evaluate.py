@@ -22,6 +22,7 @@ from rich.table import Table
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes
 from wotempo.config.schema import DataConfig, TrackingConfig, typed
+from wotempo.datasets import SPLITS, Dataset, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import VARIANTS, load_module, plan_all
@@ -30,7 +31,6 @@ from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.submission import Team, require_complete, write_submission
 from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
-from wotempo.preparation.prepare import TOWN_NOTE, dataset, stage_scenes
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.scores import summarise, write_official
 from wotempo.tracking.evaluation import track_evaluation
@@ -43,7 +43,7 @@ BASELINES = (*DRIVERS, PDM_CLOSED)
 @dataclass
 class EvaluateConfig:
     checkpoint: str | None = None
-    stage: str = "test"
+    split: str = "test"
     metric: str = "pdms"  # NAVSIM v1.1; or epdms: v2.2, one stage, with the human filter
     run_dir: str = "runs"
     workspace: str = "workspace"
@@ -74,8 +74,8 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError(f"there is no metric '{config.metric}': {nearest(config.metric, list(METRICS))}")
     if config.metric == "epdms" and not config.data.full_history_only:
         raise UserError("metric=epdms looks at the human's last 1.5 s: set data.full_history_only=true")
-    if config.stage not in ("train", "val", "test"):
-        raise UserError(f"stage is '{config.stage}': set it to train, val or test")
+    if config.split not in SPLITS:
+        raise UserError(f"split is '{config.split}': set it to train, val or test")
     if (Path(config.run_dir) / "summary.json").exists():
         raise UserError(f"{config.run_dir} holds another evaluation: choose another run_dir or remove that one")
     if config.checkpoint is not None and not Path(config.checkpoint).is_file():
@@ -97,11 +97,16 @@ def check(raw: DictConfig) -> EvaluateConfig:
 
 
 def plans_of(
-    config: EvaluateConfig, paths: DataPaths, scenes: list[Scene], progress: PreparationProgress, tally: HistoryTally
+    config: EvaluateConfig,
+    dataset: Dataset,
+    paths: DataPaths,
+    scenes: list[Scene],
+    progress: PreparationProgress,
+    tally: HistoryTally,
 ) -> dict[str, dict[str, np.ndarray]]:
     """driver -> token -> (8, 3), of every driver but PDM-Closed. ``tally`` looks at the model if ``history`` is set."""
     blind = "ego_status_mlp" in config.baselines
-    train = stage_scenes(paths, config.data, "train", progress) if blind else []
+    train = split_scenes(dataset, paths, "train", progress) if blind else []
     plans = {name: drive(name, train, scenes, config.seed) for name in config.baselines if name != PDM_CLOSED}
     wanted = {"model": True, "imitation": config.imitation, "untrained": config.untrained}
     for variant in VARIANTS if config.checkpoint else ():
@@ -161,11 +166,12 @@ def work(raw: DictConfig) -> int:
     torch.set_float32_matmul_precision("high")
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
+    dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.progress_bar) as progress:
-        paths = dataset(config.data, config.workspace, progress)
-        scenes = stage_scenes(paths, config.data, config.stage, progress)
+        paths = dataset.ready(progress)
+        scenes = split_scenes(dataset, paths, config.split, progress)
     tally = HistoryTally()
-    plans = plans_of(config, paths, scenes, progress, tally)
+    plans = plans_of(config, dataset, paths, scenes, progress, tally)
     if config.submission:
         write_submission(run_dir / "submission.pkl", config.team, plans["model"])
         print(f"submission: {run_dir / 'submission.pkl'}")
@@ -178,9 +184,8 @@ def work(raw: DictConfig) -> int:
         write_official(of_driver, list(official.values()), run_dir / f"{driver}.csv")
     columns = {"ade": "ade", "fde": "fde", **official}
     means = summarise(rows, list(columns.values()))
-    note = TOWN_NOTE if config.data.kind == "town" else ""
     content: dict[str, Any] = {
-        "note": note,
+        "note": dataset.note,
         "metric": config.metric,
         "checkpoint": config.checkpoint,
         "drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()},
@@ -188,8 +193,8 @@ def work(raw: DictConfig) -> int:
     if config.history:
         content["history"] = tally.figures()
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
-    track_evaluation(config.tracking, run_dir, {**content, "stage": config.stage, "data": config.data.kind})
-    show(means, columns, note)
+    track_evaluation(config.tracking, run_dir, {**content, "stage": config.split, "data": config.data.kind})
+    show(means, columns, dataset.note)
     if config.history:
         print(f"history: {sentence(content['history'])}")
     if failed := failures(rows):

@@ -59,9 +59,9 @@ def _size(file: Path) -> int | None:
         return None
 
 
-def check_sensors(stage: str, count: SensorCount, masked: bool) -> Finding:
+def check_sensors(split: str, count: SensorCount, masked: bool) -> Finding:
     """``masked``: the run masks history frames without files."""
-    name = f"sensors {stage}"
+    name = f"sensors {split}"
     *past, now = count.missing
     found = f"{count.tokens} tokens, {count.tokens - now} with all current files, {count.whole} with a whole window"
     if past:

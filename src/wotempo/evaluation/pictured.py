@@ -10,12 +10,12 @@ import torch
 
 from wotempo.config.stored import config_with_images
 from wotempo.data import WindowCollator
+from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.evaluation.planning import load_module
 from wotempo.evaluation.scored import test_data
 from wotempo.features import FeatureSpec
 from wotempo.features.camera import stitched_pixels
 from wotempo.navsim import Scene
-from wotempo.preparation.prepare import Progress, dataset, stage_scenes
 from wotempo.targets import trajectory_target
 from wotempo.training.module import LitPlanner
 from wotempo.training.samples import collect_samples
@@ -32,8 +32,9 @@ class Photographer:
         self.progress = progress
         self.config = config_with_images(run)
         self.module = load_module(run / "checkpoints" / "last.ckpt")
-        self.paths = dataset(self.config.data, self.config.workspace, progress)
-        found = stage_scenes(self.paths, self.config.data, "test", progress)
+        dataset = dataset_of(self.config.data, self.config.workspace)
+        self.paths = dataset.ready(progress)
+        found = split_scenes(dataset, self.paths, "test", progress)
         self.scenes = {scene.token: scene for scene in found}
 
     def sequence(self, token: str | None, count: int) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from wotempo.datasets import Progress
 from wotempo.evaluation.pictured import Photographer
-from wotempo.preparation.prepare import Progress
 from wotempo.report.glossary import word
 from wotempo.report.pictures.listing import Pictures
 from wotempo.report.run_files import RunFiles

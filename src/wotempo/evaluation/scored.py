@@ -17,12 +17,12 @@ from torch import Tensor
 
 from wotempo.config.schema import RunConfig
 from wotempo.data import NavsimDataModule
+from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.files import atomic_path
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.preparation.datamodule import cache_root, data_module, needs_of
-from wotempo.preparation.prepare import Progress, dataset, stage_scenes
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
 from wotempo.training.module import LitPlanner
 
@@ -79,8 +79,9 @@ def test_data(
 
 def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Progress) -> None:
     """Drive the test split with ``module`` and write ``test.parquet``."""
-    paths = dataset(config.data, config.workspace, progress)
-    scenes = stage_scenes(paths, config.data, "test", progress)
+    dataset = dataset_of(config.data, config.workspace)
+    paths = dataset.ready(progress)
+    scenes = split_scenes(dataset, paths, "test", progress)
     data = test_data(config, module, paths, scenes, progress)
     plans, overlaps = drive_all(module.eval(), data.test_dataloader())
     rows = score_all(config.data.prepare_workers, "pdms", [], paths, scenes, {"model": plans}, progress)

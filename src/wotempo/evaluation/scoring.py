@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from wotempo.datasets import Progress
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.schema import NUM_HISTORY
 from wotempo.pdm.evaluation import PDM_CLOSED, evaluate_scenes
 from wotempo.pdm.labels.label_parts import cut
-from wotempo.preparation.prepare import Progress
 
 WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import pkgutil
-from importlib import import_module
-from pathlib import Path
 
+from wotempo.found_by_file import found_by_file
 from wotempo.fusion.base import TemporalFusion
 
 
@@ -16,20 +14,8 @@ def find_stages() -> dict[str, type[TemporalFusion]]:
     Classes built from another stage (controls, dropout of frames) wrap stages and are none. TypeError where a file
     defines two.
     """
-    package = __name__.rpartition(".")[0]
-    stages = {}
-    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        module = import_module(f"{package}.{found.name}")
-        made = [kind for kind in vars(module).values() if _is_stage(kind) and kind.__module__ == module.__name__]
-        if len(made) > 1:
-            names = " and ".join(kind.__name__ for kind in made)
-            raise TypeError(f"{module.__file__} defines the stages {names}: give each a file of its own")
-        if made:
-            stages[found.name] = made[0]
-    return stages
+    return found_by_file(__name__.rpartition(".")[0], _is_stage, "stages")
 
 
-def _is_stage(kind: object) -> bool:
-    if not (inspect.isclass(kind) and issubclass(kind, TemporalFusion)) or inspect.isabstract(kind):
-        return False
-    return next(iter(inspect.signature(kind).parameters), "") == "channels"
+def _is_stage(kind: type) -> bool:
+    return issubclass(kind, TemporalFusion) and next(iter(inspect.signature(kind).parameters), "") == "channels"

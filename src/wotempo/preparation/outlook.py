@@ -1,4 +1,4 @@
-"""What is on disk of a run's dataset, and what is still to be written of its caches; makes nothing."""
+"""What is still to be written of a run's caches; makes nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.target_cache import TargetCache, scene_ref
 from wotempo.navsim import DataPaths, Scene
 from wotempo.preparation.datamodule import cache_root, feature_spec, target_spec
-from wotempo.preparation.prepare import Progress, dataset, town_root, window_of
-
-
-def data_paths(config: RunConfig, progress: Progress) -> DataPaths | None:
-    """The dataset's folders; None for a town that is not generated, which the doctor leaves to others."""
-    if config.data.kind == "town":
-        root = town_root(config.data, config.workspace)
-        return DataPaths(root, root / "maps") if (root / "city.json").is_file() else None
-    return dataset(config.data, config.workspace, progress)
+from wotempo.preparation.windows import window_of
 
 
 def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> tuple[int, int]:

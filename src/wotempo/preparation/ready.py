@@ -8,8 +8,9 @@ from wotempo.config.schema import RunConfig
 from wotempo.data import NavsimDataModule
 from wotempo.fusion import ORACLES, POINTS, level_of
 from wotempo.preparation.datamodule import cache_root, data_module
-from wotempo.preparation.prepare import Prepared, prepare, window_of
+from wotempo.preparation.prepare import Prepared, prepare
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.windows import window_of
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:

@@ -1,0 +1,11 @@
+"""The datasets that a run can read, each one class behind one interface; ``data.kind`` chooses it by its file's name.
+
+To add one: one file ``<kind>.py`` here with a ``Dataset``, and one ``configs/data/<name>.yaml``
+(docs/adding_a_dataset.md).
+"""
+
+from wotempo.datasets.base import SPLITS, Dataset, Progress
+from wotempo.datasets.registry import DATASETS, dataset_class, dataset_of
+from wotempo.datasets.scenes import split_scenes, spread
+
+__all__ = ["DATASETS", "SPLITS", "Dataset", "Progress", "dataset_class", "dataset_of", "split_scenes", "spread"]

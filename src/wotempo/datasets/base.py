@@ -1,0 +1,73 @@
+"""The interface of a dataset: where it lies, which logs a split has, and what is said of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+from omegaconf import DictConfig
+
+from wotempo.config.schema import DataConfig
+from wotempo.datasets.supply import Supply
+from wotempo.errors import UserError
+from wotempo.navsim import DataPaths
+
+SPLITS = ("train", "val", "test")
+
+Progress = Callable[[str, int, int], None]  # (what is done, how much of it is done, how much there is)
+
+
+class Dataset(ABC):
+    """Logs in NAVSIM's format on disk. A subclass says what sets this source of logs apart from the others.
+
+    ``data`` is the run's configuration group of that name; what is generated or computed lies below ``workspace``.
+    """
+
+    note: ClassVar[str] = ""
+    """What must stand beside every figure that was measured on it."""
+
+    supply: ClassVar[Supply] = Supply("docs/adding_a_dataset.md")
+    """How its files come to this machine, for ``make plan-data`` and ``make doctor``."""
+
+    def __init__(self, data: DataConfig, workspace: str) -> None:
+        self.data, self.workspace = data, workspace
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What reports and verdicts call it."""
+
+    @abstractmethod
+    def here(self) -> DataPaths | None:
+        """Its folders; nothing is made. None where they are still to be generated. UserError where the configuration
+        or the environment does not say where they are."""
+
+    def ready(self, progress: Progress) -> DataPaths:
+        """Its folders, generated where they are missing and the dataset can be generated. UserError where it cannot."""
+        paths = self.here()
+        if paths is None:
+            raise UserError(f"{self.name} is not on this machine ({self.supply.how})")
+        return paths
+
+    def logs(self, paths: DataPaths, split: str) -> frozenset[str] | None:
+        """Names of the logs that the dataset itself counts to ``split``, one of SPLITS. None where only the log lists
+        and scene filters of the configuration tell."""
+        return None
+
+    @property
+    def extra_drives(self) -> int:
+        """How many futures ``extra_futures`` returns; the anchors' file name depends on it."""
+        return 0
+
+    def extra_futures(self) -> np.ndarray:
+        """(extra_drives, 8, 3) poses x, y (m), heading (rad) in the ego frame, every 0.5 s: futures beside those of
+        the training scenes, for the k-means of the anchors."""
+        return np.zeros((0, 8, 3))
+
+    @classmethod
+    def without_environment(cls, raw: DictConfig) -> tuple[DictConfig, list[str]]:
+        """The configuration without the keys whose environment variables are not set, and one line for the user about
+        each variable that is missing."""
+        return raw, []

@@ -1,0 +1,63 @@
+"""The archives of NAVSIM: what the devkit's download scripts fetch.
+
+Sizes and counts as the devkit's documentation publishes them (unpacked; archives come whole, with all eight cameras).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from wotempo.datasets.base import SPLITS
+from wotempo.datasets.supply import FILES_PER_FRAME, Archive, Part, Piece, Reach, Supply, absent, map_files
+
+# Scripts below <devkit>/download.
+MAPS = Archive(2, "download_maps.sh")
+TRAIN_LOGS = Archive(14, "download_navtrain.sh: metadata")
+TRAIN_CURRENT = Archive(300, "download_navtrain.sh: navtrain_current_1 … 4")
+TRAIN_HISTORY = Archive(145, "download_navtrain.sh: navtrain_history_1 … 4")
+TEST_LOGS = Archive(1, "download_test.sh: metadata")
+TEST_SENSORS = Archive(217, "download_test.sh: sensors")
+OF_TRAINING: dict[Part, Archive] = {
+    "maps": MAPS,
+    "logs": TRAIN_LOGS,
+    "current": TRAIN_CURRENT,
+    "history": TRAIN_HISTORY,
+}
+OF_TEST: dict[Part, Archive] = {"maps": MAPS, "logs": TEST_LOGS, "current": TEST_SENSORS, "history": TEST_SENSORS}
+LOG_FILES = {"train": 1310, "test": 147}  # val's logs lie beside train's
+
+
+class NavsimArchives(Supply):
+    """navtrain for train and val, navtest for test."""
+
+    tokens: ClassVar[Mapping[str, int]] = {"train": 85_109, "val": 18_179, "test": 12_146}
+    frames_per_token = 1.48
+
+    def archive(self, part: Part, split: str = "train") -> Archive:
+        """Every part has one."""
+        return (OF_TEST if split == "test" else OF_TRAINING)[part]
+
+    def reach(self, split: str) -> Reach | None:
+        """navtrain's sensor files are those of its own windows; navtest's are those of whole logs."""
+        if split == "test":
+            return None
+        return Reach(4, "lie further back than 1.5 s: no archive of navtrain has them, only the whole trainval split")
+
+    def of_split(self, split: str, with_history: bool) -> list[Piece]:
+        """Published counts and whole archives."""
+        pieces = []
+        if split in LOG_FILES:
+            pieces.append(absent(f"{split}: logs", LOG_FILES[split], self.archive("logs", split)))
+        now = self.tokens[split] * FILES_PER_FRAME
+        pieces.append(absent(f"{split}: current frames", now, self.archive("current", split)))
+        if with_history and split != "test":
+            past = round(self.tokens[split] * (self.frames_per_token - 1) * FILES_PER_FRAME)
+            pieces.append(absent(f"{split}: history frames, about", past, self.archive("history", split)))
+        return pieces
+
+    def whole(self, name: str, with_history: bool) -> list[Piece]:
+        """The maps and every split."""
+        maps = absent("maps", len(map_files(Path())), self.archive("maps"))
+        return [maps, *(piece for split in SPLITS for piece in self.of_split(split, with_history))]

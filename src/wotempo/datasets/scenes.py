@@ -1,0 +1,72 @@
+"""The scenes of a split: the logs that belong to it, and the windows of them that the scene filter takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from wotempo.config.schema import SplitConfig
+from wotempo.datasets.base import Dataset, Progress
+from wotempo.errors import UserError
+from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, find_scenes, log_paths, read_log
+
+
+def split_scenes(dataset: Dataset, paths: DataPaths, split: str, progress: Progress) -> list[Scene]:
+    """The scenes of "train", "val" or "test", in the order of their logs' names. UserError where there are none."""
+    chosen: SplitConfig = getattr(dataset.data, split)
+    wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
+    files = log_paths(paths, chosen.split, _log_names(dataset, paths, split, wanted.log_names))
+    logs: list[Log] = []
+    progress(f"read {split} logs", 0, len(files))
+    for done, file in enumerate(files, 1):
+        logs.append(read_log(file, chosen.split))
+        progress(f"read {split} logs", done, len(files))
+    everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
+    scenes = find_scenes(logs, everywhere)
+    if not scenes:
+        raise UserError(f"no scenes for {split}: check data.{split}.split, its log list and its scene filter")
+    return spread(scenes, chosen.max_scenes)
+
+
+def spread(scenes: list[Scene], count: int | None) -> list[Scene]:
+    """``count`` of the scenes, evenly spread; all of them for None."""
+    if count is None or count >= len(scenes):
+        return scenes
+    return [scenes[i] for i in np.linspace(0, len(scenes) - 1, count).round().astype(int)]
+
+
+def _log_names(
+    dataset: Dataset, paths: DataPaths, split: str, filtered: frozenset[str] | None
+) -> frozenset[str] | None:
+    """Logs that the configured list, the dataset itself and the scene filter all name; None where none of them names
+    any."""
+    chosen: SplitConfig = getattr(dataset.data, split)
+    own = dataset.logs(paths, split)
+    named = [names for names in (_listed_logs(chosen.logs, split), own, filtered) if names is not None]
+    if not named:
+        return None
+    names = frozenset.intersection(*named)
+    if own is not None:
+        return names
+    present = {path.stem for path in log_paths(paths, chosen.split)}
+    # The devkit's lists name more logs than a split holds; only none at all is a mistake.
+    if (missing := sorted(names - present)) and not names & present:
+        raise UserError(f"{paths.log_dir(chosen.split)} holds none of the logs of {split}, first {missing[0]}")
+    return names & present
+
+
+def _listed_logs(path: str | None, split: str) -> frozenset[str] | None:
+    """Log names of a split from a yaml that is a list, or a mapping with ``<split>_logs`` (as the devkit ships)."""
+    if path is None:
+        return None
+    try:
+        raw = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"data.{split}.logs: cannot read {path} ({error})") from None
+    names = raw.get(f"{split}_logs") if isinstance(raw, dict) else raw
+    if not isinstance(names, list):
+        raise UserError(f"{path} has no list '{split}_logs'")
+    return frozenset(names)

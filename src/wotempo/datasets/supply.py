@@ -1,0 +1,120 @@
+"""How the files of a dataset come to this machine, and how many of them are here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+from wotempo.maps.locations import INDEX_NAME, MAP_VERSIONS
+from wotempo.navsim import DataPaths, Frame, sensor_paths
+
+Part = Literal["maps", "logs", "current", "history"]  # current, history: sensor files of frames
+FILES_PER_FRAME = 4  # three cameras and the LiDAR
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to download, which comes whole. ``gigabytes``: unpacked. ``script``: what fetches it."""
+
+    gigabytes: float
+    script: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One part of a dataset: ``needed`` and ``here`` count files. ``bytes_here`` of them; ``bytes_missing``: of what is
+    to be fetched or made, None where it is not known yet."""
+
+    name: str
+    needed: int
+    here: int
+    bytes_here: int
+    bytes_missing: float | None
+    how: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether no file is missing."""
+        return self.here >= self.needed
+
+
+class Reach(NamedTuple):
+    """How far back the published sensor files go: ``frames`` of a window, the current one included. ``beyond``: what to
+    say of frames before them."""
+
+    frames: int
+    beyond: str
+
+
+class Supply:
+    """A dataset without archives: ``how`` tells a user what makes or fetches its files."""
+
+    tokens: ClassVar[Mapping[str, int]] = {}
+    """Published number of scenes by split; empty where nothing is published."""
+
+    frames_per_token: ClassVar[float] = 1.0
+    """Distinct frames of windows with history, over scenes."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def archive(self, part: Part, split: str = "train") -> Archive | None:
+        """What brings ``part`` of ``split``; None where no archive does."""
+        return None
+
+    def reach(self, split: str) -> Reach | None:
+        """None where the sensor files reach as far back as the logs."""
+        return None
+
+    def of_split(self, split: str, with_history: bool) -> list[Piece]:
+        """What is known of a split before its logs are here; empty where only they can tell."""
+        return []
+
+    def whole(self, name: str, with_history: bool) -> list[Piece]:
+        """What is known of the dataset ``name`` before anything of it is here."""
+        return [Piece(name, 1, 0, 0, None, self.how)]
+
+    def piece(self, name: str, files: list[Path], part: Part, split: str = "train") -> Piece:
+        """How much of ``files`` is here. An archive is fetched whole; without one, missing files are taken to be as
+        large as those that are here."""
+        archive = self.archive(part, split)
+        found = sizes(files)
+        here = sum(size > 0 for size in found)
+        if here == len(files):
+            missing: float | None = 0.0
+        elif archive is not None:
+            missing = archive.gigabytes * 1e9
+        else:
+            missing = sum(found) / here * (len(files) - here) if here else None
+        return Piece(name, len(files), here, sum(found), missing, self.how if archive is None else archive.script)
+
+    def to_fetch(self, pieces: Iterable[Piece]) -> float | None:
+        """Bytes of what is missing; an archive counts once, although several pieces lie in it. None where the size of
+        one piece is not known."""
+        lacking = [piece for piece in pieces if not piece.complete]
+        if any(piece.bytes_missing is None for piece in lacking):
+            return None
+        once = {piece.how if piece.how != self.how else piece.name: piece.bytes_missing or 0.0 for piece in lacking}
+        return sum(once.values())
+
+
+def sizes(files: Iterable[Path]) -> list[int]:
+    """Bytes of each file; 0 where it is missing (or empty, which is no better)."""
+    return [file.stat().st_size if file.is_file() else 0 for file in files]
+
+
+def absent(name: str, needed: int, archive: Archive) -> Piece:
+    """A piece that cannot be counted yet, because the logs that name its files are missing."""
+    return Piece(name, needed, 0, 0, archive.gigabytes * 1e9, archive.script)
+
+
+def map_files(root: Path) -> list[Path]:
+    """The index and the four maps, whether they are there or not."""
+    return [root / INDEX_NAME, *(root / place / version / "map.gpkg" for place, version in MAP_VERSIONS.items())]
+
+
+def frame_files(paths: DataPaths, split: str, frames: Iterable[Frame]) -> list[Path]:
+    """Of the sensors that the model looks at: three cameras and the LiDAR. ``split``: the directory's name."""
+    return [file for frame in frames for file in sensor_paths(paths, split, frame)]

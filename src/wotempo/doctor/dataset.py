@@ -1,0 +1,78 @@
+"""Findings about the dataset that a run would read, and about what is made from it: sensors, maps, labels, disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from wotempo.config.schema import RunConfig
+from wotempo.data import window_frames
+from wotempo.datasets import SPLITS, Dataset, Progress, dataset_of, split_scenes
+from wotempo.doctor.coverage import check_maps
+from wotempo.doctor.finding import Finding, examined
+from wotempo.doctor.labels import check_anchors, check_labels
+from wotempo.doctor.sensors import check_sensors, count_sensors
+from wotempo.doctor.storage import check_disk
+from wotempo.errors import UserError
+from wotempo.navsim import DataPaths, Scene, read_anchors
+from wotempo.preparation.anchors import anchors_file
+from wotempo.preparation.labels import labels_folder
+from wotempo.preparation.outlook import still_to_write
+from wotempo.preparation.windows import window_of, with_history
+
+
+def dataset_findings(config: RunConfig, progress: Progress) -> Iterator[Finding]:
+    """What is on disk of the dataset and of what is made from it; nothing is made. UserError for an unknown
+    ``data.kind``."""
+    workspace = Path(config.workspace)
+    dataset = dataset_of(config.data, config.workspace)
+    try:
+        paths = dataset.here()
+    except UserError as error:
+        yield Finding("dataset", "fail", str(error), dataset.supply.how)
+        return
+    if paths is None:
+        fix = f"{dataset.supply.how} (some minutes)"
+        yield Finding("dataset", "warn", f"{dataset.name} is not generated yet in {workspace}", fix)
+        yield check_disk("disk", workspace, 0, 0)
+        return
+    yield Finding("dataset", "ok", f"{config.data.kind} in {paths.root}")
+    all_scenes: dict[str, list[Scene]] = {}
+    windows: dict[str, list[Scene]] = {}
+    for split in SPLITS:
+        try:
+            all_scenes[split] = split_scenes(dataset, paths, split, progress)
+            windows |= with_history(config, {split: all_scenes[split]})
+        except UserError as error:  # the test split is wanted for the scores only
+            yield Finding(f"scenes {split}", "warn" if split == "test" else "fail", str(error))
+            continue
+        yield examined(f"sensors {split}", partial(_sensors, config, paths, split, windows[split], progress))
+    frames = [scene.current for members in windows.values() for scene in members]
+    if frames:
+        yield examined("maps", lambda: check_maps(paths, frames))
+    if {"train", "val"} <= windows.keys():
+        yield from _labelled(config, dataset, paths, all_scenes)
+    cache = Path(config.data.cache or workspace / "cache")
+    used = {split: members for split, members in windows.items() if split != "test"}
+    yield examined("disk", lambda: check_disk("disk", cache, *still_to_write(config, paths, used)))
+
+
+def _sensors(config: RunConfig, paths: DataPaths, split: str, scenes: list[Scene], progress: Progress) -> Finding:
+    windows = [window_frames(scene, *window_of(config)) for scene in scenes]
+    count = count_sensors(paths, getattr(config.data, split).split, windows, progress)
+    return check_sensors(split, count, config.data.missing_history == "mask")
+
+
+def _labelled(
+    config: RunConfig, dataset: Dataset, paths: DataPaths, scenes: dict[str, list[Scene]]
+) -> Iterator[Finding]:
+    """Anchors and labels, where training would look for them."""
+    file = anchors_file(dataset, paths, scenes["train"], config.model.num_anchors)
+    yield (anchors := examined("anchors", partial(check_anchors, file, config.model.num_anchors)))
+    if file.is_file() and anchors.status != "fail":
+        members = list({scene.token: scene for split in ("train", "val") for scene in scenes[split]}.values())
+        values = read_anchors(file)
+        given = config.data.labels
+        folder = Path(given) if given else labels_folder(config.workspace, paths, members, values)
+        yield examined("labels", partial(check_labels, folder, values, [scene.token for scene in members]))

@@ -1,0 +1,40 @@
+"""Findings about the machine that a run would use: software, hardware, and whether they compute what they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from wotempo.config.schema import RunConfig
+from wotempo.doctor.device import check_gpu, driver_version, visible_gpus
+from wotempo.doctor.finding import Finding
+from wotempo.doctor.machine import check_cpus, check_memory, memory_limit_gb, usable_cpus
+from wotempo.doctor.numerics import check_arithmetic, check_warp
+from wotempo.doctor.software import check_packages, check_python, declared
+
+
+def environment(config: RunConfig) -> Iterator[Finding]:
+    """One finding a check: python, packages, gpu, arithmetic, warp, cpus, memory."""
+    trainer = config.trainer
+    python, requirements = declared()
+    ceiling = config.acceptance.get("memory", {}).get("ceiling_gb", 0.0)
+    yield check_python(python)
+    yield check_packages(requirements)
+    yield check_gpu(
+        visible_gpus(),
+        driver_version(),
+        torch.cuda.get_arch_list(),
+        accelerator=trainer.accelerator,
+        devices=trainer.devices if isinstance(trainer.devices, int) else 1,
+        precision=trainer.precision,
+        ceiling_gb=ceiling,
+    )
+    gpu = trainer.accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available()
+    if gpu or trainer.accelerator in ("cpu", "auto"):
+        device = torch.device("cuda" if gpu else "cpu")
+        yield check_arithmetic(device, trainer.precision)
+        yield check_warp(device, trainer.precision)
+    threads = trainer.threads or torch.get_num_threads()
+    yield check_cpus(usable_cpus(), trainer.num_workers, config.data.prepare_workers, threads)
+    yield check_memory(memory_limit_gb(), trainer.num_workers, trainer.accelerator, ceiling)

@@ -1,0 +1,46 @@
+"""The reward labels of a run: where they lie, and which scenes have none."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.datasets import Dataset, Progress
+from wotempo.navsim import DataPaths, Scene, ScoreTable, fingerprint
+from wotempo.pdm.labels.label import label_scenes
+
+
+def labels_folder(workspace: str, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray) -> Path:
+    """Where the labels of these scenes and anchors lie when no folder is given: `make labels` and training agree."""
+    which = hashlib.sha256("".join(scene.token for scene in scenes).encode()).hexdigest()[:8]
+    return Path(workspace) / "labels" / f"{paths.root.name}-{fingerprint(anchors)}-{which}"
+
+
+def labels_of(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray, progress: Progress) -> Path:
+    """The score-table folder over ``scenes``: that of ``data.labels`` (the data module checks its scenes) or one made
+    here. UserError where it was made for other anchors."""
+    if dataset.data.labels is not None:
+        folder = Path(dataset.data.labels)
+        ScoreTable.open(folder).require_anchors(anchors)
+        return folder
+    folder = labels_folder(dataset.workspace, paths, scenes, anchors)
+    label_scenes(
+        scenes,
+        paths.maps,
+        anchors,
+        folder,
+        workers=dataset.data.prepare_workers,
+        progress=lambda done, total: progress("label anchors", done, total),
+        overwrite=False,
+    )
+    return folder
+
+
+def without_invalid(scenes: dict[str, list[Scene]], invalid: dict[str, str]) -> dict[str, list[Scene]]:
+    """The scenes by split, without those that have no labels (token -> reason); prints how many these are."""
+    kept = {split: [scene for scene in members if scene.token not in invalid] for split, members in scenes.items()}
+    if dropped := [s.token for members in scenes.values() for s in members if s.token in invalid]:
+        print(f"{len(dropped)} scenes are left out, they cannot be scored (first: {invalid[dropped[0]]})", flush=True)
+    return kept

@@ -1,0 +1,107 @@
+"""What a run needs on disk: what of its dataset is here and what is missing, and how many bytes are made from it.
+
+Nothing is fetched or written. Where the logs are not here yet, published counts and sizes stand in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wotempo.config.schema import RunConfig
+from wotempo.data import window_frames
+from wotempo.data.frame_cache import frame_dtype
+from wotempo.data.target_cache import target_dtype
+from wotempo.datasets import SPLITS, Dataset, Progress, split_scenes
+from wotempo.datasets.supply import Piece, Supply, frame_files, map_files
+from wotempo.navsim import DataPaths, Frame, Scene
+from wotempo.preparation.datamodule import feature_spec, target_spec
+from wotempo.preparation.outlook import still_to_write
+from wotempo.preparation.windows import window_of, with_history
+
+LABEL_BYTES = 3  # an anchor
+NO_LOGS = "the logs are not here: counts and sizes are the published ones, of whole archives"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``fetch``: what the dataset consists of; ``made``: (name, bytes still to write) of what is made from it here."""
+
+    fetch: list[Piece]
+    made: list[tuple[str, float]]
+    notes: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file of the dataset is here."""
+        return all(piece.complete for piece in self.fetch)
+
+
+def plan(config: RunConfig, dataset: Dataset, paths: DataPaths | None, progress: Progress) -> Plan:
+    """``paths``: the dataset's folders, None where they are not here yet."""
+    if paths is not None:
+        return by_logs(config, dataset, paths, progress)
+    supply = dataset.supply
+    fetch = supply.whole(dataset.name, config.fusion["num_frames"] > 1)
+    if not supply.tokens:
+        return Plan(fetch, [labels(config, 0)], [])
+    made = [projected_caches(config, supply), labels(config, supply.tokens["train"] + supply.tokens["val"])]
+    return Plan(fetch, made, [NO_LOGS])
+
+
+def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Progress) -> Plan:
+    """Counted file by file, split by split; a split whose logs are missing by what is published of it."""
+    supply = dataset.supply
+    fetch = [supply.piece("maps", map_files(paths.maps), "maps")]
+    windows: dict[str, list[Scene]] = {}
+    notes = []
+    for split in SPLITS:
+        folder = getattr(config.data, split).split
+        published = supply.of_split(split, config.fusion["num_frames"] > 1)
+        if published and not list(paths.log_dir(folder).glob("*.pkl")):
+            fetch += published
+            continue
+        windows |= with_history(config, {split: split_scenes(dataset, paths, split, progress)})
+        now, past = frames_of(config, windows[split])
+        fetch.append(supply.piece(f"{split}: current frames", frame_files(paths, folder, now), "current", split))
+        if past:
+            fetch.append(supply.piece(f"{split}: history frames", frame_files(paths, folder, past), "history", split))
+        if (reach := supply.reach(split)) and (far := beyond(reach.frames, past, windows[split])):
+            notes.append(f"{far} frames of {split} {reach.beyond}; data.missing_history=mask leaves them out")
+    used = {split: members for split, members in windows.items() if split != "test"}
+    caches = caches_of(still_to_write(config, paths, used)[0]) if used else projected_caches(config, supply)
+    return Plan(fetch, [caches, labels(config, sum(map(len, used.values())))], notes)
+
+
+def frames_of(config: RunConfig, scenes: list[Scene]) -> tuple[list[Frame], list[Frame]]:
+    """Distinct frames that windows need: current ones, and those that are history only."""
+    now = {scene.current.token: scene.current for scene in scenes}
+    past: dict[str, Frame] = {}
+    for scene in scenes:
+        members = [frame for frame in window_frames(scene, *window_of(config))[:-1] if frame is not None]
+        past |= {frame.token: frame for frame in members if frame.token not in now}
+    return list(now.values()), list(past.values())
+
+
+def beyond(frames: int, past: list[Frame], scenes: list[Scene]) -> int:
+    """How many of the frames ``past`` lie in no scene's last ``frames`` frames."""
+    near = {frame.token for scene in scenes for frame in window_frames(scene, frames, 1) if frame is not None}
+    return len({frame.token for frame in past} - near)
+
+
+def caches_of(size: float, about: str = "") -> tuple[str, float]:
+    """The line about the caches."""
+    return f"caches of frames and targets{about}", float(size)
+
+
+def projected_caches(config: RunConfig, supply: Supply) -> tuple[str, float]:
+    """What the caches will take, without the logs: from the size of a record and the published counts."""
+    tokens = supply.tokens["train"] + supply.tokens["val"]
+    frames = tokens * (supply.frames_per_token if config.fusion["num_frames"] > 1 else 1.0)
+    size = frames * frame_dtype(feature_spec(config.model)).itemsize
+    size += tokens * target_dtype(target_spec(config.model)).itemsize
+    return caches_of(size, ", about")
+
+
+def labels(config: RunConfig, scenes: int) -> tuple[str, float]:
+    """The line about the labels of so many scenes."""
+    return "labels", float(scenes * config.model.num_anchors * LABEL_BYTES)

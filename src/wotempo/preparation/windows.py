@@ -1,0 +1,36 @@
+"""The windows of a run: how long they are, which scenes have whole ones, and whether their sensor files are there."""
+
+from __future__ import annotations
+
+from wotempo.config.schema import RunConfig
+from wotempo.data import require_history, window_frames
+from wotempo.navsim import DataPaths, Scene, check_frames
+
+
+def window_of(config: RunConfig) -> tuple[int, int]:
+    """Frames of a window, and frames of the log from one to the next."""
+    return config.fusion["num_frames"], config.fusion.get("frame_stride", 1)
+
+
+def with_history(config: RunConfig, scenes: dict[str, list[Scene]]) -> dict[str, list[Scene]]:
+    """The scenes (by split) whose log reaches back as far as a window, where ``full_history_only`` asks for it; else
+    all. UserError when no scene of a split has a whole window."""
+    frames, stride = window_of(config)
+    for split, members in scenes.items():
+        require_history(members, frames, stride, split)
+    if not config.data.full_history_only:
+        return scenes
+    return {
+        split: [scene for scene in members if None not in window_frames(scene, frames, stride)]
+        for split, members in scenes.items()
+    }
+
+
+def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
+    """That every sensor file which the windows need is there, before hours go into labels. UserError counts them."""
+    frames, stride = window_of(config)
+    if config.data.missing_history == "mask":
+        frames = 1
+    for split, members in scenes.items():
+        needed = {f.token: f for scene in members for f in window_frames(scene, frames, stride) if f is not None}
+        check_frames(paths, getattr(config.data, split).split, needed.values())
