@@ -1,15 +1,7 @@
 """How the criteria look into a run: the batch by field names, the LightningModule by a few optional attributes.
 
-Batch: a mapping (F = unique frames of the batch, B = samples, T = frames per sample: oldest first, current last)
-    lidar (F, 1, R, C) and camera (F, 3, H, W)   sensor content per unique frame; non-zero lidar cells are occupied
-    frame_index (B, T) int64                     which unique frame stands at each place
-    valid (B, T) bool                            False where history is missing
-    pose (B, T, 3) float                         (x forward, y left, heading) of each frame in the current one; m, rad
-    dt (B, T) float                              seconds before the current frame, >= 0
-    timestamp_us (B, T) int64
-    speed (B, T) float                           speed of the ego itself at each frame, m/s
-    tokens list[str]                             names of the samples, for messages only
-A criterion that lacks a field or an attribute is inconclusive and says what is missing; nothing is guessed.
+The batch is a mapping; ``BATCH_FIELDS`` names what is read of it. A criterion that lacks a field or an attribute is
+inconclusive and says what is missing; nothing is guessed.
 
 LightningModule: see ``AcceptedModule``; every attribute is optional.
 """
@@ -20,6 +12,19 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor, nn
+
+# F unique frames of the batch, B samples, T frames each: oldest first, the current one last.
+BATCH_FIELDS: Mapping[str, str] = {
+    "camera": "F 3 H W uint8",  # sensor content of each unique frame
+    "lidar": "F 1 R C uint8",  # likewise; cells that are not zero are occupied
+    "frame_index": "B T int64",  # which unique frame stands at each place
+    "valid": "B T bool",  # False where history is missing
+    "pose": "B T 3 float32",  # x forward, y left (m), heading (rad) of each frame in the current one
+    "dt": "B T float32",  # seconds before the current frame, at least 0
+    "timestamp_us": "B T int64",
+    "speed": "B T float32",  # of the ego itself at each frame, m/s
+    "tokens": "B names",  # of the samples, for messages only
+}
 
 
 class AcceptedModule(Protocol):

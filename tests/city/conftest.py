@@ -25,7 +25,7 @@ class Town:
 
     root: Path
     config: CityConfig
-    logs: dict[str, list[Log]]  # by stage
+    logs: dict[str, list[Log]]  # by split
     map: MapIndex
 
     @property
@@ -46,8 +46,8 @@ class Simulated:
 def read_town(root: Path, config: CityConfig) -> Town:
     """Everything through the ordinary readers."""
     paths, logs = DataPaths(root, root / "maps"), {}
-    for stage, entry in read_splits(root).items():
-        logs[stage] = [read_log(path, entry.split) for path in log_paths(paths, entry.split, entry.logs)]
+    for split, entry in read_splits(root).items():
+        logs[split] = [read_log(path, entry.split) for path in log_paths(paths, entry.split, entry.logs)]
     return Town(root, config, logs, read_map(root / "maps", logs["train"][0].frames[0].map_location))
 
 

@@ -24,9 +24,9 @@ SCORES = ("nc", "dac", "ep", "ttc", "comfort")
 def test_human_scores_well_constant_velocity_does_not_and_anchors_vary(tmp_path):
     build_city(tmp_path, CONFIG)
     splits, logs = read_splits(tmp_path), []
-    for stage in ("train", "test"):
-        paths = log_paths(DataPaths(tmp_path, tmp_path / "maps"), splits[stage].split, splits[stage].logs)
-        logs += [read_log(path, splits[stage].split) for path in paths]
+    for split in ("train", "test"):
+        paths = log_paths(DataPaths(tmp_path, tmp_path / "maps"), splits[split].split, splits[split].logs)
+        logs += [read_log(path, splits[split].split) for path in paths]
     index = read_map(tmp_path / "maps", logs[0].frames[0].map_location)
     anchors = cluster_anchors(simulate_futures(CONFIG, 1500, seed=1), 48)
     human, straight, varies, errors = [], [], [], []

@@ -1,28 +1,14 @@
-"""Items -> batch: the unique frames of the batch once, and for every window where to find its own.
-
-The batch is a plain dict; F unique frames, B windows of T frames, S sampled anchors, N anchors:
-
-    camera (F,3,H,W) uint8 · lidar (F,1,R,C) uint8 · frame_index (B,T) int64 into F · valid (B,T) bool
-    pose (B,T,3) · dt (B,T) · timestamp_us (B,T) int64 · speed (B,T) · status (B,8)
-    tokens list[str] · frame_tokens list[list[str | None]]
-    with a frozen encoder: bev (F,C,rows,cols) float32, and no camera
-    with stacks:  lidar_stack (B,T,1,R,C) uint8, each frame's points counted in the axes of the current frame, and
-                  lidar_stack_pose (B,T,3), the poses that they were moved by
-    with targets: trajectory (B,8,3) · agent_states (B,30,5) · agent_labels (B,30) bool · bev_map (B,128,256) uint8
-                  sampled_anchor (B,S) int64 · future_map (B,S,128,256) uint8
-    with labels:  sim_reward (B,5,N) · with motion: agent_motion (B,64,5) x, y, v_x, v_y, present
-
-Floats are float32. A missing frame points at its window's current frame, is not valid, and has zeros elsewhere.
-"""
+"""Items -> ``Batch``: the unique frames of the batch once, and for every window where to find its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
+from wotempo.batch import Batch
 from wotempo.data.dataset import MISSING, WindowDataset
 from wotempo.errors import UserError
 from wotempo.targets import paint_ego
@@ -42,7 +28,7 @@ class WindowCollator:
         self.anchors = dataset.anchors
         self.target_spec = dataset.target_spec
 
-    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def __call__(self, items: Sequence[dict[str, Any]]) -> Batch:
         frame = np.stack([item["frame"] for item in items])  # (B, T)
         filled = np.where(frame == MISSING, frame[:, -1:], frame)
         unique, frame_index = np.unique(filled, return_inverse=True)
@@ -62,7 +48,7 @@ class WindowCollator:
             batch |= self._targets(items)
         if "sim_reward" in items[0]:
             batch["sim_reward"] = _stack([item["sim_reward"] for item in items])
-        return batch
+        return cast(Batch, batch)
 
     def _pixels(self, unique: np.ndarray) -> dict[str, torch.Tensor]:
         frames = [self.reader.read(position) for position in unique]

@@ -24,13 +24,13 @@ from wotempo.features import FeatureSpec
 from wotempo.navsim.schema import DataPaths, Scene
 from wotempo.targets import TargetSpec, open_labels
 
-STAGES = ("train", "val", "test", "predict")
+SPLITS = ("train", "val", "test", "predict")
 
 
 class NavsimDataModule(L.LightningDataModule):
-    """Windows of ``scenes`` (stage "train" | "val" | "test" | "predict" -> list) as the batches of ``data.collate``.
+    """Windows of ``scenes`` (split "train" | "val" | "test", or "predict", -> list) as ``Batch``es.
 
-    Stages in ``supervised`` carry targets and, where ``labels`` is given, sim_reward; the others inputs only.
+    Splits in ``supervised`` carry targets and, where ``labels`` is given, labels; the others inputs only.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class NavsimDataModule(L.LightningDataModule):
         ``lidar_stack``: batches carry the LiDAR history in the axes of the current frame, too.
         """
         super().__init__()
-        unknown = set(scenes) - set(STAGES)
+        unknown = set(scenes) - set(SPLITS)
         if unknown:
-            raise UserError(f"unknown stages {sorted(unknown)} of scenes: known are {', '.join(STAGES)}")
+            raise UserError(f"unknown splits {sorted(unknown)} of scenes: known are {', '.join(SPLITS)}")
         if missing_history not in ("error", "mask"):
             raise UserError(f"missing_history = '{missing_history}' is unknown: choose error or mask")
-        self.scenes = {stage: list(members) for stage, members in scenes.items()}
+        self.scenes = {split: list(members) for split, members in scenes.items()}
         self.anchors = np.asarray(anchors, np.float32)
         self.labels_path = labels
         self.num_frames, self.frame_stride = num_frames, frame_stride
@@ -117,7 +117,7 @@ class NavsimDataModule(L.LightningDataModule):
         """Make everything the scenes need present; ``verify`` reads every cached record instead of trusting file
         stamps. Returns what was built and re-used, by cache."""
         required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
-        supervised = [s for stage in self.supervised for s in self.scenes.get(stage, ())]
+        supervised = [s for split in self.supervised for s in self.scenes.get(split, ())]
         how: tuple[Any, ...] = (self.prepare_workers, self.progress, verify)
         reports = {
             "frames": self.frames.build(required, optional, *how),

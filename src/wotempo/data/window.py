@@ -23,7 +23,7 @@ def window_frames(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[
     return replace(scene, num_history=reach(num_frames, frame_stride)).history[::frame_stride]
 
 
-def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int, stage: str) -> None:
+def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int, split: str) -> None:
     """UserError when the log of not one scene reaches back as far as a window: such a history could not be learnt."""
     longest = 0
     for scene in scenes:  # the first whole window ends the search
@@ -31,7 +31,7 @@ def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int,
         if longest == num_frames:
             return
     raise UserError(
-        f"fusion.num_frames is {num_frames} (fusion.frame_stride {frame_stride}), but no scene of {stage} has more "
+        f"fusion.num_frames is {num_frames} (fusion.frame_stride {frame_stride}), but no scene of {split} has more "
         f"than {longest} such frames without a gap in its log: set fusion.num_frames={max(longest, 1)} or less stride"
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from wotempo.batch import Batch
 from wotempo.config.stored import config_with_images
 from wotempo.data import WindowCollator
 from wotempo.datasets import Progress, dataset_of, split_scenes
@@ -70,7 +70,7 @@ def _nearest_anchor(anchors: np.ndarray, scene: Scene) -> int:
 
 
 @torch.no_grad()
-def _look(module: LitPlanner, batch: dict[str, Any], scenes: list[Scene], spec: FeatureSpec) -> Samples:
+def _look(module: LitPlanner, batch: Batch, scenes: list[Scene], spec: FeatureSpec) -> Samples:
     arrays = collect_samples(module, batch, len(scenes))
     imagined = module.model(batch)["fut_bev_semantic_map"].argmax(1).to(torch.uint8).numpy()
     arrays["future_truth"], arrays["future_predicted"] = batch["future_map"][:, 0].numpy(), imagined

@@ -9,6 +9,7 @@ from typing import Any, cast
 import lightning as L
 import numpy as np
 
+from wotempo.batch import Batch
 from wotempo.checkpoints.init_from import read_checkpoint, require_same_weights
 from wotempo.config.schema import DataConfig
 from wotempo.data import require_history
@@ -43,7 +44,7 @@ class Planner(L.LightningModule):
         self.module = module
         self.tally = tally
 
-    def predict_step(self, batch: dict, batch_idx: int) -> list[tuple[str, np.ndarray]]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[str, np.ndarray]]:
         if self.tally is not None:
             self.tally.add(self.module, batch)
         plans = self.module(batch)["trajectory"].float().cpu().numpy()

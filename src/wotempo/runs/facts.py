@@ -47,6 +47,6 @@ def facts_of(
         "fusion_parameters": stage.parameters,
         "fusion_macs": stage.macs,
         "anchors": fingerprint(prepared.anchors),
-        "scenes": {stage: len(scenes) for stage, scenes in prepared.scenes.items()},
+        "scenes": {split: len(scenes) for split, scenes in prepared.scenes.items()},
         **started,
     }

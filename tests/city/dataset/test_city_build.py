@@ -140,11 +140,11 @@ def test_progress_ends_at_the_total(tmp_path):
 
 def test_presets_have_the_promised_sizes():
     tiny, small = plan_logs(PRESETS["tiny"]), plan_logs(PRESETS["small"])
-    test_logs = [plan for plan in tiny if plan.stage == "test"]
+    test_logs = [plan for plan in tiny if plan.split == "test"]
     assert 24 <= len(tiny) <= 26
     assert len(test_logs) * (PRESETS["tiny"].frames - 13) >= 200
     assert len(small) >= 80
-    assert sum(plan.stage == "test" for plan in small) >= 20
+    assert sum(plan.split == "test" for plan in small) >= 20
     assert PRESETS["small"].frames == 40
 
 
@@ -153,9 +153,9 @@ def test_stages_share_no_district_and_no_name(preset):
     plans = plan_logs(PRESETS[preset])
     districts: dict[int, set[str]] = {}
     for plan in plans:
-        districts.setdefault(plan.district, set()).add(plan.stage)
+        districts.setdefault(plan.district, set()).add(plan.split)
     assert set(districts) == set(range(district_count(PRESETS[preset])))
-    assert all(len(stages) == 1 for stages in districts.values())
+    assert all(len(splits) == 1 for splits in districts.values())
     assert len({plan.identity.name for plan in plans}) == len(plans)
 
 

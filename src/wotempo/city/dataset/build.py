@@ -36,7 +36,7 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 
 EXPERTS = 14  # vehicles of a drive that may become the ego
 ATTEMPTS = 30  # drives until one has an ego worth recording; nearly always the first has
-_STAGES = ("train", "val", "test")
+_SPLITS = ("train", "val", "test")
 
 
 def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progress | None = None) -> None:
@@ -63,8 +63,8 @@ def _build(root: Path, config: CityConfig, workers: int, progress: Progress | No
         write_town_map(root / "maps", [draw_district(config.seed, k) for k in range(district_count(config))])
     for done, _ in enumerate(_run(root, config, todo, workers), len(plans) - len(todo) + 1):
         report("simulate town", done, len(plans))
-    logs = {stage: tuple(plan.identity.name for plan in plans if plan.stage == stage) for stage in _STAGES}
-    write_splits(root, {stage: SplitLogs(split, logs[stage]) for stage, (split, _) in config.splits.items()})
+    logs = {split: tuple(plan.identity.name for plan in plans if plan.split == split) for split in _SPLITS}
+    write_splits(root, {split: SplitLogs(folder, logs[split]) for split, (folder, _) in config.splits.items()})
     counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
     write_bytes(root / "city.json", _description(config, counts))
     (root / "city.unfinished.json").unlink()
@@ -93,7 +93,7 @@ def _claim(root: Path, config: CityConfig) -> bool:
 
 
 def _log_path(root: Path, plan: LogPlan) -> Path:
-    return root / "navsim_logs" / plan.split / f"{plan.identity.name}.pkl"
+    return root / "navsim_logs" / plan.folder / f"{plan.identity.name}.pkl"
 
 
 def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> Iterator[None]:
@@ -143,7 +143,7 @@ def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:
     frames = record_log(district, drive, people, ego, plan.identity, config.frames)
     if config.sensors:
         world = draw_world(config.seed, plan.district)
-        blobs = root / "sensor_blobs" / plan.split
+        blobs = root / "sensor_blobs" / plan.folder
         for k, frame in enumerate(frames):
             write_sensors(world, frame_actors(district, drive, people, ego, k), frame, blobs, config.cameras)
     write_log(_log_path(root, plan), frames)
@@ -154,7 +154,7 @@ def simulate_log(config: CityConfig, plan: LogPlan, district: District) -> tuple
     area = drivable_area(district.network)
     seconds = config.frames * FRAME_PERIOD_S
     for attempt in range(ATTEMPTS):
-        rng = np.random.default_rng([config.seed, _STAGES.index(plan.stage), plan.number, attempt])
+        rng = np.random.default_rng([config.seed, _SPLITS.index(plan.split), plan.number, attempt])
         drive = run_drive(district.network, seconds, EXPERTS, rng)
         standing, strollers = draw_props(district.network, district.surroundings, drive.closed, rng)
         people = gather(drive, standing, strollers, int(rng.integers(2**31)))

@@ -40,7 +40,7 @@ class CityConfig:
 
     @property
     def splits(self) -> dict[str, tuple[str, SplitSize]]:
-        """stage -> (directory name of its logs, size)."""
+        """Split -> (directory name of its logs, size)."""
         return {"train": ("trainval", self.train), "val": ("trainval", self.val), "test": ("test", self.test)}
 
     @property

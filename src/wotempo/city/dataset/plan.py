@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from wotempo.city.dataset.config import CityConfig
 from wotempo.city.dataset.frames import LogIdentity
 
-_STAGE_DAYS = {  # so that no two stages share a name
+_FIRST_DAYS = {  # so that no two splits share the name of a log
     "train": datetime(2021, 5, 10, tzinfo=UTC),
     "val": datetime(2021, 8, 16, tzinfo=UTC),
     "test": datetime(2021, 10, 4, tzinfo=UTC),
@@ -19,20 +19,20 @@ _STAGE_DAYS = {  # so that no two stages share a name
 class LogPlan:
     """One log to be made."""
 
-    stage: str
-    split: str
-    number: int  # within its stage
+    split: str  # train, val or test
+    folder: str  # directory name of its logs
+    number: int  # within its split
     district: int
     identity: LogIdentity
 
 
 def plan_logs(config: CityConfig) -> list[LogPlan]:
-    """All logs, stage by stage and district by district."""
+    """All logs, split by split and district by district."""
     plans, base = [], 0
-    for stage, (split, size) in config.splits.items():
+    for split, (folder, size) in config.splits.items():
         for number in range(size.logs):
             district = base + number * size.districts // size.logs
-            plans.append(LogPlan(stage, split, number, district, _identity(config, stage, number)))
+            plans.append(LogPlan(split, folder, number, district, _identity(config, split, number)))
         base += size.districts
     return plans
 
@@ -47,9 +47,9 @@ def train_districts(config: CityConfig) -> range:
     return range(config.train.districts)
 
 
-def _identity(config: CityConfig, stage: str, number: int) -> LogIdentity:
+def _identity(config: CityConfig, split: str, number: int) -> LogIdentity:
     """Names as nuPlan's: date, vehicle, first and last second."""
-    start = _STAGE_DAYS[stage] + timedelta(days=number // 20, minutes=37 * (number % 20), hours=8)
+    start = _FIRST_DAYS[split] + timedelta(days=number // 20, minutes=37 * (number % 20), hours=8)
     vehicle = f"veh-{20 + (7 * number + config.seed) % 40}"
     first = 16 * (number % 20)
     name = f"{start:%Y.%m.%d.%H.%M.%S}_{vehicle}_{first:05d}_{first + config.frames // 2:05d}"
