@@ -190,7 +190,7 @@ def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):
 
 
 def test_bad_arguments_are_named(make_module, scenes):
-    with pytest.raises(UserError, match="stages \\['training'\\]"):
+    with pytest.raises(UserError, match="splits \\['training'\\]"):
         make_module(scenes={"training": scenes})
     with pytest.raises(UserError, match="missing_history = 'skip'"):
         make_module(missing_history="skip")

@@ -73,9 +73,9 @@ class AgentWindow:
         """Whose STITCHED_CAMERAS are needed."""
         return self.lidar_frames if self.images_of_history else self.lidar_frames[-1:]
 
-    def batch(self, agent_input: Any) -> dict[str, Any]:
-        """One window as ``wotempo.data`` would collate it, as far as planning reads it: camera (F,3,H,W) uint8 · lidar
-        (F,1,R,C) uint8 · frame_index, valid, dt (1,T) · pose (1,T,3) · status (1,8) [· lidar_stack, lidar_stack_pose].
+    def batch(self, agent_input: Any) -> dict[str, torch.Tensor]:
+        """The fields of ``Batch`` that planning reads, of one window: camera, lidar, frame_index, valid, pose, dt,
+        status and, for a stage that takes LiDAR histories, lidar_stack and lidar_stack_pose.
 
         UserError where sensors or statuses are not what was asked for; a history frame without sensors is masked where
         the window says so.

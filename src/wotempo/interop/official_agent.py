@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from wotempo.batch import Batch
 from wotempo.errors import UserError
 from wotempo.interop.agent_window import AgentWindow
 from wotempo.interop.planner_file import read_planner
@@ -71,8 +72,8 @@ class WoTEAgent(AbstractAgent):
     def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
         """8 poses (x, y, heading) every 0.5 s in the current ego frame, float32."""
         model, window = self._loaded()
-        batch = {name: value.to(self.device) for name, value in window.batch(agent_input).items()}
-        plan = model.plan(batch)["trajectory"][0].float().cpu().numpy()
+        moved = {name: value.to(self.device) for name, value in window.batch(agent_input).items()}
+        plan = model.plan(cast(Batch, moved))["trajectory"][0].float().cpu().numpy()
         return Trajectory(plan, SAMPLING)
 
     def _loaded(self) -> tuple[WoTE, AgentWindow]:

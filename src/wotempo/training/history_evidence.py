@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from wotempo.batch import Batch
 from wotempo.training.module import LitPlanner
 
 
@@ -31,7 +32,7 @@ def _hooked(stage: nn.Module, *handles: Any) -> Iterator[None]:
 
 
 def observed_plan(
-    module: LitPlanner, batch: dict, blind: bool = False
+    module: LitPlanner, batch: Batch, blind: bool = False
 ) -> tuple[dict[str, Tensor], tuple[Tensor, ...], Tensor]:
     """The plan, and the arguments (bev, pose, dt, valid) and output of the stage. ``blind``: the stage is told
     that history is not valid; the frames are encoded all the same, so that no last bit of the encoder's differs."""
@@ -68,7 +69,7 @@ class HistoryTally:
         self.sums: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, module: LitPlanner, batch: dict) -> None:
+    def add(self, module: LitPlanner, batch: Batch) -> None:
         """Plans ``batch`` twice, with and without history. ``module`` in evaluation: nothing random is drawn."""
         plan, args, fused = observed_plan(module, batch)
         blind, _, _ = observed_plan(module, batch, blind=True)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wotempo.batch import Batch
 from wotempo.errors import UserError
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.build import build_wote
@@ -48,11 +49,11 @@ class LitPlanner(L.LightningModule):
 
     # ------------------------------------------------------------------ steps
 
-    def forward(self, batch: dict) -> dict[str, Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Batched inference: the planned trajectory and what led to it."""
         return self.model.plan(batch)
 
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.loss_terms = compute_losses(self.model(batch), batch, self.weights)
         loss = torch.stack(list(self.loss_terms.values())).sum()
         size = len(batch["tokens"])
@@ -60,7 +61,7 @@ class LitPlanner(L.LightningModule):
         self.log_dict({f"train/{k}": v.detach() for k, v in self.loss_terms.items()}, batch_size=size)
         return loss
 
-    def validation_step(self, batch: dict, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model(batch)
         terms = compute_losses(predictions, batch, self.weights)
         self.log("val/loss", torch.stack(list(terms.values())).sum(), batch_size=len(batch["tokens"]), sync_dist=True)
@@ -115,7 +116,7 @@ class LitPlanner(L.LightningModule):
         """Criteria that a control breaks on purpose, and why."""
         return dict(self.model.fusion.unjudged)
 
-    def warp_history(self, maps: Tensor, batch: dict) -> tuple[Tensor, Tensor]:
+    def warp_history(self, maps: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
         if self.raw_history:
             return self.model.aligned_stack(batch)

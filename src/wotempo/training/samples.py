@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from wotempo.batch import Batch
 from wotempo.training.history_evidence import observed_plan
 from wotempo.training.module import LitPlanner
 
 
 @torch.no_grad()
-def collect_samples(module: LitPlanner, batch: dict, count: int) -> dict[str, np.ndarray]:
+def collect_samples(module: LitPlanner, batch: Batch, count: int) -> dict[str, np.ndarray]:
     """The first ``count`` samples of ``batch``: inputs, the stage's own warp of the LiDAR history and of the maps that
     it fuses (norm over channels, NaN where a frame shows nothing), truth and plan."""
     plan, (bev, pose, _, valid), _ = observed_plan(module, batch)

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
+
+from wotempo.batch import Batch
 
 FRAME_KEYS = ("camera", "lidar", "bev")  # bev: maps of a frozen encoder, in place of the images
 WINDOW_KEYS = ("frame_index", "valid", "pose", "dt")
 
 
-def used_frames(batch: dict, num_frames: int) -> dict:
+def used_frames(batch: Batch, num_frames: int) -> Batch:
     """The batch reduced to the last ``num_frames`` of every window and the frames they show.
 
     Missing frames point at their window's current one: masked later, and never encoded for their own sake.
     """
-    view = {**batch, **{key: batch[key][:, -num_frames:] for key in WINDOW_KEYS}}
+    fields: dict[str, Any] = {**batch}
+    view = {**fields, **{key: fields[key][:, -num_frames:] for key in WINDOW_KEYS}}
     if view["valid"].shape[1] < num_frames:
         raise ValueError(f"the fusion stage sees {num_frames} frames, the batch holds {view['valid'].shape[1]}")
     index = view["frame_index"].where(view["valid"], view["frame_index"][:, -1:])
     used, local = torch.unique(index, return_inverse=True)
     view["frame_index"] = local
     if len(used) < len(batch["lidar"]):
-        view |= {key: batch[key][used] for key in FRAME_KEYS if key in batch}
-    return view
+        view |= {key: fields[key][used] for key in FRAME_KEYS if key in batch}
+    return cast(Batch, view)
 
 
-def lidar_history(view: dict) -> dict:
+def lidar_history(view: Batch) -> Batch:
     """The view of ``used_frames`` with frames of two kinds: first the current ones, which ``camera`` shows, then those
     that are some window's history, by LiDAR alone. A frame that is both is there twice: which of the two a window gets
     must not depend on the windows beside it.

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
+from wotempo.batch import Batch
 from wotempo.errors import UserError
 from wotempo.planners.backbone.encoder import wide
 
@@ -39,7 +40,7 @@ class LossWeights:
             raise UserError(f"losses.map_class_weights are {self.map_class_weights}: give positive numbers")
 
 
-def compute_losses(predictions: dict[str, Tensor], batch: dict, weights: LossWeights) -> dict[str, Tensor]:
+def compute_losses(predictions: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """``WoTE.forward``'s outputs and the batch they came from -> name of the term -> weighted scalar.
 
     The names are the fields of ``LossWeights``, in their order, without those of weight 0.
@@ -133,7 +134,7 @@ def _class_weights(weights: LossWeights, logits: Tensor) -> Tensor | None:
     return torch.tensor(weights.map_class_weights, device=logits.device)
 
 
-def _weighted_agent_losses(predicted: dict[str, Tensor], batch: dict, weights: LossWeights) -> dict[str, Tensor]:
+def _weighted_agent_losses(predicted: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     if "agent_states" not in predicted:
         raise UserError("losses.agent_cls and agent_box need the agent head: set model.agent_head=true, or both to 0")
     states, logits = predicted["agent_states"], predicted["agent_labels"]

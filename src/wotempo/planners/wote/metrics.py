@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy, MulticlassJaccardIndex
 
+from wotempo.batch import Batch
+
 # Order of the simulation rewards; progress (EP) is a share, the others are yes or no (NC = ½ counts as no).
 VEHICLE = 5  # BevClass.VEHICLE: the class that moves
 REWARDS = ("nc", "dac", "ep", "ttc", "comfort")
@@ -42,7 +44,7 @@ class ValidationMetrics(nn.Module):
         )
         self.bev, self.future_bev = overlaps(num_classes), overlaps(num_classes)
 
-    def update(self, plan: dict[str, Tensor], batch: dict) -> None:
+    def update(self, plan: dict[str, Tensor], batch: Batch) -> None:
         """plan: the model's ``plan`` output with ``sim_rewards`` (B, 5, N) and ``bev_semantic_map`` (B, K, R, C), and
         ``fut_bev_semantic_map`` (B·S, K, R, C) of the supervised forward pass."""
         ade, fde = displacement(plan["trajectory"], batch["trajectory"])

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wotempo.batch import Batch
 from wotempo.errors import UserError
 from wotempo.fusion import POINTS, OracleVelocity, TemporalFusion
 from wotempo.geometry import compose, inverse
@@ -125,17 +126,17 @@ class WoTE(nn.Module):
 
     # ---- from a batch
 
-    def forward(self, batch: dict, supervise: bool = True) -> dict[str, Tensor]:
-        """batch of ``wotempo.data`` -> ``predict``'s outputs and ``fused_bev`` (B, C, rows, cols)."""
+    def forward(self, batch: Batch, supervise: bool = True) -> dict[str, Tensor]:
+        """``batch`` -> ``predict``'s outputs and ``fused_bev`` (B, C, rows, cols)."""
         fused = self._fused(batch)
         return self.predict(fused, batch["status"], batch["sampled_anchor"] if supervise else None)
 
     @torch.no_grad()
-    def plan(self, batch: dict) -> dict[str, Tensor]:
+    def plan(self, batch: Batch) -> dict[str, Tensor]:
         """What to drive, for any number of samples: see ``select``."""
         return self.select(self._fused(batch), batch["status"])
 
-    def _fused(self, batch: dict) -> Tensor:
+    def _fused(self, batch: Batch) -> Tensor:
         if self.raw_history:
             return self._encode_stacked(batch)
         view = used_frames(batch, self.fusion.num_frames)
@@ -150,7 +151,7 @@ class WoTE(nn.Module):
         fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
         return self._run(self._backbone, self._backbone, camera, lidar, fuse)
 
-    def aligned_stack(self, batch: dict) -> tuple[Tensor, Tensor]:
+    def aligned_stack(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The LiDAR history as the data moved it, as occupancy: (B, T, 1, R, C) float and the mask (B, T, 1, R, C).
 
         Poses in the batch other than those that it was moved by (``warp_gain`` tries some) move it by the difference.
@@ -175,7 +176,7 @@ class WoTE(nn.Module):
 
         return self._run(self._backbone, run, camera, lidar)
 
-    def fuse(self, bev: Tensor, batch: dict) -> Tensor:
+    def fuse(self, bev: Tensor, batch: Batch) -> Tensor:
         """bev (F, C, H, W) at the stage's level, and the batch's windows (B, T[, 3]) -> (B, C, H, W)."""
         last = {key: batch[key][:, -self.fusion.num_frames :] for key in ("frame_index", "valid", "pose", "dt")}
         windows = gather_windows(bev, last["frame_index"], last["valid"])
@@ -245,7 +246,7 @@ class WoTE(nn.Module):
             return recomputed(module, function, *inputs)
         return function(*inputs)
 
-    def _encode_stacked(self, batch: dict) -> Tensor:
+    def _encode_stacked(self, batch: Batch) -> Tensor:
         """Fuses what enters the LiDAR branch, and encodes the current frames alone."""
         if "lidar_stack" not in batch:
             raise ValueError("the fusion stage works on points, but the batch holds no lidar_stack")
@@ -256,13 +257,13 @@ class WoTE(nn.Module):
         camera = unit_range(view["camera"], 255, dtype, "camera")[view["frame_index"][:, -1]]
         return self.encode(camera, lidar)
 
-    def _inputs(self, view: dict) -> tuple[Tensor, Tensor]:
+    def _inputs(self, view: Batch) -> tuple[Tensor, Tensor]:
         """Camera and LiDAR of the view in [0, 1]."""
         dtype = self.trajectory_anchors.dtype
         camera = unit_range(view["camera"], 255, dtype, "camera")
         return camera, unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
 
-    def _frame_maps(self, view: dict) -> Tensor:
+    def _frame_maps(self, view: Batch) -> Tensor:
         """One map per frame of the view (F, C, rows, cols): of the cache that the batch brings, or encoded, without
         gradient for the frames that shall pass none (``history_grad``)."""
         if "bev" in view:
