@@ -18,14 +18,14 @@ SMALL += "trainer.batch_size=2 trainer.run_length=2 trainer.progress_bar=false t
 
 
 class Page:
-    """``files``: (name, text) of those that the page adds, each block after "in `name`"; ``commands``: the lines of its
-    bash blocks."""
+    """``files``: (name, text) of those that the page adds, each block after "in `name`"; ``entries``: (name, text) of
+    each block after "at the end of `name`"; ``commands``: the lines of its bash blocks."""
 
     def __init__(self, name: str) -> None:
         text = (REPOSITORY / "docs" / name).read_text()
-        self.files: list[tuple[str, str]] = re.findall(
-            r"in `([\w/.]+)`[^`]*```(?:python|yaml)\n(.*?)```", text, re.DOTALL
-        )
+        block = r" `([\w/.]+)`[^`]*```(?:python|yaml)\n(.*?)```"
+        self.files: list[tuple[str, str]] = re.findall("in" + block, text, re.DOTALL)
+        self.entries: list[tuple[str, str]] = re.findall("at the end of" + block, text, re.DOTALL)
         blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
         self.commands = [line for block in blocks for line in block.splitlines()]
 
@@ -43,6 +43,8 @@ class Page:
         for name, text in self.files:
             assert not (root / name).exists()
             (root / name).write_text(text)
+        for name, text in self.entries:
+            (root / name).write_text((root / name).read_text() + text)
         python = root / ".venv/bin/python"
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
