@@ -12,8 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks import Preempted
 from callbacks.verdict.report import INCOMPLETE
-from wotempo.capacity.job_script import MAX_RESTARTS
-from wotempo.runs.preemption import StopSignal
+from wotempo.runs.preemption import MAX_RESTARTS, StopSignal
 from wotempo.training.checkpoints import StepCheckpoint
 
 

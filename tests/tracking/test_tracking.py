@@ -11,11 +11,11 @@ from offline_run import begin, criterion, end, read_back, verdict
 from wandb_service import KEY, service
 
 from wotempo.config.schema import RunConfig, TrackingConfig
+from wotempo.config.tracking_rules import check_tracking
 from wotempo.errors import UserError
 from wotempo.report.ablation import METRICS
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.tracking.loggers import abandon_wandb, build_loggers
-from wotempo.tracking.options import check_tracking
 from wotempo.tracking.summary import alerts_of, number, summary_of
 from wotempo.tracking.tags import job_type_of, tags_of, variant_of
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from wotempo.capacity.machine import MachineConfig
+from wotempo.runs.preemption import MAX_RESTARTS
 
-MAX_RESTARTS = "WOTEMPO_MAX_RESTARTS"  # tells the run that it may requeue its job, and how often
 SCRIPT, LOG = "job.sh", "job.log"
 JOB_ID = "job.id"  # and the signature of the run
 

@@ -22,6 +22,7 @@ from rich.table import Table
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes
 from wotempo.config.schema import DataConfig, TrackingConfig, typed
+from wotempo.config.tracking_rules import check_tracking
 from wotempo.datasets import SPLITS, Dataset, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.baselines import DRIVERS, drive
@@ -34,7 +35,6 @@ from wotempo.pdm.metrics import METRICS
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.scores import summarise, write_official
 from wotempo.tracking.evaluation import track_evaluation
-from wotempo.tracking.options import check_tracking
 from wotempo.training.history_evidence import HistoryTally, sentence
 
 BASELINES = (*DRIVERS, PDM_CLOSED)

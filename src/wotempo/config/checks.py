@@ -11,10 +11,9 @@ from omegaconf import DictConfig
 
 from wotempo.checkpoints.init_from import read_checkpoint, require_single_frame
 from wotempo.config.schema import DataConfig, RunConfig, typed
+from wotempo.config.tracking_rules import check_tracking
 from wotempo.errors import UserError, nearest
 from wotempo.fusion import build_fusion, level_of
-from wotempo.runs.out_of_memory import POLICIES
-from wotempo.tracking.options import check_tracking
 from wotempo.training.module import check_layout
 from wotempo.training.optimiser import SCHEDULES
 
@@ -93,6 +92,9 @@ def check_start(config: RunConfig) -> None:
         stored = read_checkpoint(path)["hyper_parameters"]
         check_layout(stored, config.model.to_dict(), str(path))
         require_single_frame(path, stored.get("fusion", {}), config.fusion)
+
+
+POLICIES = ("fail", "halve")  # of trainer.on_oom, see runs/out_of_memory.py
 
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")

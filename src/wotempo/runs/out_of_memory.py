@@ -7,7 +7,6 @@ from typing import Any
 from callbacks.criteria.memory import is_out_of_memory
 from wotempo.config.schema import RunConfig
 
-POLICIES = ("fail", "halve")
 FACT = "out_of_memory"
 
 

@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks import Preempted
-from wotempo.capacity.job_script import MAX_RESTARTS
 
+MAX_RESTARTS = "WOTEMPO_MAX_RESTARTS"  # tells the run that it may requeue its job, and how often
 SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 
 

@@ -1,4 +1,4 @@
-"""What ``tracking`` may hold, said before anything is loaded; and what wandb is told by every command alike."""
+"""The options that every command gives to wandb, and the key that its service wants."""
 
 from __future__ import annotations
 
@@ -9,22 +9,9 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from wotempo.config.schema import TrackingConfig
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError
 
-MODES = ("offline", "online", "off")
-KINDS = ("checkpoint", "checkpoint_reference", "verdict", "report")
 KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
-
-
-def check_tracking(tracking: TrackingConfig) -> None:
-    """UserError names the key and the nearest valid value."""
-    if tracking.wandb not in MODES:
-        raise UserError(f"tracking.wandb is '{tracking.wandb}'; set it to {', '.join(MODES)}")
-    for kind in tracking.artifacts:
-        if kind not in KINDS:
-            raise UserError(f"tracking.artifacts has '{kind}': {nearest(kind, list(KINDS))}")
-    if {"checkpoint", "checkpoint_reference"} <= set(tracking.artifacts):
-        raise UserError("tracking.artifacts has checkpoint and checkpoint_reference: leave one of them out")
 
 
 def wandb_options(tracking: TrackingConfig) -> dict[str, Any]:
