@@ -1,4 +1,4 @@
-"""Hooks on a module that was compiled in place are not called once its graph exists: run it eagerly meanwhile."""
+"""Hooks on a compiled module: it is run eagerly for as long as they are attached, since its graph would skip them."""
 
 from __future__ import annotations
 

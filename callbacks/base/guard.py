@@ -1,4 +1,4 @@
-"""What every acceptance criterion has in common: a verdict, a policy, agreement of all ranks, and a price tag."""
+"""``Guard``, the base class of every acceptance criterion: verdict, policy, agreement of all ranks, cost."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
 
 
 def agree(trainer: Trainer, failed: bool) -> bool:
-    """True on every rank as soon as one rank says so. Collective: every rank must call it at the same point."""
+    """True on every rank where ``failed`` is true on any. Collective: every rank must call it at the same point."""
     if trainer.world_size == 1:
         return failed
     return trainer.strategy.reduce_boolean_decision(failed, all=False)
@@ -127,7 +127,7 @@ class Guard(Callback):
             if name.startswith("on_") and callable(member):
                 setattr(cls, name, _guarded(member))
 
-    # --- what a subclass writes -------------------------------------------------------------------------------------
+    # --- a subclass defines -------------------------------------------------------------------------------------
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Decide at the end of the run by ``record``. Called once, on every rank, after all files are written."""
@@ -140,7 +140,7 @@ class Guard(Callback):
         """Is this exception a failure of this criterion in disguise? Then ``record`` it and return True."""
         return False
 
-    # --- what a subclass calls --------------------------------------------------------------------------------------
+    # --- a subclass calls ------------------------------------------------------------------------------------------
 
     def record(self, status: Status, message: str, measured: Any = None, **details: Any) -> None:
         """Set the verdict of this rank; ``measured`` and ``details`` are plain data. A failure is final."""

@@ -1,4 +1,4 @@
-"""Plain data that every JSON reader takes, and files that are either old or new, never half."""
+"""Plain data for JSON and for checkpoints, and files that are written whole or not at all."""
 
 from __future__ import annotations
 

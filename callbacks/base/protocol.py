@@ -1,4 +1,4 @@
-"""How the criteria look into a run: the batch by field names, the LightningModule by a few optional attributes.
+"""The protocol by which criteria read a run: fields of the batch by name, optional attributes of the LightningModule.
 
 The batch is a mapping; ``BATCH_FIELDS`` names what is read of it. A criterion that lacks a field or an attribute is
 inconclusive and says what is missing; nothing is guessed.

@@ -1,4 +1,4 @@
-"""Named sums over a run that stay on the device until somebody reads them: counting without waiting for the device."""
+"""Named sums over a run that stay on the device until they are read, so that counting does not wait for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tally:
 
     def read(self, trainer: Trainer, own: bool = False) -> dict[str, Any]:
         """Bring what is pending into ``totals``, summed over the ranks: collective. With ``own`` that of this rank
-        alone, which waits for nobody."""
+        alone, without a collective."""
         alone = own or trainer.world_size == 1
         if self._pending or not alone:
             zero = torch.zeros((), device=trainer.strategy.root_device)

@@ -53,7 +53,7 @@ class CheckpointGuard(Guard):
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
             self._verify(trainer, pl_module)
-        # The writer's verdict is everybody's: other ranks may not even see the disk.
+        # Rank 0, which writes, decides for all: other ranks may not even see the disk.
         verdict = (self.status, self.message, self.measured, self.details)
         status, message, measured, details = trainer.strategy.broadcast(verdict, 0)
         self.record(status, message, measured, **details)

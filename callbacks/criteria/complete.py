@@ -57,7 +57,7 @@ class CompleteGuard(Guard):
         step = trainer.global_step
         if step == trainer.max_steps or all_come(trainer, f"{place}/{trainer.current_epoch}/{step}", self.patience):
             return
-        text = f"rank {trainer.global_rank} alone stopped after {step} steps: {_who_stopped(trainer)}"
+        text = f"rank {trainer.global_rank} alone stopped after {step} steps: {_why_stopped(trainer)}"
         self.limit, self.measured = trainer.max_epochs, trainer.current_epoch
         self.record("fail", text, rank=trainer.global_rank, steps=step)
         if self.policy == "fail":
@@ -85,11 +85,11 @@ class CompleteGuard(Guard):
         elif done_steps or done_epochs:
             self.record("pass", f"{steps} steps, {epochs} whole epochs", measured, **details)
         else:
-            why = _who_stopped(trainer)
+            why = _why_stopped(trainer)
             self.record("fail", f"stopped after {steps} steps in epoch {epochs + 1}: {why}", measured, **details)
 
 
-def _who_stopped(trainer: Trainer) -> str:
+def _why_stopped(trainer: Trainer) -> str:
     for callback in callbacks_of(trainer):
         if isinstance(callback, Timer) and (callback.time_remaining() or 1.0) <= 0:
             return "max_time was used up"

@@ -93,7 +93,7 @@ class GradientFlowGuard(Guard):
         self._undo = [hookable(stage), stage.register_forward_pre_hook(self._catch, with_kwargs=True).remove]
 
     def _must_pass(self, trainer: Trainer, obstacle: str) -> bool:
-        """Nobody looks at a step that one rank cannot look at: what follows is collective."""
+        """Whether this step is left out: on all ranks as soon as on one, since what follows is collective."""
         passes = agree(trainer, bool(obstacle))
         if passes:
             self.obstacle = obstacle or "another rank could not look"

@@ -30,7 +30,7 @@ class LearningRateGuard(Guard):
     exit_code = 22
     unit = "times the highest rate before"
     sense = "≤"
-    hint = "Check the scheduler, its interval (step or epoch) and its horizon, and who else sets the rate."
+    hint = "Check the scheduler, its interval (step or epoch) and its horizon, and what else sets the rate."
 
     def __init__(
         self, max_jump: float = 10.0, max_zero_share: float = 0.2, min_steps: int = 50, policy: Policy = "fail"

@@ -124,7 +124,7 @@ class LossGuard(Guard):
 
 
 def _ends(values: list[float]) -> list[float] | None:
-    """Median of the two ends of one term, for the reader who asks which term rose."""
+    """Medians of the first and the last values of one term; None where one is not finite."""
     if not all(math.isfinite(value) for value in values):
         return None
     trend = decreasing_trend(values)

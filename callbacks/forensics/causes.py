@@ -1,5 +1,7 @@
-"""From the facts of a failure to its likeliest cause. Plain rules on plain data, so that each can be read and argued
-with: a certain sign (a NaN pose) outweighs a strong one (weights that grew tenfold), that a weak one (the place)."""
+"""Rules that weigh the possible causes of a failure by its facts.
+
+They are plain rules on plain data, so that each can be read and argued with: a certain sign (a NaN pose) outweighs a
+strong one (weights that grew tenfold), and that a weak one (the place)."""
 
 from __future__ import annotations
 

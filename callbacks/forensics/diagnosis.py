@@ -1,4 +1,4 @@
-"""What happened, why most likely, and what to change: the facts of a failure in plain language."""
+"""The page ``diagnosis.md`` of a failure: what happened, the likeliest cause, and what to change."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _number(value: Tensor | None) -> float | None:
 
 
 def spread(values: Sequence[float | None]) -> str:
-    """A column in a few words, for the diagnosis."""
+    """The range of a column and its last value, in words."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return "no finite value"

@@ -1,4 +1,4 @@
-"""The evidence of a failure: everything that is needed to do the failing step again, and what it shows."""
+"""``FailureRecorder``: writes all that is needed to do a failing step again, and what a re-run of it shows."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class FailureRecorder(Callback):
             self._step.micro_batches[-1].terms = self._row.terms
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        # What the step really uses: a schedule or a person may have changed it since the batch began.
+        # The rate that the step really uses: it may have been changed since the batch began.
         if self._row is not None:
             self._row.rates = [group["lr"] for o in trainer.optimizers for group in o.param_groups]
 

@@ -1,4 +1,4 @@
-"""Do a recorded step again, from its files alone, and hold the outcome against the record."""
+"""The replay of a recorded step from its files alone, and its comparison with the record."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """reproduced: the same fault in the same place. lines: what was found, for people."""
+    """reproduced: the same fault in the same place. lines: what was found, in words."""
 
     reproduced: bool
     lines: list[str]
@@ -144,4 +144,4 @@ def _ego_motion(batch: Any, pl_module: Any) -> str:
 
 
 JUDGES: dict[str, Callable[[Any, Any], str]] = {"shapes": _shapes, "history": _history, "ego_motion": _ego_motion}
-"""Criteria that judge one batch: what is wrong with it, in the words of the message."""
+"""By criterion that judges one batch: a function that words what is wrong with it as the message does."""

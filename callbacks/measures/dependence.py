@@ -1,4 +1,4 @@
-"""How much do successive values of a noisy series depend on each other, and what does that cost a test of means?
+"""The dependence of successive values of a noisy series, and by how much it widens tests that assume none.
 
 A rank test counts values as independent. Losses often are not (neighbouring samples, a slow drift, few large batches):
 then the same evidence is counted several times, and series without trend look as if they had one. The model: a part of

@@ -1,4 +1,4 @@
-"""With several ranks: does one of them not learn, which the mean over all would hide?"""
+"""The laggard among several ranks: one whose own loss does not fall, which the mean over all would hide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much better do past and present occupancy maps overlap after one alignment than after another?"""
+"""The overlap (IoU) of past occupancy maps with the current one, compared between two alignments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a checkpoint give back the model that wrote it? Its outputs are compared with those of the model in memory."""
+"""The comparison of a checkpoint with the model in memory, by what both compute for one batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Did a noisy series go down? Two one-sided rank tests, without distributional assumptions and without scipy.
+"""The decrease of a noisy series, by two one-sided rank tests without distributional assumptions.
 
 A loss goes down in two typical ways, and no single test sees both: steadily (Mann-Kendall on block medians sees it, a
 comparison of the two ends may not), or quickly at first and then flat (the ends differ, the trend over all blocks does

@@ -1,1 +1,1 @@
-"""One verdict for the run, written for people and programs."""
+"""The verdict of a run: its files, its card, its exit code."""

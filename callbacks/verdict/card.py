@@ -1,4 +1,4 @@
-"""The verdict for people: a card of plain text and a Markdown page, both from the verdict's plain data."""
+"""The verdict as a card of plain text and as a Markdown page, both from its plain data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Why a rank failed that others only see go: a note of each rank beside the verdict.
+"""Notes beside the verdict in which each rank but the first writes why it failed.
 
-A rank that crashes alone cannot tell the others: they are inside of a collective, which breaks when its process ends
+A rank that crashes alone cannot reach the others: they are inside a collective, which breaks when its process ends
 (gloo), or does not return until a launcher ends them with SIGTERM (NCCL). The note is written before either happens.
 """
 
@@ -19,7 +19,7 @@ def note_of(directory: Path, rank: int) -> Path:
 
 
 def forget(directory: Path, rank: int) -> None:
-    """What an earlier attempt wrote."""
+    """Remove the note of an earlier attempt."""
     note_of(directory, rank).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""One verdict for the run: collects the criteria, writes it down, and knows the exit code."""
+"""``AcceptanceReport``: one verdict and one exit code for the run, from all its criteria."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNFINISHED = "the run has not ended, or was killed"
 
 
 class Preempted(SystemExit):
-    """Raise it where the run was told to go (time limit, preemption) and has saved what it needs to be continued."""
+    """Raise it where the scheduler ends the run early (time limit, preemption) and what continues it is saved."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(INCOMPLETE)
@@ -58,8 +58,8 @@ class AcceptanceReport(Callback):
         facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data``,
             ``history`` (a sentence on how history is used) and ``next`` (the next step after an accepted run) also
             stand on the card. What the run itself finds out may be added to the attribute while it lasts.
-        goes_on: told what ended the run and at which step; a sentence where the caller will continue it (the verdict
-            is *incomplete* then, and no criterion is blamed), else None.
+        goes_on: (what ended the run, step) -> a sentence where the caller will continue it (the verdict is then
+            *incomplete*, and no criterion is blamed), else None.
 
     Attributes:
         status, exit_code: of the run; valid after ``fit`` returned or raised. Where Lightning spawns or forks the
@@ -143,7 +143,7 @@ class AcceptanceReport(Callback):
         self._publish(trainer)
 
     def _compare_with_other_ranks(self, trainer: Trainer, blamed: Guard | None) -> None:
-        """Where this rank only saw another one go, that one's reason is the run's."""
+        """Take the reason of another rank's note, where this rank failed only because that one did."""
         if not trainer.is_global_zero:
             failure = None if blamed is None else [blamed.name, blamed.message]
             own = {"status": self.status, "exit_code": self.exit_code, "reason": self.reason, "failure": failure}
@@ -154,7 +154,7 @@ class AcceptanceReport(Callback):
             return
         rank, note = found
         if self.status != "crashed" and note["exit_code"] == self.exit_code:
-            return  # both were told to go
+            return  # both got the same signal
         self._end(note["status"], note["exit_code"], f"rank {rank}: {note['reason']}")
         for guard in self.guards if note["failure"] else ():
             if guard.name == note["failure"][0]:
@@ -183,7 +183,7 @@ class AcceptanceReport(Callback):
         counting = [guard for guard in self.guards if guard.policy == "fail"]
         failed = [guard for guard in counting if guard.status == "fail"]
         undecided = [g for g in counting if g.status in ("inconclusive", "pending") and not g.allow_inconclusive]
-        # A run that stopped too early explains the criteria after it; hence its number is 1 and it comes first.
+        # A run that stopped too early explains failures of other criteria; hence ``complete`` comes first.
         for guard in [*failed, *undecided]:
             self._end(_status_of(guard.exit_code), guard.exit_code, f"{guard.name}: {guard.message}")
             return

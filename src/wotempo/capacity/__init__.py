@@ -1,1 +1,1 @@
-"""How large a run is: measured steps, what follows from them, and the machine that is asked for."""
+"""The size of a run: measured steps, projected hours and memory, the machine profile, the Slurm job."""

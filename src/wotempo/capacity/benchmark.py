@@ -61,7 +61,7 @@ class Measurement:
 
 class Meter(L.Callback):
     """Times of the batches behind ``warm_up``, and the peak of what the memory criterion reads: also before the
-    backward pass, where a CPU, whose peaks nobody counts, holds most."""
+    backward pass, where a CPU, which counts no peaks, holds most."""
 
     def __init__(self, options: EstimateConfig) -> None:
         self.options = options

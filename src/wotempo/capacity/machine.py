@@ -1,4 +1,4 @@
-"""A machine profile: what a job asks Slurm for, and what that means for the training run."""
+"""A machine profile: the resources that a job asks Slurm for, and the settings of the run that follow from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a few measured steps to a whole run: hours, jobs, price, and what would fit where it does not."""
+"""The projection from a few measured steps to a whole run: hours, jobs, price, and the batch size that would fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search may try: ``configs/search/<name>.yaml`` as data, and a trial as overrides."""
+"""The space of a search, read from ``configs/search/<name>.yaml``, and its trials as overrides."""
 
 from __future__ import annotations
 

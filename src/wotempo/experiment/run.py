@@ -95,7 +95,7 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def work(raw: DictConfig) -> int:
-    """One run -> its exit code. Told to go before it is complete, it goes back into the queue that it came from."""
+    """One run -> its exit code. Ended early by the scheduler, its job goes back into the queue."""
     config, stop_signal = check_config(raw), StopSignal()
     with stop_signal.listening():
         code = CRASHED
@@ -126,7 +126,7 @@ def hold_folder(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> 
 
 
 def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | None:
-    """``work`` for the one who holds the run's folder. None: again, with smaller batches."""
+    """One attempt of the run in a folder that this process holds -> exit code; None: again, with smaller batches."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
@@ -180,5 +180,5 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
     close_wandb(loggers, report.verdict(), run_dir, config.tracking.artifacts, pictures)
     # Lightning leaves fit with SystemExit for SIGTERM and for Ctrl-C alike.
     if isinstance(error, KeyboardInterrupt | SystemExit) and in_a_sweep():
-        sys.exit(code)  # who stops a job of a sweep means the sweep
+        sys.exit(code)  # stopping a job of a sweep stops the sweep
     return code

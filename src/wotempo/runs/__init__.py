@@ -1,1 +1,1 @@
-"""The folder of a run: who may use it, what identifies it, how it is continued."""
+"""The folder of a run: its parts, its identity, its exclusive use, and how an interrupted run is continued."""

@@ -41,7 +41,7 @@ OURS = (
 
 
 def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dict[str, Any]]:
-    """The model and a record of the weights that it starts from."""
+    """The LightningModule, and a record of the weights that it starts from."""
     module = LitPlanner(
         model=config.model.to_dict(),
         fusion=config.fusion,

@@ -14,7 +14,7 @@ from wotempo.training.module import LitPlanner
 
 
 def next_step(config: RunConfig) -> str:
-    """What to type after an accepted run."""
+    """The command that usually follows an accepted run."""
     if config.trainer.limit_train_batches is not None:
         return "the configuration runs: train a whole epoch (PROFILE=full)"
     if config.data.train.max_scenes is not None:

@@ -1,4 +1,4 @@
-"""What a run does when the device's memory is used up: end (``trainer.on_oom=fail``), or go on with half the batch."""
+"""The policy for a device whose memory is used up: the run ends (``trainer.on_oom=fail``) or halves its batch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ FACT = "out_of_memory"
 
 
 class OutOfMemoryPolicy:
-    """The batch of a run under ``halve``. Effective batch, schedule and order of the windows stay: the gradients of
-    twice as many batches are accumulated. What changes: batch norms see fewer samples.
+    """Whether and how a run goes on after its device ran out of memory; sets the batch size of ``config``.
+
+    Under ``halve`` the effective batch, the schedule and the order of the windows stay: the gradients of twice as many
+    batches are accumulated. What changes: batch norms see fewer samples.
 
     ``past``: one entry per time the memory was used up, of the attempts before; the verdict keeps them.
     """
@@ -24,7 +26,7 @@ class OutOfMemoryPolicy:
             config.trainer.accumulate_grad_batches = entry["accumulate_grad_batches"] * 2
 
     def reason(self, error: BaseException, step: int) -> str | None:
-        """Adds an entry for ``error`` and says what comes, where the run shall go on; else None."""
+        """Adds an entry to ``past`` -> a sentence on how the run goes on; None where ``error`` ends it."""
         trainer = self.config.trainer
         if trainer.on_oom != "halve" or trainer.batch_size % 2 or not is_out_of_memory(error):
             return None

@@ -13,9 +13,10 @@ KEY = "pending_row"
 
 
 class PendingRow(L.Callback):
-    """A checkpoint at the end of a batch is written before the loggers are given the step's values: killed between the
-    two, the run would go on behind a row that nobody wrote. So the checkpoint holds it, and the resumed run adds it
-    where it is missing."""
+    """Keeps the latest row of metrics in the checkpoint, and adds it where it is missing when the run is resumed.
+
+    A checkpoint at the end of a batch is written before the loggers get the step's values: killed between the two, the
+    run would go on behind a row that was never written."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] | None = None

@@ -1,8 +1,8 @@
-"""Being told to go: SIGUSR1 from Slurm (time limit, preemption), SIGUSR2 from submitit. The run saves at the end of
-its batch, says so in its verdict, and goes back into the queue.
+"""The signals by which a scheduler ends a run early: SIGUSR1 from Slurm (time limit, preemption), SIGUSR2 from
+submitit. The run saves at the end of its batch, writes that into its verdict, and goes back into the queue.
 
-Lightning could requeue by itself (``SLURMEnvironment(auto_requeue)``): inside of the signal handler, in the middle of
-a step, without a verdict. Only one may own the signal.
+Lightning could requeue by itself (``SLURMEnvironment(auto_requeue)``), but inside the signal handler, in the middle of
+a step, without a verdict. Only one of the two may handle the signal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopSignal:
-    """Attributes: ``received`` is the name of the signal, ``""`` before."""
+    """Listens for the scheduler's signals, ends the run at a place where it can, and requeues its job.
+
+    Attributes:
+        received: name of the signal, ``""`` before it came.
+    """
 
     def __init__(self) -> None:
         self.received = ""
@@ -44,8 +48,8 @@ class StopSignal:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Inside somebody looks at ``received`` and leaves at a good moment; elsewhere the signal ends the run at
-        once, since all that is prepared is kept."""
+        """Inside, the training loop looks at ``received`` and ends behind a batch; outside, the signal ends the run at
+        once, since all that was prepared is kept."""
         self._waits = True
         try:
             yield
@@ -70,7 +74,7 @@ class StopSignal:
             self.leave()
 
     def requeue(self) -> None:
-        """Back into the queue, once. Slurm ends this process then."""
+        """Put the job back into the queue, once. Slurm then ends this process."""
         if self._queued or getattr(rank_zero_only, "rank", 0) != 0:
             return
         self._queued = True

@@ -1,4 +1,4 @@
-"""The end of a multirun over shards of labels: did every job end well, and is the table there?"""
+"""The table at the end of a multirun over shards of labels: how each job ended, and whether the scores are complete."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
 
 
 def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, epoch_ends: bool = True) -> Claim:
-    """An output folder belongs to one run: refuse a folder that holds another one's.
+    """Claim an output folder for one run; UserError where the folder holds another one.
 
     An unfinished run of the same ``identity`` is continued, or with ``fresh`` removed; a finished one is refused, or
     with ``reuse`` returned. ``epoch_ends``: see ``newest_checkpoint``.

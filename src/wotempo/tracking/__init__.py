@@ -1,1 +1,1 @@
-"""Where the numbers of a run go beside its folder: CSV and wandb."""
+"""Loggers of a run: CSV and wandb."""

@@ -1,4 +1,4 @@
-"""What a run leaves in wandb as versioned artifacts: its checkpoints, its verdict, its report.
+"""Versioned artifacts of a run in wandb: its checkpoints, its verdict, its report.
 
 An artifact is called after the signature of the run, so that attempts and repetitions of one configuration are versions
 of one collection.

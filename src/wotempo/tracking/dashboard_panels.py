@@ -1,4 +1,4 @@
-"""What the dashboard shows, as plain data: the names are those that runs log (a test reads them from a run's file)."""
+"""The panels of the wandb dashboard as plain data; a test checks that the metrics they name are logged by runs."""
 
 from __future__ import annotations
 

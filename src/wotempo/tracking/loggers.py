@@ -1,4 +1,4 @@
-"""Where a run's numbers go: CSV always, wandb offline unless told otherwise (docs/wandb.md)."""
+"""The loggers of a run: CSV always; wandb, offline unless ``tracking.mode`` says otherwise (docs/wandb.md)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _wandb_logger(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> Wa
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning always passes it, and wandb warns that it means nothing
     run = logger.experiment  # start now: trouble with the service must show before the first step
-    # As in verdict.json: until it is judged the run says so itself, in case that nobody can say it later.
+    # As in verdict.json: *incomplete* stands there from the start, since a killed process cannot write it later.
     run.summary.update({"verdict": "incomplete", "reason": UNFINISHED})
     return logger
 

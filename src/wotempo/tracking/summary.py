@@ -1,4 +1,4 @@
-"""What wandb's summary and alerts say of a run: its verdict, as plain data."""
+"""The summary and the alerts of a run in wandb, as plain data from its verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By what runs are found again in wandb: job type, tags, variant."""
+"""Job type, tags and variant of a run in wandb, by which it is found again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What wandb kept on disk of the runs below a folder: one offline run per attempt, and how each of them ended."""
+"""The offline runs of wandb below a folder: one per attempt of a run, and how each ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what wandb wrote on disk of an offline run: ``run-<id>.wandb``.
+"""Reader of ``run-<id>.wandb``, the file in which wandb keeps an offline run.
 
 wandb 0.31 reads such files only in its compiled service. The layout is that of LevelDB's log
 (https://github.com/google/leveldb/blob/main/doc/log_format.md) behind a header of seven bytes, with zlib's CRC; each

@@ -1,1 +1,1 @@
-"""LightningModule, losses, optimiser, metrics."""
+"""The LightningModule of a planner, its optimiser, its checkpoints, its logged metrics."""

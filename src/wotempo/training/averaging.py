@@ -1,4 +1,4 @@
-"""A running average of the weights: what is validated and saved."""
+"""A running average of the weights, which is what is validated and saved."""
 
 from __future__ import annotations
 

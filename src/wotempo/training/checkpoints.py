@@ -1,4 +1,4 @@
-"""Checkpoints that a killed run can be continued from: written whole or not at all, and often enough."""
+"""Checkpoints for continuing a killed run: written whole or not at all, every few minutes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class StopRequest(Protocol):
-    """Whether this process (of several: the first) was told to go, and the exception to go with."""
+    """The scheduler's wish to end this process (of several: the first): ``received`` names the signal."""
 
     received: str
 
@@ -103,7 +103,7 @@ class StepCheckpoint(Checkpoint):
         checkpoint["callbacks"].pop("Timer", None)  # trainer.max_time limits an attempt, not the run
 
     def _told(self, trainer: L.Trainer, position: int) -> bool:
-        """On all ranks alike, since all have to leave at the same point."""
+        """Whether the signal came: the same on all ranks, since all have to end at the same batch."""
         received = self.stop_signal is not None and bool(self.stop_signal.received)
         if trainer.world_size == 1:
             return received

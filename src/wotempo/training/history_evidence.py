@@ -1,4 +1,4 @@
-"""Evidence that history is used: what changes when the fusion stage is told that there is none."""
+"""Evidence that history is used: how plan and fused map change when the fusion stage gets no valid history."""
 
 from __future__ import annotations
 
