@@ -131,7 +131,7 @@ class FiniteGuard(Guard):
             found = f"{found}; {finding.sentence}"
         micro = step.micro_batches[number]
         facts |= {"tokens": tokens_of(micro.batch), "batch_idx": micro.batch_idx}
-        # All ranks know that one failed; where a loss did, only that rank has something to tell.
+        # All ranks know that one failed; where a loss did, only that rank has a finding.
         self.stop_if(trainer, bool(terms) or not bad_loss, found, 1, **facts)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -28,15 +28,15 @@ TURNING = 0.05  # rad
 SIDEWAYS = 0.5  # m
 
 
-def _tells(pose: Tensor, probe: tuple[float, float, float]) -> Tensor:
+def _differs(pose: Tensor, probe: tuple[float, float, float]) -> Tensor:
     """Which of the poses (B, T, 3) differ enough from what ``probe`` makes of them: (B, T) bool."""
     ahead, aside, turn = probe
-    tells = torch.ones_like(pose[..., 0], dtype=torch.bool)
+    differs = torch.ones_like(pose[..., 0], dtype=torch.bool)
     if turn != 1.0:
-        tells = tells & (pose[..., 2].abs() >= TURNING)
+        differs = differs & (pose[..., 2].abs() >= TURNING)
     if ahead != aside:
-        tells = tells & (pose[..., 1].abs() >= SIDEWAYS)
-    return tells
+        differs = differs & (pose[..., 1].abs() >= SIDEWAYS)
+    return differs
 
 
 class WarpGainGuard(Guard):
@@ -126,7 +126,7 @@ class WarpGainGuard(Guard):
         unmoved = past(at_size(maps, size), torch.ones_like(aligned[1]))
         self._count(NOTHING, advantage(present, ours, unmoved, use))
         resting = IN_TURN[look % len(IN_TURN)]
-        judged = {name: use & _tells(pose[:, :-1], probe) for name, probe in PROBES.items() if name != resting}
+        judged = {name: use & _differs(pose[:, :-1], probe) for name, probe in PROBES.items() if name != resting}
         # Streets are mostly straight: a probe that no frame of this batch can judge need not be warped for.
         asked = self.fetch(torch.stack([frames.any() for frames in judged.values()]).float())
         for name in (name for name, ask in zip(judged, asked, strict=True) if ask):

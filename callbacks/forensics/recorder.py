@@ -46,7 +46,7 @@ class FailureRecorder(Callback):
         directory: where the evidence goes; evidence of an earlier failure there is replaced.
         size: micro-batches in the history of losses, gradients and rates.
         keep: micro-batches of one accumulated step that are held until it ends.
-        record: told the path of the diagnosis, for the verdict.
+        record: called with the path of the diagnosis, for the verdict.
     """
 
     def __init__(

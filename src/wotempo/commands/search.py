@@ -96,13 +96,13 @@ class Search:
         return [sys.executable, "-m", "wotempo.commands.train", *trial.user_attrs[OVERRIDES], *where]
 
     def open(self) -> list[FrozenTrial]:
-        """Trials that were asked for and not told of."""
+        """Trials that were asked for and have no result yet."""
         import optuna
 
         return self.study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
 
     def tell(self) -> None:
-        """What ended meanwhile. A run without acceptance has failed."""
+        """Give the study the results of trials that have ended. A run that was not accepted has failed."""
         import optuna
 
         for trial in self.open():
@@ -119,7 +119,7 @@ class Search:
             self.study.tell(trial.number, metrics[self.space.metric])
 
     def next(self, trials: int) -> FrozenTrial | None:
-        """An interrupted trial that nobody has, else a new one; None when there are ``trials`` of them."""
+        """An interrupted trial that no process holds, else a new one; None when there are ``trials`` of them."""
         for trial in self.open():
             if not is_locked(self._lock(trial)) and not is_locked(self.folder(trial) / LOCK):
                 return trial

@@ -73,7 +73,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
         if wanted and not dry:
             require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
         for attempt in found:
-            what = attempt.skipped or attempt.told(latest[attempt.folder] == attempt.file)
+            what = attempt.skipped or attempt.description(latest[attempt.folder] == attempt.file)
             does = "skip" if attempt.skipped else "would upload" if dry else "upload"
             where = "" if attempt.skipped else f" → {given.get('project', attempt.project)}"
             print(f"{does} {attempt.file.parent}: {what}{where}")

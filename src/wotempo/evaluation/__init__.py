@@ -1,1 +1,1 @@
-"""What a checkpoint plans for the scenes of a split, and how well."""
+"""Evaluation of checkpoints and baselines: plans for the scenes of a split, their scores, their pictures."""

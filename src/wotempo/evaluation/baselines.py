@@ -1,4 +1,4 @@
-"""Drivers that need no WoTE: what a learned planner has to beat."""
+"""Baselines that a learned planner has to beat: drivers without a network, and one that sees the ego state only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs, frame by frame, through a StreamingPlanner: what a car would do with them."""
+"""Replay of whole logs, frame by frame, through a StreamingPlanner, as a car would run it."""
 
 from __future__ import annotations
 

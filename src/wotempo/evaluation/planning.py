@@ -1,4 +1,4 @@
-"""What a checkpoint plans for many scenes, by batched inference."""
+"""Plans of a checkpoint for many scenes, by batched inference."""
 
 from __future__ import annotations
 

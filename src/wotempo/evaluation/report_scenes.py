@@ -1,5 +1,5 @@
-"""The scenes of a run's report: those of validation that the run kept, worst and best of the test split, and one that
-moves."""
+"""The scenes of a run's report: validation scenes that the run kept, the worst and best of the test split, and one as
+a moving picture."""
 
 from __future__ import annotations
 

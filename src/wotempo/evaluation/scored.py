@@ -1,4 +1,4 @@
-"""A trained run on the test split: its scores and what it imagined of the future, scene by scene.
+"""``test.parquet`` of a run: scores on the test split and the overlap of its predicted future maps, scene by scene.
 
 ``test.parquet`` beside the verdict, one row a scene: token, log, valid, the names of ``PDMS_COLUMNS`` with the score as
 ``pdms``, ade and fde (m), and for each class k of the BEV map the cells of intersection and union of the imagined

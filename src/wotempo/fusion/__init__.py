@@ -1,4 +1,4 @@
-"""Temporal fusion stages: how the BEV maps of a window become one.
+"""Temporal fusion stages: modules that fuse the BEV maps of a window into one.
 
 To add a stage: one file ``<name>.py`` here with a ``TemporalFusion``, and one ``configs/fusion/<name>.yaml`` whose keys
 are ``name`` and the constructor's keywords (docs/adding_a_fusion_stage.md). ``STAGES`` and the property tests find it.

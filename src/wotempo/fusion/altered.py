@@ -1,4 +1,4 @@
-"""A stage that is given another window than the one that was recorded."""
+"""A stage in a wrapper that alters the window before the stage gets it."""
 
 from __future__ import annotations
 

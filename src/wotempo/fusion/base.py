@@ -1,4 +1,4 @@
-"""TemporalFusion: what every fusion stage promises, its warp, and streaming through a ring buffer."""
+"""``TemporalFusion``, the base class of every fusion stage: its contract, its warp, streaming by a ring buffer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controls: what an ablation must rule out before it may say "history helped".
+"""Controls of an ablation: altered windows that a stage must beat before its gain counts as temporal.
 
 Each alters the window of any stage, in training and in evaluation alike, and stands in the checkpoint as
 ``fusion.control``. A gain over ``none`` counts as temporal only where the stage beats its controls as well.

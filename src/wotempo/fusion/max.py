@@ -1,4 +1,4 @@
-"""The maximum of what the aligned frames show."""
+"""The maximum over the aligned frames, cell by cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean of what the aligned frames show."""
+"""The mean over the aligned frames, cell by cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wotempo.geometry import BevGrid
 
 class MeanFusion(TemporalFusion):
     """Per cell the mean over the frames that show it, the current one included. No parameters, hence no identity at
-    initialisation: it acts from the first step on. The free lower bound, and the loudest witness of a wrong warp."""
+    initialisation: it acts from the first step on. It costs nothing, and a wrong warp harms it most."""
 
     order_aware = False
 

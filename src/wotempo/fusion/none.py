@@ -1,4 +1,4 @@
-"""The baseline: no fusion."""
+"""The baseline without fusion: the current map alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The upper bound: what a stage could gain if history told it every agent's velocity without error."""
+"""The oracle control: a stage that is given the true velocity of every agent, as an upper bound for its gain."""
 
 from __future__ import annotations
 

@@ -27,5 +27,5 @@ class SoloFusion(TemporalFusion):
         aligned, mask = self.warp_history(bev, pose, valid)
         time = self.ages(dt, valid).to(bev.dtype)[..., None, None, None].expand_as(aligned[:, :, :1])
         embedded = self.embed(torch.cat((aligned, time), 2).flatten(0, 1)).relu().unflatten(0, valid.shape)
-        embedded = embedded * mask  # its bias would light up what nobody saw
+        embedded = embedded * mask  # its bias would light up cells that no frame shows
         return self.add_where_seen(bev, mask, self.project(self.full_length(embedded).flatten(1, 2)))

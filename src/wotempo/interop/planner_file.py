@@ -1,4 +1,4 @@
-"""A checkpoint as a model that plans, whoever wrote it."""
+"""A model that plans, read from a checkpoint of this project or of the public code."""
 
 from __future__ import annotations
 

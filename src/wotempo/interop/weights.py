@@ -24,7 +24,7 @@ ANCHORS = "trajectory_anchors"
 @dataclass(frozen=True)
 class WoTEWeights:
     """Sizes and mode, and all tensors under the published names (``trajectory_anchors``, ``_backbone.…``), as they were
-    in ``source``: values, dtypes and order. epoch, global_step: how long they were trained, 0 where nobody wrote it."""
+    in ``source``: values, dtypes and order. epoch, global_step: how long they were trained, 0 where it does not say."""
 
     config: ModelConfig
     tensors: dict[str, Tensor]

@@ -101,7 +101,7 @@ def _complete(frames: dict[str, geopandas.GeoDataFrame]) -> dict[str, geopandas.
     needed = [name for name, spec in ESSENTIAL.items() if spec.required or name == "lane_groups_polygons"]
     if missing := [name for name in needed if name not in frames]:
         raise ValueError(f"a map needs the layers {missing}")
-    origin = frames["lanes_polygons"].total_bounds[:2] - 1000.0  # a placeholder nobody drives near
+    origin = frames["lanes_polygons"].total_bounds[:2] - 1000.0  # a placeholder far from every street
     absent = {name: _placeholder(name, spec, origin) for name, spec in ESSENTIAL.items() if name not in frames}
     essential = {name: frames.get(name, absent.get(name)) for name in ESSENTIAL}
     return essential | frames

@@ -23,7 +23,7 @@ def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while it is still held: who waits for it sees that it is gone
+        path.unlink(missing_ok=True)  # while it is still held: a process that waits for it sees that it is gone
         os.close(descriptor)
 
 

@@ -6,7 +6,7 @@
 ``index.json``   tokens of the n rows, fingerprint of the N anchors, scorer version, and the scenes that could not be
                  scored, each with its reason: they have no row
 
-Equal content gives equal bytes: nothing in the folder tells when or by whom it was written.
+Equal content gives equal bytes: nothing in the folder depends on when or where it was written.
 """
 
 from __future__ import annotations

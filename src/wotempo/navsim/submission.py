@@ -1,4 +1,4 @@
-"""The file that NAVSIM's test server takes: one plan per token, and who made it."""
+"""The file that NAVSIM's test server takes: one plan per token, and the team that made it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Which polygons contain which points: GEOS's answer, two orders of magnitude faster for many points.
+"""The polygons that contain each point: the answer of GEOS, two orders of magnitude faster for many points.
 
 The plane is cut into cells. What a cell's relation to each polygon is, is found when the first point falls into it:
 no point of it inside, all of them, or an edge passes. Only in the last case a point is tried by ray crossing, against
-the edges of its band of the polygon. Whoever is within a nanometre of an edge, where rounding could change the answer,
-is asked of GEOS, whose predicates are exact.
+the edges of its band of the polygon. A point within a nanometre of an edge, where rounding could change the
+answer, is left to GEOS, whose predicates are exact.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Metric:
     """How a scene is scored."""
 
     columns: dict[str, str]  # our name -> official column, in the official order
-    choose: Chooser  # by what PDM-Closed, whose progress is the measure of everybody's, chooses its plan
+    choose: Chooser  # by what PDM-Closed, whose progress is the measure of all others, chooses its plan
     # (scene, map, context, PDM-Closed's states, drivers, the same half a second earlier) -> rows. Every driver is alone
     # with the reference, as in the official two-row evaluation: no other driver moves its progress.
     judge: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], Rows]

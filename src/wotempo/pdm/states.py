@@ -1,6 +1,6 @@
 """The ego's state vector, its box, and where both come from.
 
-Numba kernels of other files bake these constants in: whoever changes one deletes the ``__pycache__`` beside.
+Numba kernels of other files bake these constants in: after a change, delete the ``__pycache__`` beside.
 """
 
 from __future__ import annotations

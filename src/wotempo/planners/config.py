@@ -68,7 +68,7 @@ class ModelConfig:
     num_bev_classes: int = 8
     num_agents: int = 30
     # How many history frames of a window pass gradient to the encoder: null all, 0 none, k the last k. Frames that are
-    # nobody's current one are then encoded without gradient, normalised by batch statistics of their own.
+    # the current one of no window are then encoded without gradient, normalised by batch statistics of their own.
     history_grad: int | None = None
     # What history is encoded from: both | lidar. lidar: no camera branch for frames of the past, and LiDAR tokens alone
     # in the exchange. A frame that is one window's current and another's history is then encoded both ways.

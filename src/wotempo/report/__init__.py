@@ -1,1 +1,1 @@
-"""Tables and pictures from files that runs wrote."""
+"""Tables, pages and pictures made from the files of runs."""

@@ -1,4 +1,4 @@
-"""An ablation from what its jobs left: one row per variant, paired differences to the reference, and whom to trust.
+"""An ablation read from the folders of its jobs: one row per variant, and paired differences to the reference.
 
 A job is a folder ``<variant>/seed=<n>`` with ``verdict.json``, ``metrics.json`` and ``test.parquet``. Every figure is a
 ratio of sums over (seed, log), so one bootstrap serves means of scores and overlaps of maps alike.
@@ -90,7 +90,7 @@ def paired_difference(
 ) -> tuple[float, float, float]:
     """Variant minus reference of a metric over the seeds both have, and the 95 % interval (low, high).
 
-    Seeds and logs are drawn with replacement, the same for both sides, so that what makes a scene hard for everybody
+    Seeds and logs are drawn with replacement, the same for both sides, so that what makes a scene hard for all
     cancels. NaN where fewer than two seeds or two logs are left: they say nothing about the next one.
     """
     seeds = sorted(set(rows) & set(reference))

@@ -135,7 +135,7 @@ def _pairs(a: Side, b: Side) -> Pairs:
 
 
 def _of_kind(pairs: Pairs, kind: str, trusted: bool) -> list[dict[str, Any]]:
-    """Of the scenes of one kind; nothing where there are none, or nobody stored their kinds."""
+    """Of the scenes of one kind; nothing where there are none, or their kinds were not stored."""
     column, chosen = f"{PREFIX}{kind}", []
     for mine, other in pairs:
         known = next((side[column].to_numpy(bool) for side in (mine, other) if column in side), None)

@@ -1,4 +1,4 @@
-"""What the short names on the pages mean, and the words that tables show for them."""
+"""The meaning of the short names on the pages, and the words that tables show for them."""
 
 from __future__ import annotations
 

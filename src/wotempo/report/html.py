@@ -1,4 +1,4 @@
-"""A page that needs nothing but itself: one HTML file with its style and pictures inside, no script, no server."""
+"""One HTML file with its style and pictures inside: it needs no script, no server and no network."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def section(title: str, *parts: str, mark: str = "") -> str:
 
 def picture(data: bytes, kind: str, caption: str, spoken: str = "") -> str:
     """``kind``: svg+xml, png or webp. An own document within the page, so that names inside SVGs do not clash.
-    ``spoken``: for those who do not see it, where it is not the caption."""
+    ``spoken``: text in place of the picture, where it is not the caption."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     text = escape(caption)
     return f'<figure><img alt="{escape(spoken) or text}" src="{source}"><figcaption>{text}</figcaption></figure>'

@@ -1,4 +1,4 @@
-"""What a run left in its folder, finished or not."""
+"""The files in the folder of a run, finished or not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunFiles:
         return self.job.verdict["facts"]
 
     def again(self, *overrides: str) -> str:
-        """What to type for a finished run with something more, in its own folder."""
+        """The command that does a finished run with further settings, in its own folder."""
         if self._in_sweep:  # finished jobs are kept
             return shlex.join([*self._command, *overrides])
         # Hydra wants quotes around an "=", which the folders of sweeps hold.
@@ -40,7 +40,7 @@ class RunFiles:
         return shlex.join([*self._command, f"run_dir={folder}", "reuse=true", *overrides])
 
     def anew(self, *overrides: str) -> str:
-        """What to type to train it once more, in a new folder."""
+        """The command that trains it once more, in a new folder."""
         where = ["hydra.sweep.dir=runs/again"] if self._in_sweep else []
         return shlex.join([*self._command, *where, *overrides])
 

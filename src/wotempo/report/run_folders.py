@@ -1,4 +1,4 @@
-"""Where runs lie."""
+"""The folders of runs below a folder."""
 
 from __future__ import annotations
 

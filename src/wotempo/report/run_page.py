@@ -59,8 +59,8 @@ def _failure(run: RunFiles) -> list[str]:
     lines = "".join(f"<p><b>{escape(c['name'])}</b>: {escape(c['message'])}. {escape(c['hint'])}</p>" for c in failed)
     if not failed:
         lines = f"<p>No criterion failed; the run ended early: {escape(run.job.verdict.get('reason', ''))}</p>"
-    told = f"<pre>{escape(run.diagnosis)}</pre>" if run.diagnosis else "<p>No step failed: there is no diagnosis.</p>"
-    return [section(f"Not accepted: {run.job.verdict['status']}", lines, told, mark="alarm")]
+    found = f"<pre>{escape(run.diagnosis)}</pre>" if run.diagnosis else "<p>No step failed: there is no diagnosis.</p>"
+    return [section(f"Not accepted: {run.job.verdict['status']}", lines, found, mark="alarm")]
 
 
 def _criteria(run: RunFiles) -> str:

@@ -1,4 +1,4 @@
-"""What a table of scores per token comes to: means with confidence intervals, failures, and the official file."""
+"""A summary of scores per token: means with confidence intervals, failures, and the official file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs belong together: those of one configuration, whatever their seed."""
+"""Sides of a comparison: the runs of one configuration, whatever their seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fre
 
 def sides(folders: list[Path]) -> list[Side]:
     """Of runs, and of folders that hold runs (a sweep); in the order in which they are named. A seed that was run twice
-    is a UserError: which one counts is not ours to choose."""
+    is a UserError: nothing says which one counts."""
     return _grouped({run: read_run(run) for folder in folders for run in _runs_of(folder)})
 
 

@@ -1,4 +1,4 @@
-"""What kind of scene a scene is, from its log alone: what the expert does, and who is in the way. A scene may be of
+"""The kinds of a scene, from its log alone: what the expert does, and which agents are in its way. A scene may be of
 several kinds, or of none."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PREFIX = "situation_"  # of the columns of test.parquet
 
 TURN = np.deg2rad(20.0)  # heading gained in 4 s
 STANDING_M_S, STANDING_M = 1.0, 2.0  # the expert's last speed; or all that it drives in 4 s
-AHEAD_M = 10.0  # the expert's path goes straight on that far: who brakes for somebody does not reach the crossing
+AHEAD_M = 10.0  # the expert's path is extended straight that far: braking for an agent, it ends before the crossing
 MOVES_M = 1.0  # an agent that moves less in 4 s crosses nothing
 ACROSS = np.deg2rad(30.0)  # the least angle between an agent's way and the expert's
 LEAD_M, LANE_M = 25.0, 1.5  # how far ahead on the path, and how far from it, the centre of a vehicle that leads

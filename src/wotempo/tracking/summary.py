@@ -31,7 +31,7 @@ def summary_of(verdict: dict[str, Any], metrics: dict[str, float]) -> dict[str, 
     """``verdict``, ``reason``, for each criterion ``criteria/<name>/`` status, measured and limit (numbers only), what
     the run cost, and the sentence on its use of history. What was logged is in the summary anyway."""
     facts, cost = verdict["facts"], verdict["cost"]
-    told: dict[str, Any] = {
+    entries: dict[str, Any] = {
         "verdict": verdict["status"],
         "reason": verdict["reason"],
         "next": verdict["next"],
@@ -47,12 +47,12 @@ def summary_of(verdict: dict[str, Any], metrics: dict[str, float]) -> dict[str, 
     }
     for criterion in verdict["criteria"]:
         place = f"criteria/{criterion['name']}"
-        told[f"{place}/status"] = criterion["status"]
-        told[f"{place}/measured"] = number(criterion["measured"])
-        told[f"{place}/limit"] = number(criterion["limit"])
+        entries[f"{place}/status"] = criterion["status"]
+        entries[f"{place}/measured"] = number(criterion["measured"])
+        entries[f"{place}/limit"] = number(criterion["limit"])
         if criterion["name"] == "memory":
-            told["cost/peak_memory_gb"] = number(criterion["measured"])
-    return {name: what for name, what in told.items() if what is not None}
+            entries["cost/peak_memory_gb"] = number(criterion["measured"])
+    return {name: what for name, what in entries.items() if what is not None}
 
 
 def scores_of(run_dir: Path) -> dict[str, float]:

@@ -14,7 +14,7 @@ from wotempo.tracking.wandb_file import records
 
 @dataclass(frozen=True)
 class Attempt:
-    """``file``: its ``run-<id>.wandb``. ``status``: the verdict that it was told, "" for an evaluation. ``exit_code``:
+    """``file``: its ``run-<id>.wandb``. ``status``: the verdict in its summary, "" for an evaluation. ``exit_code``:
     None where its process was killed, so that the file has no end. ``skipped``: why it is not to be uploaded."""
 
     file: Path
@@ -34,8 +34,8 @@ class Attempt:
         """wandb's own, of a run that it uploaded."""
         return self.file.with_suffix(".wandb.synced")
 
-    def told(self, latest: bool) -> str:
-        """What it was, and for an incomplete one how it goes on."""
+    def description(self, latest: bool) -> str:
+        """Kind, status and end of the attempt; for an incomplete one, the command that continues it."""
         known = ", ".join(text for text in (self.job_type, self.status) if text)
         if self.exit_code is not None:
             return f"{known}, exit code {self.exit_code}"
@@ -58,7 +58,7 @@ def read_attempt(file: Path) -> Attempt:
     found = records(file)
     starts = [record.run for record in found if record.WhichOneof("record_type") == "run"]
     ends = [record.exit.exit_code for record in found if record.WhichOneof("record_type") == "exit"]
-    told = [
+    verdicts = [
         item.value_json
         for record in found
         if record.WhichOneof("record_type") == "summary"
@@ -69,7 +69,7 @@ def read_attempt(file: Path) -> Attempt:
         file,
         starts[0].project if starts else "",
         starts[0].job_type if starts else "",
-        json.loads(told[-1]) if told else "",
+        json.loads(verdicts[-1]) if verdicts else "",
         ends[-1] if ends else None,
     )
     return Attempt(**{**vars(attempt), "skipped": _why_skipped(attempt, bool(starts))})

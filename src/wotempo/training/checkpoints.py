@@ -75,16 +75,20 @@ class StepCheckpoint(Checkpoint):
         ends_epoch = batches.is_last_batch or batches.current.ready >= trainer.num_training_batches
         if ends_epoch or not between_steps:
             return
-        told = self._told(trainer, trainer.global_step)
-        if trainer.global_step != self._saved_step and (told or self._due(trainer)):
+        must_stop = self._must_stop(trainer, trainer.global_step)
+        if trainer.global_step != self._saved_step and (must_stop or self._due(trainer)):
             self._save(trainer)
-        if told and self.stop_signal is not None:
+        if must_stop and self.stop_signal is not None:
             self.stop_signal.leave()
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        if trainer.state.fn == TrainerFn.FITTING and self._told(trainer, batch_idx) and self.stop_signal is not None:
+        if (
+            trainer.state.fn == TrainerFn.FITTING
+            and self._must_stop(trainer, batch_idx)
+            and self.stop_signal is not None
+        ):
             self.stop_signal.leave()
 
     def _save(self, trainer: L.Trainer) -> None:
@@ -102,7 +106,7 @@ class StepCheckpoint(Checkpoint):
         recount(trainer, checkpoint)
         checkpoint["callbacks"].pop("Timer", None)  # trainer.max_time limits an attempt, not the run
 
-    def _told(self, trainer: L.Trainer, position: int) -> bool:
+    def _must_stop(self, trainer: L.Trainer, position: int) -> bool:
         """Whether the signal came: the same on all ranks, since all have to end at the same batch."""
         received = self.stop_signal is not None and bool(self.stop_signal.received)
         if trainer.world_size == 1:

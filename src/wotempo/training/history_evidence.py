@@ -34,8 +34,8 @@ def _hooked(stage: nn.Module, *handles: Any) -> Iterator[None]:
 def observed_plan(
     module: LitPlanner, batch: Batch, blind: bool = False
 ) -> tuple[dict[str, Tensor], tuple[Tensor, ...], Tensor]:
-    """The plan, and the arguments (bev, pose, dt, valid) and output of the stage. ``blind``: the stage is told
-    that history is not valid; the frames are encoded all the same, so that no last bit of the encoder's differs."""
+    """The plan, and the arguments (bev, pose, dt, valid) and output of the stage. ``blind``: the stage gets
+    history that is not valid; the frames are encoded all the same, so that no last bit of the encoder's differs."""
     stage, calls = module.model.fusion, []
 
     def change(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -1,1 +1,1 @@
-"""What BEV maps hold, measured: where objects land in them, and what they tell of velocities."""
+"""Measurements of what BEV maps hold: the places of objects, and the velocities of agents."""

@@ -1,4 +1,4 @@
-"""Which geometry a trained backbone's map has: the one that the warp assumes, or another (docs: geometry, the trap)."""
+"""The geometry of a trained backbone's map, compared with the one that the warp assumes (docs/geometry.md)."""
 
 from __future__ import annotations
 

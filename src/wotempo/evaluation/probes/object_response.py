@@ -1,4 +1,4 @@
-"""Where in the BEV map does an object at x, y metres land? Measured by putting one there."""
+"""The place in the BEV map to which an object at (x, y) metres is mapped, measured by putting one there."""
 
 from __future__ import annotations
 

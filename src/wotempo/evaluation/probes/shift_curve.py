@@ -1,4 +1,4 @@
-"""How well can a map of the past be moved onto the present? Residual over variance, against every other shift."""
+"""The residual of past BEV maps moved onto present ones, over their variance, for the true shift and for others."""
 
 from __future__ import annotations
 

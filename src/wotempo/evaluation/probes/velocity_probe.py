@@ -1,4 +1,4 @@
-"""What of the agents' velocities can be read from BEV maps, by a small network fitted to tell them."""
+"""The share of the agents' velocities that a small network, fitted for it, can read from BEV maps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Windows:
     maps: Tensor
     motion: Tensor
 
-    def told(self, predicted: Tensor, grid: BevGrid) -> tuple[Tensor, Tensor]:
+    def at_agents(self, predicted: Tensor, grid: BevGrid) -> tuple[Tensor, Tensor]:
         """predicted (n, 2, rows, cols) at the cells of the agents, and their velocities: both (agents, 2)."""
         row, col = (index.round().long() for index in grid.to_index(self.motion[..., 0], self.motion[..., 1]))
         inside = (row >= 0) & (row < grid.rows) & (col >= 0) & (col < grid.cols) & (self.motion[..., 4] > 0)
@@ -60,7 +60,7 @@ def fit(train: Windows, others: list[Windows], grid: BevGrid, seed: int = 0) -> 
     )
 
     def read(part: Windows) -> tuple[Tensor, Tensor]:
-        return part.told(probe((part.maps - mean) / spread), grid)
+        return part.at_agents(probe((part.maps - mean) / spread), grid)
 
     optimiser = torch.optim.AdamW(probe.parameters(), RATE, weight_decay=0.1)
     batches = -(-len(train.maps) // BATCH)

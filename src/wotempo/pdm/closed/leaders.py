@@ -1,4 +1,4 @@
-"""Who is ahead: obstacles in the corridors of the paths, and for each driver the one its box is nearest to."""
+"""Leading agents: obstacles in the corridors of the paths, and for each driver the one its box is nearest to."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """WoTE's label file ``formatted_pdm_score_<N>.npy``: a pickled dict of tokens, in and out of a score table.
 
 token -> {"valid": bool, "trajectory_scores": [{sub-score: (N,) float64}]}. The file does not say which anchors it
-belongs to; whoever reads it has to know them.
+belongs to; its reader has to know them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who works: this process, worker processes or a Dask cluster (through joblib), or a Ray cluster."""
+"""Engines that compute labels: this process, worker processes or a Dask cluster (through joblib), or a Ray cluster."""
 
 from __future__ import annotations
 

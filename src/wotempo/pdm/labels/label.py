@@ -1,7 +1,7 @@
 """Labels for training: every anchor simulated and scored at every scene, written as one score table.
 
 Finished parts (`label_parts`) are kept beside the table until it is complete, so a run that was killed goes on where it
-stopped, and several runs (shards) share the work; who finds all parts finished joins them.
+stopped, and several runs (shards) share the work; the one that finds all parts finished joins them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Card:
 
 @dataclass
 class Pictures:
-    """``groups``: heading -> pictures. ``lacking``: what is not shown, and what to type to have it."""
+    """``groups``: heading -> pictures. ``lacking``: what is not shown, and the command that makes it."""
 
     groups: dict[str, list[Card]] = field(default_factory=dict)
     lacking: list[tuple[str, str]] = field(default_factory=list)
