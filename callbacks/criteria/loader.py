@@ -14,8 +14,8 @@ from callbacks.base.guard import Guard, Policy
 class LoaderGuard(Guard):
     """The share of the training time spent between the end of one batch and the start of the next, where the loop waits
     for the loader: high if workers are too few, the disk is slow or the cache cold. The first batch of an epoch
-    (workers start) and pauses for validation are left out; the longest wait is reported. It sees only what the host waits
-    for: other callbacks' work between two batches counts as waiting (so list it first), and a loader that never
+    (workers start) and pauses for validation are left out; the longest wait is reported. It sees only waits of
+    the host: other callbacks' work between two batches counts as waiting (so list it first), and a loader that never
     returns is not found here but by the scheduler's limit.
 
     Args:
