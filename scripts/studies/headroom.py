@@ -74,7 +74,7 @@ def learnt(run: Path, data: NavsimDataModule) -> list[dict[str, float]]:
     return values
 
 
-@command
+@command("<folder of a run> …")
 def main(arguments: list[str]) -> int:
     quieten()
     if not arguments:

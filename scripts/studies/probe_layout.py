@@ -167,4 +167,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("probe_layout", check, work)
+    run("probe_layout", ProbeConfig, check, work)

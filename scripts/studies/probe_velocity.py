@@ -69,7 +69,7 @@ def parse(arguments: list[str]) -> tuple[Path, int]:
     return Path(folders[0]), int(seeds[-1])
 
 
-@command
+@command("<folder of a run> [seeds=3]")
 def main(arguments: list[str]) -> int:
     quieten()
     run, seeds = parse(arguments)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from wotempo.command_line.words import folders_and_options
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError
+
+PAGE = (Option("page", "path", None, "where it goes"),)
 
 
 def test_folders_of_sweeps_hold_an_equals_sign(tmp_path):
     folder = tmp_path / "fusion=convgru,seed=0"
     folder.mkdir()
-    folders, given = folders_and_options([str(folder), "page=x=y.html"], ["page"])
+    folders, given = folders_and_options([str(folder), "page=x=y.html"], PAGE)
     assert folders == [folder]
     assert given == {"page": "x=y.html"}
 
@@ -27,4 +29,4 @@ def test_folders_of_sweeps_hold_an_equals_sign(tmp_path):
 )
 def test_bad_words_are_one_sentence(words, message):
     with pytest.raises(UserError, match=message):
-        folders_and_options(words, ["page"])
+        folders_and_options(words, PAGE)

@@ -19,7 +19,7 @@ def main() -> None:
             os.setsid()
             sys.argv = ["labels", *shlex.split(line)]
             sys.stdout = sys.stderr
-            run("labels", labels.check, labels.work)
+            run("labels", labels.LabelsConfig, labels.check, labels.work)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

@@ -27,7 +27,7 @@ def typed_in(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str
         monkeypatch.setattr(sys, "argv", [name, *argv])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            run(name, module.check, module.work)
+            run(name, object, module.check, module.work)
         return ended.value.code, *capsys.readouterr()
 
     return command

@@ -23,7 +23,7 @@ def test_the_former_key_has_the_effect_of_the_present_one(module, monkeypatch, c
             sys, "argv", [name, f"{key}={value}", "checkpoint=pyproject.toml"][: 2 + (name != "labels")]
         )
         with pytest.raises(SystemExit) as ended:
-            run(name, module.check, module.work)
+            run(name, object, module.check, module.work)
         told.append((ended.value.code, capsys.readouterr().err))
     assert told[0] == told[1]
     assert told[0][0] == 2

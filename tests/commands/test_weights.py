@@ -33,7 +33,7 @@ def typed_in(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str
         monkeypatch.setattr(sys, "argv", [name, *argv])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            run(name, check, work)
+            run(name, object, check, work)
         return ended.value.code, *capsys.readouterr()
 
     return command

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import islice, product
 from typing import Any
@@ -23,7 +23,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wotempo.command_line.help import help_of_folders, help_of_keys
 from wotempo.command_line.renamed import with_present_names
+from wotempo.command_line.table import HELP
+from wotempo.command_line.words import Option
 from wotempo.errors import UserError, nearest
 from wotempo.runs.sweep import SweepTable
 
@@ -91,7 +94,7 @@ def sweep_overrides(config_name: str, overrides: list[str]) -> list[str]:
 
 def check_command_line(config_name: str, check: Callable[[DictConfig], object], argv: list[str]) -> None:
     """Compose and check every job of the command line before anything is loaded."""
-    if any(arg in ("--help", "-h", "--hydra-help", "--info", "--cfg", "-c") for arg in argv):
+    if any(arg in ("--hydra-help", "--info", "--cfg", "-c") for arg in argv):
         return
     overrides = [arg for arg in argv if "=" in arg and not arg.startswith("-")]
     strays = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
@@ -140,30 +143,53 @@ def interrupted() -> int:
     return INTERRUPTED
 
 
-def command(main: Callable[..., int]) -> Callable[..., int]:
-    """A main without Hydra, from arguments to exit code, that may raise UserError or be interrupted."""
+def command(
+    takes: str, options: Sequence[Option] = (), configuration: tuple[str, type] | None = None
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Of a main without Hydra, from a list of words to an exit code, that may raise UserError or be interrupted.
 
-    @wraps(main)
-    def safely(*arguments: Any, **keywords: Any) -> int:
-        try:
-            return main(*arguments, **keywords)
-        except UserError as error:
-            return say(error)
-        except KeyboardInterrupt:
-            return interrupted()
+    Args, all for its help:
+        takes: its words beside the options.
+        options: each ``name=value`` that it knows.
+        configuration: in place of these the name and the schema of a yaml that it composes.
+    """
 
-    return safely
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @wraps(main)
+        def safely(words: list[str], *arguments: Any, **keywords: Any) -> int:
+            if any(word in HELP for word in words):
+                module = sys.modules[main.__module__]
+                if configuration is None:
+                    print(help_of_folders(module, takes, options))
+                else:
+                    print(help_of_keys(module, *configuration, words, takes))
+                return 0
+            try:
+                return main(words, *arguments, **keywords)
+            except UserError as error:
+                return say(error)
+            except KeyboardInterrupt:
+                return interrupted()
+
+        return safely
+
+    return decorate
 
 
 def is_multirun(argv: list[str]) -> bool:
     return any(arg in ("-m", "--multirun") for arg in argv)
 
 
-def run(config_name: str, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]) -> None:
-    """The main of a Hydra command. ``work`` returns an exit code; a UserError exits 2. In a multirun a job that is
-    not accepted lets the others run, and the command exits 1."""
+def run(
+    config_name: str, schema: type, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]
+) -> None:
+    """The main of a Hydra command. ``schema``: the dataclass of its keys, for its help. ``work`` returns an exit code;
+    a UserError exits 2. In a multirun a job that is not accepted lets the others run, and the command exits 1."""
     quieten()
     sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
+    if any(word in HELP for word in sys.argv[1:]):
+        print(help_of_keys(sys.modules["__main__"], config_name, schema, sys.argv[1:]))
+        sys.exit(0)
     multirun = is_multirun(sys.argv[1:])
     codes: list[int] = []
 

@@ -1,6 +1,6 @@
-"""Runs against each other, seeds together: a table, and a page; without names one ConvGRU epoch against one baseline.
+"""Runs against each other, seeds together: a table, and a page.
 
-python -m wotempo.commands.compare [folder of a run or of a sweep ...] [reference=<name>] [page=<file>]
+Without folders the latest ConvGRU epoch is held against the latest baseline epoch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wotempo.command_line.entry import command
-from wotempo.command_line.words import folders_and_options
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError, nearest
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
@@ -22,7 +22,10 @@ from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import sides
 
 TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "make train-baseline"}
-OPTIONS = ("reference", "page")
+OPTIONS = (
+    Option("reference", "str", None, "the side that the others are held against; else as the runs were configured"),
+    Option("page", "path", None, "where the page goes; else runs/comparison.html"),
+)
 
 
 def choose(folders: list[Path], root: Path) -> list[Path]:
@@ -65,7 +68,7 @@ def table(comparison: Comparison) -> Table:
     return view
 
 
-@command
+@command("[folder of a run or of a sweep …]", OPTIONS)
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, or 2 where there is nothing to compare."""
     named, given = folders_and_options(arguments, OPTIONS)

@@ -1,6 +1,4 @@
-"""Our evaluation beside the official devkit's, token by token and score by score.
-
-python -m wotempo.commands.devkit_scores <our evaluation's model.csv> <the devkit's csv> [<more of its csv files> ...]
+"""An evaluation of this project beside the official devkit's, token by token and score by score.
 
 Exit code 0 where both scored the same tokens alike, 1 where not.
 """
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wotempo.command_line.entry import command
 from wotempo.errors import UserError
 
 TOLERANCE = 1e-5  # both plan in float32, one token at a time or several
@@ -54,15 +53,13 @@ def differences(ours: pd.DataFrame, devkit: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("score")
 
 
+@command("<model.csv of an evaluation> <csv of the devkit> [more of its csv files …]")
 def main(arguments: list[str]) -> int:
-    try:
-        if len(arguments) < 2:
-            raise UserError("name our evaluation's csv and one or more of the devkit's")
-        ours, devkit = read_scores([Path(arguments[0])]), read_scores([Path(name) for name in arguments[1:]])
-        table = differences(ours, devkit)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    """-> the exit code."""
+    if len(arguments) < 2:
+        raise UserError("name our evaluation's csv and one or more of the devkit's")
+    ours, devkit = read_scores([Path(arguments[0])]), read_scores([Path(name) for name in arguments[1:]])
+    table = differences(ours, devkit)
     lonely = {"ours": ours.index.difference(devkit.index), "the devkit's": devkit.index.difference(ours.index)}
     failed = {"ours": int((~ours["valid"].astype(bool)).sum()), "devkit": int((~devkit["valid"].astype(bool)).sum())}
     print(f"{len(devkit.index.intersection(ours.index))} tokens in both, failed {failed}")

@@ -1,6 +1,6 @@
-"""What would stop a run, found before it is started: exit 0 if nothing would, 1 if something fails.
+"""What would stop a run, found before it is started: software, GPU, data, labels, maps, disk.
 
-python -m wotempo.commands.doctor experiment=convgru_1epoch [key=value ...]
+Takes every key of the run that it examines. Exit code 0 if nothing would stop it, 1 if something fails.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
 from wotempo.doctor.dataset import dataset_findings
 from wotempo.doctor.environment import environment
 from wotempo.doctor.finding import table
@@ -28,4 +29,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("doctor", check_config, work)
+    run("doctor", RunConfig, check_config, work)

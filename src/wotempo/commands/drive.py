@@ -1,6 +1,8 @@
-"""Replay a split's logs frame by frame through a checkpoint, as a car would see them, beside the windowed evaluation.
+"""Replay a split's logs frame by frame through a checkpoint, beside the windowed evaluation.
 
-python -m wotempo.commands.drive checkpoint=<file> [log=<name>] [key=value ...]
+    wotempo drive checkpoint=runs/…/checkpoints/last.ckpt
+
+The model sees the frames as a car would: one after the other, with its own memory of the past ones.
 """
 
 from __future__ import annotations
@@ -149,4 +151,4 @@ def report(
 
 
 if __name__ == "__main__":
-    run("drive", check, work)
+    run("drive", DriveConfig, check, work)

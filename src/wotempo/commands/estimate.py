@@ -1,6 +1,6 @@
-"""What a run will need, from a few measured steps: exit 0 if it fits, 1 with a proposal if it does not.
+"""What a run will need, from a few measured steps: speed, memory, hours, requeues, cost.
 
-python -m wotempo.commands.estimate experiment=convgru_1epoch [machine=default] [key=value ...]
+Takes every key of the run, and a machine profile. Exit code 0 if it fits, 1 with a proposal if it does not.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ from wotempo.navsim import write_bytes
 from wotempo.preparation.ready import prepare_data
 
 SMALLER = "no batch size or length of this run; try trainer.precision=bf16-mixed, fewer frames, or a smaller model"
+
+
+@dataclass(kw_only=True)
+class EstimateKeys(RunConfig):
+    """All keys of the command: those of the run, the machine, and how to measure."""
+
+    machine: MachineConfig
+    estimate: EstimateConfig
 
 
 def check(raw: DictConfig) -> tuple[RunConfig, MachineConfig, EstimateConfig]:
@@ -182,4 +190,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("estimate", check, work)
+    run("estimate", EstimateKeys, check, work)

@@ -1,6 +1,6 @@
-"""Score a checkpoint, and drivers that need no model, on a split, with the leaderboard's own numbers.
+"""Score a checkpoint, and drivers that need no model, on a split: PDMS or EPDMS.
 
-python -m wotempo.commands.evaluate checkpoint=<file> [key=value ...]
+wotempo evaluate checkpoint=runs/…/checkpoints/last.ckpt
 """
 
 from __future__ import annotations
@@ -204,4 +204,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("evaluate", check, work)
+    run("evaluate", EvaluateConfig, check, work)

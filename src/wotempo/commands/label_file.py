@@ -1,7 +1,7 @@
 """Bring WoTE's label file in as a score table, or a score table out as that file.
 
-python -m wotempo.commands.label_file direction=import file=formatted_pdm_score_256.npy anchors=... labels=<folder>
-python -m wotempo.commands.label_file direction=export labels=<folder> file=formatted_pdm_score_256.npy
+wotempo label-file direction=import file=formatted_pdm_score_256.npy anchors=<.npy> labels=<folder, is written>
+wotempo label-file direction=export labels=<folder> file=<.npy, is written>
 """
 
 from __future__ import annotations
@@ -67,4 +67,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("label_file", check, work)
+    run("label_file", LabelFileConfig, check, work)

@@ -1,7 +1,7 @@
-"""PDM sub-scores of every anchor at every scene, as a score table on disk: what training reads as rewards.
+"""PDM sub-scores of every anchor at every scene, as a score table on disk: the rewards of training.
 
-python -m wotempo.commands.labels [data=town|navsim] [splits=[train,val]] [data.anchors=...] [output=...]
-python -m wotempo.commands.labels --multirun cluster=slurm shards=8        # docs/labels.md
+wotempo labels data=town splits=[train,val]
+wotempo labels --multirun cluster=slurm shards=8        # docs/labels.md
 """
 
 from __future__ import annotations
@@ -101,4 +101,4 @@ if __name__ == "__main__":
     # By its name: what belongs to __main__ cannot travel to the machines of a cluster.
     from wotempo.commands import labels
 
-    run("labels", labels.check, labels.work)
+    run("labels", labels.LabelsConfig, labels.check, labels.work)

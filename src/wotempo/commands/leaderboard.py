@@ -1,8 +1,6 @@
-"""All runs below some folders as one leaderboard: verdict, score, cost; failures kept and shown.
+"""All runs below some folders in one table: verdict, score, cost; failures shown, too.
 
-python -m wotempo.commands.leaderboard [folder of runs or sweeps ...] [reference=<variant>] [metric=pdms] [margin=0.02]
-
-Without folders everything below runs/. Where no reference is named, the one that most configurations name counts.
+Without folders everything below runs/.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from wotempo.command_line.entry import command
-from wotempo.command_line.words import folders_and_options
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError, nearest
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import METRICS, summarise
@@ -31,16 +29,21 @@ from wotempo.report.reading import Damaged, read_config
 from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import all_sides
 
-OPTIONS = {"reference": "", "metric": "pdms", "margin": "0.02", "out": "runs/leaderboard"}
+OPTIONS = (
+    Option("reference", "str", "", "the variant that the others are held against; else the one most runs name"),
+    Option("metric", "str", "pdms", "the score"),
+    Option("margin", "float", "0.02", "the smallest difference of the score that matters"),
+    Option("out", "path", "runs/leaderboard", "of the page (.html), the table (.md) and its rows (.json)"),
+)
 
 
 def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str]]:
     """-> folders, options."""
-    named, given = folders_and_options(arguments, list(OPTIONS))
+    named, given = folders_and_options(arguments, OPTIONS)
     folders = named or [Path("runs")]
     if not named and not folders[0].is_dir():
         raise UserError("there are no runs yet: make train-convgru-1epoch")
-    options = OPTIONS | given
+    options = {option.name: option.default or "" for option in OPTIONS} | given
     if options["metric"] not in METRICS:
         raise UserError(f"there is no metric '{options['metric']}': {nearest(options['metric'], list(METRICS))}")
     try:
@@ -77,7 +80,7 @@ def _configs(folders: list[Path]) -> Iterator[dict[str, Any]]:
             yield read_config(run / CONFIG)
 
 
-@command
+@command("[folder of runs or sweeps …]", OPTIONS)
 def main(arguments: list[str]) -> int:
     """-> the exit code: 0, or 2 where there is nothing to show."""
     folders, options = parse(arguments)

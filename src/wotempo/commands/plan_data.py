@@ -1,9 +1,7 @@
-"""What a configuration needs on disk: which files, what is here, what is missing, how many bytes.
+"""What a run needs on disk: which files, what is here, what is missing, how many bytes.
 
-python -m wotempo.commands.plan_data experiment=convgru_1epoch data=navsim [key=value ...]
-
-Nothing is fetched or written. Where the logs are not here yet, published counts and sizes stand in, and a line says so.
-Exit 0 where all is here, 1 where something is missing.
+Takes every key of the run. Nothing is fetched or written. Where the logs are not here yet, published counts and sizes
+stand in, and a line says so. Exit code 0 where all is here, 1 where something is missing.
 """
 
 from __future__ import annotations
@@ -83,4 +81,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("plan_data", check, work)
+    run("plan_data", RunConfig, check, work)

@@ -1,6 +1,8 @@
-"""Do the step again that ended a run, from its ``failure/`` folder alone: exit 0 if the fault comes back, 1 if not.
+"""Do the step again that ended a run, from its ``failure/`` folder alone.
 
-python -m wotempo.commands.replay run=<run>
+    wotempo replay run=<run>
+
+Exit code 0 if the fault comes back, 1 if it does not.
 """
 
 from __future__ import annotations
@@ -78,4 +80,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("replay", check, work)
+    run("replay", ReplayConfig, check, work)

@@ -1,9 +1,7 @@
 """A run as one HTML file, beside its verdict.
 
-python -m wotempo.commands.report <run folder> [scenes=3] [windows=12] [out=<file>]
-
-Worst and best scenes, and one scene that moves, need the run's data and its checkpoint: so many windows of the test
-split are planned. ``windows=0`` plans none.
+Worst and best scenes, and one scene that moves, need the run's data and its checkpoint: windows of the test split are
+planned for them.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import sys
 from pathlib import Path
 
 from wotempo.command_line.entry import command, quieten
-from wotempo.command_line.words import folders_and_options
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError
 from wotempo.evaluation.report_scenes import take_pictures
 from wotempo.navsim import write_bytes
@@ -20,24 +18,28 @@ from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.run_files import read_files
 from wotempo.report.run_page import run_page
 
-DEFAULTS = {"scenes": 3, "windows": 12}
+COUNTS = (
+    Option("scenes", "int", "3", "so many worst scenes, and as many best ones"),
+    Option("windows", "int", "12", "of the test split that are planned to find them; 0: none"),
+)
+OUT = Option("out", "path", None, "the page; else report.html in the folder")
 
 
 def parse(arguments: list[str]) -> tuple[Path, dict[str, int], Path]:
     """-> the run's folder, counts, and where the page goes."""
-    folders, given = folders_and_options(arguments, (*DEFAULTS, "out"))
+    folders, given = folders_and_options(arguments, (*COUNTS, OUT))
     if len(folders) != 1:
         raise UserError("name one run folder (make: RUN=folder)")
     counts = {}
-    for name, usual in DEFAULTS.items():
-        text = given.get(name, str(usual))
+    for option in COUNTS:
+        text = given.get(option.name, str(option.default))
         if not text.isdigit():
-            raise UserError(f"{name} is '{text}': set it to 0 or more")
-        counts[name] = int(text)
+            raise UserError(f"{option.name} is '{text}': set it to 0 or more")
+        counts[option.name] = int(text)
     return folders[0], counts, Path(given.get("out", folders[0] / "report.html"))
 
 
-@command
+@command("<folder of a run>", (*COUNTS, OUT))
 def main(arguments: list[str]) -> int:
     """-> the exit code: 0, or 2 where there is nothing to report on."""
     quieten()

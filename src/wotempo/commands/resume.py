@@ -1,6 +1,6 @@
 """Continue a run that was interrupted, with the configuration it was started with.
 
-python -m wotempo.commands.resume [run folder, or a folder above: its latest unfinished run]
+Without a folder the latest unfinished run below runs/.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def choose(where: Path) -> Path:
     return where
 
 
-@command
+@command("[folder of a run, or one above: its latest unfinished run]")
 def main(arguments: list[str]) -> int:
     """-> the exit code of the continued run."""
     quieten()

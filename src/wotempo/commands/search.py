@@ -1,10 +1,10 @@
-"""A search over keys of the configuration, by Optuna's ask and tell; goes on where it stopped.
+"""A search over keys of the configuration, by Optuna's ask and tell; it goes on where it stopped.
 
-python -m wotempo.commands.search run  [search=learning] [trials=20] [key=value ...]  # ask, train, tell, one by one
-python -m wotempo.commands.search ask  [search=learning] [key=value ...]              # print a trial's command
-python -m wotempo.commands.search tell [search=learning]                              # read what has ended: the table
+    wotempo search run      # ask, train, tell, one by one
+    wotempo search ask      # print a trial's command
+    wotempo search tell     # read what has ended: the table
 
-Everything else configures the runs, as for wotempo.commands.train. A trial is a run of its own in
+Everything else configures the runs, as for wotempo train. A trial is a run of its own in
 ``runs/search_<name>/trial_<n>``, judged by the criteria; one that is not accepted counts as failed and cannot win.
 Several processes may work on one search, and ``ask`` prints commands for a queue.
 """
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from wotempo.capacity.search_space import Space, read_space
 from wotempo.command_line.entry import check_command_line, command
+from wotempo.command_line.words import Option
 from wotempo.config.checks import check_config
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked, locked
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ACTIONS = ("run", "ask", "tell")
-OURS = {"search": "learning", "trials": "20"}
+OPTIONS = (
+    Option("search", "str", "learning", "configs/search/<name>.yaml: the keys, their ranges, the metric"),
+    Option("trials", "int", "20", "runs that the search consists of"),
+)
 OVERRIDES = "overrides"
 ENDS = (*FINISHED, "crashed")  # a killed run is incomplete, and goes on
 
@@ -44,10 +48,11 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, str], list[str]]:
     if not arguments or arguments[0] not in ACTIONS:
         raise UserError(f"say first what to do: {', '.join(ACTIONS)}")
     pairs = [argument.partition("=") for argument in arguments[1:]]
-    options = OURS | {key: value for key, _, value in pairs if key in OURS}
+    ours = {option.name: str(option.default) for option in OPTIONS}
+    options = ours | {key: value for key, _, value in pairs if key in ours}
     if not options["trials"].isdigit() or int(options["trials"]) < 1:
         raise UserError(f"trials is '{options['trials']}': set it to 1 or more")
-    return arguments[0], options, [f"{k}{sign}{v}" for k, sign, v in pairs if k not in OURS]
+    return arguments[0], options, [f"{k}{sign}{v}" for k, sign, v in pairs if k not in ours]
 
 
 class Search:
@@ -173,7 +178,7 @@ def shown(params: dict[str, Any]) -> str:
     return " ".join(f"{key}={_short(value)}" for key, value in params.items())
 
 
-@command
+@command("run|ask|tell [keys of wotempo train …]", OPTIONS)
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, 1 where no trial was accepted (run), 2 for bad input."""
     action, options, given = parse(arguments)

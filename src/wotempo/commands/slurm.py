@@ -1,9 +1,9 @@
-"""Submit one training run to Slurm, from a machine profile.
+"""Submit one training run to Slurm, by a machine profile.
 
-python -m wotempo.commands.slurm experiment=convgru_1epoch [machine=default machine.hours=3 ...] [--dry-run]
-python -m wotempo.commands.slurm --multirun experiment=convgru_1epoch ablation=fusion ...   # a job per run, by submitit
+    wotempo slurm experiment=convgru_1epoch machine=default machine.hours=3 --dry-run
+    wotempo slurm --multirun experiment=convgru_1epoch ablation=fusion    # a job per run, by submitit
 
-Everything that is not of ``machine`` configures the run, as for wotempo.commands.train, and is checked before.
+What is not of ``machine`` configures the run, as for wotempo train, and is checked before.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def sweep(slurm: SlurmConfig, overrides: list[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-@command
+@command("[--dry-run] [--multirun] [key=value …] [keys of wotempo train …]", configuration=("slurm", SlurmConfig))
 def main(arguments: list[str]) -> int:
     """-> exit code."""
     words = ["dry_run=true" if text == "--dry-run" else text for text in arguments]

@@ -1,12 +1,15 @@
-"""``python -m wotempo.commands.stages``: parameters and multiply-accumulates of every fusion stage."""
+"""Parameters and multiply-accumulates of every fusion stage, at every level and both sizes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 
 import yaml
 
+from wotempo.command_line.entry import command
+from wotempo.errors import UserError
 from wotempo.fusion import POINTS, level_of
 from wotempo.planners.config import LEVELS, WOTE, WOTE_TINY, ModelConfig
 from wotempo.planners.stage_cost import Cost, cost
@@ -23,7 +26,11 @@ def costs(config: ModelConfig, level: str) -> Iterator[Cost]:
             yield cost(path.name.removesuffix(".yaml"), channels, grid, {**options, "level": level})
 
 
-def main() -> None:
+@command("")
+def main(arguments: list[str]) -> int:
+    """-> the exit code."""
+    if arguments:
+        raise UserError(f"'{arguments[0]}' is too much: the command takes no words")
     for size, config in SIZES.items():
         for level in (*LEVELS, POINTS):
             channels, grid = config.level(level)
@@ -31,7 +38,8 @@ def main() -> None:
             print(f"{'fusion':22}{'parameters':>14}{'GMAC':>9}")
             for row in sorted(costs(config, level), key=lambda row: row.parameters):
                 print(f"{row.stage:22}{row.parameters:14,}{row.macs / 1e9:9.3f}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,14 @@
-"""Train, judge, report: one command, one verdict, one exit code.
+"""Train a planner and judge the run by named criteria: one verdict, one exit code.
 
-python -m wotempo.commands.train experiment=convgru_1epoch [key=value ...]
+wotempo train experiment=convgru_1epoch data=town trainer.max_epochs=2
 """
 
 from __future__ import annotations
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
 from wotempo.experiment.run import work
 
 if __name__ == "__main__":
-    run("train", check_config, work)
+    run("train", RunConfig, check_config, work)

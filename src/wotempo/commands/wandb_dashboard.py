@@ -1,6 +1,6 @@
-"""Write the dashboard of a wandb project: two saved views, made from ``dashboard_panels``.
+"""Write the dashboard of a wandb project: two saved views.
 
-python -m wotempo.commands.wandb_dashboard [project=wotempo] [entity=…] [dry_run=true]
+Their panels stand in wotempo.tracking.dashboard_panels; a view of an earlier call is written over.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from wotempo.config.schema import TrackingConfig
+from wotempo.command_line.entry import command
+from wotempo.command_line.words import Option
 from wotempo.errors import UserError, nearest
 from wotempo.tracking.dashboard_panels import VIEWS, Panel, View
 from wotempo.tracking.options import require_key
 
-OPTIONS = ("project", "entity", "dry_run")
+OPTIONS = (
+    Option("project", "str", "wotempo", "of wandb"),
+    Option("entity", "str", None, "user or team; else that of the key"),
+    Option("dry_run", "bool", "false", "only print the dashboard; --dry-run is the same"),
+)
 STEP = "trainer/global_step"
 
 
@@ -24,12 +29,12 @@ def parse(arguments: list[str]) -> tuple[str, str, bool]:
     given = {}
     for argument in ("dry_run=true" if argument == "--dry-run" else argument for argument in arguments):
         name, _, text = argument.partition("=")
-        if name not in OPTIONS:
-            raise UserError(f"there is no option '{name}': {nearest(name, list(OPTIONS))}")
+        if name not in (known := [option.name for option in OPTIONS]):
+            raise UserError(f"there is no option '{name}': {nearest(name, known)}")
         given[name] = text
     if (dry := given.get("dry_run", "false").lower()) not in ("true", "false"):
         raise UserError(f"dry_run is '{dry}': set it to true or false")
-    return given.get("project", TrackingConfig().project), given.get("entity", ""), dry == "true"
+    return given.get("project", str(OPTIONS[0].default)), given.get("entity", ""), dry == "true"
 
 
 def _panel(panel: Panel, grouped: bool) -> Any:
@@ -99,22 +104,19 @@ def write(project: str, entity: str) -> None:
         raise UserError(f"wandb refused: {str(error).splitlines()[0]}; see 'wandb login', project=, entity=") from error
 
 
+@command("", OPTIONS)
 def main(arguments: list[str]) -> int:
-    """-> the exit code: 0, or 2 for a UserError."""
-    try:
-        project, entity, dry = parse(arguments)
-        if find_spec("wandb_workspaces") is None:
-            raise UserError("the dashboard needs wandb-workspaces: pip install -e '.[dashboard]'")
-        if dry:
-            models = [workspace(view, project, entity)._to_model() for view in VIEWS]
-            specs = [model.model_dump(by_alias=True, exclude_none=True, mode="json") for model in models]
-            print(json.dumps(specs, indent=1))
-            return 0
-        require_key("writing the dashboard", "say dry_run=true to print it")
-        write(project, entity)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    """-> the exit code."""
+    project, entity, dry = parse(arguments)
+    if find_spec("wandb_workspaces") is None:
+        raise UserError("the dashboard needs wandb-workspaces: pip install -e '.[dashboard]'")
+    if dry:
+        models = [workspace(view, project, entity)._to_model() for view in VIEWS]
+        specs = [model.model_dump(by_alias=True, exclude_none=True, mode="json") for model in models]
+        print(json.dumps(specs, indent=1))
+        return 0
+    require_key("writing the dashboard", "say dry_run=true to print it")
+    write(project, entity)
     return 0
 
 

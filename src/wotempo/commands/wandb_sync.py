@@ -1,6 +1,6 @@
 """Upload what runs left in offline mode, with wandb's own ``wandb sync``.
 
-python -m wotempo.commands.wandb_sync [folder of a run or of runs ...] [project=…] [entity=…] [dry_run=true]
+Without folders everything below runs/.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wotempo.command_line.words import folders_and_options
+from wotempo.command_line.entry import command
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError
 from wotempo.tracking.options import require_key
 from wotempo.tracking.wandb_attempts import Attempt, attempts
 
-OPTIONS = ("project", "entity", "dry_run")
+OPTIONS = (
+    Option("project", "str", None, "of wandb; else as each run was configured"),
+    Option("entity", "str", None, "user or team; else that of the key"),
+    Option("dry_run", "bool", "false", "only say what would be uploaded; --dry-run is the same"),
+)
 CUT_OFF = "ends with an incomplete record"  # how wandb says that it uploaded all that a killed process wrote
 
 
@@ -63,27 +68,24 @@ def upload(wanted: list[Attempt], given: dict[str, str]) -> list[Attempt]:
     return [attempt for attempt in wanted if not attempt.marker.exists()]
 
 
+@command("[folder of a run or of runs …]", OPTIONS)
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
-    """-> the exit code: 0, 1 where something was not uploaded, 2 for a UserError."""
-    try:
-        folders, given, dry = parse(arguments)
-        found = find(folders or [root])
-        latest = {attempt.folder: attempt.file for attempt in found}
-        wanted = [attempt for attempt in found if not attempt.skipped]
-        if wanted and not dry:
-            require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
-        for attempt in found:
-            what = attempt.skipped or attempt.description(latest[attempt.folder] == attempt.file)
-            does = "skip" if attempt.skipped else "would upload" if dry else "upload"
-            where = "" if attempt.skipped else f" → {given.get('project', attempt.project)}"
-            print(f"{does} {attempt.file.parent}: {what}{where}")
-        if dry or not wanted:
-            print(f"{len(wanted)} of {len(found)} to upload")
-            return 0
-        left = upload(wanted, given)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UserError.exit_code
+    """-> the exit code: 0, or 1 where something was not uploaded."""
+    folders, given, dry = parse(arguments)
+    found = find(folders or [root])
+    latest = {attempt.folder: attempt.file for attempt in found}
+    wanted = [attempt for attempt in found if not attempt.skipped]
+    if wanted and not dry:
+        require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
+    for attempt in found:
+        what = attempt.skipped or attempt.description(latest[attempt.folder] == attempt.file)
+        does = "skip" if attempt.skipped else "would upload" if dry else "upload"
+        where = "" if attempt.skipped else f" → {given.get('project', attempt.project)}"
+        print(f"{does} {attempt.file.parent}: {what}{where}")
+    if dry or not wanted:
+        print(f"{len(wanted)} of {len(found)} to upload")
+        return 0
+    left = upload(wanted, given)
     print(f"{len(wanted) - len(left)} of {len(wanted)} uploaded")
     for attempt in left:
         print(f"not uploaded: {attempt.file.parent}; see above what wandb said, and try again", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""Bring official WoTE weights in, or ours out.
+"""Bring official WoTE weights in, or this project's out.
 
-python -m wotempo.commands.weights direction=import checkpoint=<official> output=<ours>
-python -m wotempo.commands.weights direction=export checkpoint=<ours> output=<official>
+wotempo weights direction=import checkpoint=<official> output=<is written>
+wotempo weights direction=export checkpoint=<ours> output=<is written>
 """
 
 from __future__ import annotations
@@ -119,4 +119,4 @@ def work(raw: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    run("weights", check, work)
+    run("weights", WeightsConfig, check, work)

@@ -83,7 +83,7 @@ class TrackingConfig:
     entity: str | None = None  # user or team; None: the one of the key
     tags: list[str] = field(default_factory=list)
     pictures: int = 2
-    # of checkpoint (uploads it), checkpoint_reference (says where it lies), verdict, report
+    # Of checkpoint (uploads it), checkpoint_reference (says where it lies), verdict, report
     artifacts: list[str] = field(default_factory=list)
 
 

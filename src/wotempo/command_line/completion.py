@@ -1,0 +1,48 @@
+"""Completion of a command line in the shell, by Hydra's own mechanism.
+
+Hydra completes the keys, groups and values of one configuration. Here the second word names the command, hence the
+configuration: it is taken out of the line before Hydra sees it, and is completed from the table of commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import hydra
+
+from wotempo.command_line.table import COMMANDS
+
+# The configuration of each command that takes keys: its own, or that of the runs it starts. The others take folders
+# of runs, which the shell completes.
+TRAINING = {"search": "train", "slurm": "train"}
+OF_FOLDERS = ("resume", "report", "compare", "leaderboard", "stages", "devkit-scores", "wandb-sync", "wandb-dashboard")
+CONFIGS = {name: TRAINING.get(name, name.replace("-", "_")) for name in COMMANDS if name not in OF_FOLDERS}
+LINE = "COMP_LINE"  # by which shells hand over what was typed so far
+
+
+def complete(words: list[str]) -> None:
+    """Print the shell's code (install=…, uninstall=…) or the completions of the line in the environment (query=…)."""
+    if any(word.startswith("query=") for word in words):
+        program, *rest = os.environ[LINE].split()
+        ended = os.environ[LINE][-1:].isspace()
+        if not rest or (len(rest) == 1 and not ended):
+            print(" ".join(COMMANDS))
+            return
+        if rest[0] not in CONFIGS:
+            return
+        os.environ[LINE] = " ".join([program, *rest[1:]]) + " " * (ended or len(rest) == 1)
+        words = [word for word in words if word not in COMMANDS]
+        config = CONFIGS[rest[0]]
+    else:
+        config = "train"  # the shell's code is the same for all
+        words = [word for word in words if word not in COMMANDS]
+    if sys.argv[0].endswith(".py"):  # python -m wotempo: Hydra would install it for every Python program
+        sys.argv[0] = "wotempo"
+    sys.argv[1:] = words
+
+    @hydra.main(version_base="1.3", config_path="pkg://wotempo.configs", config_name=config)
+    def nothing(_: object) -> None:
+        pass
+
+    nothing()

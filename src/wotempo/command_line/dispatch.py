@@ -1,0 +1,33 @@
+"""The main of ``wotempo <command> key=value …``.
+
+A command's module runs as ``python -m wotempo.commands.<command>`` would run it, in this process: it is ``__main__``,
+so that the processes that Lightning, Hydra and multiprocessing start for a run are started by its name.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from wotempo.command_line.table import COMMANDS, HELP, module_of, overview
+from wotempo.errors import UserError, nearest
+
+COMPLETION = ("--shell-completion", "-sc")
+
+
+def main() -> None:
+    """Exits with the command's code; 2 for an unknown command."""
+    words = sys.argv[1:]
+    if any(word in COMPLETION for word in words):
+        from wotempo.command_line.completion import complete
+
+        complete(words)
+    elif not words or words[0] in HELP:
+        print(overview(), file=sys.stdout if words else sys.stderr)
+        sys.exit(0 if words else UserError.exit_code)
+    elif words[0] not in COMMANDS:
+        print(f"error: there is no command '{words[0]}': {nearest(words[0], COMMANDS)}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
+    else:
+        sys.argv = [sys.argv[0], *words[1:]]
+        runpy.run_module(module_of(words[0]), run_name="__main__", alter_sys=True)

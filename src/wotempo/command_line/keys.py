@@ -1,0 +1,133 @@
+"""The keys of a configuration as a table: name, type, value, and what the comment beside it says.
+
+Values are those of the composed yaml; types and comments those of the schema, a dataclass. Where the schema has no
+comment, or a part of the configuration has no schema, the yaml's own comment and the type of its value stand in.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, get_type_hints
+
+import yaml
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+CONFIGS = "wotempo.configs"
+BESIDE = re.compile(r"\s#\s+(.*)$")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, dotted; ``value`` as yaml writes it."""
+
+    name: str
+    kind: str
+    value: str
+    comment: str
+
+
+def composed(config_name: str, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values by key, interpolations as they are written, and the chosen option of every group, or "null"."""
+    with initialize_config_module(CONFIGS, version_base="1.3"):
+        config = compose(config_name, overrides=overrides, return_hydra_config=True)
+    choices = config.hydra.runtime.choices
+    chosen = {
+        str(group): str(choices[group] or "null") for group in sorted(choices) if not str(group).startswith("hydra/")
+    }
+    values = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}, chosen
+
+
+def options_of(group: str) -> list[str]:
+    folder = files(CONFIGS).joinpath(group)
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+def keys_of(
+    values: Mapping[str, Any], schema: Any = None, comments: Mapping[str, str] | None = None, prefix: str = ""
+) -> Iterator[Key]:
+    """The leaves, in the order of the schema."""
+    comments = comments or {}
+    known: Any = schema if is_dataclass(schema) else None
+    hints = get_type_hints(known) if known else {}
+    beside = _field_comments(known) if known else {}
+    for name, value in (_defaults(known) | dict(values)).items():
+        full, hint = f"{prefix}{name}", hints.get(name)
+        if isinstance(value, Mapping) and value:
+            yield from keys_of(value, hint, comments, f"{full}.")
+        else:
+            yield Key(full, _kind(hint, value), _text(value), beside.get(name) or comments.get(full, ""))
+
+
+def yaml_comments(config_name: str, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Comments beside the keys of a command's yaml and of the chosen options."""
+    root = files(CONFIGS)
+    found = _comments_in(root.joinpath(f"{config_name}.yaml"), "")
+    for group, option in chosen.items():
+        if (file := root.joinpath(group, f"{option}.yaml")).is_file():
+            found |= _comments_in(file, f"{group.replace('/', '.')}.")
+    return found
+
+
+def _comments_in(file: Traversable, prefix: str) -> dict[str, str]:
+    text = file.read_text()
+    lines, found = text.splitlines(), dict[str, str]()
+    if text.startswith("# @package _global_"):
+        prefix = ""
+
+    def visit(node: yaml.Node | None, path: str) -> None:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            line = lines[key.start_mark.line]
+            if (comment := BESIDE.search(line)) and line.lstrip().startswith(key.value):
+                found[path + key.value] = comment.group(1)
+            visit(value, f"{path}{key.value}.")
+
+    visit(yaml.compose(text, Loader=yaml.SafeLoader), prefix)
+    return found
+
+
+def _field_comments(schema: type) -> dict[str, str]:
+    """Comments beside the fields of a dataclass and of its bases, or the sentences on the lines before; a line that
+    begins with a small letter is a heading."""
+    found: dict[str, str] = {}
+    bases: list[type] = [base for base in reversed(schema.__mro__) if is_dataclass(base)]
+    for base in bases:
+        above: list[str] = []
+        for line in inspect.getsource(base).splitlines():
+            if match := re.match(r"    (\w+):", line):
+                comment = BESIDE.search(line)
+                sentences = " ".join(above) if above and above[0][0].isupper() else ""
+                found[match.group(1)] = comment.group(1) if comment else sentences
+            above = [*above, line.strip().removeprefix("# ")] if line.startswith("    # ") else []
+    return found
+
+
+def _defaults(schema: Any) -> dict[str, Any]:
+    """Of the fields that have one; a nested dataclass as a dict."""
+    found: dict[str, Any] = {}
+    for field in fields(schema) if schema else ():
+        if field.default is not MISSING:
+            found[field.name] = field.default
+        elif field.default_factory is not MISSING:
+            made = field.default_factory()
+            found[field.name] = _defaults(type(made)) if is_dataclass(made) else made
+    return found
+
+
+def _kind(hint: Any, value: Any) -> str:
+    if hint is None or hint is Any:
+        return "any" if value is None or isinstance(value, dict) else type(value).__name__
+    return hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value and "\n" not in value:
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
