@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import command, quieten
 from wotempo.config.stored import config_with_images
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.preparation.prepare import Prepared
 from wotempo.preparation.ready import prepare_data
 from wotempo.targets.clearance import clearance

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_scenes
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import NavsimDataModule
 from wotempo.datasets import SPLITS, dataset_of, split_scenes
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.evaluation.probes.layout_probe import LAYOUTS, LayoutProbe, probe_layout
 from wotempo.evaluation.probes.shift_curve import MOVING_M, Shift
 from wotempo.navsim import NUM_HISTORY, DataPaths, Scene, write_bytes
+from wotempo.planners.bev_planner import BevPlanner
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.training.module import LitPlanner
@@ -83,8 +84,8 @@ def windows(
         paths,
         cache_root(config.data, config.workspace, paths),
         {"predict": scenes},
-        module.model.trajectory_anchors.detach().numpy(),
-        num_frames=NUM_HISTORY,
+        module.model.anchors,
+        replace(module.model.needs, frames=NUM_HISTORY, stride=1),
         batch_size=config.batch_size,
         progress=progress,
     )
@@ -146,6 +147,7 @@ def work(raw: DictConfig) -> int:
         paths = dataset.ready(progress)
         scenes = some(split_scenes(dataset, paths, config.split, progress), config.scenes)
         data = windows(config, module, paths, scenes, progress)
+    assert isinstance(module.model, BevPlanner)
     probe = probe_layout(module.model, data.predict_dataloader(), config.object_frames)
     mode = module.model.config.mode
     content: dict[str, Any] = {

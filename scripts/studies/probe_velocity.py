@@ -10,20 +10,21 @@ history.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import command, quieten
 from wotempo.config.stored import config_with_images
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.evaluation.probes.velocity_probe import Reading, Windows, fit
 from wotempo.planners.backbone.frozen import FrozenEncoder
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.bev_planner import BevPlanner
 from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.ready import prepare_data
 
@@ -31,7 +32,7 @@ SPLITS = ("train", "val")
 
 
 @torch.no_grad()
-def maps_of(model: WoTE, data: NavsimDataModule, split: str) -> tuple[dict[str, Tensor], Tensor]:
+def maps_of(model: BevPlanner, data: NavsimDataModule, split: str) -> tuple[dict[str, Tensor], Tensor]:
     """(what is read -> maps (n, T·C or C, rows, cols), motion (n, A, 5)) of all windows of a split."""
     found: dict[str, list[Tensor]] = {"now": [], "moved": [], "unmoved": [], "fused": []}
     motion: list[Tensor] = []
@@ -77,11 +78,12 @@ def main(arguments: list[str]) -> int:
     if not checkpoint.is_file():
         raise UserError(f"there is no checkpoint {checkpoint}: name the folder of a finished run")
     model = load_module(checkpoint).model.eval()
+    assert isinstance(model, BevPlanner)
     if model.fusion.num_frames < 2 or model.fusion.level != "bev8":
         raise UserError(f"{run} has no history of BEV maps: name a run of several frames with fusion.level=bev8")
     config = config_with_images(run)
     prepared, data = prepare_data(config)
-    data.with_motion = True
+    data.needs = replace(data.needs, motion=True)
     data.use_frozen(FrozenEncoder(model), cache_root(config.data, config.workspace, prepared.paths))
     data.setup("fit")
     (train, moving), (val, moving_val) = (maps_of(model, data, split) for split in SPLITS)

@@ -16,10 +16,10 @@ from typing import Annotated, Literal, NamedTuple, TypedDict, get_args, get_type
 
 from torch import Tensor
 
-When = Literal["always", "images", "frozen maps", "lidar_stack", "motion", "targets", "labels"]
+When = Literal["always", "images", "frozen maps", "lidar_stack", "motion", "targets", "anchors", "labels"]
 """``images``: unless the maps of a frozen encoder come in their place (``frozen maps``). ``lidar_stack``: the fusion
 stage takes LiDAR histories. ``motion``: an oracle control asks for velocities. ``targets``: in supervised splits, and
-``labels`` where these have a score table, too."""
+there ``anchors`` and ``labels`` for planners that need them (``WindowNeeds``)."""
 
 
 class Field(NamedTuple):
@@ -67,10 +67,10 @@ class Batch(TypedDict, total=False):
     ]
     agent_labels: Annotated[Tensor, Field("B 30 bool", "targets", "which of them there are")]
     bev_map: Annotated[Tensor, Field("B P Q uint8", "targets", "``BevClass`` of each cell now")]
-    sampled_anchor: Annotated[Tensor, Field("B S int64", "targets", "into the N anchors")]
+    sampled_anchor: Annotated[Tensor, Field("B S int64", "anchors", "into the N anchors")]
     future_map: Annotated[
         Tensor,
-        Field("B S P Q uint8", "targets", "``BevClass`` in 4 s, axes of now, the ego at the anchor's end"),
+        Field("B S P Q uint8", "anchors", "``BevClass`` in 4 s, axes of now, the ego at the anchor's end"),
     ]
     sim_reward: Annotated[
         Tensor,

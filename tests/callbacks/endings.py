@@ -22,8 +22,9 @@ from toy_drive import loader
 from toy_run import ToyModule, all_guards, toy_trainer
 
 from callbacks import AcceptanceReport, FailureRecorder
+from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.runs.preemption import StopSignal
-from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint, newest_checkpoint
+from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint
 
 EPOCH = 24
 STRIKE = 30  # in the second of two epochs; step files are written at 8, 16, 32 and 40

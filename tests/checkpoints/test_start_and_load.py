@@ -11,9 +11,9 @@ import torch
 from hydra import compose, initialize_config_module
 
 from wotempo.checkpoints.init_from import start_from
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.planners.config import WOTE_TINY
 from wotempo.training.module import LitPlanner
 
@@ -87,7 +87,8 @@ def test_full_history_and_reach(monkeypatch):
     scenes = {"train": [Scene(Log("a", "trainval", frames), i) for i in range(3, 15)]}  # type: ignore[arg-type]
 
     def kept(full: bool, **fusion: int) -> list[int]:
-        config = SimpleNamespace(fusion=fusion, data=SimpleNamespace(full_history_only=full))
+        data = SimpleNamespace(full_history_only=full)
+        config = SimpleNamespace(planner="wote", model=WOTE_TINY, fusion={"name": "mean", **fusion}, data=data)
         return [scene.index for scene in with_history(config, scenes)["train"]]  # type: ignore[arg-type]
 
     assert kept(True, num_frames=4) == list(range(3, 15))

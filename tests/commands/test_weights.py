@@ -12,10 +12,10 @@ import pytest
 import torch
 from official_weights import OFFICIAL, batch, identical, lightning_file, official_state
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import run
 from wotempo.commands import weights as weights_command
 from wotempo.config.checks import check_config
-from wotempo.evaluation.planning import load_module
 from wotempo.experiment import run as train_command
 from wotempo.navsim import read_anchors
 from wotempo.planners.config import WOTE_TINY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,18 +12,21 @@ from tiny_dataset import NUM_ANCHORS, SPEC, TARGETS
 from callbacks.base.protocol import BATCH_FIELDS
 from wotempo.batch import Batch, fields_of
 from wotempo.data import NavsimDataModule
+from wotempo.needs import WindowNeeds
 from wotempo.planners.config import WOTE_TINY
 from wotempo.planners.wote.shapes import shape_contract
 
 FRAMES = 4
-INPUTS = ("always", "images")
+INPUTS, WHOLE = ("always", "images"), ("targets", "anchors", "labels")
+NEEDS = WindowNeeds(FRAMES, anchors=True, labels=True)
 VARIANTS = {
     "inputs": (INPUTS, {"supervised": ()}),
-    "targets": ((*INPUTS, "targets"), {"labels": None}),
-    "labels": ((*INPUTS, "targets", "labels"), {}),
-    "lidar_stack": ((*INPUTS, "targets", "labels", "lidar_stack"), {"lidar_stack": True}),
-    "motion": ((*INPUTS, "targets", "labels", "motion"), {"with_motion": True}),
-    "frozen maps": (("always", "frozen maps", "targets", "labels"), {}),
+    "targets": ((*INPUTS, "targets"), {"needs": WindowNeeds(FRAMES)}),
+    "anchors": ((*INPUTS, "targets", "anchors"), {"labels": None}),
+    "labels": ((*INPUTS, *WHOLE), {}),
+    "lidar_stack": ((*INPUTS, *WHOLE, "lidar_stack"), {"needs": replace(NEEDS, stacks=True)}),
+    "motion": ((*INPUTS, *WHOLE, "motion"), {"needs": replace(NEEDS, motion=True)}),
+    "frozen maps": (("always", "frozen maps", *WHOLE), {}),
 }
 
 
@@ -39,10 +42,10 @@ class Encoder:
 @pytest.fixture
 def batch_of(dataset, scenes, anchors, labels, cache_root, tmp_path):
     def make(variant: str) -> Batch:
-        options = {"labels": labels, **VARIANTS[variant][1]}
+        options = {"labels": labels, "needs": NEEDS, **VARIANTS[variant][1]}
         module = NavsimDataModule(
             paths=dataset, cache_root=cache_root, scenes={"val": scenes[:5]}, anchors=anchors, feature_spec=SPEC,
-            target_spec=TARGETS, num_frames=FRAMES, batch_size=5, **options,
+            target_spec=TARGETS, batch_size=5, **options,
         )  # fmt: skip
         module.build_caches()
         if variant == "frozen maps":

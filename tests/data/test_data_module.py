@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from dataclasses import replace
 
 import lightning as L
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from tiny_dataset import SPEC, SPLIT, TARGETS
 from torch import nn
 
-from wotempo.data import NavsimDataModule
+from wotempo.data import NavsimDataModule, WindowNeeds
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.schema import DataPaths
@@ -23,6 +24,9 @@ pytestmark = [
 ]
 
 
+NEEDS = WindowNeeds(frames=4, anchors=True, labels=True)
+
+
 @pytest.fixture
 def make_module(dataset, scenes, anchors, labels, cache_root):
     def make(**changes) -> NavsimDataModule:
@@ -33,7 +37,7 @@ def make_module(dataset, scenes, anchors, labels, cache_root):
             "labels": labels,
             "feature_spec": SPEC,
             "target_spec": TARGETS,
-            "num_frames": 4,
+            "needs": NEEDS,
             "batch_size": 5,
         }
         return NavsimDataModule(cache_root=cache_root, **(arguments | changes))
@@ -121,7 +125,7 @@ def test_caches_are_built_once_and_setup_alone_says_what_lacks(make_module, tmp_
         {"train": scenes},
         anchors,
         feature_spec=SPEC,
-        num_frames=4,
+        needs=NEEDS,
         progress=lambda *news: heard.append(news),
     )
     with pytest.raises(UserError, match=r"frames cache .* lacks"):
@@ -146,7 +150,7 @@ def test_a_trusted_cache_needs_no_source_files(make_module, dataset):
 
 
 def test_stacks_are_built_and_served_where_the_stage_asks(make_module):
-    data = make_module(lidar_stack=True, num_frames=3, frame_stride=2)
+    data = make_module(needs=replace(NEEDS, stacks=True, frames=3, stride=2))
     assert data.build_caches()["stacks"].built in (0, 13)  # 0: by an earlier test
     assert data.build_caches()["stacks"].built == 0
     for stage, loader in (("fit", data.train_dataloader), ("predict", data.predict_dataloader)):
@@ -155,6 +159,22 @@ def test_stacks_are_built_and_served_where_the_stage_asks(make_module):
         assert batch["lidar_stack"].shape == (*batch["valid"].shape, 1, *SPEC.lidar_grid.shape)
         assert torch.equal(batch["lidar_stack"].flatten(2).any(-1), batch["valid"])
     assert "stacks" not in make_module().build_caches()
+
+
+def test_nothing_is_served_that_the_planner_does_not_need(make_module):
+    data = make_module(needs=WindowNeeds(frames=4))
+    data.build_caches()
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert {"trajectory", "bev_map", "agent_states", "agent_labels"} <= set(batch)
+    assert not {"sim_reward", "sampled_anchor", "future_map", "lidar_stack", "agent_motion"} & set(batch)
+    data = make_module(needs=WindowNeeds(frames=4, anchors=True, motion=True))
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert {"sampled_anchor", "future_map", "agent_motion"} <= set(batch)
+    assert "sim_reward" not in batch
+    with pytest.raises(ValueError, match="needs anchors"):
+        make_module(anchors=None)
 
 
 def test_a_history_that_sensor_files_never_show_is_refused(make_module, dataset, scenes, tmp_path):
@@ -166,14 +186,14 @@ def test_a_history_that_sensor_files_never_show_is_refused(make_module, dataset,
         (paths.blob_dir(SPLIT) / frame.lidar_path).unlink()
     some = {"paths": paths, "scenes": {"train": chosen}, "missing_history": "mask", "labels": None}
     data = NavsimDataModule(
-        cache_root=tmp_path / "cache", anchors=make_module().anchors, feature_spec=SPEC, num_frames=4, **some
+        cache_root=tmp_path / "cache", anchors=make_module().anchors, feature_spec=SPEC, needs=NEEDS, **some
     )
     data.build_caches()
     with pytest.raises(
         UserError, match=r"num_frames is 4, .* no window of train more than 3: set fusion\.num_frames=3"
     ):
         data.setup("fit")
-    data.num_frames = 3
+    data.needs = replace(NEEDS, frames=3)
     data.setup("fit")
     assert data.datasets["train"].valid.sum(1).tolist() == [1, 2, 3]
 

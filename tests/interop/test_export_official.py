@@ -11,8 +11,8 @@ import torch
 from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state, weights
 from torch import nn
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.fusion import NoFusion
 from wotempo.interop import DifferentWeights, export_official, import_official, read_single_frame, write_checkpoint
 from wotempo.planners.wote.wote import WoTE

@@ -11,7 +11,7 @@ import reference_weights
 import torch
 from official_weights import OFFICIAL, identical, lightning_file
 
-from wotempo.evaluation.planning import load_module
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.interop import export_official, import_official, read_single_frame, write_checkpoint
 from wotempo.interop.weights import wanted_tensors
 from wotempo.planners.config import WOTE

@@ -14,8 +14,8 @@ import torch
 from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state, weights
 
 from wotempo.checkpoints.init_from import start_from
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.fusion import NoFusion
 from wotempo.interop import DifferentWeights, import_official, write_checkpoint
 from wotempo.interop.compare import SHOWN

@@ -15,15 +15,15 @@ import torch
 from official_weights import lightning_file, official_state
 from tiny_dataset import SPLIT, read_scenes, write_dataset
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.interop import write_checkpoint
 from wotempo.interop.official import import_official
 from wotempo.navsim.schema import CAMERAS
 from wotempo.navsim.unpickle import load_pickle
 from wotempo.planners.config import WOTE_TINY
-from wotempo.preparation.datamodule import feature_spec, needs_of
+from wotempo.preparation.datamodule import feature_spec
 from wotempo.training.module import LitPlanner
 
 SMALL = replace(WOTE_TINY, image_height=32, image_width=128, image_tokens=(1, 4), num_anchors=12, lidar_shape=(64, 64))
@@ -91,7 +91,7 @@ def our_plans(checkpoint: Path, data, scenes, cache: Path) -> dict[str, np.ndarr
         module.model.trajectory_anchors.numpy(),
         feature_spec=feature_spec(module.model.config),
         batch_size=1,  # with others beside it a window is rounded differently
-        **needs_of(module),
+        needs=module.model.needs,
     )
     module_data.build_caches()
     module_data.setup("predict")
@@ -208,7 +208,7 @@ def test_wrong_checkpoints_are_one_sentence(agent_class, tmp_path):
     content = torch.load(cut, weights_only=True)
     del content["state_dict"]["model._bev_downscale.bias"]
     torch.save(content, cut)
-    with pytest.raises(UserError, match=r"cut\.ckpt holds other weights .*_bev_downscale\.bias .* is missing"):
+    with pytest.raises(UserError, match=r"cut\.ckpt is of another model: 1 .*_bev_downscale\.bias, absent there"):
         agent_class(str(cut)).initialize()
     oracle = stored(tmp_path / "oracle.ckpt", {"name": "none", "num_frames": 1, "control": "oracle_velocity"})
     with pytest.raises(UserError, match=r"oracle\.ckpt holds an oracle"):

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from wotempo.errors import UserError
-from wotempo.evaluation.probes.layout_probe import level_encoder
 from wotempo.fusion import build_fusion
 from wotempo.geometry import warp_with_mask
 from wotempo.planners.wote.wote import WoTE
@@ -104,6 +103,6 @@ def test_it_cannot_be_streamed_or_go_without_its_stack(make_model, make_batch) -
     with pytest.raises(UserError, match="at level 'points'"):
         StreamingPlanner(model)
     with pytest.raises(UserError, match="before there are maps"):
-        level_encoder(model)
+        model.stage_maps(*(torch.zeros(1),) * 2)
     with pytest.raises(ValueError, match="no lidar_stack"):
         model.plan(make_batch(samples=2, window=T))

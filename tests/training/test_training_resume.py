@@ -11,10 +11,11 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
+from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.data.module import NavsimDataModule
 from wotempo.runs.random_state import RandomState
 from wotempo.training.averaging import RunningAverage
-from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint, newest_checkpoint
+from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

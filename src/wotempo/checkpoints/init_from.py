@@ -2,68 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from wotempo.checkpoints.described import PREFIX, Stored, read_stored, require_layout
+from wotempo.checkpoints.rebuild import require_same_weights
 from wotempo.errors import UserError
-from wotempo.training.module import LitPlanner, check_layout
+from wotempo.training.module import LitPlanner
+
+FUSION = f"{PREFIX}fusion."
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A Lightning checkpoint of ours, plain data only. UserError where it is damaged or something else."""
-    if not path.is_file():
-        raise UserError(f"there is no checkpoint {path}")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # truncated, foreign or unsafe: in each case the file is not usable
-        kind = type(error).__name__
-        raise UserError(f"{path} is no readable checkpoint ({kind}): train again or copy it anew") from None
-    if not {"state_dict", "hyper_parameters"} <= set(checkpoint) or "model" not in checkpoint["hyper_parameters"]:
-        raise UserError(f"{path} is not a checkpoint of this project: it lacks the model's hyperparameters")
-    return checkpoint
-
-
-def require_single_frame(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """UserError where a checkpoint of ``theirs`` fuses several frames: what lies around a stage was trained on its
-    maps, and this run, which fuses by ``ours``, starts its own stage anew. Both are a stage's name and options."""
-    if theirs.get("num_frames", 1) == 1:
+def require_start(stored: Stored, planner: str, mode: str, fusion: dict[str, Any]) -> None:
+    """UserError where a checkpoint cannot start a run of ``planner`` in the layout ``mode`` that fuses by ``fusion``, a
+    stage's name and options: it is of another planner or layout, or it fuses several frames. What lies around a stage
+    was trained on its maps, and a run starts its own stage anew."""
+    if stored.planner != planner:
+        raise UserError(
+            f"init_from={stored.path} holds the planner '{stored.planner}', this run trains '{planner}': give a "
+            f"checkpoint of '{planner}', or set planner={stored.planner}"
+        )
+    require_layout(stored, mode)
+    if stored.fusion.get("num_frames", 1) == 1:
         return
     first, second = (
-        f"{fusion.get('num_frames', 1)} frames of stride {fusion.get('frame_stride', 1)} by '{fusion.get('name')}'"
-        for fusion in (theirs, ours)
+        f"{options.get('num_frames', 1)} frames of stride {options.get('frame_stride', 1)} by '{options.get('name')}'"
+        for options in (stored.fusion, fusion)
     )
     raise UserError(
-        f"init_from={path} fuses {first}, this run {second}: give a single-frame checkpoint (trained with fusion=none)"
+        f"init_from={stored.path} fuses {first}, this run {second}: give a single-frame checkpoint (trained with "
+        "fusion=none)"
     )
-
-
-def require_same_weights(path: Path, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
-    """UserError with both shapes where the tensors of a checkpoint are not those of the model that is to hold them."""
-    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (theirs, ours)]
-    differing = [name for name in sorted({*theirs, *ours}) if shapes[0].get(name) != shapes[1].get(name)]
-    if differing:
-        name = differing[0]
-        there, here = (of.get(name, "absent") for of in shapes)
-        raise UserError(
-            f"{path} is of another model: {len(differing)} tensors differ, first {name}, {there} there and {here} "
-            "here: set the model's sizes as they were, or give another checkpoint"
-        )
 
 
 def start_from(module: LitPlanner, path: Path) -> dict[str, Any]:
     """Load all weights but ``fusion.*`` into ``module`` -> {path, tensors, of_step}. UserError names what differs."""
-    checkpoint = read_checkpoint(path)
-    check_layout(checkpoint["hyper_parameters"], module.hparams["model"], str(path))
-    theirs, ours = checkpoint["hyper_parameters"]["anchors_fingerprint"], module.hparams["anchors_fingerprint"]
-    if theirs != ours:
-        raise UserError(f"{path} knows the anchors {theirs}, this run uses {ours}: give data.anchors the same file")
-    require_single_frame(path, checkpoint["hyper_parameters"].get("fusion", {}), module.hparams["fusion"])
-    weights = {k: v for k, v in checkpoint["state_dict"].items() if not k.startswith("model.fusion.")}
-    wanted = {k: v for k, v in module.state_dict().items() if not k.startswith("model.fusion.")}
+    stored, ours = read_stored(path), module.hparams
+    require_start(stored, ours["planner"], module.model.config.mode, ours["fusion"])
+    if stored.anchors_fingerprint != ours["anchors_fingerprint"]:
+        theirs, here = stored.anchors_fingerprint, ours["anchors_fingerprint"]
+        raise UserError(f"{path} knows the anchors {theirs}, this run uses {here}: give data.anchors the same file")
+    weights = {k: v for k, v in stored.state.items() if not k.startswith(FUSION)}
+    wanted = {k: v for k, v in module.state_dict().items() if not k.startswith(FUSION)}
     require_same_weights(path, weights, wanted)
     module.load_state_dict(weights, strict=False)
-    return {"path": str(path), "tensors": len(weights), "of_step": int(checkpoint["global_step"])}
+    return {"path": str(path), "tensors": len(weights), "of_step": stored.global_step}

@@ -16,16 +16,17 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig
 
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import run
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import FrameCache, reach
 from wotempo.datasets import SPLITS, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
-from wotempo.evaluation.planning import load_module, plan_all
+from wotempo.evaluation.planning import plan_all
 from wotempo.navsim import Scene
 from wotempo.pdm.agents import human_poses
-from wotempo.planners.wote.metrics import displacement
+from wotempo.planners.metrics import displacement
 from wotempo.preparation.datamodule import cache_root, feature_spec
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.streaming.latency import Percentiles

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from wotempo.checkpoints.rebuild import VARIANTS, load_module
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes
 from wotempo.config.schema import DataConfig, TrackingConfig, typed
@@ -26,7 +27,7 @@ from wotempo.config.tracking_rules import check_tracking
 from wotempo.datasets import SPLITS, Dataset, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.baselines import DRIVERS, drive
-from wotempo.evaluation.planning import VARIANTS, load_module, plan_all
+from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.submission import Team, require_complete, write_submission

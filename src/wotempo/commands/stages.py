@@ -10,8 +10,8 @@ import yaml
 
 from wotempo.command_line.entry import command
 from wotempo.errors import UserError
-from wotempo.fusion import POINTS, level_of
-from wotempo.planners.config import LEVELS, WOTE, WOTE_TINY, ModelConfig
+from wotempo.fusion import can_sit
+from wotempo.planners.config import ALL_LEVELS, WOTE, WOTE_TINY, ModelConfig
 from wotempo.planners.stage_cost import Cost, cost
 
 SIZES = {"wote_tiny": WOTE_TINY, "wote": WOTE}
@@ -22,7 +22,7 @@ def costs(config: ModelConfig, level: str) -> Iterator[Cost]:
     channels, grid = config.level(level)
     for path in files("wotempo.configs").joinpath("fusion").iterdir():
         options = yaml.safe_load(path.read_text())
-        if (level_of(options) == POINTS) == (level == POINTS):
+        if can_sit(options, level):
             yield cost(path.name.removesuffix(".yaml"), channels, grid, {**options, "level": level})
 
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         raise UserError(f"'{arguments[0]}' is too much: the command takes no words")
     for size, config in SIZES.items():
-        for level in (*LEVELS, POINTS):
+        for level in ALL_LEVELS:
             channels, grid = config.level(level)
             print(f"\n{size}, level {level}: {channels} channels on {grid.rows}×{grid.cols} cells, batch 1")
             print(f"{'fusion':22}{'parameters':>14}{'GMAC':>9}")

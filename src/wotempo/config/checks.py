@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import asdict, field, make_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from wotempo.checkpoints.init_from import read_checkpoint, require_single_frame
+from wotempo.checkpoints.described import read_stored
+from wotempo.checkpoints.init_from import require_start
 from wotempo.config.schema import DataConfig, RunConfig, typed
 from wotempo.config.tracking_rules import check_tracking
 from wotempo.errors import UserError, nearest
 from wotempo.fusion import build_fusion, level_of
-from wotempo.training.module import check_layout
+from wotempo.planners.registry import planner_class
 from wotempo.training.optimiser import SCHEDULES
 
 
 def check_config(raw: DictConfig) -> RunConfig:
     """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
     config = typed(raw)
+    check_planner(config)
     check_fusion(config)
     for name, options in config.acceptance.items():
         check_constructor(f"acceptance.{name}", options)
@@ -29,6 +32,13 @@ def check_config(raw: DictConfig) -> RunConfig:
     check_numbers(config)
     check_start(config)
     return config
+
+
+def check_planner(config: RunConfig) -> None:
+    """That there is such a planner, and that it has the terms of ``losses``, which are completed."""
+    kind = planner_class(config.planner).loss_weights
+    holder = make_dataclass("Losses", [("losses", kind, field(default_factory=kind))])
+    config.losses = asdict(typed(OmegaConf.create({"losses": config.losses}), holder).losses)
 
 
 def check_fusion(config: RunConfig) -> None:
@@ -86,12 +96,9 @@ def check_files(config: RunConfig) -> None:
 
 
 def check_start(config: RunConfig) -> None:
-    """The checkpoint to start from must be single-frame and of this layout; the built model tells the rest."""
+    """The checkpoint to start from must be of this planner and layout, and single-frame; building tells the rest."""
     if config.init_from is not None:
-        path = Path(config.init_from)
-        stored = read_checkpoint(path)["hyper_parameters"]
-        check_layout(stored, config.model.to_dict(), str(path))
-        require_single_frame(path, stored.get("fusion", {}), config.fusion)
+        require_start(read_stored(Path(config.init_from)), config.planner, config.model.mode, config.fusion)
 
 
 POLICIES = ("fail", "halve")  # of trainer.on_oom, see runs/out_of_memory.py

@@ -11,8 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from wotempo.errors import UserError, nearest
-from wotempo.planners.config import ModelConfig
-from wotempo.planners.wote.losses import LossWeights
+from wotempo.planners.config import OLDEST, ModelConfig
 from wotempo.training.optimiser import OptimiserConfig
 
 
@@ -98,7 +97,7 @@ class ComparisonConfig:
 
 @dataclass
 class RunConfig:
-    """The root. ``fusion`` and ``acceptance`` are checked against the constructors they configure."""
+    """The root. ``fusion``, ``losses`` and ``acceptance`` are checked against what they configure."""
 
     name: str = "run"
     seed: int = 0
@@ -111,10 +110,11 @@ class RunConfig:
     fresh: bool = False  # start anew where an unfinished run of this very configuration could be continued
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    planner: str = OLDEST  # a folder of wotempo.planners; run folders that name none are WoTE's
     model: ModelConfig = field(default_factory=ModelConfig)
     fusion: dict[str, Any] = field(default_factory=dict)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    losses: LossWeights = field(default_factory=LossWeights)
+    losses: dict[str, Any] = field(default_factory=dict)  # weights, of the terms that the planner has
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     acceptance: dict[str, Any] = field(default_factory=dict)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

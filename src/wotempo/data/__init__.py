@@ -13,6 +13,7 @@ from wotempo.data.sampler import RunSampler
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
 from wotempo.data.window import reach, require_history, window_frames, window_motion
+from wotempo.needs import WindowNeeds
 
 if TYPE_CHECKING:
     from wotempo.data.module import NavsimDataModule
@@ -28,6 +29,7 @@ __all__ = [
     "TargetCache",
     "WindowCollator",
     "WindowDataset",
+    "WindowNeeds",
     "reach",
     "require_history",
     "window_frames",

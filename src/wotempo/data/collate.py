@@ -58,9 +58,10 @@ class WindowCollator:
         return {"bev": _stack(maps), "lidar": _stack([frame["lidar"] for frame in frames])}
 
     def _targets(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        assert self.anchors is not None
-        assert self.target_spec is not None
         fields = {name: _stack([item["target"][name] for item in items]) for name in _TARGET_FIELDS}
+        if self.anchors is None:
+            return fields
+        assert self.target_spec is not None
         last = self.anchors[:, self.target_spec.future_index - 1]  # (N, 3)
         futures = [
             paint_ego(item["target"]["future_base_map"], last[item["sampled_anchor"]], self.target_spec)

@@ -44,20 +44,20 @@ class WindowDataset(Dataset):
     ) -> None:
         """``with_motion``: items carry the agents' true velocities, for the oracle control.
 
-        ``anchors`` (N, 8, 3) is needed with ``targets``: their last poses are painted into the future map.
+        ``anchors`` (N, 8, 3): with ``targets`` the last poses of some are painted into the future map.
 
         ``mask_missing``: a history frame whose features are not cached counts as missing; otherwise it is a UserError.
         ``bev``: batches carry the maps of a frozen encoder in place of images.
         ``stacks``, of the same windows: items carry their LiDAR history in the axes of the current frame, too.
         """
-        if (targets is None) != (anchors is None) or (targets is None and labels is not None):
-            raise ValueError("targets need anchors, and labels need targets")
+        if (targets is None and anchors is not None) or (anchors is None and labels is not None):
+            raise ValueError("anchors need targets, and labels need anchors")
         self.num_frames, self.frame_stride = num_frames, frame_stride
         self.labels, self.anchors, self.seed = labels, anchors, seed
         self.feature_spec = frames.spec
         self.target_spec = None if targets is None else targets.spec
         self.num_anchors = 0 if anchors is None else len(anchors)
-        self.num_sampled = 0 if targets is None else targets.spec.num_sampled
+        self.num_sampled = 0 if targets is None or anchors is None else targets.spec.num_sampled
 
         self.tokens = np.array([scene.token for scene in scenes], dtype=str)
         windows = [window_frames(scene, num_frames, frame_stride) for scene in scenes]
@@ -132,6 +132,7 @@ class WindowDataset(Dataset):
             item["agent_motion"] = self.motion[index]
         if self.target_reader is not None:
             item["target"] = self.target_reader.read(index)
+        if self.num_sampled:
             item["sampled_anchor"] = sampled_anchors(token, epoch, self.num_anchors, self.num_sampled, self.seed)
         if self.labels is not None:
             item["sim_reward"] = self.labels.scores(token)

@@ -22,15 +22,17 @@ from wotempo.data.window import window_frames
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim.schema import DataPaths, Scene
+from wotempo.needs import WindowNeeds
 from wotempo.targets import TargetSpec, open_labels
 
+ONE_FRAME = WindowNeeds()
 SPLITS = ("train", "val", "test", "predict")
 
 
 class NavsimDataModule(L.LightningDataModule):
     """Windows of ``scenes`` (split "train" | "val" | "test", or "predict", -> list) as ``Batch``es.
 
-    Splits in ``supervised`` carry targets and, where ``labels`` is given, labels; the others inputs only.
+    Splits in ``supervised`` carry targets and what ``needs`` asks for of anchors and labels; the others inputs only.
     """
 
     def __init__(
@@ -38,12 +40,11 @@ class NavsimDataModule(L.LightningDataModule):
         paths: DataPaths,
         cache_root: Path,
         scenes: Mapping[str, Sequence[Scene]],
-        anchors: np.ndarray,
+        anchors: np.ndarray | None,
         labels: Path | None = None,
         feature_spec: FeatureSpec | None = None,
         target_spec: TargetSpec | None = None,
-        num_frames: int = 1,
-        frame_stride: int = 1,
+        needs: WindowNeeds = ONE_FRAME,
         missing_history: Literal["error", "mask"] = "error",
         batch_size: int = 16,
         eval_batch_size: int | None = None,
@@ -54,20 +55,17 @@ class NavsimDataModule(L.LightningDataModule):
         prepare_workers: int = 1,
         supervised: Sequence[str] = ("train", "val"),
         seed: int = 0,
-        with_motion: bool = False,
         cache_is_shared: bool = True,
         trust_cache: bool = False,
-        lidar_stack: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """``anchors`` (N, 8, 3) float32. ``labels``: score-table folder, checked against anchors and scenes at setup.
+        """``anchors`` (N, 8, 3) float32, and ``labels``, a score-table folder that is checked against anchors and
+        scenes at setup: looked at where ``needs`` asks for them. ``needs``: what the planner wants in its batches.
 
-        ``with_motion``: every batch carries the agents' true velocities, for the oracle control.
         ``missing_history``: what to do when a *history* frame's sensor files are absent: refuse, or mask the frame.
         ``cache_is_shared``: all nodes see one ``cache_root``, so only one process fills it.
         ``trust_cache``: do not look at the source files at all (they may be slow to ask, or not on this machine); setup
         still refuses a cache that lacks records, and every record read is compared with its checksum.
-        ``lidar_stack``: batches carry the LiDAR history in the axes of the current frame, too.
         """
         super().__init__()
         unknown = set(scenes) - set(SPLITS)
@@ -76,13 +74,14 @@ class NavsimDataModule(L.LightningDataModule):
         if missing_history not in ("error", "mask"):
             raise UserError(f"missing_history = '{missing_history}' is unknown: choose error or mask")
         self.scenes = {split: list(members) for split, members in scenes.items()}
-        self.anchors = np.asarray(anchors, np.float32)
-        self.labels_path = labels
-        self.num_frames, self.frame_stride = num_frames, frame_stride
+        if needs.anchors and anchors is None:
+            raise ValueError("the planner needs anchors, and the data module is given none")
+        self.needs = needs
+        self.anchors = np.asarray(anchors, np.float32) if needs.anchors else None
+        self.labels_path = labels if needs.labels else None
         self.mask_missing = missing_history == "mask"
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.run_length, self.seed = run_length, seed
-        self.with_motion = with_motion
         self.num_workers, self.pin_memory = num_workers, pin_memory
         self.persistent_workers = persistent_workers and num_workers > 0
         self.prepare_workers = prepare_workers
@@ -93,8 +92,8 @@ class NavsimDataModule(L.LightningDataModule):
         self.frames = FrameCache(cache_root, paths, feature_spec or FeatureSpec())
         self.bev: BevCache | None = None
         self.stacks = None
-        if lidar_stack:
-            self.stacks = StackCache(cache_root, paths, self.frames.spec, num_frames, frame_stride)
+        if needs.stacks:
+            self.stacks = StackCache(cache_root, paths, self.frames.spec, needs.frames, needs.stride)
         self.targets = TargetCache(cache_root, paths, target_spec or TargetSpec())
         self.datasets: dict[str, WindowDataset] = {}
         self._begun: dict[str, int] = {}
@@ -104,7 +103,7 @@ class NavsimDataModule(L.LightningDataModule):
         current: dict = {}
         history: dict = {}
         for scene in scenes:
-            *past, now = window_frames(scene, self.num_frames, self.frame_stride)
+            *past, now = window_frames(scene, self.needs.frames, self.needs.stride)
             for frame, group in ((now, current), *((frame, history) for frame in past)):
                 if frame is not None:
                     ref = FrameRef(scene.log.split, frame)
@@ -150,7 +149,7 @@ class NavsimDataModule(L.LightningDataModule):
         if name == "train" and not dataset.valid.all(1).any():
             longest = int(dataset.valid.sum(1).max())
             raise UserError(
-                f"num_frames is {self.num_frames}, but the sensor files give no window of train more than "
+                f"num_frames is {self.needs.frames}, but the sensor files give no window of train more than "
                 f"{longest}: set fusion.num_frames={longest}, or complete the download"
             )
         return dataset
@@ -160,18 +159,18 @@ class NavsimDataModule(L.LightningDataModule):
         if not scenes:
             raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
         inputs: dict[str, Any] = {
-            "num_frames": self.num_frames,
-            "frame_stride": self.frame_stride,
+            "num_frames": self.needs.frames,
+            "frame_stride": self.needs.stride,
             "mask_missing": self.mask_missing,
             "seed": self.seed,
             "stacks": self.stacks,
             "bev": self.bev,
-            "with_motion": self.with_motion,
+            "with_motion": self.needs.motion,
         }
         if name not in self.supervised:
             return WindowDataset(scenes, self.frames, **inputs)
         labels = None
-        if self.labels_path is not None:
+        if self.labels_path is not None and self.anchors is not None:
             labels = open_labels(self.labels_path, self.anchors, [scene.token for scene in scenes])
         return WindowDataset(scenes, self.frames, self.targets, labels, self.anchors, **inputs)
 

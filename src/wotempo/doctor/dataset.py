@@ -19,7 +19,7 @@ from wotempo.navsim import DataPaths, Scene, read_anchors
 from wotempo.preparation.anchors import anchors_file
 from wotempo.preparation.labels import labels_folder
 from wotempo.preparation.outlook import still_to_write
-from wotempo.preparation.windows import window_of, with_history
+from wotempo.preparation.windows import window_needs, with_history
 
 
 def dataset_findings(config: RunConfig, progress: Progress) -> Iterator[Finding]:
@@ -59,7 +59,8 @@ def dataset_findings(config: RunConfig, progress: Progress) -> Iterator[Finding]
 
 
 def _sensors(config: RunConfig, paths: DataPaths, split: str, scenes: list[Scene], progress: Progress) -> Finding:
-    windows = [window_frames(scene, *window_of(config)) for scene in scenes]
+    needs = window_needs(config)
+    windows = [window_frames(scene, needs.frames, needs.stride) for scene in scenes]
     count = count_sensors(paths, getattr(config.data, split).split, windows, progress)
     return check_sensors(split, count, config.data.missing_history == "mask")
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from wotempo.batch import Batch
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.stored import config_with_images
 from wotempo.data import WindowCollator
 from wotempo.datasets import Progress, dataset_of, split_scenes
-from wotempo.evaluation.planning import load_module
 from wotempo.evaluation.scored import test_data
 from wotempo.features import FeatureSpec
 from wotempo.features.camera import stitched_pixels
@@ -57,7 +57,8 @@ class Photographer:
             members = chosen[start : start + BATCH]
             items = [windows[place[scene.token]] for scene in members]
             for item, scene in zip(items, members, strict=True):
-                item["sampled_anchor"] = np.array([_nearest_anchor(data.anchors, scene)])
+                if data.anchors is not None:
+                    item["sampled_anchor"] = np.array([_nearest_anchor(data.anchors, scene)])
             samples += _look(self.module, collate(items), members, windows.feature_spec)
             self.progress("plan scenes for pictures", len(samples), len(chosen))
         return samples

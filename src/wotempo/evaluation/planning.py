@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import numpy as np
 
 from wotempo.batch import Batch
-from wotempo.checkpoints.init_from import read_checkpoint, require_same_weights
 from wotempo.config.schema import DataConfig
 from wotempo.data import require_history
 from wotempo.navsim import DataPaths, Scene
-from wotempo.preparation.datamodule import cache_root, data_module, needs_of
+from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.training.history_evidence import HistoryTally
 from wotempo.training.module import LitPlanner
 
-VARIANTS = ("model", "imitation", "untrained")
 
-
-def load_module(path: Path, variant: str = "model") -> LitPlanner:
-    """The model of a checkpoint, built from what the checkpoint says about itself: ``model``, ``imitation`` (goes by
-    its imitation reward alone) or ``untrained`` (keeps the anchors only)."""
-    checkpoint = read_checkpoint(path)
-    anchors = checkpoint["state_dict"]["model.trajectory_anchors"].numpy()
-    sizes = dict(checkpoint["hyper_parameters"]["model"])
-    if variant == "imitation":
-        sizes["reward_weights"] = [1.0, 0.0, 0.0, 0.0]
-    module = LitPlanner(**{**checkpoint["hyper_parameters"], "model": sizes, "anchors": anchors})
-    if variant != "untrained":
-        require_same_weights(path, checkpoint["state_dict"], module.state_dict())
-        module.load_state_dict(checkpoint["state_dict"])
-    return module.eval()
-
-
-class Planner(L.LightningModule):
+class PlanningModule(L.LightningModule):
     """``predict_step`` for a trainer: tokens and planned trajectories. ``tally``, if any, looks at every batch."""
 
     def __init__(self, module: LitPlanner, tally: HistoryTally | None = None) -> None:
@@ -74,10 +55,10 @@ def plan_all(
         paths,
         cache_root(data, workspace, paths),
         {"predict": scenes},
-        module.model.trajectory_anchors.detach().numpy(),
+        module.model.anchors,
+        module.model.needs,
         batch_size=batch_size,
         num_workers=num_workers,
-        **needs_of(module),
         progress=progress,
     )
     module_data.build_caches()
@@ -90,5 +71,5 @@ def plan_all(
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
     )
-    batches = trainer.predict(Planner(module, tally), datamodule=module_data)
+    batches = trainer.predict(PlanningModule(module, tally), datamodule=module_data)
     return dict(pair for batch in batches or [] for pair in batch)

@@ -22,7 +22,7 @@ from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.files import atomic_path
 from wotempo.pdm.metrics import PDMS_COLUMNS
-from wotempo.preparation.datamodule import cache_root, data_module, needs_of
+from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
 from wotempo.training.module import LitPlanner
 
@@ -66,11 +66,11 @@ def test_data(
         paths,
         cache_root(config.data, config.workspace, paths),
         {"test": scenes},
-        module.model.trajectory_anchors.detach().cpu().numpy(),
+        module.model.anchors,
+        module.model.needs,
         batch_size=config.trainer.batch_size,
         num_workers=config.trainer.num_workers,
         supervised=("test",),
-        **needs_of(module),
         progress=progress,
     )
     data.build_caches()

@@ -22,11 +22,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from callbacks import AcceptanceReport, exit_code_of
 from callbacks.verdict.report import CRASHED, INCOMPLETE, SIGTERM
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
-from wotempo.evaluation.planning import load_module
 from wotempo.evaluation.scored import TEST_FILE, score_run
 from wotempo.experiment.pictures import save_pictures
 from wotempo.navsim import write_bytes

@@ -41,6 +41,13 @@ def level_of(fusion: Mapping[str, Any]) -> str:
     return fusion.get("level") or stage.level
 
 
+def can_sit(fusion: Mapping[str, Any], level: str) -> bool:
+    """Whether a stage of these options can sit at ``level``: ``points`` is for those that take points, and for them
+    alone."""
+    stage = STAGES.get(fusion.get("name", ""), TemporalFusion)
+    return (stage.level == POINTS) == (level == POINTS)
+
+
 def build_fusion(
     name: str,
     channels: int,
@@ -63,7 +70,7 @@ def build_fusion(
         raise UserError(f"fusion.frame_stride is {frame_stride!r}: set a whole number, 1 for every frame of the log")
     if frame_stride > 1 and stage.num_frames == 1:
         raise UserError(f"fusion.frame_stride is {frame_stride}, but fusion.num_frames is 1: no history to stride over")
-    if level is not None and (level == POINTS) != (stage.level == POINTS):
+    if level is not None and not can_sit({"name": name}, level):
         raise UserError(
             f"fusion.level is '{level}', but the stage '{name}' works at {stage.level}: set fusion.level to it"
         )
@@ -122,5 +129,6 @@ __all__ = [
     "RingBuffer",
     "TemporalFusion",
     "build_fusion",
+    "can_sit",
     "level_of",
 ]

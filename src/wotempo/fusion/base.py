@@ -46,6 +46,7 @@ class TemporalFusion(nn.Module, ABC):
 
     level: str = "bev8"  # where in the backbone the stage sits; bev8 = its last map
     frame_stride: int = 1  # frames of the log from one frame of a window to the next
+    needs_motion: ClassVar[bool] = False  # True for an oracle, which looks at the true motion of agents (``reveal``)
     order_aware: ClassVar[bool] = True  # False: the output does not depend on the order of the history
     unjudged: Mapping[str, str] = MappingProxyType({})
     """Acceptance criteria that say nothing about this stage, by name, and why: a control breaks them on purpose."""
@@ -59,6 +60,16 @@ class TemporalFusion(nn.Module, ABC):
         self.grid = grid
         self.num_frames = num_frames
         self.renormalise = renormalise
+
+    @property
+    def takes_points(self) -> bool:
+        """Whether it is given LiDAR histograms instead of maps, so that no encoder lies before it."""
+        return self.level == POINTS
+
+    def reveal(self, fused: Tensor, motion: Tensor) -> Tensor:
+        """What an oracle adds to the fused map (B, C, H, W), given the agents' motion (B, A, 5): x, y (m), v_x, v_y
+        (m/s, ego frame), present. Asked for where ``needs_motion``; others add nothing."""
+        return fused
 
     @abstractmethod
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ class OracleVelocity(TemporalFusion):
     bring.
     """
 
+    needs_motion = True
+
     def __init__(self, stage: TemporalFusion, velocities: bool = True) -> None:
         """``velocities``: False draws them as zeros. UserError for a level inside the backbone."""
         super().__init__(stage.channels, stage.grid, stage.num_frames, stage.renormalise)

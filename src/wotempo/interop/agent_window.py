@@ -16,7 +16,7 @@ import torch
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec, camera_feature, lidar_feature, moved_points, status_feature
 from wotempo.navsim import FRAME_PERIOD_S, STITCHED_CAMERAS
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.base import Planner
 
 MISSING_HISTORY = ("error", "mask")
 
@@ -41,14 +41,14 @@ class AgentWindow:
     spec: FeatureSpec
 
     @classmethod
-    def of(cls, model: WoTE, num_history: int, missing_history: str, name: str) -> AgentWindow:
+    def of(cls, model: Planner, num_history: int, missing_history: str, name: str) -> AgentWindow:
         """``num_history``: frames of an ``AgentInput``. ``missing_history``: ``error`` refuses a model whose window
         reaches further back, ``mask`` lets it plan without those frames, as ``data.missing_history`` does. UserError
         names the checkpoint ``name``."""
-        stage, config = model.fusion, model.config
+        stage, needs = model.fusion, model.needs
         if missing_history not in MISSING_HISTORY:
             raise UserError(f"missing_history is '{missing_history}': set it to {' or '.join(MISSING_HISTORY)}")
-        if model.needs_motion:
+        if needs.motion:
             raise UserError(f"{name} holds an oracle, which looks into the annotations: it cannot drive")
         steps = tuple(stage.frame_stride * back for back in reversed(range(stage.num_frames)))
         places = tuple(num_history - 1 - step if step < num_history else None for step in steps)
@@ -58,10 +58,8 @@ class AgentWindow:
                 f"log, and the devkit hands over {num_history}: set train_test_split.scene_filter.num_history_frames="
                 f"{steps[0] + 1}, or agent.missing_history=mask to plan without the older ones"
             )
-        images = config.history_sensors == "both" and not model.raw_history
-        return cls(
-            places, steps, num_history, images, model.raw_history, missing_history == "mask", FeatureSpec.of(config)
-        )
+        images, masked = "camera" in needs.history_sensors, missing_history == "mask"
+        return cls(places, steps, num_history, images, needs.stacks, masked, FeatureSpec.of(model.config))
 
     @property
     def lidar_frames(self) -> list[int]:

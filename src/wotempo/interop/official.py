@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from wotempo.checkpoints.described import training_time
 from wotempo.checkpoints.plain_file import read_plain
 from wotempo.errors import UserError
 from wotempo.interop.compare import check_tensors
@@ -20,7 +21,6 @@ from wotempo.interop.weights import (
     ANCHORS,
     WoTEWeights,
     check_anchors,
-    training_time,
     wanted_tensors,
     without_prefix,
 )

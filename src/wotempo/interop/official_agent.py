@@ -27,7 +27,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from wotempo.planners.wote.wote import WoTE
+    from wotempo.planners.base import Planner
 
 SAMPLING = TrajectorySampling(num_poses=NUM_POSES, interval_length=FRAME_PERIOD_S)
 
@@ -51,7 +51,7 @@ class WoTEAgent(AbstractAgent):
         self.num_history_frames = num_history_frames
         self.missing_history = missing_history
         self.device = device
-        self.model: WoTE | None = None
+        self.model: Planner | None = None
         self.window: AgentWindow | None = None
 
     def name(self) -> str:
@@ -76,7 +76,7 @@ class WoTEAgent(AbstractAgent):
         plan = model.plan(cast(Batch, moved))["trajectory"][0].float().cpu().numpy()
         return Trajectory(plan, SAMPLING)
 
-    def _loaded(self) -> tuple[WoTE, AgentWindow]:
+    def _loaded(self) -> tuple[Planner, AgentWindow]:
         if self.model is None or self.window is None:
             model = read_planner(self.checkpoint)
             name = str(self.checkpoint)

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import lightning
 
-from wotempo.checkpoints.plain_file import read_plain
+from wotempo.checkpoints.described import PREFIX, Stored, read_stored
 from wotempo.errors import UserError
 from wotempo.interop.compare import check_tensors
-from wotempo.interop.weights import NO_FUSION, WoTEWeights, training_time, wanted_tensors, without_prefix
+from wotempo.interop.weights import NO_FUSION, WoTEWeights, wanted_tensors, without_prefix
 from wotempo.interop.written import Written, write_files
-from wotempo.planners.config import ModelConfig
 
-PREFIX = "model."
+PLANNER = "wote"
 OTHER_MODEL = "its training wrote another model: train again"
 
 
 def write_checkpoint(weights: WoTEWeights, output: str | Path, overwrite: bool = False) -> Written:
-    """A Lightning checkpoint of a ``LitPlanner`` without fusion and without an optimiser's state, and its anchors."""
+    """The file of ``checkpoint_content``, and its anchors."""
+    return write_files(weights, checkpoint_content(weights), Path(output), overwrite)
+
+
+def checkpoint_content(weights: WoTEWeights) -> dict[str, Any]:
+    """A Lightning checkpoint of a ``LitPlanner`` without fusion and without an optimiser's state."""
     hyperparameters = {
         "model": weights.config.to_dict(),
         "fusion": dict(NO_FUSION),
         "optimiser": None,
         "losses": None,
         "anchors_fingerprint": weights.anchors_fingerprint,
+        "planner": PLANNER,
     }
-    content = {
+    return {
         "epoch": weights.epoch,
         "global_step": weights.global_step,
         "pytorch-lightning_version": lightning.__version__,
@@ -36,43 +40,30 @@ def write_checkpoint(weights: WoTEWeights, output: str | Path, overwrite: bool =
         "hparams_name": "kwargs",
         "hyper_parameters": hyperparameters,
     }
-    return write_files(weights, content, Path(output), overwrite)
 
 
 def read_single_frame(path: str | Path) -> WoTEWeights:
-    """A checkpoint trained without fusion. UserError for one with a fusion stage: it does not end with its weights."""
-    path = Path(path)
-    checkpoint = read_plain(path)
-    config, fusion, state = described(path, checkpoint)
-    _check_single_frame(path, fusion, state)
-    check_tensors(path, state, wanted_tensors(config, PREFIX), OTHER_MODEL)
-    return WoTEWeights(config, without_prefix(state, PREFIX), path, **training_time(checkpoint))
-
-
-def described(path: Path, checkpoint: dict[Any, Any]) -> tuple[ModelConfig, dict[str, Any], dict[Any, Any]]:
-    """What a checkpoint of this project says of itself: sizes, fusion stage, state dict. UserError if it is none."""
-    hyperparameters, state = checkpoint.get("hyper_parameters"), checkpoint.get("state_dict")
-    if not isinstance(state, dict) or not isinstance(hyperparameters, dict) or "model" not in hyperparameters:
+    """A checkpoint of WoTE trained without fusion. UserError for one with a fusion stage, which does not end with its
+    weights, and for one of another planner, for which the official code has no place."""
+    stored = read_stored(Path(path))
+    if stored.planner != PLANNER:
         raise UserError(
-            f"{path} is not a checkpoint of this project, it lacks the model's hyperparameters: give one that training "
-            "or direction=import wrote"
+            f"{path} holds the planner '{stored.planner}', and the official format is that of WoTE: give a checkpoint "
+            "that was trained with planner=wote"
         )
-    return _config(path, hyperparameters["model"]), dict(hyperparameters.get("fusion", {})), state
+    _check_single_frame(stored)
+    check_tensors(stored.path, stored.state, wanted_tensors(stored.config, PREFIX), OTHER_MODEL)
+    tensors = without_prefix(stored.state, PREFIX)
+    return WoTEWeights(stored.config, tensors, stored.path, stored.epoch, stored.global_step)
 
 
-def _check_single_frame(path: Path, fusion: dict[str, Any], state: dict[Any, Any]) -> None:
+def _check_single_frame(stored: Stored) -> None:
     """By name, not by its parameters only: a stage without any still changes what the rest was trained on."""
-    parameters = sum(str(key).startswith(f"{PREFIX}fusion.") for key in state)
+    fusion = stored.fusion
+    parameters = sum(str(key).startswith(f"{PREFIX}fusion.") for key in stored.state)
     if fusion.get("name") != NO_FUSION["name"] or parameters:
         raise UserError(
-            f"{path} fuses {fusion.get('num_frames', 'several')} frames by the stage '{fusion.get('name')}', and the "
-            f"official model has no place for it: its {parameters} tensors and all history would be lost, and the rest "
-            "was trained on fused maps; export a checkpoint that was trained with fusion=none"
+            f"{stored.path} fuses {fusion.get('num_frames', 'several')} frames by the stage '{fusion.get('name')}', "
+            f"and the official model has no place for it: its {parameters} tensors and all history would be lost, and "
+            "the rest was trained on fused maps; export a checkpoint that was trained with fusion=none"
         )
-
-
-def _config(path: Path, model: dict[str, Any]) -> ModelConfig:
-    unknown = sorted(set(model) - {field.name for field in fields(ModelConfig)})
-    if unknown:
-        raise UserError(f"{path} was written by another version (model.{unknown[0]} is unknown): use that one")
-    return ModelConfig(**model)

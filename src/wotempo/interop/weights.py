@@ -70,9 +70,3 @@ def check_anchors(path: Path, anchors: Any, config: ModelConfig) -> None:
             f"{path} holds its anchors as {anchors.dtype}, so they are not those that labels and weights were made "
             "with: give the file with float32 anchors"
         )
-
-
-def training_time(checkpoint: Mapping[Any, Any]) -> dict[str, int]:
-    """epoch and global_step of a Lightning checkpoint; a bare state dict knows neither."""
-    found = {key: checkpoint.get(key) for key in ("epoch", "global_step")}
-    return {key: value if type(value) is int and value >= 0 else 0 for key, value in found.items()}

@@ -9,13 +9,15 @@ from wotempo.errors import UserError
 from wotempo.fusion import POINTS
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 from wotempo.planners.backbone.batch_norm import KINDS
-from wotempo.planners.wote.reward import PUBLISHED_WEIGHTS
 
+OLDEST = "wote"  # the planner of checkpoints and run folders from before there were others
 MODES = ("compat", "fixed")
+REWARD_WEIGHTS = (0.1, 0.5, 0.5, 1.0)  # published: of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
 HISTORY_SENSORS = ("both", "lidar")
 # Where a fusion stage may sit: after which stage of the LiDAR ResNet. bev8 is the backbone's output, which has taken in
 # the camera for the last time; finer levels blur less and cost as much (docs: geometry).
 LEVELS = {"bev8": 4, "lidar3": 3, "lidar2": 2}
+ALL_LEVELS = (*LEVELS, POINTS)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class ModelConfig:
     scene_dropout: float = 0.0
     cell_dropout: float = 0.0
     future_steps: int = 1
-    reward_weights: tuple[float, ...] = PUBLISHED_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
+    reward_weights: tuple[float, ...] = REWARD_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
     # Which trajectories are evaluated to choose the plan: the refined ones, as published, or the anchors, which are all
     # that training shows to the reward heads: with few anchors the refined ones are far from anything they know.
     evaluate_refined: bool = True
@@ -129,7 +131,7 @@ class ModelConfig:
         if name == POINTS:
             return 1, self.lidar_grid
         if name not in LEVELS:
-            known = ", ".join((*LEVELS, POINTS))
+            known = ", ".join(ALL_LEVELS)
             raise UserError(f"fusion.level is '{name}', but the backbone offers {known}: set one of them")
         if name == "bev8":
             return self.bev_channels, self.bev_grid

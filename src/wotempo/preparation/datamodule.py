@@ -8,13 +8,12 @@ from typing import Any, cast
 import numpy as np
 
 from wotempo.config.schema import DataConfig
-from wotempo.data import NavsimDataModule
+from wotempo.data import NavsimDataModule, WindowNeeds
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim import DataPaths, Scene
 from wotempo.planners.config import ModelConfig
 from wotempo.targets import TargetSpec
-from wotempo.training.module import LitPlanner
 
 
 def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
@@ -32,26 +31,17 @@ def target_spec(model: ModelConfig) -> TargetSpec:
     return TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode))
 
 
-def needs_of(module: LitPlanner) -> dict[str, Any]:
-    """The keywords of ``NavsimDataModule`` that say what this model wants in its batches."""
-    return {
-        "num_frames": module.num_frames,
-        "frame_stride": module.frame_stride,
-        "lidar_stack": module.raw_history,
-        "with_motion": module.model.needs_motion,
-    }
-
-
 def data_module(
     model: ModelConfig,
     data: DataConfig,
     paths: DataPaths,
     cache: Path,
     scenes: dict[str, list[Scene]],
-    anchors: np.ndarray,
+    anchors: np.ndarray | None,
+    needs: WindowNeeds,
     **options: Any,
 ) -> NavsimDataModule:
-    """``options``: further keywords of ``NavsimDataModule`` (labels, num_frames, batch_size, …)."""
+    """``options``: further keywords of ``NavsimDataModule`` (labels, batch_size, …)."""
     if data.missing_history not in ("error", "mask"):
         raise UserError(f"data.missing_history is '{data.missing_history}'; set it to error or mask")
     return NavsimDataModule(
@@ -59,6 +49,7 @@ def data_module(
         cache,
         scenes,
         anchors,
+        needs=needs,
         feature_spec=feature_spec(model),
         target_spec=target_spec(model),
         missing_history=cast(Any, data.missing_history),

@@ -9,11 +9,12 @@ from wotempo.data.frame_cache import FrameCache, FrameRef
 from wotempo.data.target_cache import TargetCache, scene_ref
 from wotempo.navsim import DataPaths, Scene
 from wotempo.preparation.datamodule import cache_root, feature_spec, target_spec
-from wotempo.preparation.windows import window_of
+from wotempo.preparation.windows import window_needs
 
 
 def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> tuple[int, int]:
     """(bytes, files) that the caches of these scenes lack, about; labels are small beside them."""
+    needs = window_needs(config)
     root = cache_root(config.data, config.workspace, paths)
     frames = FrameCache(root, paths, feature_spec(config.model))
     targets = TargetCache(root, paths, target_spec(config.model))
@@ -21,7 +22,7 @@ def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[S
     refs = {
         ref.record: ref
         for scene in members
-        for frame in window_frames(scene, *window_of(config))
+        for frame in window_frames(scene, needs.frames, needs.stride)
         if frame is not None
         for ref in [FrameRef(scene.log.split, frame)]
     }

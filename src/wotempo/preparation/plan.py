@@ -16,7 +16,7 @@ from wotempo.datasets.supply import Piece, Supply, frame_files, map_files
 from wotempo.navsim import DataPaths, Frame, Scene
 from wotempo.preparation.datamodule import feature_spec, target_spec
 from wotempo.preparation.outlook import still_to_write
-from wotempo.preparation.windows import window_of, with_history
+from wotempo.preparation.windows import window_needs, with_history
 
 LABEL_BYTES = 3  # an anchor
 NO_LOGS = "the logs are not here: counts and sizes are the published ones, of whole archives"
@@ -41,7 +41,7 @@ def plan(config: RunConfig, dataset: Dataset, paths: DataPaths | None, progress:
     if paths is not None:
         return by_logs(config, dataset, paths, progress)
     supply = dataset.supply
-    fetch = supply.whole(dataset.name, config.fusion["num_frames"] > 1)
+    fetch = supply.whole(dataset.name, window_needs(config).frames > 1)
     if not supply.tokens:
         return Plan(fetch, [labels(config, 0)], [])
     made = [projected_caches(config, supply), labels(config, supply.tokens["train"] + supply.tokens["val"])]
@@ -56,7 +56,7 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
     notes = []
     for split in SPLITS:
         folder = getattr(config.data, split).split
-        published = supply.of_split(split, config.fusion["num_frames"] > 1)
+        published = supply.of_split(split, window_needs(config).frames > 1)
         if published and not list(paths.log_dir(folder).glob("*.pkl")):
             fetch += published
             continue
@@ -76,8 +76,9 @@ def frames_of(config: RunConfig, scenes: list[Scene]) -> tuple[list[Frame], list
     """Distinct frames that windows need: current ones, and those that are history only."""
     now = {scene.current.token: scene.current for scene in scenes}
     past: dict[str, Frame] = {}
+    needs = window_needs(config)
     for scene in scenes:
-        members = [frame for frame in window_frames(scene, *window_of(config))[:-1] if frame is not None]
+        members = [frame for frame in window_frames(scene, needs.frames, needs.stride)[:-1] if frame is not None]
         past |= {frame.token: frame for frame in members if frame.token not in now}
     return list(now.values()), list(past.values())
 
@@ -96,7 +97,7 @@ def caches_of(size: float, about: str = "") -> tuple[str, float]:
 def projected_caches(config: RunConfig, supply: Supply) -> tuple[str, float]:
     """What the caches will take, without the logs: from the size of a record and the published counts."""
     tokens = supply.tokens["train"] + supply.tokens["val"]
-    frames = tokens * (supply.frames_per_token if config.fusion["num_frames"] > 1 else 1.0)
+    frames = tokens * (supply.frames_per_token if window_needs(config).frames > 1 else 1.0)
     size = frames * frame_dtype(feature_spec(config.model)).itemsize
     size += tokens * target_dtype(target_spec(config.model)).itemsize
     return caches_of(size, ", about")
@@ -104,4 +105,5 @@ def projected_caches(config: RunConfig, supply: Supply) -> tuple[str, float]:
 
 def labels(config: RunConfig, scenes: int) -> tuple[str, float]:
     """The line about the labels of so many scenes."""
-    return "labels", float(scenes * config.model.num_anchors * LABEL_BYTES)
+    size = config.model.num_anchors * LABEL_BYTES if window_needs(config).labels else 0
+    return "labels", float(scenes * size)

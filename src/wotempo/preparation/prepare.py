@@ -15,18 +15,19 @@ from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.labels import labels_of, without_invalid
-from wotempo.preparation.windows import check_sensors, with_history
+from wotempo.preparation.windows import check_sensors, window_needs, with_history
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """``scenes`` by split; ``anchors`` (N, 8, 3); ``labels`` a score-table folder over train and val; ``name`` and
+    """``scenes`` by split; ``anchors`` (N, 8, 3); ``labels`` a score-table folder over train and val, both None
+    where the planner needs none; ``name`` and
     ``note``: what reports call the dataset and must say of its figures."""
 
     paths: DataPaths
     scenes: dict[str, list[Scene]]
-    anchors: np.ndarray
-    labels: Path
+    anchors: np.ndarray | None
+    labels: Path | None
     name: str
     note: str
 
@@ -39,8 +40,11 @@ def prepare(config: RunConfig, progress: Progress, splits: tuple[str, ...] = ("t
     windows = with_history(config, scenes)
     check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
-    anchors = anchors_of(dataset, paths, scenes.get("train", []), config.model.num_anchors, progress)
-    labelled = {scene.token: scene for split in ("train", "val") for scene in scenes.get(split, [])}
-    labels = labels_of(dataset, paths, list(labelled.values()), anchors, progress)
-    windows = without_invalid(windows, ScoreTable.open(labels).invalid)
+    needs, anchors, labels = window_needs(config), None, None
+    if needs.anchors:
+        anchors = anchors_of(dataset, paths, scenes.get("train", []), config.model.num_anchors, progress)
+    if needs.labels and anchors is not None:
+        labelled = {scene.token: scene for split in ("train", "val") for scene in scenes.get(split, [])}
+        labels = labels_of(dataset, paths, list(labelled.values()), anchors, progress)
+        windows = without_invalid(windows, ScoreTable.open(labels).invalid)
     return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note)

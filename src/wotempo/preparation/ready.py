@@ -6,15 +6,14 @@ import torch
 
 from wotempo.config.schema import RunConfig
 from wotempo.data import NavsimDataModule
-from wotempo.fusion import ORACLES, POINTS, level_of
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.prepare import Prepared, prepare
 from wotempo.preparation.progress import PreparationProgress
-from wotempo.preparation.windows import window_of
+from wotempo.preparation.windows import window_needs
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataModule:
-    trainer, (frames, stride) = config.trainer, window_of(config)
+    trainer = config.trainer
     return data_module(
         config.model,
         config.data,
@@ -22,14 +21,11 @@ def build_data(config: RunConfig, prepared: Prepared, progress) -> NavsimDataMod
         cache_root(config.data, config.workspace, prepared.paths),
         prepared.scenes,
         prepared.anchors,
+        window_needs(config),
         labels=prepared.labels,
-        num_frames=frames,
-        frame_stride=stride,
-        lidar_stack=level_of(config.fusion) == POINTS,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,
-        with_motion=config.fusion.get("control") in ORACLES,
         pin_memory=trainer.accelerator == "gpu",
         seed=config.seed,
         progress=progress,

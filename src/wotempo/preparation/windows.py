@@ -5,17 +5,20 @@ from __future__ import annotations
 from wotempo.config.schema import RunConfig
 from wotempo.data import require_history, window_frames
 from wotempo.navsim import DataPaths, Scene, check_frames
+from wotempo.needs import WindowNeeds
+from wotempo.planners.registry import needs_of
 
 
-def window_of(config: RunConfig) -> tuple[int, int]:
-    """Frames of a window, and frames of the log from one to the next."""
-    return config.fusion["num_frames"], config.fusion.get("frame_stride", 1)
+def window_needs(config: RunConfig) -> WindowNeeds:
+    """What the run's planner wants in its windows, told from the configuration."""
+    return needs_of(config.planner, config.model, config.fusion)
 
 
 def with_history(config: RunConfig, scenes: dict[str, list[Scene]]) -> dict[str, list[Scene]]:
     """The scenes (by split) whose log reaches back as far as a window, where ``full_history_only`` asks for it; else
     all. UserError when no scene of a split has a whole window."""
-    frames, stride = window_of(config)
+    needs = window_needs(config)
+    frames, stride = needs.frames, needs.stride
     for split, members in scenes.items():
         require_history(members, frames, stride, split)
     if not config.data.full_history_only:
@@ -28,9 +31,8 @@ def with_history(config: RunConfig, scenes: dict[str, list[Scene]]) -> dict[str,
 
 def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
     """That every sensor file which the windows need is there, before hours go into labels. UserError counts them."""
-    frames, stride = window_of(config)
-    if config.data.missing_history == "mask":
-        frames = 1
+    needs = window_needs(config)
+    frames, stride = 1 if config.data.missing_history == "mask" else needs.frames, needs.stride
     for split, members in scenes.items():
         needed = {f.token: f for scene in members for f in window_frames(scene, frames, stride) if f is not None}
         check_frames(paths, getattr(config.data, split).split, needed.values())

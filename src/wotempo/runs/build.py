@@ -13,10 +13,10 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, Ri
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from callbacks import AcceptanceReport, FailureRecorder, Guard
+from wotempo.checkpoints.image_encoder import load_image_encoder
 from wotempo.checkpoints.init_from import start_from
 from wotempo.config.schema import RunConfig
 from wotempo.navsim import fingerprint
-from wotempo.planners.backbone.pretrained import load_image_encoder
 from wotempo.preparation.prepare import Prepared
 from wotempo.runs.out_of_memory import OutOfMemoryPolicy
 from wotempo.runs.pending_row import PendingRow
@@ -46,9 +46,10 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dic
         model=config.model.to_dict(),
         fusion=config.fusion,
         optimiser=plain(config.optimiser),
-        losses=plain(config.losses),
+        losses=config.losses,
         anchors=prepared.anchors,
-        anchors_fingerprint=fingerprint(prepared.anchors),
+        anchors_fingerprint="" if prepared.anchors is None else fingerprint(prepared.anchors),
+        planner=config.planner,
     )
     started: dict[str, Any] = {}
     if config.image_checkpoint is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wotempo.config.schema import RunConfig
+from wotempo.planners.config import OLDEST
 
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
@@ -21,6 +22,8 @@ NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 def signature(config: RunConfig) -> str:
     """Eight hex digits over everything that changes what is computed."""
     identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
+    if config.planner == OLDEST:  # runs from before there were others name none
+        del identity["planner"]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
 from wotempo.report.reading import read_verdict, read_verdicts
 from wotempo.report.run_folders import CONFIG, run_folders
-from wotempo.training.checkpoints import newest_checkpoint
 
 LOCK = ".running"
 FINISHED = ("accepted", "rejected")

@@ -13,7 +13,7 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.planners.backbone.frames import unit_range
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.base import Planner
 from wotempo.streaming.frames import StreamFrames
 from wotempo.streaming.planner import StreamingPlanner
 
@@ -50,12 +50,11 @@ class Latency:
 
 
 @torch.no_grad()
-def single_frame(model: WoTE, frames: StreamFrames) -> torch.Tensor:
+def single_frame(model: Planner, frames: StreamFrames) -> torch.Tensor:
     """The same weights without fusion, clock and checks: what a push is measured against. (S, P, 3)."""
-    anchors = model.trajectory_anchors
-    camera = unit_range(frames.camera.to(anchors.device), 255, anchors.dtype, "camera")
-    lidar = unit_range(frames.lidar.to(anchors.device), model.config.lidar_max, anchors.dtype, "lidar")
-    return model.select(model.encode(camera, lidar), frames.status.to(anchors.device))["trajectory"]
+    camera = unit_range(frames.camera.to(model.device), 255, model.dtype, "camera")
+    lidar = unit_range(frames.lidar.to(model.device), model.config.lidar_max, model.dtype, "lidar")
+    return model.select(model.encode(camera, lidar), frames.status.to(model.device))["trajectory"]
 
 
 def timed(job: Callable[[], Result], device: torch.device) -> tuple[float, Result]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wotempo.errors import UserError
 from wotempo.planners.backbone.frames import unit_range
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.base import Planner
 from wotempo.streaming.clock import StreamClock, StreamLimits, StreamMotion
 from wotempo.streaming.frames import Plans, StreamFrames, check_frames
 from wotempo.streaming.memory import StreamMemory
@@ -32,7 +32,9 @@ class StreamingPlanner:
     Runs under ``no_grad`` and keeps no graph; works inside ``inference_mode`` and autocast, too.
     """
 
-    def __init__(self, model: WoTE, streams: int = 1, max_gap_s: float = 0.55, max_slip_m: float | None = None) -> None:
+    def __init__(
+        self, model: Planner, streams: int = 1, max_gap_s: float = 0.55, max_slip_m: float | None = None
+    ) -> None:
         """``model`` in eval mode. ``max_gap_s``: the default is the data's (``Scene.max_gap_s``) at 2 Hz.
         ``max_slip_m``: by default half a BEV cell, below which a misplaced map still covers its own cells."""
         if streams < 1:
@@ -40,7 +42,7 @@ class StreamingPlanner:
         _require_eval(model)
         if model.fusion.level != "bev8":
             raise UserError(f"the fusion stage sits at level '{model.fusion.level}': streams need one at level 'bev8'")
-        if model.needs_motion:
+        if model.needs.motion:
             raise UserError("fusion.control is an oracle, which looks into the annotations: it cannot drive")
         grid = model.config.bev_grid
         self.model = model
@@ -52,7 +54,7 @@ class StreamingPlanner:
 
     @property
     def device(self) -> torch.device:
-        return self.model.trajectory_anchors.device
+        return self.model.device
 
     # ---- driving
 
@@ -64,8 +66,8 @@ class StreamingPlanner:
         clock, motion = self._clock.advance(frames, self.limits)
         present = frames.present.to(self.device)
         rows = frames.present.nonzero()[:, 0]
-        anchors = self.model.trajectory_anchors
-        trajectory = anchors.new_full((self.streams, *anchors.shape[1:]), float("nan"))
+        shape = (self.streams, self.model.config.num_poses, 3)
+        trajectory = torch.full(shape, float("nan"), dtype=self.model.dtype, device=self.device)
         maps, kept = self._maps(frames, rows)
         state = self._state
         if maps is not None:
@@ -80,7 +82,7 @@ class StreamingPlanner:
     def _maps(self, frames: StreamFrames, rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """(S, C, rows, cols), zeros for dropped frames, of the frame as the current one and as what later frames will
         see of it, if that is another map (``history_sensors``). None as long as no stream has ever brought one."""
-        model, dtype = self.model, self.model.trajectory_anchors.dtype
+        model, dtype = self.model, self.model.dtype
         if len(rows):
             camera = unit_range(frames.camera[rows].to(self.device), 255, dtype, "camera")
             lidar = unit_range(frames.lidar[rows].to(self.device), model.config.lidar_max, dtype, "lidar")
@@ -169,7 +171,7 @@ class StreamingPlanner:
         }
 
 
-def _require_eval(model: WoTE) -> None:
+def _require_eval(model: Planner) -> None:
     if any(module.training for module in model.modules()):
         name = next(name for name, module in model.named_modules() if module.training)
         raise UserError(f"module '{name or 'model'}' is in training mode: call model.eval() before driving")

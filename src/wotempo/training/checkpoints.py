@@ -141,29 +141,3 @@ def recount(trainer: L.Trainer, checkpoint: dict[str, Any]) -> None:
 def step_files(folder: Path) -> list[Path]:
     """The step checkpoints in ``folder``, oldest first."""
     return sorted(folder.glob(f"{STEP}*.ckpt"), key=lambda path: int(path.stem.removeprefix(STEP)))
-
-
-def newest_checkpoint(folder: Path, epoch_ends: bool = True) -> tuple[Path | None, int, list[str]]:
-    """What to continue from -> (file, its ``global_step``, one sentence per file that cannot be read).
-
-    The readable file of the latest step. ``best`` does not count: it was written inside of a validation. Of two files
-    of one step the one in the middle of an epoch wins: the other closed an epoch that was cut short.
-
-    ``epoch_ends``: False where ``max_steps`` ends the run: Lightning, continued from the end of an epoch, closes that
-    epoch a second time then, so only step checkpoints count.
-    """
-    found: list[tuple[int, bool, Path]] = []
-    damaged = []
-    for path in sorted(folder.glob("*.ckpt")):
-        if path.stem == BEST or not (epoch_ends or path.stem.startswith(STEP)):
-            continue
-        try:
-            step = int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-        except Exception as error:  # torn, foreign or empty: whatever it is, it is not continued from
-            damaged.append(f"{path.name} does not load ({type(error).__name__})")
-        else:
-            found.append((step, path.stem.startswith(STEP), path))
-    if not found:
-        return None, 0, damaged
-    step, _, path = max(found)
-    return path, step, damaged

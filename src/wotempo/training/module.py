@@ -1,4 +1,4 @@
-"""The LightningModule: WoTE, its losses, its optimiser, its metrics, and what the acceptance criteria read."""
+"""The LightningModule around a planner: steps, optimiser, metrics, and what the acceptance criteria read."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.batch import Batch
-from wotempo.errors import UserError
-from wotempo.planners.config import ModelConfig
-from wotempo.planners.wote.build import build_wote
-from wotempo.planners.wote.losses import LossWeights, compute_losses
-from wotempo.planners.wote.metrics import ValidationMetrics
-from wotempo.planners.wote.shapes import shape_contract
+from wotempo.planners.config import OLDEST, ModelConfig
+from wotempo.planners.registry import build_planner, loss_weights
 from wotempo.training.optimiser import OptimiserConfig, build_optimiser
+
+ANCHORS = "model.trajectory_anchors"  # where a checkpoint holds the anchors of a planner that has some
 
 
 class LitPlanner(L.LightningModule):
     """Hyperparameters are plain data, so that checkpoints load with ``weights_only=True``.
 
     model, fusion, optimiser, losses: the fields of ``ModelConfig``, the stage's ``name`` and keywords, the fields of
-    ``OptimiserConfig`` and ``LossWeights``. ``anchors`` (N, 8, 3) are needed once: later they are in the checkpoint.
-    ``anchors_fingerprint`` says which anchors the reward labels belong to.
+    ``OptimiserConfig`` and of the planner's ``loss_weights``. ``anchors`` (N, 8, 3), for planners that choose among
+    some, are needed once: later they are in the checkpoint. ``anchors_fingerprint`` says which anchors the reward
+    labels belong to. ``planner``: its name; checkpoints that say none are WoTE's.
     """
 
     def __init__(
@@ -37,14 +36,14 @@ class LitPlanner(L.LightningModule):
         losses: dict[str, Any] | None = None,
         anchors: np.ndarray | None = None,
         anchors_fingerprint: str = "",
+        planner: str = OLDEST,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["anchors"])
-        config = ModelConfig(**model)
-        self.model = build_wote(config, fusion, anchors)
-        self.weights = LossWeights(**(losses or {}))
+        self.model = build_planner(planner, ModelConfig(**model), fusion, anchors)
+        self.weights = loss_weights(planner, losses)
         self.optimiser_config = OptimiserConfig(**(optimiser or {}))
-        self.metrics = ValidationMetrics(num_classes=config.num_bev_classes)
+        self.metrics = self.model.metrics()
         self.loss_terms: dict[str, Tensor] = {}
 
     # ------------------------------------------------------------------ steps
@@ -54,7 +53,7 @@ class LitPlanner(L.LightningModule):
         return self.model.plan(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self.loss_terms = compute_losses(self.model(batch), batch, self.weights)
+        self.loss_terms = self.model.losses(self.model(batch), batch, self.weights)
         loss = torch.stack(list(self.loss_terms.values())).sum()
         size = len(batch["tokens"])
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
@@ -63,11 +62,10 @@ class LitPlanner(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model(batch)
-        terms = compute_losses(predictions, batch, self.weights)
+        terms = self.model.losses(predictions, batch, self.weights)
         self.log("val/loss", torch.stack(list(terms.values())).sum(), batch_size=len(batch["tokens"]), sync_dist=True)
         plan = self.model.select(predictions["fused_bev"], batch["status"])
-        future = {"fut_bev_semantic_map": predictions["fut_bev_semantic_map"]}
-        self.metrics.update({**plan, **future}, batch)
+        self.metrics.update({**predictions, **plan}, batch)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self.metrics.compute(), sync_dist=True)
@@ -83,10 +81,15 @@ class LitPlanner(L.LightningModule):
     @classmethod
     def rebuild(cls, checkpoint: Mapping[str, Any]) -> LitPlanner:
         """The module of a checkpoint (``hyper_parameters``, ``state_dict``), from what it says about itself alone."""
-        state = checkpoint["state_dict"]
-        module = cls(**checkpoint["hyper_parameters"], anchors=state["model.trajectory_anchors"].numpy())
-        module.load_state_dict(state)
+        module = cls.untrained(checkpoint["hyper_parameters"], checkpoint["state_dict"])
+        module.load_state_dict(checkpoint["state_dict"])
         return module
+
+    @classmethod
+    def untrained(cls, hyperparameters: Mapping[str, Any], state: Mapping[str, Tensor]) -> LitPlanner:
+        """The module that a checkpoint describes, before its weights are loaded; only the anchors are the state's."""
+        anchors = state.get(ANCHORS)
+        return cls(**hyperparameters, anchors=None if anchors is None else anchors.float().numpy())
 
     @property
     def temporal_fusion(self) -> nn.Module:
@@ -109,7 +112,7 @@ class LitPlanner(L.LightningModule):
     @property
     def raw_history(self) -> bool:
         """Whether the fusion stage is given inputs, so that no encoder lies before it."""
-        return self.model.raw_history
+        return self.model.fusion.takes_points
 
     @property
     def unjudged(self) -> dict[str, str]:
@@ -118,21 +121,11 @@ class LitPlanner(L.LightningModule):
 
     def warp_history(self, maps: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The stage's own warp of LiDAR maps (B, T, 1, R, C) onto the current frame -> (warped, mask)."""
-        if self.raw_history:
-            return self.model.aligned_stack(batch)
-        grid = self.model.config.bev_grid.with_shape(*maps.shape[-2:])
-        return self.model.fusion.warp_history(maps, batch["pose"], batch["valid"], grid=grid)
+        return self.model.warp_history(maps, batch)
 
     def shape_contract(self, split: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.base.protocol)."""
-        return shape_contract(self.model.config, self.num_frames, self.model.fusion.level)
-
-
-def check_layout(hyperparameters: dict, model: dict, path: str) -> None:
-    """UserError where a checkpoint was trained in the other layout (``compat`` | ``fixed``)."""
-    theirs, ours = hyperparameters["model"].get("mode"), model.get("mode")
-    if theirs != ours:
-        raise UserError(f"{path} was trained in the layout '{theirs}', not '{ours}': set model.mode={theirs}")
+        return self.model.shape_contract()
 
 
 def plain(config: Any) -> dict:

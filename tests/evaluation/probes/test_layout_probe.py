@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wotempo.evaluation.probes.layout_probe import layout_of_objects, layout_of_shifts, level_encoder, probe_layout
+from wotempo.evaluation.probes.layout_probe import layout_of_objects, layout_of_shifts, probe_layout
 from wotempo.evaluation.probes.object_response import centroid, object_response, with_object
 from wotempo.evaluation.probes.shift_curve import shift_curve, without_place
 from wotempo.fusion import NoFusion, build_fusion
@@ -129,7 +129,7 @@ def test_a_model_is_probed_where_its_stage_sits(make_model, make_batch, level):
     model = make_model().eval()
     channels, grid = model.config.level(level)
     probed = WoTE(model.config, model.trajectory_anchors, build_fusion("mean", channels, grid, 3, level=level)).eval()
-    encode, covered = level_encoder(probed)
+    encode, covered = probed.stage_maps, probed.stage_grid
     batch = make_batch(samples=4, window=3)
     maps = encode(batch["camera"] / 255, batch["lidar"] / model.config.lidar_max)
     assert maps.shape == (len(batch["camera"]), channels, *grid.shape)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from wotempo.checkpoints.image_encoder import load_image_encoder
 from wotempo.errors import UserError
-from wotempo.planners.backbone.pretrained import load_image_encoder
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def without(key):
         (lambda w: w | {"conv1.weight": torch.zeros(64, 3, 7, 7)}, "channels"),
         (lambda w: {f"module.{k}": v for k, v in w.items()}, "does not fit"),
         (lambda w: {"state_dict": w}, "no plain state dict"),
-        (lambda w: [1, 2], "no plain state dict"),
+        (lambda w: [1, 2], "holds a list, not a checkpoint"),
     ],
 )
 def test_a_wrong_file_is_an_error(make_model, weights, tmp_path, damage, message):
@@ -66,7 +66,7 @@ def test_a_wrong_file_is_an_error(make_model, weights, tmp_path, damage, message
 @pytest.mark.parametrize("name", ["noise.pth", "noise.safetensors", "empty.pth"])
 def test_what_is_no_checkpoint_is_named(make_model, tmp_path, name):
     (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"\x01nothing\x02" * 100)
-    with pytest.raises(UserError, match=f"{name} is no file of weights"):
+    with pytest.raises(UserError, match=f"{name} is no readable"):
         load_image_encoder(make_model(), tmp_path / name)
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match=r"there is no checkpoint .*absent\.pth"):
         load_image_encoder(make_model(), tmp_path / "absent.pth")

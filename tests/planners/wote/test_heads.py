@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from wotempo.geometry import BACKBONE_BEV, SEMANTIC_FRONT
-from wotempo.planners.wote.agent_head import AgentHead
-from wotempo.planners.wote.bev_head import to_map
+from wotempo.planners.heads.agents import AgentHead
+from wotempo.planners.heads.bev_map import to_map
 from wotempo.planners.wote.offset import OffsetHead
 from wotempo.planners.wote.reward import RewardConvNet, final_score
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wotempo.planners.wote.metrics import VEHICLE, ValidationMetrics, displacement
+from wotempo.planners.metrics import VEHICLE, displacement
+from wotempo.planners.wote.metrics import ValidationMetrics
 from wotempo.targets import BevClass
 
 

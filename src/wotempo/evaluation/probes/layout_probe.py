@@ -9,14 +9,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from wotempo.errors import UserError
-from wotempo.evaluation.probes.object_response import Encode, ObjectResponse, object_response
+from wotempo.evaluation.probes.object_response import ObjectResponse, object_response
 from wotempo.evaluation.probes.shift_curve import BANDS_M, Shift, shift_curve, without_place
-from wotempo.geometry import BevGrid
-from wotempo.planners.backbone.backbone import Fuse
 from wotempo.planners.backbone.frames import unit_range
-from wotempo.planners.config import LEVELS, POINTS
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.bev_planner import BevPlanner
 
 LOST_CELLS = 1.0  # objects further off than this in every layout: the map has none of them
 FRONT_FACTOR = 1.5  # between 1, the way of the ego in the map of the whole extent, and 2, in one of its front half
@@ -46,34 +42,11 @@ class LayoutProbe:
         return self.by_objects if self.by_shifts in (self.by_objects, "unknown") else "mixed"
 
 
-def level_encoder(model: WoTE) -> tuple[Encode, BevGrid]:
-    """Frames -> the maps that the fusion stage is given, at its level, and the grid of these."""
-    level = model.fusion.level
-    if level == POINTS:
-        raise UserError(
-            "the fusion stage works on points, before there are maps to probe: give a checkpoint of another"
-        )
-    if level == "bev8":
-        return model.encode, model.config.level(level)[1]
-
-    def encode(camera: Tensor, lidar: Tensor) -> Tensor:
-        maps: list[Tensor] = []
-
-        def keep(bev: Tensor) -> Tensor:
-            maps.append(bev)
-            return bev
-
-        model._backbone(camera, lidar, Fuse(LEVELS[level], keep, torch.arange(len(lidar), device=lidar.device)))
-        return maps[0]
-
-    return encode, model.config.level(level)[1]
-
-
 @torch.no_grad()
-def probe_layout(model: WoTE, batches: Iterable[dict], object_frames: int = 8) -> LayoutProbe:
+def probe_layout(model: BevPlanner, batches: Iterable[dict], object_frames: int = 8) -> LayoutProbe:
     """``batches`` of ``wotempo.data`` with windows of two frames or more, whatever the model was trained with; objects
     are put into ``object_frames`` of their current frames."""
-    encode, grid = level_encoder(model)
+    encode, grid = model.stage_maps, model.stage_grid
     pairs, poses, cameras, lidars = [], [], [], []
     for batch in batches:
         camera = unit_range(batch["camera"], 255, torch.float32, "camera")

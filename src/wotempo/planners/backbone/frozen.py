@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.base import Planner
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -22,19 +22,16 @@ def weights_hash(module: nn.Module) -> str:
 
 
 class FrozenEncoder:
-    """``WoTE.encode`` in evaluation, of one frame at a time, on ``device``."""
+    """``Planner.encode`` in evaluation, of one frame at a time, on ``device``."""
 
-    def __init__(self, model: WoTE, device: torch.device | str = "cpu") -> None:
+    def __init__(self, model: Planner, device: torch.device | str = "cpu") -> None:
         self._model = copy.deepcopy(model).to(device).eval()
-        self.fingerprint = weights_hash(model._backbone)
+        self.fingerprint = weights_hash(model.frame_encoder)
         self.shape = (model.config.bev_channels, *model.config.bev_grid.shape)
 
     @torch.no_grad()
     def __call__(self, camera: np.ndarray, lidar: np.ndarray) -> np.ndarray:
         """camera (3, H, W), lidar (1, R, C) uint8 -> (C, rows, cols) float32."""
-        frame = (
-            torch.from_numpy(pixels.copy()).to(self._model.trajectory_anchors.device) for pixels in (camera, lidar)
-        )
-        images, points = frame
+        images, points = (torch.from_numpy(pixels.copy()).to(self._model.device) for pixels in (camera, lidar))
         bev = self._model.encode(images[None] / 255.0, points[None] / float(self._model.config.lidar_max))
         return bev[0].float().cpu().numpy()

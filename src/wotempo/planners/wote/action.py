@@ -1,21 +1,11 @@
-"""Trajectories as actions: their embedding, and the splat that writes an action into a BEV map."""
+"""The splat that writes an action (an embedded trajectory) into a BEV map."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wotempo.geometry import BevGrid
-
-
-def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers with ReLU between them."""
-    layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        layers += [nn.ReLU()] * (i > 0) + [nn.Linear(fan_in, fan_out)]
-    return nn.Sequential(*layers)
 
 
 def splat_weights(xy: Tensor, grid: BevGrid, mode: str) -> Tensor:

@@ -1,25 +1,16 @@
-"""WoTE from plain data: what a checkpoint stores is enough to build it again."""
+"""A WoTE from plain data, for what knows that it has a WoTE before it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
 
-from wotempo.fusion import build_fusion, level_of
 from wotempo.planners.config import ModelConfig
+from wotempo.planners.registry import build_planner
 from wotempo.planners.wote.wote import WoTE
 
 
 def build_wote(config: ModelConfig, fusion: dict[str, Any], anchors: np.ndarray | None) -> WoTE:
-    """``fusion``: the stage's ``name``, ``level`` and constructor keywords. ``anchors`` (N, 8, 3), of the run or of the
-    checkpoint that will be loaded (there they are ``trajectory_anchors``): the weights are worth nothing with others.
-    """
-    if anchors is None:
-        raise ValueError("a WoTE is built with its anchors: the run's, or the checkpoint's trajectory_anchors")
-    # The stage draws from a stream of its own: the rest starts from the same weights whichever stage is chosen.
-    channels, grid = config.level(level_of(fusion))
-    with torch.random.fork_rng(devices=[]):
-        stage = build_fusion(channels=channels, grid=grid, **fusion)
-    return WoTE(config, torch.as_tensor(anchors), stage)
+    """See ``build_planner``. ``anchors`` (N, 8, 3): in a checkpoint they are ``trajectory_anchors``."""
+    return cast(WoTE, build_planner("wote", config, fusion, anchors))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
 from wotempo.batch import Batch
 from wotempo.errors import UserError
 from wotempo.planners.backbone.encoder import wide
+from wotempo.planners.heads.agent_matching import agent_losses
 
 EPSILON = 1e-6  # the probability below which a reward's logarithm is not followed
 FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
@@ -99,29 +99,6 @@ def focal_loss(logits: Tensor, target: Tensor, class_weights: Tensor | None = No
     return (loss if class_weights is None else loss * class_weights[target.long()]).mean()
 
 
-def agent_losses(
-    states: Tensor, logits: Tensor, true_states: Tensor, exists: Tensor, weights: LossWeights
-) -> tuple[Tensor, Tensor]:
-    """DETR-style: predictions are matched to true slots, the empty ones included, at the least total cost.
-
-    states (B, A, 5), logits (B, A), true_states (B, A, 5), exists (B, A) bool -> mean classification loss, and the L1
-    of the boxes per existing agent, both unweighted. The matching weighs as the loss does; of a box it reads x, y.
-    """
-    truth = exists.to(logits.dtype)
-    b, n = truth.shape
-    with torch.no_grad():
-        pairs_bnm = (b, n, n)  # prediction n, truth m
-        cost = weights.agent_cls * F.binary_cross_entropy_with_logits(
-            logits[:, :, None].expand(pairs_bnm), truth[:, None].expand(pairs_bnm), reduction="none"
-        ) + weights.agent_box * truth[:, None] * torch.cdist(states[..., :2], true_states[..., :2], p=1.0)
-        match = torch.stack([torch.as_tensor(linear_sum_assignment(matrix)[1]) for matrix in cost.cpu().numpy()])
-        match = match.to(exists.device)
-    samples = torch.arange(b, device=exists.device)[:, None]
-    truth, true_states = truth[samples, match], true_states[samples, match]
-    box = ((states - true_states).abs().sum(-1) * truth).sum() / truth.sum().clamp(min=1)
-    return F.binary_cross_entropy_with_logits(logits, truth), box
-
-
 def _class_weights(weights: LossWeights, logits: Tensor) -> Tensor | None:
     """``map_class_weights`` (K,) for logits (M, K, R, C)."""
     if weights.map_class_weights is None:
@@ -139,6 +116,8 @@ def _weighted_agent_losses(predicted: dict[str, Tensor], batch: Batch, weights: 
         raise UserError("losses.agent_cls and agent_box need the agent head: set model.agent_head=true, or both to 0")
     states, logits = predicted["agent_states"], predicted["agent_labels"]
     true_states = batch["agent_states"].to(states.dtype)
-    classes, boxes = agent_losses(states, logits, true_states, batch["agent_labels"], weights)
+    classes, boxes = agent_losses(
+        states, logits, true_states, batch["agent_labels"], weights.agent_cls, weights.agent_box
+    )
     terms = {"agent_cls": weights.agent_cls * classes, "agent_box": weights.agent_box * boxes}
     return {name: term for name, term in terms.items() if getattr(weights, name)}

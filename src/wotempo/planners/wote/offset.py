@@ -8,13 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.planners.backbone.encoder import wide
-from wotempo.planners.wote.action import mlp
-
-
-def transformer_decoder(d_model: int, heads: int, ffn: int, layers: int) -> nn.TransformerDecoder:
-    """Post-norm, ReLU, no dropout, no final norm."""
-    layer = nn.TransformerDecoderLayer(d_model, heads, ffn, dropout=0.0, batch_first=True)
-    return nn.TransformerDecoder(layer, layers)
+from wotempo.planners.heads.layers import mlp
 
 
 class OffsetHead(nn.Module):

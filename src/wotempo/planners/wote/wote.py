@@ -7,68 +7,51 @@ Shapes: F frames, B samples, T window, N anchors, P poses, L = rows·cols cells,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wotempo.batch import Batch
 from wotempo.errors import UserError
-from wotempo.fusion import POINTS, OracleVelocity, TemporalFusion
-from wotempo.geometry import compose, inverse
-from wotempo.planners.backbone.backbone import Backbone, Fuse
-from wotempo.planners.backbone.batch_norm import counting
+from wotempo.fusion import TemporalFusion
 from wotempo.planners.backbone.encoder import encode, transformer_encoder, wide
-from wotempo.planners.backbone.frames import gather_windows, learning_frames, lidar_history, unit_range, used_frames
-from wotempo.planners.backbone.recompute import recomputed
-from wotempo.planners.config import LEVELS, ModelConfig
-from wotempo.planners.wote.action import ego_cells, mlp, splat_weights
-from wotempo.planners.wote.agent_head import AgentHead
-from wotempo.planners.wote.bev_head import BEVUpsampleHead, to_map
-from wotempo.planners.wote.offset import OffsetHead, transformer_decoder
+from wotempo.planners.bev_planner import BevPlanner
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.heads.agents import AgentHead
+from wotempo.planners.heads.bev_map import BEVUpsampleHead, to_map
+from wotempo.planners.heads.layers import mlp, transformer_decoder
+from wotempo.planners.wote.action import ego_cells, splat_weights
+from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.metrics import ValidationMetrics
+from wotempo.planners.wote.offset import OffsetHead
 from wotempo.planners.wote.reward import RewardConvNet, final_score
+from wotempo.planners.wote.shapes import shape_contract
 from wotempo.planners.wote.world_model import roll_out
 
 
-class WoTE(nn.Module):
+class WoTE(BevPlanner):
     """See the module. ``encode`` → ``fuse`` → ``predict`` (training) or ``select`` (driving); ``forward`` and ``plan``
     do all of it on a batch of ``wotempo.data``."""
+
+    loss_weights = LossWeights
+    needs_anchors = True
+    needs_labels = True
+    variants = MappingProxyType({"imitation": {"reward_weights": (1.0, 0.0, 0.0, 0.0)}})  # by that reward alone
 
     def __init__(self, config: ModelConfig, anchors: Tensor, fusion: TemporalFusion) -> None:
         """anchors (N, P, 3) x, y, heading in the ego frame; ``fusion`` built for the channels and grid of its level
         (``config.level``). UserError where they do not fit ``config``."""
-        super().__init__()
+        super().__init__(config, fusion)
         c, d = config, config.d_model
         if anchors.shape != (c.num_anchors, c.num_poses, 3):
             raise UserError(
                 f"the anchors are {tuple(anchors.shape)}, not ({c.num_anchors}, {c.num_poses}, 3): "
                 "give another anchors file, or set model.num_anchors"
             )
-        if (fusion.channels, fusion.grid) != (offered := c.level(fusion.level)):
-            raise UserError(
-                f"the fusion stage is built for {fusion.channels} channels on {fusion.grid} at level '{fusion.level}', "
-                f"the model offers {offered[0]} channels on {offered[1]} there"
-            )
-        if fusion.level != "bev8" and (c.batch_norm == "weighted" or c.history_grad is not None):
-            raise UserError(
-                f"fusion.level is '{fusion.level}', inside the encoder, where model.batch_norm=weighted and "
-                "model.history_grad do not reach: set them to batch and null, or fusion.level=bev8"
-            )
-        if fusion.level != "bev8" and c.history_sensors != "both":
-            raise UserError(
-                f"fusion.level is '{fusion.level}', in the middle of the exchange with the camera, and "
-                f"model.history_sensors={c.history_sensors}: set it to both, or fusion.level=bev8"
-            )
-        if c.frozen_backbone and (fusion.level != "bev8" or c.history_sensors != "both" or c.history_grad is not None):
-            raise UserError(
-                f"model.frozen_backbone=true caches one map per frame: set fusion.level=bev8 (it is '{fusion.level}'), "
-                f"model.history_sensors=both (it is '{c.history_sensors}') and model.history_grad=null"
-            )
-        self.config = config
         self._ego_cells = ego_cells(c.bev_grid, c.mode)
         self.trajectory_anchors = nn.Parameter(anchors.float().clone(), requires_grad=False)
-        self._backbone = Backbone(c)
         self._bev_downscale = nn.Conv2d(c.bev_channels, d, 1)
         self._status_encoding = nn.Linear(c.status_size, d)
         self._keyval_embedding = nn.Embedding(c.cells, d)
@@ -100,90 +83,36 @@ class WoTE(nn.Module):
         self.offset_tf_decoder = transformer_decoder(d, c.heads, c.decoder_ffn, c.decoder_layers)
         self.offset_head = OffsetHead(d, c.decoder_ffn, c.num_poses)
         self.offset_score_head = mlp(d, d // 2, 1)
-        self.fusion = fusion
         if not c.agent_head:  # parameters that nothing runs must not wait for gradients (DDP)
             for unused in (self.agent_query_embedding, self.agent_head, self.agent_tf_decoder):
                 unused.requires_grad_(False)
-        if c.frozen_backbone:
-            self._backbone.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> WoTE:
-        """As every module's; a frozen backbone stays in evaluation."""
-        super().train(mode)
-        if self.config.frozen_backbone:
-            self._backbone.eval()
-        return self
-
-    @property
-    def raw_history(self) -> bool:
-        """Whether the fusion stage is given inputs, so that no encoder lies before it."""
-        return self.fusion.level == POINTS
-
-    @property
-    def needs_motion(self) -> bool:
-        """Whether batches must bring the agents' true velocities: an oracle, which cannot drive."""
-        return isinstance(self.fusion, OracleVelocity)
+    @classmethod
+    def build(cls, config: ModelConfig, fusion: TemporalFusion, anchors: np.ndarray | None) -> WoTE:
+        """See ``Planner``."""
+        if anchors is None:
+            raise ValueError("a WoTE is built with its anchors: the run's, or the checkpoint's trajectory_anchors")
+        return cls(config, torch.as_tensor(anchors), fusion)
 
     # ---- from a batch
 
     def forward(self, batch: Batch, supervise: bool = True) -> dict[str, Tensor]:
-        """``batch`` -> ``predict``'s outputs and ``fused_bev`` (B, C, rows, cols)."""
-        fused = self._fused(batch)
-        return self.predict(fused, batch["status"], batch["sampled_anchor"] if supervise else None)
+        """batch of ``wotempo.data`` -> ``predict``'s outputs and ``fused_bev`` (B, C, rows, cols)."""
+        return self.predict(self.fused(batch), batch["status"], batch["sampled_anchor"] if supervise else None)
 
-    @torch.no_grad()
-    def plan(self, batch: Batch) -> dict[str, Tensor]:
-        """What to drive, for any number of samples: see ``select``."""
-        return self.select(self._fused(batch), batch["status"])
+    def losses(self, outputs: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
+        """See ``Planner``."""
+        return compute_losses(outputs, batch, weights)
 
-    def _fused(self, batch: Batch) -> Tensor:
-        if self.raw_history:
-            return self._encode_stacked(batch)
-        view = used_frames(batch, self.fusion.num_frames)
-        if self.config.history_sensors == "lidar":
-            view = lidar_history(view)
-        if self.fusion.level == "bev8":
-            fused = self.fuse(self._frame_maps(view), view)
-            if isinstance(self.fusion, OracleVelocity):
-                return self.fusion.reveal(fused, batch["agent_motion"].to(fused.dtype))
-            return fused
-        camera, lidar = self._inputs(view)
-        fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
-        return self._run(self._backbone, self._backbone, camera, lidar, fuse)
+    def metrics(self) -> ValidationMetrics:
+        """See ``Planner``."""
+        return ValidationMetrics(self.config.num_bev_classes)
 
-    def aligned_stack(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The LiDAR history as the data moved it, as occupancy: (B, T, 1, R, C) float and the mask (B, T, 1, R, C).
-
-        Poses in the batch other than those that it was moved by (``warp_gain`` tries some) move it by the difference.
-        """
-        further = compose(batch["pose"].double(), inverse(batch["lidar_stack_pose"].double()))
-        occupied = (batch["lidar_stack"] > 0).to(self.trajectory_anchors.dtype)
-        return TemporalFusion.warp_history(self.fusion, occupied, further, batch["valid"], self.config.lidar_grid)
+    def shape_contract(self) -> dict[str, str]:
+        """See ``Planner``."""
+        return shape_contract(self.config, self.fusion.num_frames, self.fusion.level)
 
     # ---- the parts
-
-    def encode(self, camera: Tensor, lidar: Tensor, shown: Tensor | None = None) -> Tensor:
-        """camera (K, 3, H, W), lidar (F, 1, R, C), floats in [0, 1] -> one BEV map per frame (F, C, rows, cols). The
-        images are those of the first K frames; the others are seen by LiDAR alone.
-
-        shown (F,): in how many windows each frame is seen, for weighted batch norms; None: once."""
-
-        def run(camera: Tensor, lidar: Tensor) -> Tensor:  # counts in here, so that a recomputation counts again
-            of_images = None if shown is None else shown[: len(camera)]
-            backbone = self._backbone
-            with counting(backbone.image_encoder, of_images), counting(backbone.lidar_encoder, shown):
-                return self._backbone(camera, lidar)
-
-        return self._run(self._backbone, run, camera, lidar)
-
-    def fuse(self, bev: Tensor, batch: Batch) -> Tensor:
-        """bev (F, C, H, W) at the stage's level, and the batch's windows (B, T[, 3]) -> (B, C, H, W)."""
-        last = {key: batch[key][:, -self.fusion.num_frames :] for key in ("frame_index", "valid", "pose", "dt")}
-        windows = gather_windows(bev, last["frame_index"], last["valid"])
-        if self.config.history_grad is not None:
-            cut = max(self.fusion.num_frames - 1 - self.config.history_grad, 0)
-            windows = torch.cat((windows[:, :cut].detach(), windows[:, cut:]), 1)
-        return self.fusion(windows, last["pose"], last["dt"], last["valid"])
 
     def predict(self, fused: Tensor, status: Tensor, sampled_anchor: Tensor | None = None) -> dict[str, Tensor]:
         """Everything that is supervised. fused (B, C, rows, cols), status (B, 8), sampled_anchor (B, S) or None.
@@ -241,66 +170,13 @@ class WoTE(nn.Module):
 
     # ---- inside
 
-    def _run(self, module: nn.Module, function: Callable[..., Any], *inputs: Any) -> Any:
-        if self.config.activation_checkpointing and torch.is_grad_enabled():
-            return recomputed(module, function, *inputs)
-        return function(*inputs)
-
-    def _encode_stacked(self, batch: Batch) -> Tensor:
-        """Fuses what enters the LiDAR branch, and encodes the current frames alone."""
-        if "lidar_stack" not in batch:
-            raise ValueError("the fusion stage works on points, but the batch holds no lidar_stack")
-        dtype, t = self.trajectory_anchors.dtype, self.fusion.num_frames
-        stack, pose, dt, valid = (batch[key][:, -t:] for key in ("lidar_stack", "pose", "dt", "valid"))
-        lidar = self.fusion(unit_range(stack, self.config.lidar_max, dtype, "lidar_stack"), pose, dt, valid)
-        view = used_frames(batch, 1)
-        camera = unit_range(view["camera"], 255, dtype, "camera")[view["frame_index"][:, -1]]
-        return self.encode(camera, lidar)
-
-    def _inputs(self, view: Batch) -> tuple[Tensor, Tensor]:
-        """Camera and LiDAR of the view in [0, 1]."""
-        dtype = self.trajectory_anchors.dtype
-        camera = unit_range(view["camera"], 255, dtype, "camera")
-        return camera, unit_range(view["lidar"], self.config.lidar_max, dtype, "lidar")
-
-    def _frame_maps(self, view: Batch) -> Tensor:
-        """One map per frame of the view (F, C, rows, cols): of the cache that the batch brings, or encoded, without
-        gradient for the frames that shall pass none (``history_grad``)."""
-        if "bev" in view:
-            return view["bev"].to(self.trajectory_anchors.dtype)
-        camera, lidar = self._inputs(view)
-        history, count = self.config.history_grad, len(lidar)
-        shown = torch.bincount(view["frame_index"][view["valid"]], minlength=count)
-        if history is None or not torch.is_grad_enabled():
-            return self.encode(camera, lidar, shown)
-        learns = learning_frames(view["frame_index"], view["valid"], history, count)
-        if learns.all():
-            return self.encode(camera, lidar, shown)
-        with_image = learns[: len(camera)]
-        learned = self.encode(camera[with_image], lidar[learns], shown[learns])
-        with torch.no_grad():
-            given = self.encode(camera[~with_image], lidar[~learns], shown[~learns])
-        order = torch.cat((learns.nonzero(), (~learns).nonzero()))[:, 0]
-        return torch.cat((learned, given))[order.argsort()]
-
     def _scene_tokens(self, fused: Tensor) -> Tensor:
         """(B, C, rows, cols) -> (B, L, d), row-major."""
         return self._bev_downscale(fused).flatten(2).transpose(1, 2) + self._keyval_embedding.weight
 
-    def _partly_hidden(self, scene: Tensor) -> Tensor:
-        """In training, zeros for whole samples (``scene_dropout``) and for cells (``cell_dropout``) of (B, L, d).
-
-        Not rescaled: a hidden scene means "not seen", and what is seen keeps its size.
-        """
-        c = self.config
-        if not self.training or not (c.scene_dropout or c.cell_dropout):
-            return scene
-        seen = torch.rand(len(scene), 1, 1, device=scene.device) >= c.scene_dropout
-        return scene * (seen & (torch.rand(scene.shape[:2], device=scene.device)[..., None] >= c.cell_dropout))
-
     def _actions(self, trajectories: Tensor, status: Tensor) -> Tensor:
         """trajectories (N, P, 3) or (B, N, P, 3), status (B, 8) -> one action per trajectory (B, N, d)."""
-        status = self._status_encoding(status.to(self.trajectory_anchors.dtype))[:, None]
+        status = self._status_encoding(status.to(self.dtype))[:, None]
         # (N, P, 3) are the same for all samples and encoded once, in training with one draw of dropout for the batch.
         flat = trajectories.flatten(-2) if trajectories.ndim == 4 else trajectories.flatten(-2)[None]
         encoded = encode(self.cluster_encoder.layers, self.mlp_planning_vb(flat))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wotempo.geometry import BevGrid
 from wotempo.planners.backbone.encoder import wide
-from wotempo.planners.wote.action import mlp
+from wotempo.planners.heads.layers import mlp
 
 
 class AgentHead(nn.Module):

@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from wotempo.checkpoints.plain_file import read_plain
 from wotempo.errors import UserError
-from wotempo.planners.wote.wote import WoTE
+from wotempo.planners.base import Planner
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class PretrainedRecord:
     tensors: int
 
 
-def load_image_encoder(model: WoTE, path: str | Path) -> PretrainedRecord:
+def load_image_encoder(model: Planner, path: str | Path) -> PretrainedRecord:
     """Loads timm or torchvision ResNet weights (``.pth`` state dict or ``.safetensors``) into the camera encoder.
 
     Every tensor of the encoder must be in the file with its shape, and nothing else but the classifier ``fc.*``, which
@@ -36,7 +35,7 @@ def load_image_encoder(model: WoTE, path: str | Path) -> PretrainedRecord:
     """
     path = Path(path)
     weights = {key: value for key, value in _read(path).items() if not key.startswith("fc.")}
-    encoder = model._backbone.image_encoder
+    encoder = model.frame_encoder.image_encoder
     try:
         encoder.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -49,14 +48,15 @@ def load_image_encoder(model: WoTE, path: str | Path) -> PretrainedRecord:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: give the file with the camera encoder's weights")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError) as error:
-        raise UserError(f"{path} is no file of weights ({str(error)[:200] or 'it is empty'})") from None
-    if not (isinstance(weights, dict) and all(isinstance(value, Tensor) for value in weights.values())):
+    if path.suffix != ".safetensors":
+        weights = read_plain(path)
+    elif not path.is_file():
+        raise UserError(f"there is no file {path}: give the one with the camera encoder's weights")
+    else:
+        try:
+            weights = dict(load_file(path))
+        except SafetensorError as error:
+            raise UserError(f"{path} is no readable file of weights ({error}): download it anew") from None
+    if not all(isinstance(value, Tensor) for value in weights.values()):
         raise UserError(f"{path} holds no plain state dict: save the encoder's state_dict() itself")
     return weights

@@ -1,0 +1,90 @@
+"""What a checkpoint of this project says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from wotempo.checkpoints.plain_file import read_plain
+from wotempo.errors import UserError
+from wotempo.planners.base import Planner
+from wotempo.planners.config import OLDEST, ModelConfig
+from wotempo.planners.registry import planner_class
+from wotempo.training.module import ANCHORS
+
+PREFIX = "model."  # of the planner's tensors among those of its LightningModule
+
+
+@dataclass(frozen=True)
+class Stored:
+    """``hyperparameters``: as ``LitPlanner`` takes them. ``state``: its state dict. epoch, global_step: how long it was
+    trained, 0 where nobody wrote it."""
+
+    path: Path
+    planner: str
+    config: ModelConfig
+    fusion: dict[str, Any]
+    hyperparameters: dict[str, Any]
+    state: dict[str, Tensor]
+    epoch: int
+    global_step: int
+
+    @property
+    def kind(self) -> type[Planner]:
+        return planner_class(self.planner)
+
+    @property
+    def anchors_fingerprint(self) -> str:
+        return str(self.hyperparameters.get("anchors_fingerprint", ""))
+
+
+def read_stored(path: Path) -> Stored:
+    """A checkpoint file of this project. UserError where it is damaged, unsafe or something else."""
+    return described(path, read_plain(path))
+
+
+def described(path: Path, content: Mapping[Any, Any]) -> Stored:
+    """``read_stored`` of what was read from ``path``."""
+    hyperparameters, state = content.get("hyper_parameters"), content.get("state_dict")
+    if not isinstance(state, dict) or not isinstance(hyperparameters, dict) or "model" not in hyperparameters:
+        raise UserError(
+            f"{path} is not a checkpoint of this project, it lacks the model's hyperparameters: give one that training "
+            "or direction=import wrote"
+        )
+    sizes = hyperparameters["model"]
+    unknown = sorted(set(sizes) - {field.name for field in fields(ModelConfig)})
+    if unknown:
+        raise UserError(f"{path} was written by another version (model.{unknown[0]} is unknown): use that one")
+    planner = hyperparameters.get("planner", OLDEST)
+    try:
+        needs_anchors = planner_class(planner).needs_anchors
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if needs_anchors and not isinstance(state.get(ANCHORS), Tensor):
+        raise UserError(f"{path} holds the planner '{planner}' without its anchors ({ANCHORS}): train again")
+    return Stored(
+        path=path,
+        planner=planner,
+        config=ModelConfig(**sizes),
+        fusion=dict(hyperparameters.get("fusion") or {"name": "none", "num_frames": 1}),
+        hyperparameters=dict(hyperparameters),
+        state=state,
+        **training_time(content),
+    )
+
+
+def training_time(content: Mapping[Any, Any]) -> dict[str, int]:
+    """epoch and global_step of a Lightning checkpoint; a bare state dict knows neither."""
+    found = {key: content.get(key) for key in ("epoch", "global_step")}
+    return {key: value if type(value) is int and value >= 0 else 0 for key, value in found.items()}
+
+
+def require_layout(stored: Stored, mode: str) -> None:
+    """UserError where a checkpoint was trained in the other layout (``compat`` | ``fixed``)."""
+    theirs = stored.config.mode
+    if theirs != mode:
+        raise UserError(f"{stored.path} was trained in the layout '{theirs}', not '{mode}': set model.mode={theirs}")

@@ -1,0 +1,61 @@
+"""The planner of a checkpoint file, built again from what the file says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wotempo.checkpoints.described import described
+from wotempo.checkpoints.plain_file import read_plain
+from wotempo.errors import UserError
+from wotempo.training.module import LitPlanner
+
+VARIANTS = ("model", "imitation", "untrained")
+
+
+def load_module(path: Path, variant: str = "model") -> LitPlanner:
+    """The module of a checkpoint file, in evaluation, on the CPU. ``variant``: ``model``; a name of the planner's
+    ``variants``, which plans otherwise with the same weights; or ``untrained``, which keeps the anchors only.
+
+    UserError where the file is damaged, unsafe, of another project, or does not hold the weights that it describes, and
+    for a variant that its planner does not have."""
+    return rebuild(path, read_plain(path), variant)
+
+
+def rebuild(path: Path, content: Mapping[Any, Any], variant: str = "model") -> LitPlanner:
+    """``load_module`` of what was read from ``path``."""
+    stored = described(path, content)
+    kind = stored.kind
+    if variant not in ("model", "untrained", *kind.variants):
+        have = f"it has {', '.join(kind.variants)}" if kind.variants else "it plans in one way"
+        raise UserError(f"{path} holds the planner '{stored.planner}', which has no variant '{variant}': {have}")
+    changed = {**stored.config.to_dict(), **kind.variants.get(variant, {})}
+    module = LitPlanner.untrained({**stored.hyperparameters, "model": changed}, stored.state)
+    if variant != "untrained":
+        require_same_weights(path, stored.state, module.state_dict())
+        module.load_state_dict(stored.state)
+    return module.eval()
+
+
+def require_same_weights(path: Path, theirs: Mapping[Any, Any], ours: Mapping[str, Tensor]) -> None:
+    """UserError with both shapes where the tensors of a checkpoint are not those of the model that is to hold them, or
+    are not finite."""
+    shapes = [
+        {name: tuple(value.shape) if isinstance(value, Tensor) else "no tensor" for name, value in tensors.items()}
+        for tensors in (theirs, ours)
+    ]
+    differing = [name for name in sorted({*theirs, *ours}) if shapes[0].get(name) != shapes[1].get(name)]
+    if differing:
+        name = differing[0]
+        there, here = (of.get(name, "absent") for of in shapes)
+        raise UserError(
+            f"{path} is of another model: {len(differing)} tensors differ, first {name}, {there} there and {here} "
+            "here: set the model's sizes as they were, or give another checkpoint"
+        )
+    broken = [name for name, value in theirs.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{path} holds NaN or infinity in {len(broken)} tensors, first {broken[0]}: give another one")
