@@ -1,4 +1,4 @@
-"""A small drive through random walls: batches of the fields that callbacks/protocol.py names. No project code."""
+"""A small drive through random walls: batches of the fields that callbacks/base/protocol.py names. No project code."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Page:
 
     def __init__(self, name: str) -> None:
         text = (REPOSITORY / "docs" / name).read_text()
-        block = r" `([\w/.]+)`[^`]*```(?:python|yaml)\n(.*?)```"
+        block = r" `([\w/.]+)`(?:(?!```|`[\w/]+\.(?:py|yaml)`).)*```(?:python|yaml)\n(.*?)```"  # no other file between
         self.files: list[tuple[str, str]] = re.findall("in" + block, text, re.DOTALL)
         self.entries: list[tuple[str, str]] = re.findall("at the end of" + block, text, re.DOTALL)
         blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from toy_drive import loader
@@ -45,6 +47,15 @@ def test_no_two_share_it(of):
     assert counts.most_common(1)[0][1] == 1, counts
     if of == "exit_code":
         assert min(counts) >= 10, "below lie crash, bad input and what shells use"
+
+
+def test_the_page_lists_them_in_the_order_of_the_card():
+    page = Path(callbacks.__file__).parents[1] / "docs" / "criteria.md"
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) >= 13
+    known = [criterion_of(name) for name, _ in rows]
+    assert [int(code) for _, code in rows] == [criterion.exit_code for criterion in known]
+    assert known == sorted(known, key=lambda criterion: criterion.number)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from callbacks import LossGuard
 from callbacks.measures.dependence import Dependence
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "criteria_evidence.md"
-BEGIN, END = "<!-- loss rates: python tests/callbacks/loss_rates.py -->\n", "<!-- end -->\n"
+BEGIN, END = "<!-- loss rates: python tests/callbacks/measures/loss_rates.py -->\n", "<!-- end -->\n"
 CURVES = 2000
 
 
