@@ -55,9 +55,9 @@ def test_the_table_and_the_files_of_commands_are_the_same():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_command_has_a_main_and_a_first_sentence_for_the_list(path):
     assert is_main(ast.parse(path.read_text()).body[-1])
-    said = sentence(path.stem.replace("_", "-"))
-    assert 10 < len(said) <= 110
-    assert said[0].isupper()
+    line = sentence(path.stem.replace("_", "-"))
+    assert 10 < len(line) <= 110
+    assert line[0].isupper()
 
 
 def test_no_file_imports_a_command():
