@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wotempo.datasets import Progress
 from wotempo.doctor.finding import Finding
 from wotempo.navsim import DataPaths, Frame, sensor_paths
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
