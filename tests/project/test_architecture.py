@@ -29,9 +29,9 @@ ALLOWED = {
     "doctor": {"navsim", "maps", "geometry", "config", "datasets", "data", "preparation"},
     "report": {"pdm", "navsim", "maps", "geometry"},
 }
-# The one error class that a user can mend; the description of a batch, which planners and training read and know no
-# dataset; how classes are found by their files, in rooms that must not know each other.
-EVERYBODY = {"errors", "batch", "found_by_file"}
+# The one error class that a user can mend; the description of a batch and what a planner wants in it, which planners,
+# training and data share and must not know each other for; how classes are found by their files.
+EVERYBODY = {"errors", "batch", "needs", "found_by_file"}
 
 
 def imported_modules(path: Path) -> set[str]:
