@@ -1,1 +1,1 @@
-"""What every criterion is built on: its base class, the protocol of batch and module, sums, plain data."""
+"""The base of every criterion: its class, the protocol of batch and module, sums, plain data."""

@@ -1,4 +1,4 @@
-"""What a run has still to do."""
+"""The batches and validations that a run has still to do."""
 
 from __future__ import annotations
 

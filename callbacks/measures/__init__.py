@@ -1,1 +1,1 @@
-"""What criteria measure with: trends of a loss, overlaps of maps, shape contracts, the re-run of a step."""
+"""The measures that criteria use: trends of a loss, overlaps of maps, shape contracts, the re-run of a step."""

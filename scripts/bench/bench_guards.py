@@ -1,4 +1,4 @@
-"""What all acceptance criteria together cost a run. ``make bench-guards``; ``--quick`` shows that it runs.
+"""The cost of all acceptance criteria together in a run. ``make bench-guards``; ``--quick`` shows that it runs.
 
 One real run of ``experiment=convgru_1epoch`` (all criteria, report and recorder, on the town's data). The time in all
 their hooks stands against the step without them; once more in processor time, which does not depend on what else the

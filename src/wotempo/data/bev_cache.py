@@ -1,4 +1,4 @@
-"""BEV maps of a frozen encoder, computed once per frame: training then never looks at an image again."""
+"""BEV maps of a frozen encoder, computed once per frame, so that training reads no images."""
 
 from __future__ import annotations
 

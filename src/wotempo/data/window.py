@@ -1,4 +1,4 @@
-"""Which frames a window holds, where they stand and when they were: oldest first, the current frame last."""
+"""The frames of a window, their poses and their times: oldest first, the current frame last."""
 
 from __future__ import annotations
 

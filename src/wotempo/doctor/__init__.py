@@ -1,1 +1,1 @@
-"""What can be wrong before a run: one pure check per cause, each of which says what it found and how to mend it."""
+"""Checks of a machine and its data before a run: one pure function per cause, with a finding and its remedy."""

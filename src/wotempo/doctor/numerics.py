@@ -1,5 +1,5 @@
-"""Does this machine compute what it should? The model's operations in the run's precision against float64, and the
-warp against its own formula. Builds that answer wrongly without a word exist for CPUs and GPUs alike."""
+"""The check of a machine's arithmetic: the model's operations in the run's precision against float64, and the warp
+against its own formula. Builds that compute wrongly without an error exist for CPUs and GPUs alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sensor files of a split are there: per token, and per frame of its history."""
+"""The count of sensor files of a split that are there: per token, and per frame of its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network sees of one frame: stitched camera, LiDAR histogram, ego status. Pure arrays."""
+"""The inputs of the network from one frame: stitched camera, LiDAR histogram, ego status. Pure arrays."""
 
 from wotempo.features.camera import camera_feature, check_image
 from wotempo.features.lidar import lidar_feature, moved_points

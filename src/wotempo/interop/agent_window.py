@@ -1,4 +1,4 @@
-"""What a model needs of the devkit's ``AgentInput``, and the batch that it becomes.
+"""The window of a devkit's ``AgentInput``: the needs of a model, and the batch made for it.
 
 An ``AgentInput`` holds H frames at 2 Hz, oldest first and the current one last (``ego_statuses``, ``cameras``,
 ``lidars``; H = 4 in the community's filters), with poses relative to the current frame and without times: frames are

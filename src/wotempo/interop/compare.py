@@ -1,4 +1,4 @@
-"""What a file holds against what a model is made of: every tensor that differs, by name."""
+"""The comparison of the tensors in a file with those of a model: every difference, by name."""
 
 from __future__ import annotations
 

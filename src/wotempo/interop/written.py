@@ -1,4 +1,4 @@
-"""Where weights are written: the file, and its anchors beside it."""
+"""The writer of weights: the file, and its anchors beside it."""
 
 from __future__ import annotations
 

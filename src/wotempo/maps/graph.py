@@ -1,4 +1,4 @@
-"""Which lane follows which: tables of ids from the columns of the layers."""
+"""The graph of lanes: tables of ids that follow each other, from the columns of the layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the layers of a nuPlan map must hold so that the official tools accept it."""
+"""The layers of a nuPlan map and the columns that the official tools expect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the map of a location lies below the maps root, and what coordinates it is in."""
+"""The locations of NAVSIM: the map file of each below the maps root, and its coordinate system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which logs a data root holds, which of them belong to a split, and whether their sensor files are there."""
+"""The logs of a data root: those that belong to a split, and whether their sensor files are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which windows of which logs are scenes: the community's scene filter."""
+"""The scenes of logs: the windows that the community's scene filter takes."""
 
 from __future__ import annotations
 

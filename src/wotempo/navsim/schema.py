@@ -1,4 +1,4 @@
-"""What a NAVSIM log holds, as plain typed records.
+"""The records of a NAVSIM log, plain and typed.
 
 Frames: everything called *ego* is the rear-axle frame (x forward, y left, z up), which the merged LiDAR cloud, boxes
 and camera extrinsics share; everything called *global* is map UTM (easting, northing), float64.

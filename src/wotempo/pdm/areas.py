@@ -1,4 +1,4 @@
-"""Where the ego's box lies on the map, at every step of every proposal."""
+"""The areas of the map in which the ego's box lies, at every step of every proposal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an agent's poses to the 10 Hz reference that the tracker follows."""
+"""The 10 Hz reference that the tracker follows, interpolated from an agent's poses."""
 
 from __future__ import annotations
 

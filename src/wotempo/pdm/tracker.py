@@ -1,4 +1,4 @@
-"""What the LQR tracker makes of a reference before it starts: speed and curvature profiles.
+"""The speed and curvature profiles that the LQR tracker derives from a reference before it starts.
 
 The profiles are ridge regressions. Both have a structure that makes them cheap: the speed fit is one constant matrix,
 because displacements are projected on unit headings; the curvature fit is tridiagonal.

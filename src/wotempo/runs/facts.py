@@ -1,4 +1,4 @@
-"""What the verdict says about a run besides its criteria."""
+"""The facts of a run in its verdict, beside the criteria: data, model, code, command."""
 
 from __future__ import annotations
 

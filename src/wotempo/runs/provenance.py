@@ -1,4 +1,4 @@
-"""What identifies a run: its signature, the code it ran with, the command that started it."""
+"""The identity of a run: its signature, the code it ran with, the command that started it."""
 
 from __future__ import annotations
 

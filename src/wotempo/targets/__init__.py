@@ -1,4 +1,4 @@
-"""What a scene teaches: trajectory, agents, BEV maps now and in 4 s, and the anchors' simulated scores."""
+"""The targets of a scene: trajectory, agents, BEV maps now and in 4 s, and the anchors' simulated scores."""
 
 from wotempo.targets.agents import agent_target
 from wotempo.targets.bev_map import bev_map_target, future_base_map, future_map_target, paint_ego

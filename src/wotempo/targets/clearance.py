@@ -1,5 +1,6 @@
-"""How close a trajectory comes to the agents around, if they stand still or keep their velocity: what a planner that
-knew only this could tell of collisions."""
+"""The clearance of a trajectory from the agents around, if they stand still or keep their velocity.
+
+This is all that a planner can know of collisions without predicting any other motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which anchors' futures a sample shows in an epoch.
+"""The anchors whose futures a sample shows in an epoch.
 
 The public WoTE draws from one generator inside the target builder: every worker and rank holds an identical copy that
 starts anew each epoch, so neither the sequence nor what a sample sees can be reproduced with another number of workers.

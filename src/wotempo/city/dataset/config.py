@@ -1,4 +1,4 @@
-"""How large a town is and what it holds."""
+"""The configuration of a town: its size and its contents."""
 
 from __future__ import annotations
 

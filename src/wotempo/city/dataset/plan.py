@@ -1,4 +1,4 @@
-"""Which logs a town has, and where and by which seed each is driven."""
+"""The logs of a town: the district, the split and the seed of each."""
 
 from __future__ import annotations
 

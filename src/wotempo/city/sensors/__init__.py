@@ -1,1 +1,1 @@
-"""What cameras and LiDAR see of a town."""
+"""The sensors of a town: camera images and LiDAR clouds of its frames."""

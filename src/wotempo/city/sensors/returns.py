@@ -1,4 +1,4 @@
-"""What a LiDAR receives from the surfaces that its beams met (numba): lost returns, range noise, intensity."""
+"""The returns of a LiDAR (numba): lost ones, range noise, intensity, from the surfaces that its beams met."""
 
 from __future__ import annotations
 

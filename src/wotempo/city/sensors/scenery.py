@@ -1,4 +1,4 @@
-"""What is prepared for rendering: once per district (``Scenery``) and once per frame (``Snapshot``)."""
+"""The prepared geometry for rendering: once per district (``Scenery``) and once per frame (``Snapshot``)."""
 
 from __future__ import annotations
 

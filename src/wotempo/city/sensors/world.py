@@ -1,4 +1,4 @@
-"""What the simulation hands to the renderer: the standing town and who is where in one frame.
+"""The world that is rendered: the standing town, and the agents of one frame.
 
 Coordinates are global (map UTM, metres; float64 wherever an absolute x or y is stored, because float32 is no finer
 than 0.25 m at northings of four million). The ground is a plane: z = 0 is the road surface, and the ego's rear axle is

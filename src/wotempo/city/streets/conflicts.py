@@ -1,4 +1,4 @@
-"""Which connectors of a junction get in each other's way, and who gives way to whom."""
+"""The conflicts between the connectors of a junction, and their rules of priority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the plan's nodes to connectors and junction surfaces."""
+"""Connectors and surfaces of junctions, made from the nodes of the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the plan's edges to lanes: offset lines of each road's centre line."""
+"""Lanes of roads, made from the edges of the plan: offset lines of each road's centre line."""
 
 from __future__ import annotations
 

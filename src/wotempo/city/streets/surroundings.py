@@ -1,4 +1,4 @@
-"""What lies beside the lanes of a district: walkways, shoulders, car parks. Local metres."""
+"""The surroundings of the lanes of a district: walkways, shoulders, car parks. Local metres."""
 
 from __future__ import annotations
 

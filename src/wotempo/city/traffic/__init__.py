@@ -1,1 +1,1 @@
-"""Who drives and walks in a town, and how."""
+"""The traffic of a town: vehicles and people, and the rules that they follow."""

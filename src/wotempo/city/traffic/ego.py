@@ -1,4 +1,4 @@
-"""Which vehicle of a drive becomes the ego.
+"""The choice of the vehicle of a drive that becomes the ego.
 
 Every expert of a drive could be recorded. Taken is one whose drive is faultless, and of those rather one who has
 something to do: turns, stops, starts, a leader who does not keep his speed.

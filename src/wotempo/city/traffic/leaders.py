@@ -1,4 +1,4 @@
-"""Who drives in front of whom."""
+"""The leading vehicle of each vehicle."""
 
 from __future__ import annotations
 

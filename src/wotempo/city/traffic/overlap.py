@@ -1,4 +1,4 @@
-"""Do two oriented boxes touch?"""
+"""The test whether two oriented boxes touch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may drive into a junction.
+"""The right of way at junctions: the vehicles that may drive in.
 
 A vehicle enters only after it was *granted* its connector: the light allows it, no vehicle that holds a connector in
 conflict with it still has to clear that conflict, nobody with priority would arrive meanwhile, and there is room to

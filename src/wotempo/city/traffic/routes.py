@@ -1,4 +1,4 @@
-"""Where vehicles drive: sequences lane, connector, lane, … and the dense paths along them."""
+"""The routes of vehicles: sequences lane, connector, lane, … and the dense paths along them."""
 
 from __future__ import annotations
 

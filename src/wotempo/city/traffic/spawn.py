@@ -1,4 +1,4 @@
-"""Where vehicles stand at the start of a simulation, and which lanes are closed in it."""
+"""The places of vehicles at the start of a simulation, and the lanes that are closed in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planner expects to be in its way: the boxes of the current frame, moving on straight at constant speed."""
+"""The forecast that the planner drives by: the boxes of the current frame, moving on straight at constant speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What EPDMS needs of a scene beyond the v1.1 score."""
+"""The context of a scene that EPDMS needs beyond the v1.1 score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the human driver did too is not held against an agent."""
+"""The human filter of EPDMS: a violation that the human driver committed, too, does not count."""
 
 from __future__ import annotations
 
