@@ -1,4 +1,4 @@
-"""The cost of all acceptance criteria together in a run. ``make bench-guards``; ``--quick`` shows that it runs.
+"""The cost of all acceptance criteria together in a run. ``make bench WHAT=guards``; ``--quick`` shows that it runs.
 
 One real run of ``experiment=convgru_1epoch`` (all criteria, report and recorder, on the town's data). The time in all
 their hooks stands against the step without them; once more in processor time, which does not depend on what else the
@@ -17,11 +17,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
-from guard_meter import GuardMeter, Steps
 from hydra import compose, initialize_config_module
 from lightning.pytorch import seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
+from scripts.bench.guard_meter import GuardMeter, Steps
 from wotempo.config.checks import check_config
 from wotempo.preparation.prepare import prepare
 from wotempo.preparation.ready import build_data

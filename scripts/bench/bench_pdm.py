@@ -1,7 +1,7 @@
 """CPU time of the PDM score: ours beside the plain twin of the tests and, with --official, a local copy of NAVSIM v1.1.
 
-One process, one thread, scene by scene in turn; medians. Run through ``make bench-pdm``. Without ``--data`` it takes
-the three scenes in tests/golden. ``--official`` takes a Python file with open_dataset(root, split, maps),
+One process, one thread, scene by scene in turn; medians. Run through ``make bench WHAT=pdm``. Without ``--data`` it
+takes the three scenes in tests/golden. ``--official`` takes a Python file with open_dataset(root, split, maps),
 prepare(dataset, token) (metric caching without the file) and score(cache, poses) -> sub-scores by the names of
 SubScores around that copy; nothing of it is in this repository.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -19,12 +18,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from threadpoolctl import threadpool_limits
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "pdm"))
 from pdm_builders import golden_scene
 from plain_score import plain_score, plain_simulate
+from threadpoolctl import threadpool_limits
 
 from wotempo.maps import read_map
 from wotempo.navsim import SceneFilter, find_scenes

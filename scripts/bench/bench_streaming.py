@@ -1,5 +1,5 @@
 """Latency of a push beside the single-frame model: same weights, one process, interleaved. Run through
-``make bench-streaming``; ``--full`` adds the full-size model.
+``make bench WHAT=streaming``; ``--full`` adds the full-size model.
 
 GMAC counts products of matrices and convolutions: a ratio that does not depend on what else the machine does.
 """
@@ -7,17 +7,12 @@ GMAC counts products of matrices and convolutions: a ratio that does not depend 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
 from streams import drive_frames
 
+from scripts.bench.bench_wote import gmac
 from wotempo.fusion import build_fusion
 from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig
 from wotempo.planners.wote.wote import WoTE
@@ -42,15 +37,6 @@ def planner_of(config: ModelConfig, stage: str, options: dict) -> StreamingPlann
     torch.manual_seed(0)
     fusion = build_fusion(stage, config.bev_channels, config.bev_grid, **options)
     return StreamingPlanner(WoTE(config, torch.randn(config.num_anchors, config.num_poses, 3), fusion).eval())
-
-
-def gmac(job: Callable[[], object]) -> float:
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # it hides its products from the counter
-    with FlopCounterMode(display=False) as counter:
-        job()
-    torch.backends.mha.set_fastpath_enabled(fused)
-    return counter.get_total_flops() / 2e9
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """What four frames cost beside one: training steps and pushes, in one process, interleaved. Run through
-``make bench-temporal``; ``--quick`` shows on a micro model that everything runs.
+``make bench WHAT=temporal``; ``--quick`` shows on a micro model that everything runs.
 
 A step is forward, backward and AdamW. Ratios are medians over rounds of a row's time by that of ``none`` in the same
 round. GMAC and saved megabytes (what the forward pass keeps for the backward one, without weights) do not depend on
@@ -20,14 +20,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
-import bench_streaming
-from bench_wote import gmac, resident_mb, times
 from official_weights import MICRO
 from streams import drive_frames
-from temporal_rows import MEMORY, PUBLIC, Row, Trainer, full_rows, stage_rows
 
+from scripts.bench import bench_streaming
+from scripts.bench.bench_wote import gmac, resident_mb, times
+from scripts.bench.temporal_rows import MEMORY, PUBLIC, Row, Trainer, full_rows, stage_rows
 from wotempo.planners.config import WOTE, WOTE_TINY
 from wotempo.streaming.latency import latency, single_frame
 
@@ -99,7 +97,8 @@ def verdict(line: dict) -> str:
 
 
 def peak_mb(size: str, row: Row, options: argparse.Namespace) -> float:
-    command = [sys.executable, __file__, "--measure", size, row.name, "--batch", str(options.batch)]
+    command = [sys.executable, "-m", "scripts.bench.bench_temporal", "--measure", size, row.name]
+    command += ["--batch", str(options.batch)]
     command += ["--threads", str(options.threads)] + (["--official", options.official] if options.official else [])
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
@@ -124,7 +123,7 @@ def stream(size: str, options: argparse.Namespace) -> list[dict]:
         planner = bench_streaming.planner_of(of, *bench_streaming.stages()[label])
         found = latency(planner, frames[:-1], warmup)
         jobs = partial(planner.push, frames[-1]), partial(single_frame, planner.model, frames[-1])
-        macs = [bench_streaming.gmac(job) for job in jobs]
+        macs = [gmac(job) for job in jobs]
         goal = bench_streaming.LIMIT.get(name)
         line = {"size": size, "row": f"push, {name}", "push_ms": found.push.p50, "single_ms": found.single_frame.p50}
         line |= {"ratio": found.paired, "gmac": macs[0], "gmac_ratio": macs[0] / macs[1], "goal": goal}

@@ -1,6 +1,6 @@
 """Time and peak memory of the full-size WoTE: ours beside the plain twin and, with --public, the published code.
 
-One process, interleaved, medians; memory in one process per side. Run through ``make bench-wote``.
+One process, interleaved, medians; memory in one process per side. Run through ``make bench WHAT=wote``.
 ``--public`` takes a Python file with build(), train_forward(model, features, targets), losses(outputs, targets) and
 infer(model, features) around a local copy of the published model; nothing of it is in this repository.
 """
@@ -19,14 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import reference_weights
 import torch
+from plain_wote import plain_of
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "planners/wote"))
-import reference_weights
-from plain_wote import plain_of
 
 from wotempo.fusion import NoFusion
 from wotempo.planners.config import WOTE, ModelConfig
@@ -161,7 +158,8 @@ def gmac(job: Callable[[], None]) -> float:
 
 def peak_mb(side: str, kind: str, size: int, options: argparse.Namespace) -> float:
     """Peak resident memory of a process of its own that builds the model and does two steps."""
-    command = [sys.executable, __file__, "--measure", side, kind, str(size), "--mode", options.mode]
+    command = [sys.executable, "-m", "scripts.bench.bench_wote", "--measure", side, kind, str(size)]
+    command += ["--mode", options.mode]
     command += ["--threads", str(options.threads)] + (["--public", options.public] if options.public else [])
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from bench_wote import batch_of, steps_of, training_step
 from torch import Tensor, nn
 from windows import apart
 
+from scripts.bench.bench_wote import batch_of, steps_of, training_step
 from wotempo.fusion import POINTS, STAGES, build_fusion, level_of
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.losses import LossWeights, compute_losses

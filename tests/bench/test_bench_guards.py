@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 
-import bench_guards
 import pytest
 
 
@@ -14,7 +14,7 @@ def test_it_runs(tmp_path, monkeypatch, capsys):
     path = tmp_path / "found.json"
     arguments = ["--quick", "--threads", "1", "--workspace", str(tmp_path), "--json", str(path)]
     monkeypatch.setattr(sys, "argv", ["bench_guards", *arguments])
-    bench_guards.main()
+    runpy.run_module("scripts.bench.bench_guards", run_name="__main__")
     (found,) = json.loads(path.read_text())
     assert found["steps"] > 20
     assert 0 < found["share"] < 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,3 +42,17 @@ def train(workspace, tmp_path) -> Callable[..., tuple[int, dict[str, Any]]]:
 
     yield run
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def study(monkeypatch) -> Callable[..., int]:
+    """``study(name, *words) -> exit code`` of a script of scripts/studies, inside the test process."""
+    folder = Path(__file__).resolve().parents[2] / "scripts" / "studies"
+
+    def run(name: str, *words: object) -> int:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(folder / f"{name}.py"), run_name="__main__")
+        return ended.value.code
+
+    return run

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning"
 
 
 def probe(workspace, *overrides) -> int:
-    from scripts.studies.probe_layout import work
+    from wotempo.evaluation.probes.layout_evidence import work
 
     given = [f"workspace={workspace}", "data.preset=micro", "progress_bar=false", "object_frames=2", *overrides]
     with initialize_config_module("wotempo.configs", version_base="1.3"):

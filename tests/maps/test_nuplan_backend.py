@@ -1,4 +1,4 @@
-"""Our map reader against nuplan-devkit's, question by question, where that is installed (``make nuplan``)."""
+"""Our map reader against nuplan-devkit's, question by question, where ``make setup WITH=nuplan`` installed that."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def both(request, tmp_path_factory, golden_maps) -> tuple[MapIndex, MapIndex]:
     """The same map by our reader and by the devkit's, which writes lock files: into a copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the devkit's imports
-        pytest.importorskip("nuplan.common.maps.nuplan_map.map_factory", reason="NO NUPLAN DEVKIT: `make nuplan`")
+        pytest.importorskip(
+            "nuplan.common.maps.nuplan_map.map_factory", reason="NO NUPLAN DEVKIT: `make setup WITH=nuplan`"
+        )
         from wotempo.maps.nuplan_backend import NuplanMap
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "town":
@@ -117,5 +119,5 @@ def test_it_travels_to_worker_processes(both):
 def test_without_the_devkit_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "nuplan.common.maps.maps_datatypes", None)
     monkeypatch.delitem(sys.modules, "wotempo.maps.nuplan_backend", raising=False)
-    with pytest.raises(UserError, match=r"nuplan-devkit cannot be imported .*make nuplan"):
+    with pytest.raises(UserError, match=r"nuplan-devkit cannot be imported .*make setup WITH=nuplan"):
         __import__("wotempo.maps.nuplan_backend")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from wotempo.command_line.table import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -67,35 +69,76 @@ def test_a_configuration_key_given_to_make_is_refused(stray):
     assert f'ARGS="{stray}"' in done.stderr
 
 
+TARGETS = (
+    "help", "setup", "doctor", "plan-data", "estimate", "train-convgru-1epoch", "train-baseline",
+    "train-convgru-5epoch", "train-convgru-20epoch", "overfit-batch", "resume", "compare", "report", "leaderboard",
+    "evaluate", "drive", "replay", "labels", "ablation-fusion", "search", "slurm-convgru-1epoch", "slurm-baseline",
+    "slurm-ablation-fusion", "wandb-sync", "convert", "bench", "study", "test", "check", "clean",
+)  # fmt: skip
+GIVEN = {
+    "report": ["RUN=runs/x"],
+    "evaluate": ["CKPT=x.ckpt"],
+    "drive": ["CKPT=x.ckpt"],
+    "replay": ["RUN=runs/x"],
+    "convert": ["WHAT=weights"],
+    "bench": ["WHAT=wote"],
+    "study": ["NAME=velocity", "RUN=runs/x"],
+}
+RUNS_NO_PYTHON = {"help", "setup", "clean"}
+
+
+def make(*words: str) -> subprocess.CompletedProcess[str]:
+    """Without what `setup` would install: its stamp counts as new."""
+    fresh = ("-o", ".venv/.wotempo-setup", "VENV=.venv")
+    return subprocess.run(["make", "-s", "-C", str(ROOT), *fresh, *words], capture_output=True, text=True, check=False)
+
+
+def test_the_makefile_has_these_targets_and_help_shows_each():
+    assert len(TARGETS) <= 30
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    assert sorted(re.search(r"^\.PHONY: (.*)$", text, re.M).group(1).split()) == sorted(TARGETS)
+    shown = [line.split()[0] for line in make("help").stdout.splitlines()]
+    assert sorted(shown) == sorted(TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_target_runs_exists(target):
+    done = make("-n", target, *GIVEN.get(target, []))
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"\.venv/bin/python (?:-m (\S+)(?: ([\w-]+))?|(\S+\.py))", done.stdout)
+    assert bool(found) is (target not in RUNS_NO_PYTHON)
+    for module, word, script in found:
+        if script:
+            assert (ROOT / script).is_file()
+        elif module == "wotempo":
+            assert word in COMMANDS
+        elif module.startswith("scripts."):
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+        else:
+            assert module in ("pytest", "ruff", "mypy")
+
+
 @pytest.mark.parametrize(
-    "target",
+    ("words", "known"),
     [
-        "help",
-        "setup",
-        "doctor",
-        "estimate",
-        "train-convgru-1epoch",
-        "train-convgru-5epoch",
-        "train-convgru-20epoch",
-        "compare",
-        "train-baseline",
-        "overfit-batch",
-        "ablation-fusion",
-        "slurm-convgru-1epoch",
-        "slurm-baseline",
-        "slurm-ablation-fusion",
-        "evaluate",
-        "wandb-sync",
-        "wandb-dashboard",
-        "nuplan",
-        "test",
-        "check",
-        "clean",
+        (["bench"], "guards pdm streaming temporal wote"),
+        (["bench", "WHAT=wot"], "guards pdm streaming temporal wote (there is no 'wot')"),
+        (["study", "NAME=probe"], "headroom layout velocity (there is no 'probe')"),
+        (["convert", "WHAT=label"], "weights labels (there is no 'label')"),
     ],
 )
-def test_makefile_has_the_target_and_help_shows_it(target):
-    shown = subprocess.run(["make", "-s", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
-    assert re.search(rf"^  {target}\s+\S", shown, re.M)
+def test_an_unknown_choice_is_one_sentence_with_the_known_ones(words, known):
+    done = make(*words)
+    assert done.returncode == 2
+    assert done.stdout.startswith("say which ")
+    assert done.stdout.endswith(f"one of: {known}\n")
+
+
+def test_the_console_script_is_the_dispatcher():
+    from wotempo.command_line import dispatch
+
+    module, _, name = PROJECT["project"]["scripts"]["wotempo"].partition(":")
+    assert (module, getattr(dispatch, name)) == (dispatch.__name__, dispatch.main)
 
 
 def test_no_machine_path_in_the_project():

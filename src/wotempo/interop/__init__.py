@@ -1,7 +1,7 @@
 """Bridges to official checkpoints and devkits.
 
 ``import_official`` and ``write_checkpoint`` turn an official WoTE checkpoint into one of ours, ``read_single_frame``
-and ``export_official`` go back; ``WoTEWeights`` is what passes between them. Command: ``wotempo.commands.weights``.
+and ``export_official`` go back; ``WoTEWeights`` is what passes between them. Command: ``wotempo weights``.
 """
 
 from wotempo.interop.compare import DifferentWeights

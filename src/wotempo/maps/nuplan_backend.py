@@ -1,7 +1,7 @@
 """The maps of nuplan-devkit behind the interface of ``MapIndex``: a second opinion on our own reader.
 
-nuplan-devkit is no dependency of this project (``make nuplan`` installs it). It loads all four locations, takes seconds
-per layer and writes lock files below the maps root; nothing of the project needs it.
+nuplan-devkit is no dependency of this project (``make setup WITH=nuplan`` installs it). It loads all four locations,
+takes seconds per layer and writes lock files below the maps root; nothing of the project needs it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ try:
     from nuplan.common.maps.maps_datatypes import SemanticMapLayer
     from nuplan.common.maps.nuplan_map.map_factory import get_maps_api, get_maps_db
 except ImportError as error:
-    raise UserError(f"nuplan-devkit cannot be imported ({error}): install it by `make nuplan`") from error
+    raise UserError(f"nuplan-devkit cannot be imported ({error}): install it by `make setup WITH=nuplan`") from error
 
 VERSION = INDEX_NAME.removesuffix(".json")
 # The layers whose objects its API hands out, by their names in the file.

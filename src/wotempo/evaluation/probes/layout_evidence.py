@@ -1,6 +1,6 @@
 """Which geometry the BEV map of a checkpoint has: where objects land in it, and how well it can be moved with the ego.
 
-python -m wotempo.commands.probe_layout checkpoint=<file> [key=value ...]
+``check`` and ``work`` are those of the study ``layout`` (scripts/studies).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 from omegaconf import DictConfig
 
 from wotempo.checkpoints.rebuild import load_module
-from wotempo.command_line.entry import run
 from wotempo.config.checks import check_scenes
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import NavsimDataModule
@@ -166,7 +165,3 @@ def work(raw: DictConfig) -> int:
         print(line)
     print(f"{content['note']}\nall figures: {output}".strip())
     return 0
-
-
-if __name__ == "__main__":
-    run("probe_layout", ProbeConfig, check, work)

@@ -1,7 +1,5 @@
 """What of the agents' velocities can be read from a run's BEV maps: from the current one, and from its history.
 
-python -m wotempo.commands.probe_velocity <run folder> [seeds=3]
-
 The run is one of several frames. A small network is fitted on the windows that the run was trained on, and read on
 those and on the windows of validation. "repeated" gives it the current map in place of the past ones: same size, no
 history.
@@ -9,7 +7,7 @@ history.
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,6 @@ import torch
 from torch import Tensor
 
 from wotempo.checkpoints.rebuild import load_module
-from wotempo.command_line.entry import command, quieten
 from wotempo.config.stored import config_with_images
 from wotempo.data import NavsimDataModule
 from wotempo.errors import UserError
@@ -60,20 +57,9 @@ def average(readings: list[Reading]) -> str:
     return f"{values[0]:6.2f} {values[1]:6.2f} {values[2]:6.2f}   "
 
 
-def parse(arguments: list[str]) -> tuple[Path, int]:
-    folders = [argument for argument in arguments if not argument.startswith("seeds=")]
-    seeds = [argument.removeprefix("seeds=") for argument in arguments if argument.startswith("seeds=")] or ["3"]
-    if len(folders) != 1:
-        raise UserError("name one run folder (make: RUN=folder)")
-    if not seeds[-1].isdigit() or int(seeds[-1]) < 1:
-        raise UserError(f"seeds is '{seeds[-1]}': set it to 1 or more")
-    return Path(folders[0]), int(seeds[-1])
-
-
-@command("<folder of a run> [seeds=3]")
-def main(arguments: list[str]) -> int:
-    quieten()
-    run, seeds = parse(arguments)
+def table(run: Path, seeds: int) -> Iterator[str]:
+    """Lines: a head, then one for what is read; means over ``seeds`` fits. UserError where the run is not finished, or
+    has no history of BEV maps."""
     checkpoint = run / "checkpoints" / "last.ckpt"
     if not checkpoint.is_file():
         raise UserError(f"there is no checkpoint {checkpoint}: name the folder of a finished run")
@@ -87,14 +73,9 @@ def main(arguments: list[str]) -> int:
     data.use_frozen(FrozenEncoder(model), cache_root(config.data, config.workspace, prepared.paths))
     data.setup("fit")
     (train, moving), (val, moving_val) = (maps_of(model, data, split) for split in SPLITS)
-    print(f"{'read from':34}" + "".join(f"{split}: R² v_x, R² v_y, error m/s   " for split in SPLITS))
+    yield f"{'read from':34}" + "".join(f"{split}: R² v_x, R² v_y, error m/s   " for split in SPLITS)
     for name in train:
         parts = Windows(train[name], moving), [Windows(val[name], moving_val)]
         readings = [fit(*parts, model.config.bev_grid, seed) for seed in range(seeds)]
         cells = "".join(f"{average([r[i] for r in readings]):31}" for i in range(2))
-        print(f"{name:34}{cells}", flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        yield f"{name:34}{cells}"
