@@ -31,7 +31,7 @@ ALLOWED = {
 }
 # The one error class that a user can mend; the description of a batch and what a planner wants in it, which planners,
 # training and data share and must not know each other for; how classes are found by their files.
-EVERYBODY = {"errors", "batch", "needs", "found_by_file"}
+EVERYBODY = {"errors", "batch", "needs", "found_by_file", "program"}
 
 
 def imported_modules(path: Path) -> set[str]:

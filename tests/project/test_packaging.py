@@ -22,9 +22,10 @@ def name_of(requirement: str) -> str:
 
 def test_every_folder_with_an_init_is_packaged():
     listed = set(PROJECT["tool"]["setuptools"]["packages"])
-    found = {"wotempo.configs", "callbacks", "wotempo"}
-    for init in (ROOT / "src" / "wotempo").rglob("__init__.py"):
-        found.add(".".join(init.parent.relative_to(ROOT / "src").parts))
+    found = {"wotempo.configs"}
+    for package in (ROOT / "src" / "wotempo", ROOT / "callbacks"):
+        for init in package.rglob("__init__.py"):
+            found.add(".".join(init.parent.relative_to(package.parent).parts))
     assert listed == found
 
 
