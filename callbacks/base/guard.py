@@ -137,7 +137,7 @@ class Guard(Callback):
         """Bring ``memory`` up to date (from the device) before it is saved. Collective, as saving is."""
 
     def attribute(self, exception: BaseException) -> bool:
-        """Is this exception a failure of this criterion in disguise? Then ``record`` it and return True."""
+        """Whether ``exception`` is a failure of this criterion that torch raised first; ``record``s it then."""
         return False
 
     # --- a subclass calls ------------------------------------------------------------------------------------------

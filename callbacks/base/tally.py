@@ -54,5 +54,5 @@ class Tally:
         return self.totals
 
     def blind(self) -> str:
-        """Why the counts of this rank do not speak for all of its batches; '' where they do."""
+        """The reason why the counts of this rank do not cover all of its batches; '' where they do."""
         return self.obstacle or ("" if self._seen or any(self.totals.values()) else "no batch was seen")

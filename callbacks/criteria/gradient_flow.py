@@ -86,18 +86,18 @@ class GradientFlowGuard(Guard):
         obstacle = missing_fields(batch, ("valid", "frame_index"))
         if stage is None:
             obstacle = "the module has no temporal_fusion"
-        if self._must_pass(trainer, obstacle):
+        if self._left_out(trainer, obstacle):
             return
         self._batch = batch
         self._upstream = self.upstream and not getattr(pl_module, "raw_history", False)
         self._undo = [hookable(stage), stage.register_forward_pre_hook(self._catch, with_kwargs=True).remove]
 
-    def _must_pass(self, trainer: Trainer, obstacle: str) -> bool:
+    def _left_out(self, trainer: Trainer, obstacle: str) -> bool:
         """Whether this step is left out: on all ranks as soon as on one, since what follows is collective."""
-        passes = agree(trainer, bool(obstacle))
-        if passes:
+        left_out = agree(trainer, bool(obstacle))
+        if left_out:
             self.obstacle = obstacle or "another rank could not look"
-        return passes
+        return left_out
 
     def _catch(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         bev = args[0] if args else kwargs["bev"]
@@ -130,7 +130,7 @@ class GradientFlowGuard(Guard):
         if not looked:
             return
         uncalled = "" if bev is not None else "temporal_fusion was never called as a module in a training step"
-        if self._must_pass(trainer, uncalled) or bev is None:
+        if self._left_out(trainer, uncalled) or bev is None:
             return
         valid, self._batch = self._batch["valid"].bool(), None
         kept = getattr(pl_module.temporal_fusion, "kept", None)

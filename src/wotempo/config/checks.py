@@ -116,10 +116,10 @@ def check_accelerator(place: str, accelerator: str) -> None:
 
 
 def check_scenes(data: DataConfig) -> None:
-    for stage in ("train", "val", "test"):
-        count = getattr(data, stage).max_scenes
+    for split in ("train", "val", "test"):
+        count = getattr(data, split).max_scenes
         if count is not None and count < 1:
-            raise UserError(f"data.{stage}.max_scenes is {count}: set it to 1 or more, or to null for all")
+            raise UserError(f"data.{split}.max_scenes is {count}: set it to 1 or more, or to null for all")
 
 
 def check_precision(place: str, precision: str, accelerator: str) -> None:
