@@ -110,6 +110,7 @@ class RunConfig:
     fresh: bool = False  # start anew where an unfinished run of this very configuration could be continued
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    name_prefix: str = ""  # the planner's, of names that experiments give
     planner: str = OLDEST  # a folder of wotempo.planners; run folders that name none are WoTE's
     model: ModelConfig = field(default_factory=ModelConfig)
     fusion: dict[str, Any] = field(default_factory=dict)

@@ -73,13 +73,15 @@ def _nearest_anchor(anchors: np.ndarray, scene: Scene) -> int:
 @torch.no_grad()
 def _look(module: LitPlanner, batch: Batch, scenes: list[Scene], spec: FeatureSpec) -> Samples:
     arrays = collect_samples(module, batch, len(scenes))
-    imagined = module.model(batch)["fut_bev_semantic_map"].argmax(1).to(torch.uint8).numpy()
-    arrays["future_truth"], arrays["future_predicted"] = batch["future_map"][:, 0].numpy(), imagined
+    if (imagined := module.model(batch).get("fut_bev_semantic_map")) is not None:
+        arrays["future_truth"] = batch["future_map"][:, 0].numpy()
+        arrays["future_predicted"] = imagined.argmax(1).to(torch.uint8).numpy()
     samples = [{name: values[i] for name, values in arrays.items()} for i in range(len(scenes))]
     for sample, scene in zip(samples, scenes, strict=True):
         for name in ("expert", "plan"):
             sample[f"camera_{name}"] = _on_camera(sample[name], scene, spec)
-        sample["camera_all"] = np.stack([_on_camera(line, scene, spec) for line in sample["all_trajectory"]])
+        if "all_trajectory" in sample:
+            sample["camera_all"] = np.stack([_on_camera(line, scene, spec) for line in sample["all_trajectory"]])
     return samples
 
 

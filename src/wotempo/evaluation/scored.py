@@ -2,8 +2,8 @@
 
 ``test.parquet`` beside the verdict, one row a scene: token, log, valid, the names of ``PDMS_COLUMNS`` with the score as
 ``pdms``, ade and fde (m), and for each class k of the BEV map the cells of intersection and union of the imagined
-future map with the true one, ``future_both_k`` and ``future_any_k``; and ``situation_<name>`` (bool), what kind of
-scene it is (wotempo.report.situation).
+future map with the true one, ``future_both_k`` and ``future_any_k`` (of planners that imagine one); and
+``situation_<name>`` (bool), what kind of scene it is (wotempo.report.situation).
 """
 
 from __future__ import annotations
@@ -39,18 +39,22 @@ def overlap_counts(predicted: Tensor, truth: Tensor, classes: int) -> tuple[np.n
 
 @torch.no_grad()
 def drive_all(module: LitPlanner, loader) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """Plans by token, (8, 3), and a table of the overlap counts by token."""
+    """Plans by token, (8, 3), and a table of the overlap counts by token, of the tokens alone where the planner
+    imagines no future."""
     plans, rows = dict[str, np.ndarray](), []
     classes = module.model.config.num_bev_classes
     for batch in loader:
         moved = module.transfer_batch_to_device(batch, module.device, 0)
         out = module.model(moved)
         plan = module.model.select(out["fused_bev"], moved["status"])["trajectory"].float().cpu().numpy()
+        plans |= dict(zip(batch["tokens"], plan, strict=True))
+        if "fut_bev_semantic_map" not in out:
+            rows += [{"token": token} for token in batch["tokens"]]
+            continue
         truth = moved["future_map"]
         imagined = out["fut_bev_semantic_map"].argmax(1).unflatten(0, truth.shape[:2])
         both, either = overlap_counts(imagined, truth, classes)
         for i, token in enumerate(batch["tokens"]):
-            plans[token] = plan[i]
             counts = {f"future_both_{k}": both[i, k] for k in range(classes)}
             rows.append({"token": token, **counts, **{f"future_any_{k}": either[i, k] for k in range(classes)}})
     return plans, pd.DataFrame(rows)

@@ -68,6 +68,8 @@ def short_names(folders: Sequence[str]) -> dict[str, str]:
 
 def fraction(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
     """Numerator and denominator of a metric, per row. A failed plan scores 0 and has no displacement."""
+    if metric == "future_vehicle_iou" and f"future_any_{VEHICLE}" not in rows:  # the planner imagines no future
+        return pd.Series(0.0, rows.index), pd.Series(0.0, rows.index)
     if metric == "future_vehicle_iou":
         return rows[f"future_both_{VEHICLE}"].astype(float), rows[f"future_any_{VEHICLE}"].astype(float)
     known = rows[metric].notna()
@@ -82,7 +84,8 @@ def value(rows: pd.DataFrame, metric: str) -> float:
 def future_miou(rows: pd.DataFrame) -> float:
     """Of the imagined map in 4 s, mean over the classes that occur, each over all cells of all rows."""
     both, either = ([rows[c].sum() for c in rows if c.startswith(prefix)] for prefix in ("future_both_", "future_any_"))
-    return float(np.mean([b / e for b, e in zip(both, either, strict=True) if e]))
+    seen = [b / e for b, e in zip(both, either, strict=True) if e]
+    return float(np.mean(seen)) if seen else np.nan
 
 
 def paired_difference(
@@ -113,7 +116,10 @@ def _drawn(sides: Sequence[dict[int, pd.DataFrame]], metric: str, seed: int) -> 
     seeds = sorted(sides[0])
     logs = np.unique(np.concatenate([frame["log"] for side in sides for frame in side.values()]))
     sums = [np.stack([_by_log(side[s], metric, logs) for s in seeds], 1) for side in sides]  # (2, seeds, logs) each
-    values = [float(total[0] / total[1]) for total in (side.sum((1, 2)) for side in sums)]
+    totals = [side.sum((1, 2)) for side in sums]
+    if any(total[1] == 0 for total in totals):  # what one of them does not measure is not compared
+        return [np.nan] * len(totals), []
+    values = [float(total[0] / total[1]) for total in totals]
     if len(seeds) < 2 or len(logs) < 2:
         return values, []
     rng = np.random.default_rng(seed)

@@ -91,7 +91,7 @@ def read_files(folder: Path) -> RunFiles:
 
 def _samples(file: Path) -> list[dict[str, np.ndarray]]:
     stored = dict(np.load(file, allow_pickle=False))
-    return [{name: stored[name][i] for name in SAMPLE_FIELDS} for i in range(len(stored["token"]))]
+    return [{name: stored[name][i] for name in SAMPLE_FIELDS if name in stored} for i in range(len(stored["token"]))]
 
 
 def _text(path: Path) -> str:

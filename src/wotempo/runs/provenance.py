@@ -15,7 +15,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.planners.config import OLDEST
 
 # Where a run was started and what it printed do not make it another run.
-NOT_IDENTITY = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
+NOT_IDENTITY = ("run_dir", "name_prefix", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
 NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 

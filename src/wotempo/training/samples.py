@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -20,7 +22,7 @@ def collect_samples(module: LitPlanner, batch: Batch, count: int) -> dict[str, n
     lidar = batch["lidar"][batch["frame_index"]].float() / module.model.config.lidar_max  # (B, T, 1, R, C)
     warped, _ = module.warp_history(lidar, batch)
     current = batch["frame_index"][:, -1]
-    fields = {
+    fields: dict[str, Any] = {
         "camera": batch["camera"][current].permute(0, 2, 3, 1),
         "lidar": lidar[:, :, 0],
         "warped": warped[:, :, 0],
@@ -31,8 +33,7 @@ def collect_samples(module: LitPlanner, batch: Batch, count: int) -> dict[str, n
         "bev_predicted": plan["bev_semantic_map"].argmax(1).to(torch.uint8),
         "expert": batch["trajectory"],
         "plan": plan["trajectory"],
-        "all_trajectory": plan["all_trajectory"],
-        "final_rewards": plan["final_rewards"],
+        **{name: plan[name] for name in ("all_trajectory", "final_rewards") if name in plan},
     }
     arrays = {name: value[:count].float().cpu().numpy() for name, value in fields.items()}
     for name in ("camera", "bev_truth", "bev_predicted"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wotempo.errors import UserError
 from wotempo.geometry import BevGrid
 
 
@@ -26,6 +28,24 @@ class BEVUpsampleHead(nn.Module):
         x = F.relu(self.c5_conv(x))
         x = F.relu(self.up_conv5(resize(x, (2 * x.shape[-2], 2 * x.shape[-1]))))
         return F.relu(self.up_conv4(resize(x, self.shape)))
+
+
+def map_head(channels: int, classes: int) -> nn.Sequential:
+    """(M, channels, r, c) -> logits (M, classes, r, c)."""
+    return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, classes, 1))
+
+
+def class_weights(numbers: list[float] | None, logits: Tensor) -> Tensor | None:
+    """``losses.map_class_weights`` as a tensor (K,) for logits (M, K, R, C); None: all classes count alike. UserError
+    where there are not as many as classes."""
+    if numbers is None:
+        return None
+    if len(numbers) != logits.shape[1]:
+        raise UserError(
+            f"losses.map_class_weights has {len(numbers)} numbers, the map has {logits.shape[1]} classes: give one for "
+            "each, or null"
+        )
+    return torch.tensor(numbers, device=logits.device)
 
 
 def to_map(logits: Tensor, grid: BevGrid, target: BevGrid, mode: str) -> Tensor:

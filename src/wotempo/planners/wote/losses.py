@@ -12,6 +12,7 @@ from wotempo.batch import Batch
 from wotempo.errors import UserError
 from wotempo.planners.backbone.encoder import wide
 from wotempo.planners.heads.agent_matching import agent_losses
+from wotempo.planners.heads.bev_map import class_weights
 
 EPSILON = 1e-6  # the probability below which a reward's logarithm is not followed
 FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
@@ -45,7 +46,7 @@ def compute_losses(predictions: dict[str, Tensor], batch: Batch, weights: LossWe
 
     The names are the fields of ``LossWeights``, in their order, without those of weight 0.
     """
-    classes = _class_weights(weights, predictions["bev_semantic_map"])
+    classes = class_weights(weights.map_class_weights, predictions["bev_semantic_map"])
     with torch.autocast(predictions["im_rewards"].device.type, enabled=False):
         predicted = {key: wide(value) for key, value in predictions.items() if key != "fused_bev"}
         anchors = predicted["trajectory_anchors"].flatten(1)
@@ -97,18 +98,6 @@ def focal_loss(logits: Tensor, target: Tensor, class_weights: Tensor | None = No
     confidence = (-cross_entropy).exp().clamp(min=EPSILON)
     loss = FOCAL_ALPHA * (1 - confidence) ** FOCAL_GAMMA * cross_entropy
     return (loss if class_weights is None else loss * class_weights[target.long()]).mean()
-
-
-def _class_weights(weights: LossWeights, logits: Tensor) -> Tensor | None:
-    """``map_class_weights`` (K,) for logits (M, K, R, C)."""
-    if weights.map_class_weights is None:
-        return None
-    if len(weights.map_class_weights) != logits.shape[1]:
-        raise UserError(
-            f"losses.map_class_weights has {len(weights.map_class_weights)} numbers, the map has {logits.shape[1]} "
-            "classes: give one for each, or null"
-        )
-    return torch.tensor(weights.map_class_weights, device=logits.device)
 
 
 def _weighted_agent_losses(predicted: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:

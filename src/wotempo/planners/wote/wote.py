@@ -20,7 +20,7 @@ from wotempo.planners.backbone.encoder import encode, transformer_encoder, wide
 from wotempo.planners.bev_planner import BevPlanner
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.heads.agents import AgentHead
-from wotempo.planners.heads.bev_map import BEVUpsampleHead, to_map
+from wotempo.planners.heads.bev_map import BEVUpsampleHead, map_head, to_map
 from wotempo.planners.heads.layers import mlp, transformer_decoder
 from wotempo.planners.wote.action import ego_cells, splat_weights
 from wotempo.planners.wote.losses import LossWeights, compute_losses
@@ -72,11 +72,7 @@ class WoTE(BevPlanner):
         self.agent_tf_decoder = transformer_decoder(d, c.heads, c.decoder_ffn, c.decoder_layers)
 
         self.bev_upsample_head = BEVUpsampleHead(c.bev_channels, c.map_channels, c.map_feature_shape)
-        self.bev_semantic_head = nn.Sequential(
-            nn.Conv2d(c.map_channels, c.map_channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(c.map_channels, c.num_bev_classes, 1),
-        )
+        self.bev_semantic_head = map_head(c.map_channels, c.num_bev_classes)
         self._bev_upscale = nn.Conv2d(d, c.bev_channels, 1)
         self.new_scene_bev_feature_pos_embed = nn.Embedding(c.cells, d)
 

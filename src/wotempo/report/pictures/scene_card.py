@@ -12,9 +12,10 @@ from matplotlib.colors import Normalize
 from PIL import Image
 
 from wotempo.geometry import LIDAR_HISTOGRAM
-from wotempo.report.pictures.scene_picture import draw_plans, extent, map_axes, overlay, upright
+from wotempo.report.pictures.scene_picture import draw_plans, extent, map_axes, overlay, plans_title, upright
 
-# What a sample has besides SAMPLE_FIELDS where the data and the checkpoint were at hand.
+# What a sample has besides SAMPLE_FIELDS where the data and the checkpoint were at hand; of a planner that imagines no
+# future, or does not choose, what is there.
 EXTRA_FIELDS = {
     "future_truth": "(128, 256) uint8, in 4 s, the ego at the anchor that is nearest to the expert's trajectory",
     "future_predicted": "(128, 256) uint8, imagined for that anchor",
@@ -43,12 +44,14 @@ def scene_card(sample: dict[str, np.ndarray], quality: int = 80) -> bytes:
             axes.imshow(upright(overlay(sample[name], sample["valid"])), extent=extent(LIDAR_HISTOGRAM))
             axes.set_title(f"LiDAR history {title}", fontsize=9)
     plans = figure.add_subplot(rows[2, 2:])
-    map_axes(plans, sample["bev_truth"], "all plans, the chosen one, the expert (metres)")
+    map_axes(plans, sample["bev_truth"], f"{plans_title(sample)} (metres)")
     draw_plans(plans, sample)
     for axes in figure.axes[1:]:
         axes.tick_params(labelsize=6)
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), "viridis"), ax=plans, ticks=(0, 1), fraction=0.03, pad=0.01)
-    bar.ax.set_yticklabels(["lowest\nreward", "highest"], fontsize=7)
+    if "final_rewards" in sample:
+        colours = ScalarMappable(Normalize(0, 1), "viridis")
+        bar = figure.colorbar(colours, ax=plans, ticks=(0, 1), fraction=0.03, pad=0.01)
+        bar.ax.set_yticklabels(["lowest\nreward", "highest"], fontsize=7)
     return _encode([_rendered(figure, 80)], quality)
 
 
@@ -56,10 +59,10 @@ def _camera(axes, sample: dict[str, np.ndarray]) -> None:
     axes.imshow(sample["camera"])
     axes.set_title(f"left, front, right camera · scene {sample['token']}", fontsize=9)
     axes.axis("off")
-    if "camera_all" not in sample:
+    if "camera_plan" not in sample:
         return
     width = sample["camera"].shape[1]
-    order = np.argsort(sample["final_rewards"])
+    order = np.argsort(sample.get("final_rewards", np.zeros(0)))
     for place, index in zip(np.linspace(0, 1, len(order)), order, strict=True):
         _line(axes, sample["camera_all"][index], width, color=colormaps["viridis"](place), lw=1.0, alpha=0.7)
     for name, colour in (("expert", "#2ee57b"), ("plan", "#ff2d83")):
@@ -99,7 +102,7 @@ def moving_scene(samples: list[dict[str, np.ndarray]]) -> bytes:
         _camera(figure.add_subplot(rows[0, :]), sample)
         map_axes(figure.add_subplot(rows[1, 0]), sample["bev_predicted"], "BEV map, predicted")
         plans = figure.add_subplot(rows[1, 1])
-        map_axes(plans, sample["bev_truth"], "truth, all plans, the chosen one, the expert")
+        map_axes(plans, sample["bev_truth"], f"truth, {plans_title(sample)}")
         draw_plans(plans, sample)
         pictures.append(_rendered(figure, 70))
     encoded = b""

@@ -30,8 +30,8 @@ SAMPLE_FIELDS = {
     "bev_predicted": "(128, 256) uint8",
     "expert": "(8, 3)",
     "plan": "(8, 3)",
-    "all_trajectory": "(N, 8, 3)",
-    "final_rewards": "(N,)",
+    "all_trajectory": "(N, 8, 3), of a planner that chooses among trajectories",
+    "final_rewards": "(N,), of such a planner",
 }
 CLASSES = ("none", "road", "walkway", "centreline", "static", "vehicle", "pedestrian", "ego")
 COLOURS = ListedColormap(["#f4f4f4", "#9aa5b1", "#d8c9a8", "#ffffff", "#e08e0b", "#1f6fb2", "#c0392b", "#2e9e5b"])
@@ -70,9 +70,15 @@ def map_axes(axes, raster: np.ndarray, title: str) -> None:
     axes.set_title(title, fontsize=9)
 
 
+def plans_title(sample: dict[str, np.ndarray]) -> str:
+    """What ``draw_plans`` shows of a sample."""
+    return "all plans by score, the chosen one, the expert" if "final_rewards" in sample else "the plan, the expert"
+
+
 def draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
-    """All plans coloured by the rank of their reward, and the chosen one and the expert's with their lengths."""
-    order = np.argsort(sample["final_rewards"])
+    """The plan and the expert's trajectory with their lengths, and below them all plans that the planner chose among,
+    coloured by the rank of their reward."""
+    order = np.argsort(sample.get("final_rewards", np.zeros(0)))
     rank = np.linspace(0, 1, len(order))
     for place, index in zip(rank, order, strict=True):
         line = sample["all_trajectory"][index]
@@ -123,7 +129,7 @@ def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
     map_axes(figure.add_subplot(grid[2, 0:2]), sample["bev_truth"], "BEV map, truth")
     map_axes(figure.add_subplot(grid[2, 2:4]), sample["bev_predicted"], "BEV map, predicted")
     plans = figure.add_subplot(grid[2, 4:6])
-    map_axes(plans, sample["bev_truth"], "all plans by score, the chosen one, the expert")
+    map_axes(plans, sample["bev_truth"], plans_title(sample))
     draw_plans(plans, sample)
     if temporal:
         _draw_features(figure, grid[3, :], sample)
@@ -138,6 +144,6 @@ def draw_samples(file: Path, folder: Path) -> list[Path]:
     pictures = []
     for index in range(len(stored["token"])):
         path = folder / f"{stored['token'][index]}.png"
-        draw_sample({name: stored[name][index] for name in SAMPLE_FIELDS}, path)
+        draw_sample({name: stored[name][index] for name in SAMPLE_FIELDS if name in stored}, path)
         pictures.append(path)
     return pictures

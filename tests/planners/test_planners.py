@@ -1,0 +1,234 @@
+"""What every planner promises (``wotempo.planners.base``), whichever folder it was found in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from streams import drive_frames
+from torch import Tensor
+
+from callbacks.measures.contract import Contract
+from wotempo.batch import fields_of
+from wotempo.checkpoints.described import read_stored
+from wotempo.checkpoints.init_from import require_start, start_from
+from wotempo.checkpoints.rebuild import load_module
+from wotempo.config.schema import RunConfig
+from wotempo.errors import UserError
+from wotempo.geometry import relative_to
+from wotempo.planners.base import Planner
+from wotempo.planners.config import ModelConfig
+from wotempo.planners.registry import loss_weights, needs_of, planner_class, planner_names
+from wotempo.runs.provenance import signature
+from wotempo.streaming.latency import single_frame
+from wotempo.streaming.planner import StreamingPlanner
+from wotempo.training.history_evidence import HistoryTally
+from wotempo.training.module import LitPlanner
+from wotempo.training.samples import collect_samples
+
+T = 3
+NONE, CONVGRU = {"name": "none", "num_frames": 1}, {"name": "convgru", "num_frames": T}
+EVERY = pytest.mark.parametrize("name", planner_names())
+
+
+def anchors_for(name: str, config: ModelConfig) -> np.ndarray | None:
+    if not planner_class(name).needs_anchors:
+        return None
+    return np.random.default_rng(0).normal(size=(config.num_anchors, config.num_poses, 3)).astype(np.float32) * 4
+
+
+def lit(name: str, config: ModelConfig, fusion: dict, shake: bool = False) -> LitPlanner:
+    """``shake``: all parameters are random, the zero-initialised ones too."""
+    torch.manual_seed(0)
+    module = LitPlanner(config.to_dict(), fusion, anchors=anchors_for(name, config), planner=name)
+    module.log = module.log_dict = lambda *_, **__: None  # there is no trainer
+    if shake:
+        generator = torch.Generator().manual_seed(1)
+        for parameter in module.model.parameters():
+            if parameter.requires_grad:
+                parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return module
+
+
+def only_needed(batch: dict, planner: Planner) -> dict:
+    """The batch without what the planner does not ask for: reading it is an error."""
+    needs, kept = planner.needs, {"always", "images", "targets"}
+    kept |= {"anchors"} if needs.anchors else set()
+    kept |= {"labels"} if needs.labels else set()
+    return {key: batch[key] for key in fields_of(*kept) if key in batch}
+
+
+@EVERY
+@pytest.mark.parametrize("fusion", [NONE, CONVGRU], ids=["single", "temporal"])
+def test_outputs_are_those_of_the_shape_contract(name, fusion, micro, make_batch):
+    module = lit(name, micro, fusion)
+    batch = only_needed(make_batch(window=fusion["num_frames"]), module.model)
+    contract = Contract(module.shape_contract("train"), module)
+    contract.check_batch(batch)
+    contract.attach()
+    module.training_step(batch, 0)
+    contract.detach()
+    assert not contract.first_violation
+    assert not contract.unseen()
+    plan = module(batch)
+    b = len(batch["tokens"])
+    assert plan["trajectory"].shape == (b, micro.num_poses, 3)
+    assert plan["bev_semantic_map"].shape == (b, micro.num_bev_classes, *micro.map_shape)
+    assert plan["fused_bev"].shape == (b, micro.bev_channels, *micro.bev_grid.shape)
+    assert all(bool(value.isfinite().all()) for value in plan.values())
+
+
+@EVERY
+def test_a_few_steps_learn_one_batch(name, micro, make_batch):
+    module = lit(name, micro, CONVGRU)
+    batch = only_needed(make_batch(window=T), module.model)
+    optimiser = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=3e-3)
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        loss = module.training_step(batch, 0)
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+    terms = module.loss_terms
+    assert set(terms) <= set(asdict(module.weights))
+    assert sum(float(term.detach()) for term in terms.values()) == pytest.approx(losses[-1], rel=1e-5)
+
+
+@EVERY
+def test_every_trainable_parameter_gets_a_gradient(name, micro, make_batch):
+    """A parameter that nothing runs would hold up training on several GPUs."""
+    module = lit(name, micro, CONVGRU, shake=True)
+    module.training_step(only_needed(make_batch(window=T), module.model), 0).backward()
+    without = [key for key, p in module.named_parameters() if p.requires_grad and p.grad is None]
+    unread = "_backbone.image_encoder.layer4"  # nothing reads the camera's last map; its tokens are exchanged
+    assert [key for key in without if unread not in key] == []
+
+
+@EVERY
+def test_at_initialisation_temporal_is_single_frame(name, micro, make_batch):
+    single, temporal = lit(name, micro, NONE).eval(), lit(name, micro, CONVGRU).eval()
+    batch = only_needed(make_batch(window=T), temporal.model)
+    assert torch.equal(single(batch)["trajectory"], temporal(batch)["trajectory"])
+
+
+@EVERY
+def test_history_acts_through_the_stage_alone(name, micro, make_batch):
+    module = lit(name, micro, CONVGRU, shake=True).eval()
+    batch = only_needed(make_batch(window=T), module.model)
+    tally = HistoryTally()
+    tally.add(module, batch)
+    assert tally.figures()["plan_change_m"] > 0
+    alone = {**batch, "valid": torch.cat((torch.zeros_like(batch["valid"][:, :-1]), batch["valid"][:, -1:]), 1)}
+    changed = {**alone, "pose": batch["pose"] + 1.0}
+    assert torch.equal(module(alone)["trajectory"], module(changed)["trajectory"])
+
+
+@EVERY
+def test_streaming_is_the_windowed_plan(name, micro):
+    planner = lit(name, micro, CONVGRU, shake=True).eval().model
+    frames = drive_frames(micro, 6)
+    stream = StreamingPlanner(planner)
+    streamed = [stream.push(frame).trajectory for frame in frames]
+    with torch.no_grad():
+        maps = torch.cat([_encoded(planner, frame.camera, frame.lidar) for frame in frames])
+    for t in (T - 1, 5):
+        index = torch.arange(t - T + 1, t + 1)
+        pose = relative_to(frames[t].pose.numpy(), torch.cat([frames[i].pose for i in index]).numpy())
+        ages = [(frames[t].timestamp_us - frames[i].timestamp_us).item() * 1e-6 for i in index]
+        window = {
+            "frame_index": index[None],
+            "valid": torch.ones(1, T, dtype=torch.bool),
+            "pose": torch.from_numpy(pose)[None].float(),
+            "dt": torch.tensor([ages]),
+        }
+        with torch.no_grad():
+            windowed = planner.select(planner.fuse(maps, window), frames[t].status)["trajectory"]
+        assert torch.equal(streamed[t], windowed)
+    assert not torch.equal(streamed[-1], single_frame(planner, frames[-1]))
+
+
+def _encoded(planner: Planner, camera: Tensor, lidar: Tensor) -> Tensor:
+    return planner.encode(camera.float() / 255, lidar.float() / planner.config.lidar_max)
+
+
+def stored(path, module: LitPlanner):
+    content = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), "global_step": 7}
+    torch.save(content, path)
+    return path
+
+
+@EVERY
+def test_a_checkpoint_gives_it_back(name, micro, make_batch, tmp_path):
+    module = lit(name, micro, CONVGRU, shake=True).eval()
+    path = stored(tmp_path / "a.ckpt", module)
+    batch = only_needed(make_batch(window=T), module.model)
+    again = load_module(path)
+    assert torch.equal(again(batch)["trajectory"], module(batch)["trajectory"])
+    assert type(again.model) is planner_class(name)
+    assert again.model.needs == module.model.needs == needs_of(name, micro, CONVGRU)
+    untrained = load_module(path, "untrained")
+    assert not torch.equal(untrained(batch)["trajectory"], module(batch)["trajectory"])
+    for variant in planner_class(name).variants:
+        load_module(path, variant)(batch)
+    with pytest.raises(UserError, match=rf"'{name}', which has no variant 'backwards'"):
+        load_module(path, "backwards")
+
+
+@EVERY
+def test_a_temporal_run_starts_from_a_single_frame_of_the_same_planner(name, micro, tmp_path):
+    path = stored(tmp_path / "single.ckpt", lit(name, micro, NONE, shake=True))
+    module = lit(name, micro, CONVGRU)
+    assert start_from(module, path)["of_step"] == 7
+    weights = load_module(path).model.state_dict()
+    ours = module.model.state_dict()
+    assert all(torch.equal(ours[key], value) for key, value in weights.items() if not key.startswith("fusion."))
+    others = [other for other in planner_names() if other != name]
+    for other in others:
+        with pytest.raises(
+            UserError, match=rf"holds the planner '{name}', this run trains '{other}'.*\n*.*planner={name}"
+        ):
+            require_start(read_stored(path), other, micro.mode, CONVGRU)
+        with pytest.raises(UserError, match=f"holds the planner '{name}'"):
+            start_from(lit(other, micro, CONVGRU), path)
+
+
+@EVERY
+def test_its_validation_is_logged(name, micro, make_batch):
+    module = lit(name, micro, CONVGRU).eval()
+    batch = only_needed(make_batch(window=T), module.model)
+    with torch.no_grad():
+        outputs = module.model(batch)
+        plan = module.model.select(outputs["fused_bev"], batch["status"])
+    metrics = module.model.metrics()
+    metrics.update({**outputs, **plan}, batch)
+    figures = metrics.compute()
+    error = (plan["trajectory"] - batch["trajectory"])[..., :2].norm(dim=-1)
+    assert float(figures["val/ade"]) == pytest.approx(float(error.mean()), rel=1e-5)
+    assert {"val/fde", "val/bev_miou", "val/bev_vehicle_iou"} <= set(figures)
+    samples = collect_samples(module, batch, 2)
+    assert samples["plan"].shape == (2, micro.num_poses, 3)
+
+
+@EVERY
+def test_its_losses_are_named_in_its_yaml(name):
+    text = files("wotempo.configs").joinpath(f"planner/{name}.yaml").read_text()
+    options = yaml.safe_load(text)
+    assert text.startswith("# @package _global_")
+    assert options["planner"] == name
+    assert asdict(loss_weights(name, options["losses"])) == options["losses"]
+
+
+def test_an_unknown_planner_is_refused_with_the_nearest_name():
+    with pytest.raises(UserError, match=r"planner is 'transfuse', which is no planner: did you mean 'transfuser'\?"):
+        planner_class("transfuse")
+
+
+def test_a_planner_enters_the_signature_unless_it_is_the_oldest():
+    runs = {name: signature(RunConfig(planner=name)) for name in planner_names()}
+    assert len(set(runs.values())) == len(runs)
