@@ -12,8 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from callbacks import Guard
-from wotempo.command_line.entry import check_command_line, jobs_of
+from wotempo.command_line.entry import check_command_line
 from wotempo.config.checks import check_config
+from wotempo.config.composition import jobs_of
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES
 from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig

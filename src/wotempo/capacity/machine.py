@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig
 
-from wotempo.command_line.entry import compose_checked
 from wotempo.config.checks import check_config
+from wotempo.config.composition import compose_checked
 from wotempo.config.schema import RunConfig, typed
 from wotempo.errors import UserError
 

@@ -7,89 +7,27 @@ In a multirun an unaccepted job must not abort the sweep, so codes other than 1 
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
-from itertools import islice, product
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from wotempo.command_line.help import help_of_folders, help_of_keys
 from wotempo.command_line.renamed import with_present_names
 from wotempo.command_line.table import HELP
 from wotempo.command_line.words import Option
-from wotempo.errors import UserError, nearest
+from wotempo.config.composition import compose_checked, jobs_of, sweep_overrides
+from wotempo.errors import UserError
 from wotempo.runs.sweep import SweepTable
 
-MAX_CHECKED_JOBS = 64
 INTERRUPTED = 130  # as shells say it
-
-
-def _flat_keys(tree: Any, prefix: str = "") -> list[str]:
-    """Dotted names of all keys of a nested dict."""
-    keys: list[str] = []
-    for key, node in tree.items():
-        keys.append(f"{prefix}{key}")
-        if isinstance(node, dict):
-            keys += _flat_keys(node, f"{prefix}{key}.")
-    return keys
-
-
-def jobs_of(overrides: list[str]) -> list[list[str]]:
-    """The override lists of a sweep's jobs (the cartesian product), at most MAX_CHECKED_JOBS of them."""
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    choices = []
-    for text, override in zip(overrides, parsed, strict=True):
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            choices.append([text])
-    return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
-
-
-def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
-    """Compose, or say in one sentence what is wrong and which name is nearest."""
-    try:
-        return compose(config_name=config_name, overrides=overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_explain(config_name, str(error))) from None
-
-
-def _explain(config_name: str, message: str) -> str:
-    unknown_option = re.search(r"Could not find '([^']*?)([^'/]+)'", message)
-    if unknown_option:
-        available = re.findall(r"^\t(\S+)$", message, re.M)
-        group = unknown_option.group(1).strip("/")
-        hint = nearest(unknown_option.group(2), available)
-        rest = "" if hint.startswith("known") else f" Known: {', '.join(available)}"
-        return f"there is no {group} '{unknown_option.group(2)}': {hint}{rest}"
-    unknown_key = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
-    if unknown_key:
-        key = unknown_key.group(1).split("@")[0]
-        known = _flat_keys(OmegaConf.to_container(compose(config_name=config_name)))
-        if key in known:
-            return f"config key '{key}': {message.splitlines()[0]}"
-        return f"unknown config key '{key}': {nearest(key, known)}"
-    return " ".join(line.strip() for line in message.splitlines() if line.strip())[:400]
-
-
-def sweep_overrides(config_name: str, overrides: list[str]) -> list[str]:
-    """What ``hydra.sweeper.params`` of the chosen configs adds; the command line wins."""
-    plain = jobs_of(overrides)[0]
-    config = compose(config_name=config_name, overrides=plain, return_hydra_config=True)
-    params = dict(config.hydra.sweeper.get("params") or {})
-    given = {text.split("=", 1)[0].lstrip("+~") for text in overrides}
-    return [f"{key}={value}" for key, value in params.items() if key not in given]
 
 
 def check_command_line(config_name: str, check: Callable[[DictConfig], object], argv: list[str]) -> None:
