@@ -2,4 +2,4 @@
 # Submit a run from any folder: scripts/slurm.sh experiment=convgru_1epoch machine.partition=gpu [--dry-run] (docs/slurm.md)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec "${PYTHON:-.venv/bin/python}" -m wotempo.commands.slurm "$@"
+exec "${PYTHON:-.venv/bin/python}" -m wotempo slurm "$@"

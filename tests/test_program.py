@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wotempo.program import program, stored, typed, words_of
+from wotempo.errors import UserError
+from wotempo.program import by_path, program, shell_line, shell_line_of, stored, words_of
 
 
 @pytest.fixture
@@ -46,12 +47,18 @@ def test_the_plain_name_where_the_shell_finds_the_same_program(venv, monkeypatch
     assert program() == [".venv/bin/wotempo"]  # the shell would start another installation
     monkeypatch.setenv("PATH", f"{venv}:{other}")
     assert program() == ["wotempo"]
-    assert typed("train", "run_dir='a=b'") == "wotempo train 'run_dir='\"'\"'a=b'\"'\"''"
+    assert shell_line("train", "run_dir='a=b'") == "wotempo train 'run_dir='\"'\"'a=b'\"'\"''"
+
+
+def test_a_recorded_command_is_typed_here_and_other_processes_get_the_absolute_python(venv):
+    script(venv)
+    assert shell_line_of("python -m wotempo.commands.label_file file=a") == ".venv/bin/wotempo label-file file=a"
+    assert by_path("train", "seed=1") == [str(venv / "python"), "-m", "wotempo", "train", "seed=1"]
 
 
 def test_a_recorded_command_is_understood_in_both_forms():
     arguments = ["--multirun", "fusion=none,convgru", "model.map_shape=[64, 128]"]
     assert words_of(stored("plan-data", arguments)) == ("plan-data", arguments)
     assert words_of("python -m wotempo.commands.plan_data a='b c'") == ("plan-data", ["a=b c"])
-    with pytest.raises(ValueError, match="no command line"):
+    with pytest.raises(UserError, match="none of wotempo"):
         words_of("python train.py")

@@ -1,4 +1,4 @@
-"""What four frames cost beside one: training steps and pushes, in one process, interleaved. Run through
+"""The cost of four frames beside one: training steps and pushes, in one process, interleaved. Run through
 ``make bench WHAT=temporal``; ``--quick`` shows on a micro model that everything runs.
 
 A step is forward, backward and AdamW. Ratios are medians over rounds of a row's time by that of ``none`` in the same

@@ -1,4 +1,4 @@
-"""What the acceptance callbacks of a run cost: the time of every hook, and how often one reads a tensor."""
+"""A meter of what the acceptance callbacks of a run cost: the time of every hook, and how often one reads a tensor."""
 
 from __future__ import annotations
 

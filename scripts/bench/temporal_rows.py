@@ -1,4 +1,4 @@
-"""What ``bench_temporal`` measures: ways to train on a batch of windows of four frames."""
+"""The rows of ``bench_temporal``: ways to train on a batch of windows of four frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What velocities are worth to the collision scores, and how much of it planners have learnt.
+"""The worth of velocities to the collision scores, and how much of it planners have learnt.
 
     make study NAME=headroom RUNS="runs/… runs/…"
 

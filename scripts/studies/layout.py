@@ -1,4 +1,4 @@
-"""Which geometry the BEV map of a checkpoint has: where objects land in it, and how well it can be moved with the ego.
+"""The geometry of a checkpoint's BEV map: where objects land in it, and how well it can be moved with the ego.
 
     make study NAME=layout CKPT=runs/…/checkpoints/last.ckpt
 

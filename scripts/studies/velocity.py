@@ -1,4 +1,4 @@
-"""What of the agents' velocities can be read from a run's BEV maps: from the current one, and from its history.
+"""The agents' velocities as read from a run's BEV maps: from the current one, and from its history.
 
     make study NAME=velocity RUN=runs/…
 

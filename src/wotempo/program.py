@@ -1,4 +1,4 @@
-"""How a user types a command of this installation, in the shell as it is: nothing needs to be activated before."""
+"""Command lines of this installation that a user can type in the shell as it is, with nothing activated before."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from wotempo.errors import UserError
 
 NAME = "wotempo"
 OLD_START = ("python", "-m")  # as runs recorded their command before there was a console script
@@ -25,9 +27,14 @@ def program() -> list[str]:
     return [NAME] if found is not None and os.path.samefile(found, script) else [_path(script)]
 
 
-def typed(command: str, *words: str) -> str:
+def shell_line(command: str, *words: str) -> str:
     """``command`` with its arguments, and further ``words``, as one line for a shell."""
     return shlex.join([*program(), command, *words])
+
+
+def by_path(command: str, *words: str) -> list[str]:
+    """The same for other processes, queues and machines: by the absolute path of this Python."""
+    return [sys.executable, "-m", NAME, command, *words]
 
 
 def stored(command: str, arguments: Sequence[str]) -> str:
@@ -36,14 +43,22 @@ def stored(command: str, arguments: Sequence[str]) -> str:
 
 
 def words_of(line: str) -> tuple[str, list[str]]:
-    """The command and the arguments of a recorded command line, of today's form or the older one. ValueError where it
+    """The command and the arguments of a recorded command line, of today's form or the older one. UserError where it
     is neither."""
     words = shlex.split(line)
     if tuple(words[:2]) == OLD_START and len(words) > 2 and words[2].startswith(OLD_MODULE):
         return words[2].removeprefix(OLD_MODULE).replace("_", "-"), words[3:]
     if len(words) > 1 and words[0] == NAME:
         return words[1], words[2:]
-    raise ValueError(f"'{line}' is no command line of {NAME}")
+    raise UserError(f"a run records the command '{line}', which is none of {NAME}: its verdict.json is damaged")
+
+
+def shell_line_of(line: str | None) -> str:
+    """A recorded command line as one that can be typed here; "not recorded" where there is none."""
+    if line is None:
+        return "not recorded"
+    command, arguments = words_of(line)
+    return shell_line(command, *arguments)
 
 
 def _path(path: Path) -> str:

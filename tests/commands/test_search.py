@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ class Training:
         self.root, self.broken, self.seen = root, {}, []
 
     def __call__(self, words, check):
-        values = dict(word.split("=", 1) for word in words[3:])
+        values = dict(word.split("=", 1) for word in words[4:])
         folder = self.root.parent / values["hydra.run.dir"]
         number = int(folder.name.removeprefix("trial_"))
         status = self.broken.get(number, "accepted")
@@ -102,7 +103,7 @@ def test_ask_prints_commands_for_a_queue_and_tell_reads_them(training, capsys):
         assert run("ask") == 0
         commands.append(shlex.split(capsys.readouterr().out))
     assert commands[0][-4:] != commands[1][-4:]
-    assert all(words[1:3] == ["-m", "wotempo.commands.train"] for words in commands)
+    assert all(words[:4] == [sys.executable, "-m", "wotempo", "train"] for words in commands)
     training(commands[1], check=False)
     assert run("tell") == 0
     told = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`wotempo.commands.slurm`: what is printed, written and refused, with a one-line sbatch."""
+"""`wotempo slurm`: what is printed, written and refused, with a one-line sbatch."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def typed_in(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str
 
 @pytest.fixture
 def weights(typed_in) -> Command:
-    """``weights(*argv)``: python -m wotempo.commands.weights, for the tiny preset."""
+    """``weights(*argv)``: wotempo weights, for the tiny preset."""
 
     def command(*argv):
         return typed_in("weights", weights_command.check, weights_command.work, "preset=wote_tiny", *argv)
@@ -67,7 +67,7 @@ def test_import_then_export(weights, official, state, tmp_path):
     code, out, err = weights(*IMPORT)
     assert (code, err) == (0, "")
     assert "imported 541 tensors: K = 1, 64 anchors" in out
-    assert "commands.evaluate checkpoint=ours.ckpt" in out
+    assert "wotempo evaluate checkpoint=ours.ckpt\n" in out
     assert "model.mode=compat model.future_steps=1 model.num_anchors=64 data.anchors=ours.anchors.npy" in out
     module = load_module(tmp_path / "ours.ckpt")
     assert module.model.config == replace(WOTE_TINY, mode="compat")

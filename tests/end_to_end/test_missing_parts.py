@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +20,7 @@ RUN = Path("runs", "variant=convgru", "seed=0")
 
 def typed(line: str, home: Path) -> str:
     """A line as the reader of a report types it, in the folder that the run was started in -> what it printed."""
-    here = re.sub(r"^python ", f"{sys.executable} ", line)
-    done = subprocess.run(here, shell=True, cwd=home, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(line, shell=True, cwd=home, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, (line, done.stderr)
     return done.stdout
 
@@ -45,7 +43,7 @@ def report(home, monkeypatch, capsys):
 def home(workspace, tmp_path_factory) -> Path:
     """Where a small run was started; it is finished and was not scored on the test split."""
     home = tmp_path_factory.mktemp("home")
-    command = ["python -m wotempo.commands.train experiment=convgru_1epoch", f"workspace={workspace}", *SMALL,
+    command = [f"{sys.executable} -m wotempo train experiment=convgru_1epoch", f"workspace={workspace}", *SMALL,
                "profile=smoke", "trainer.max_epochs=1", f"\"run_dir='{RUN}'\""]  # fmt: skip
     typed(" ".join(command), home)
     return home

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+from html import escape
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from scene_samples import samples
 
 from wotempo.commands.report import main
 from wotempo.evaluation.report_scenes import _driving
+from wotempo.program import program, shell_line
 from wotempo.report.curves import PANELS, POINTS, matching, thinned
 from wotempo.report.pictures.scene_card import MOVING_BYTES, moving_scene, scene_card
 from wotempo.report.run_files import read_files
@@ -53,12 +55,14 @@ def test_commands_are_quoted_for_the_shell_and_for_hydra(tmp_path):
     run = run_folder(tmp_path / "variant=mine" / "seed=0", "mine")
     file = run / "verdict.json"
     verdict = json.loads(file.read_text())
-    typed = ["python", "-m", "wotempo.commands.train", "model.map_shape=[64, 128]", "run_dir='a=b'", "reuse=true"]
-    verdict["facts"]["command"] = shlex.join(typed)
-    file.write_text(json.dumps(verdict))
-    again = shlex.split(read_files(run).again("test=true"))
-    assert again == [*typed[:4], f"run_dir='{run}'", "reuse=true", "test=true"]
-    parsed = OverridesParser.create().parse_overrides(again[3:])
+    arguments = ["model.map_shape=[64, 128]", "run_dir='a=b'", "reuse=true"]
+    for start in (["python", "-m", "wotempo.commands.train"], ["wotempo", "train"]):  # as runs recorded it, and do
+        verdict["facts"]["command"] = shlex.join([*start, *arguments])
+        file.write_text(json.dumps(verdict))
+        again = shlex.split(read_files(run).again("test=true"))
+        assert again == [*program(), "train", arguments[0], f"run_dir='{run}'", "reuse=true", "test=true"]
+        assert escape(shell_line("train", *arguments)) in page_of(run)
+    parsed = OverridesParser.create().parse_overrides(again[len(program()) + 1 :])
     assert [override.value() for override in parsed][1:] == [str(run), True, True]
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 
 from wotempo.capacity.machine import MachineConfig
+from wotempo.program import by_path
 from wotempo.runs.preemption import MAX_RESTARTS
 
 SCRIPT, LOG = "job.sh", "job.log"
@@ -46,7 +46,7 @@ def job_script(machine: MachineConfig, name: str, here: Path, run_dir: Path, ove
     folder = [f"run_dir={_hydra(run_dir)}", "hydra.run.dir=.", "hydra.output_subdir=null"]
     keys = {text.split("=", 1)[0] for text in overrides}
     again = [] if "reuse" in keys else ["reuse=true"]
-    command = [sys.executable, "-m", "wotempo.commands.train", *overrides, *folder, *again]
+    command = by_path("train", *overrides, *folder, *again)
     lines = ["#!/bin/bash", *(f"#SBATCH {_quoted(option)}" for option in options(machine, name, here, run_dir))]
     lines += ["set -e", *machine.setup, f"export {MAX_RESTARTS}={machine.max_restarts}"]
     lines += ['echo "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on $(hostname), $(date)"']

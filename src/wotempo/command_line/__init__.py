@@ -1,1 +1,1 @@
-"""What every command does around its work: arguments, one sentence for the user's errors, an exit code."""
+"""The command line: the table of commands, their arguments and help, one sentence for the user's errors, exit codes."""

@@ -1,4 +1,4 @@
-"""What every Hydra command does around its work: check the overrides first, print one sentence for the user's errors,
+"""The frame around the work of every command: check the overrides first, print one sentence for the user's errors,
 and turn the outcome into an exit code.
 
 In a multirun an unaccepted job must not abort the sweep, so codes other than 1 exist in single runs only.

@@ -1,4 +1,4 @@
-"""What ``wotempo <command> --help`` prints."""
+"""The help of one command: ``wotempo <command> --help``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import ModuleType
 from wotempo.command_line.keys import composed, keys_of, options_of, yaml_comments
 from wotempo.command_line.table import NAMES
 from wotempo.command_line.words import Option
-from wotempo.program import typed
+from wotempo.program import shell_line
 
 
 def help_of_folders(module: ModuleType, takes: str, options: Sequence[Option]) -> str:
@@ -37,7 +37,7 @@ def _head(module: ModuleType, takes: str) -> list[str]:
     """The line to type, and the module's docstring."""
     file = Path(str(module.__file__))
     name = NAMES.get(file.stem)
-    line = f"{typed(name)} {takes}" if name else f"{file.name} {takes}"
+    line = f"{shell_line(name)} {takes}" if name else f"{file.name} {takes}"
     return [line, "", inspect.getdoc(module) or ""]
 
 

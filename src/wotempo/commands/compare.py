@@ -1,4 +1,4 @@
-"""Runs against each other, seeds together: a table, and a page.
+"""Hold runs against each other, seeds together: a table, and a page.
 
 Without folders the latest ConvGRU epoch is held against the latest baseline epoch.
 """

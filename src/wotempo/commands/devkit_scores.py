@@ -1,4 +1,4 @@
-"""An evaluation of this project beside the official devkit's, token by token and score by score.
+"""Hold an evaluation beside the official devkit's, token by token and score by score.
 
 Exit code 0 where both scored the same tokens alike, 1 where not.
 """

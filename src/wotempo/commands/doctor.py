@@ -1,4 +1,4 @@
-"""What would stop a run, found before it is started: software, GPU, data, labels, maps, disk.
+"""Find what would stop a run before it is started: software, GPU, data, labels, maps, disk.
 
 Takes every key of the run that it examines. Exit code 0 if nothing would stop it, 1 if something fails.
 """

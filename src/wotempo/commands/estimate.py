@@ -1,4 +1,4 @@
-"""What a run will need, from a few measured steps: speed, memory, hours, requeues, cost.
+"""Estimate what a run will need, from a few measured steps: speed, memory, hours, requeues, cost.
 
 Takes every key of the run, and a machine profile. Exit code 0 if it fits, 1 with a proposal if it does not.
 """

@@ -1,4 +1,4 @@
-"""PDM sub-scores of every anchor at every scene, as a score table on disk: the rewards of training.
+"""Score every anchor at every scene by PDM, into a score table on disk: the rewards of training.
 
 wotempo labels data=town splits=[train,val]
 wotempo labels --multirun cluster=slurm shards=8        # docs/labels.md

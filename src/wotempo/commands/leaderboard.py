@@ -1,4 +1,4 @@
-"""All runs below some folders in one table: verdict, score, cost; failures shown, too.
+"""Put all runs below some folders into one table: verdict, score, cost; failures shown, too.
 
 Without folders everything below runs/.
 """

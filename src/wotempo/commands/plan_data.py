@@ -1,4 +1,4 @@
-"""What a run needs on disk: which files, what is here, what is missing, how many bytes.
+"""List what a run needs on disk: which files, what is here, what is missing, how many bytes.
 
 Takes every key of the run. Nothing is fetched or written. Where the logs are not here yet, published counts and sizes
 stand in, and a line says so. Exit code 0 where all is here, 1 where something is missing.

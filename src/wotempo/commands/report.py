@@ -1,4 +1,4 @@
-"""A run as one HTML file, beside its verdict.
+"""Write a run as one HTML file, beside its verdict.
 
 Worst and best scenes, and one scene that moves, need the run's data and its checkpoint: windows of the test split are
 planned for them.

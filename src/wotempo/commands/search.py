@@ -1,4 +1,4 @@
-"""A search over keys of the configuration, by Optuna's ask and tell; it goes on where it stopped.
+"""Search over keys of the configuration, by Optuna's ask and tell; it goes on where it stopped.
 
     wotempo search run      # ask, train, tell, one by one
     wotempo search ask      # print a trial's command
@@ -28,6 +28,7 @@ from wotempo.command_line.words import Option
 from wotempo.config.checks import check_config
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked, locked
+from wotempo.program import by_path, shell_line
 from wotempo.runs.unfinished import FINISHED, LOCK, read_verdict
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Search:
     def train(self, trial: FrozenTrial) -> list[str]:
         """The command of a trial's run."""
         where = [f"hydra.run.dir={self.folder(trial)}", "reuse=true", "test=false"]
-        return [sys.executable, "-m", "wotempo.commands.train", *trial.user_attrs[OVERRIDES], *where]
+        return by_path("train", *trial.user_attrs[OVERRIDES], *where)
 
     def open(self) -> list[FrozenTrial]:
         """Trials that were asked for and have no result yet."""
@@ -200,8 +201,8 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
 def again(given: list[str], space: Space, best: FrozenTrial) -> str:
     """The winner of a search is one run, chosen among many: what to type for a result."""
     keys = [f"{key}={value}" for key, value in best.params.items()]
-    words = ["python", "-m", "wotempo.commands.train", "--multirun", *given, *keys, "seed=0,1,2", "test=true"]
-    return shlex.join([*words, "reuse=true", f"hydra.sweep.dir=runs/{space.name}_winner"])
+    words = ["--multirun", *given, *keys, "seed=0,1,2", "test=true", "reuse=true"]
+    return shell_line("train", *words, f"hydra.sweep.dir=runs/{space.name}_winner")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from wotempo.command_line.entry import check_command_line, command, is_multirun
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
+from wotempo.program import by_path
 from wotempo.runs.provenance import signature
 from wotempo.runs.unfinished import unfinished_runs
 
@@ -126,7 +127,7 @@ def sweep(slurm: SlurmConfig, overrides: list[str]) -> int:
     """A job per run; this process waits for all, and prints the table."""
     if slurm.machine.gpus > 1:
         raise UserError(f"machine.gpus is {slurm.machine.gpus}: a run of a sweep has one GPU, set machine.gpus=1")
-    command = [sys.executable, "-m", "wotempo.commands.train", "--multirun", *overrides, *launcher(slurm.machine)]
+    command = by_path("train", "--multirun", *overrides, *launcher(slurm.machine))
     if slurm.dry_run:
         print(shlex.join(command))
         return 0

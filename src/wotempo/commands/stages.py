@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates of every fusion stage, at every level and both sizes."""
+"""Count parameters and multiply-accumulates of every fusion stage, at every level and both sizes."""
 
 from __future__ import annotations
 

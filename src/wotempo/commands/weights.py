@@ -26,6 +26,7 @@ from wotempo.interop import (
 )
 from wotempo.navsim import write_bytes
 from wotempo.planners.config import PRESETS, ModelConfig
+from wotempo.program import shell_line
 
 DIRECTIONS = ("import", "export")
 
@@ -90,11 +91,11 @@ def advice(job: Job, weights: WoTEWeights, written: Written) -> str:
             "the official agent drops a checkpoint's anchors: in its config set\n"
             f"  cluster_file_path = {written.anchors}\n  num_fut_timestep = {steps}"
         )
+    keys = ["model.mode=compat", f"model.future_steps={steps}", f"model.num_anchors={weights.config.num_anchors}"]
+    keys += [f"data.anchors={written.anchors}", f"init_from={written.checkpoint}"]
     return (
-        f"score it:        python -m wotempo.commands.evaluate checkpoint={written.checkpoint}\n"
-        f"train from it:   python -m wotempo.commands.train experiment=convgru_1epoch model={job.preset} "
-        f"model.mode=compat model.future_steps={steps} model.num_anchors={weights.config.num_anchors} "
-        f"data.anchors={written.anchors} init_from={written.checkpoint}"
+        f"score it:        {shell_line('evaluate', f'checkpoint={written.checkpoint}')}\n"
+        f"train from it:   {shell_line('train', 'experiment=convgru_1epoch', f'model={job.preset}', *keys)}"
     )
 
 

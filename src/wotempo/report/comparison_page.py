@@ -13,6 +13,7 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from wotempo.program import shell_line_of
 from wotempo.report.ablation import SCORES
 from wotempo.report.comparison import MEASURED, Comparison, Side
 from wotempo.report.curves import SETTINGS
@@ -104,7 +105,7 @@ def _one(comparison: Comparison) -> str:
         beside(_table(title, a, b, of) for title, of in (("Validation", validation), ("Cost", cost)) if len(of))
     )
     commands = [
-        (f"{s.name}, seed {j.seed}", str(j.verdict["facts"].get("command", "–"))) for s in (a, b) for j in s.jobs
+        (f"{s.name}, seed {j.seed}", shell_line_of(j.verdict["facts"].get("command"))) for s in (a, b) for j in s.jobs
     ]
     parts.append(f"<details><summary>The commands</summary>{facts(commands)}</details>")
     return section(f"{a.marked} against {b.marked}", *parts)

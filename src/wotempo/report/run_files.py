@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from wotempo.errors import UserError
+from wotempo.program import shell_line, stored, words_of
 from wotempo.report.ablation import Job
 from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS
 from wotempo.report.reading import read_json, read_verdict, readable
@@ -33,25 +33,24 @@ class RunFiles:
 
     def again(self, *overrides: str) -> str:
         """The command that does a finished run with further settings, in its own folder."""
-        if self._in_sweep:  # finished jobs are kept
-            return shlex.join([*self._command, *overrides])
+        command, arguments = self._command
+        if "--multirun" in arguments:  # finished jobs are kept
+            return shell_line(command, *arguments, *overrides)
         # Hydra wants quotes around an "=", which the folders of sweeps hold.
         folder = f"'{self.folder}'" if "=" in str(self.folder) else self.folder
-        return shlex.join([*self._command, f"run_dir={folder}", "reuse=true", *overrides])
+        return shell_line(command, *arguments, f"run_dir={folder}", "reuse=true", *overrides)
 
     def anew(self, *overrides: str) -> str:
         """The command that trains it once more, in a new folder."""
-        where = ["hydra.sweep.dir=runs/again"] if self._in_sweep else []
-        return shlex.join([*self._command, *where, *overrides])
+        command, arguments = self._command
+        where = ["hydra.sweep.dir=runs/again"] if "--multirun" in arguments else []
+        return shell_line(command, *arguments, *where, *overrides)
 
     @property
-    def _in_sweep(self) -> bool:
-        return "--multirun" in self._command
-
-    @property
-    def _command(self) -> list[str]:
-        words = shlex.split(self.facts.get("command", "python -m wotempo.commands.train"))
-        return [word for word in words if word.split("=")[0] not in ("run_dir", "reuse", "hydra.run.dir")]
+    def _command(self) -> tuple[str, list[str]]:
+        """The recorded command and its arguments, but for what says where the run lies."""
+        command, arguments = words_of(self.facts.get("command", stored("train", [])))
+        return command, [word for word in arguments if word.split("=")[0] not in ("run_dir", "reuse", "hydra.run.dir")]
 
     def samples(self) -> list[dict[str, np.ndarray]]:
         file = self.folder / "samples.npz"

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from wotempo.program import shell_line_of
 from wotempo.report.ablation import SCORES
 from wotempo.report.curves import PANELS, Panel, draw, matching
 from wotempo.report.glossary import GLOSSARY, word
@@ -150,7 +151,7 @@ def _scene_key() -> str:
 def _origin(run: RunFiles) -> str:
     git, verdict = run.facts.get("git") or {}, run.job.verdict
     state = f"{git['commit']}{' with uncommitted changes' if git.get('dirty') else ''}" if git else "no checkout"
-    command = f"<h3>The command</h3><pre>{escape(run.facts.get('command', 'not recorded'))}</pre>"
+    command = f"<h3>The command</h3><pre>{escape(shell_line_of(run.facts.get('command')))}</pre>"
     known = {"git": state, "signature": _text(run.facts.get("signature")), "folder": run.folder.name}
     known |= {name: str(version) for name, version in verdict.get("versions", {}).items()}
     known |= {"started": _text(verdict.get("started")), "ended": _text(verdict.get("written"))}

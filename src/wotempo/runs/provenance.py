@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import subprocess
 import sys
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import Any
 
 from wotempo.config.schema import RunConfig
 from wotempo.planners.config import OLDEST
+from wotempo.program import stored
 
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "name_prefix", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
@@ -44,6 +44,5 @@ def git_state() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """How to type this run again, in a shell."""
-    module = Path(sys.argv[0]).stem
-    return shlex.join(["python", "-m", f"wotempo.commands.{module}", *sys.argv[1:]])
+    """The command line of this process, as runs record it."""
+    return stored(Path(sys.argv[0]).stem.replace("_", "-"), sys.argv[1:])

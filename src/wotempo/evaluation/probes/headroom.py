@@ -1,4 +1,4 @@
-"""What velocities are worth to the collision scores, and how much of it planners have learnt.
+"""The worth of velocities to the collision scores, and how much of it planners have learnt.
 
 Area under the ROC curve of "this anchor loses its NC (or TTC) point" over all anchors of a split's windows: by how
 often the anchor loses it in training, by its clearance from agents that stand still or keep their velocity, and by

@@ -1,4 +1,4 @@
-"""What of the agents' velocities can be read from a run's BEV maps: from the current one, and from its history.
+"""The agents' velocities as read from a run's BEV maps: from the current one, and from its history.
 
 The run is one of several frames. A small network is fitted on the windows that the run was trained on, and read on
 those and on the windows of validation. "repeated" gives it the current map in place of the past ones: same size, no
