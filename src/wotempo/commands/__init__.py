@@ -1,1 +1,1 @@
-"""Entry points."""
+"""Entry points: one command a file, listed by ``wotempo --help``."""

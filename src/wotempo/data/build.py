@@ -34,6 +34,8 @@ class Task:
 
 @dataclass(frozen=True)
 class BuildReport:
+    """How many records were computed, and how many were there before."""
+
     built: int
     reused: int
 
