@@ -25,6 +25,7 @@ from plain_wote import plain_of
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from wotempo.batch import Batch
 from wotempo.fusion import NoFusion
 from wotempo.planners.config import WOTE, ModelConfig
 from wotempo.planners.wote.losses import LossWeights, compute_losses
@@ -57,7 +58,7 @@ def batch_of(size: int, c: ModelConfig = WOTE, runs: int | None = None, window: 
     }
 
 
-def published_form(batch: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def published_form(batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The same batch under the published names."""
     features = {
         "camera_feature": batch["camera"].float() / 255,
@@ -84,12 +85,12 @@ def steps_of(side: str, mode: str, public: str | None) -> tuple[nn.Module, Calla
         spec.loader.exec_module(code)
         model = code.build()
 
-        def train(batch: dict) -> Tensor:
+        def train(batch: Batch) -> Tensor:
             features, targets = published_form(batch)
             terms = code.losses(code.train_forward(model, features, targets), targets)
             return sum(terms.values()) if isinstance(terms, dict) else terms
 
-        def infer(batch: dict) -> None:
+        def infer(batch: Batch) -> None:
             features, _ = published_form(batch)
             for i in range(len(batch["status"])):  # it takes one sample at a time
                 code.infer(model, {key: value[i : i + 1] for key, value in features.items()})
@@ -103,7 +104,7 @@ def steps_of(side: str, mode: str, public: str | None) -> tuple[nn.Module, Calla
     return model, lambda batch: sum(compute_losses(model(batch), batch, LossWeights()).values()), model.plan
 
 
-def training_step(model: nn.Module, train: Callable, batch: dict) -> Callable[[], None]:
+def training_step(model: nn.Module, train: Callable, batch: Batch) -> Callable[[], None]:
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-6)
 
     def step() -> None:
@@ -115,7 +116,7 @@ def training_step(model: nn.Module, train: Callable, batch: dict) -> Callable[[]
     return step
 
 
-def inference(model: nn.Module, infer: Callable, batch: dict) -> Callable[[], None]:
+def inference(model: nn.Module, infer: Callable, batch: Batch) -> Callable[[], None]:
     def step() -> None:
         model.eval()
         with torch.no_grad():

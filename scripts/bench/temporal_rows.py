@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from windows import apart
 
 from scripts.bench.bench_wote import batch_of, steps_of, training_step
+from wotempo.batch import Batch
 from wotempo.fusion import POINTS, STAGES, build_fusion, level_of
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.losses import LossWeights, compute_losses
@@ -61,7 +62,7 @@ class Trainer:
 
     def __init__(self, config: ModelConfig, batch: int, official: str | None = None) -> None:
         self.config, self.batch, self.official = config, batch, official
-        self._built: dict[tuple, tuple[nn.Module, Callable[[dict], Tensor], Callable[[], None], dict]] = {}
+        self._built: dict[tuple, tuple[nn.Module, Callable[[Batch], Tensor], Callable[[], None], dict]] = {}
 
     def data(self, row: Row) -> dict:
         window = 1 if row.stage in ("none", PUBLIC) else WINDOW
@@ -103,14 +104,14 @@ class Trainer:
             fusion = build_fusion(stage, *offered, 1 if stage == "none" else WINDOW)
             model = WoTE(c, torch.randn(c.num_anchors, c.num_poses, 3), fusion)
 
-            def loss(batch: dict) -> Tensor:
+            def loss(batch: Batch) -> Tensor:
                 return sum(compute_losses(model(batch), batch, LossWeights()).values())
 
         current: dict = {}
         return model, loss, training_step(model, lambda holder: loss(holder["batch"]), current), current
 
 
-def _saved_mb(model: nn.Module, loss: Callable[[dict], Tensor], batch: dict) -> float:
+def _saved_mb(model: nn.Module, loss: Callable[[Batch], Tensor], batch: Batch) -> float:
     weights = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *model.buffers())}
     held: dict[int, int] = {}
 

@@ -133,9 +133,9 @@ def plans_of(
     return plans
 
 
-def show(means: pd.DataFrame, columns: dict[str, str], note: str) -> None:
-    """columns: heading -> column."""
-    view = Table(title=f"{note or 'NAVSIM'} · means over tokens, 95 % intervals over logs")
+def show(means: pd.DataFrame, columns: dict[str, str], data: str) -> None:
+    """columns: heading -> column. ``data``: what the figures were measured on."""
+    view = Table(title=f"{data} · means over tokens, 95 % intervals over logs")
     for column in ("driver", "scenes", *columns):
         view.add_column(column, justify="left" if column == "driver" else "right")
     for driver, values in means.iterrows():
@@ -195,7 +195,7 @@ def work(raw: DictConfig) -> int:
         content["history"] = tally.figures()
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
     track_evaluation(config.tracking, run_dir, {**content, "stage": config.split, "data": config.data.kind})
-    show(means, columns, dataset.note)
+    show(means, columns, dataset.note or dataset.name)
     if config.history:
         print(f"history: {sentence(content['history'])}")
     if failed := failures(rows):

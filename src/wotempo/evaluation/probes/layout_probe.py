@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from wotempo.batch import Batch
 from wotempo.evaluation.probes.object_response import ObjectResponse, object_response
 from wotempo.evaluation.probes.shift_curve import BANDS_M, Shift, shift_curve, without_place
 from wotempo.planners.backbone.frames import unit_range
@@ -43,7 +44,7 @@ class LayoutProbe:
 
 
 @torch.no_grad()
-def probe_layout(model: BevPlanner, batches: Iterable[dict], object_frames: int = 8) -> LayoutProbe:
+def probe_layout(model: BevPlanner, batches: Iterable[Batch], object_frames: int = 8) -> LayoutProbe:
     """``batches`` of ``wotempo.data`` with windows of two frames or more, whatever the model was trained with; objects
     are put into ``object_frames`` of their current frames."""
     encode, grid = model.stage_maps, model.stage_grid
