@@ -42,6 +42,7 @@ class Page:
         (root / "src/wotempo/configs").symlink_to(root / "configs")  # as the installed package has it
         for name, text in self.files:
             assert not (root / name).exists()
+            (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text)
         for name, text in self.entries:
             (root / name).write_text((root / name).read_text() + text)
