@@ -14,7 +14,7 @@ from streams import drive_frames
 
 from scripts.bench.bench_wote import gmac
 from wotempo.fusion import build_fusion
-from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig
+from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.wote.wote import WoTE
 from wotempo.streaming.latency import latency, single_frame
 from wotempo.streaming.planner import StreamingPlanner
@@ -49,11 +49,11 @@ def main() -> None:
     parser.add_argument("--stages", nargs="*", default=list(LIMIT), choices=list(LIMIT))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    sizes = {} if options.only_full else {"tiny": WOTE_TINY}
+    measured = {} if options.only_full else {"tiny": sizes("wote_tiny")}
     if options.full or options.only_full:
-        sizes["full"] = WOTE
+        measured["full"] = sizes("wote")
     print(f"{options.threads} threads, {options.pushes} pushes after {options.warmup} for warming up")
-    for size, config in sizes.items():
+    for size, config in measured.items():
         frames = drive_frames(config, options.pushes + options.warmup + 1)
         for label in options.stages:
             planner = planner_of(config, *stages()[label])

@@ -26,10 +26,10 @@ from streams import drive_frames
 from scripts.bench import bench_streaming
 from scripts.bench.bench_wote import gmac, resident_mb, times
 from scripts.bench.temporal_rows import MEMORY, PUBLIC, Row, Trainer, full_rows, stage_rows
-from wotempo.planners.config import WOTE, WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.streaming.latency import latency, single_frame
 
-SIZES = {"full": WOTE, "tiny": WOTE_TINY, "micro": MICRO}
+SIZES = {"full": sizes("wote"), "tiny": sizes("wote_tiny"), "micro": MICRO}
 
 
 def rows_of(size: str, family: str, options: argparse.Namespace) -> list[Row]:

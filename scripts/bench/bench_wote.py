@@ -24,17 +24,18 @@ import torch
 from plain_wote import plain_of
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from wotempo.configs import values
 
 from wotempo.batch import Batch
-from wotempo.fusion import NoFusion
-from wotempo.planners.config import WOTE, ModelConfig
+from wotempo.fusion import build_fusion
+from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.wote.losses import LossWeights, compute_losses
 from wotempo.planners.wote.wote import WoTE
 
 SIDES = ("ours", "plain", "public")
 
 
-def batch_of(size: int, c: ModelConfig = WOTE, runs: int | None = None, window: int = 1) -> dict:
+def batch_of(size: int, c: ModelConfig, runs: int | None = None, window: int = 1) -> dict:
     """Random inputs and targets. ``runs`` of neighbouring windows share their frames; None: every window is alone."""
     g = torch.Generator().manual_seed(0)
     length = size // (runs or size)
@@ -96,12 +97,17 @@ def steps_of(side: str, mode: str, public: str | None) -> tuple[nn.Module, Calla
                 code.infer(model, {key: value[i : i + 1] for key, value in features.items()})
 
         return model, train, infer
-    config = ModelConfig(**{**WOTE.to_dict(), "mode": mode})
+    config = ModelConfig(**{**sizes("wote").to_dict(), "mode": mode})
     torch.manual_seed(0)
-    model = WoTE(config, torch.from_numpy(reference_weights.anchors()), NoFusion(config.bev_channels, config.bev_grid))
+    model = WoTE(
+        config,
+        torch.from_numpy(reference_weights.anchors()),
+        build_fusion("none", config.bev_channels, config.bev_grid),
+    )
     if side == "plain":
         model = plain_of(model)
-    return model, lambda batch: sum(compute_losses(model(batch), batch, LossWeights()).values()), model.plan
+    weights = LossWeights(**values("planner/wote")["losses"])
+    return model, lambda batch: sum(compute_losses(model(batch), batch, weights).values()), model.plan
 
 
 def training_step(model: nn.Module, train: Callable, batch: Batch) -> Callable[[], None]:
@@ -173,7 +179,7 @@ def resident_mb(field: str) -> float:
 
 def measure(side: str, kind: str, size: int, options: argparse.Namespace) -> None:
     model, train, infer = steps_of(side, options.mode, options.public)
-    batch = batch_of(size)
+    batch = batch_of(size, sizes("wote"))
     job = training_step(model, train, batch) if kind == "train" else inference(model, infer, batch)
     for _ in range(2):
         job()
@@ -204,9 +210,9 @@ def main() -> None:
     print(f"layout {options.mode}, {options.threads} threads, allocator: {allocator}")
     print(f"matrix product: {matrix_rate():.0f} GMAC/s in float32")
     rows = []
-    for kind, sizes, make in (("train", options.train, training_step), ("infer", options.infer, inference)):
-        for size in sizes:
-            batch = batch_of(size)
+    for kind, batches, make in (("train", options.train, training_step), ("infer", options.infer, inference)):
+        for size in batches:
+            batch = batch_of(size, sizes("wote"))
             jobs = {s: make(m, t if kind == "train" else i, batch) for s, (m, t, i) in built.items()}
             rows += report(kind, size, jobs, sides, options)
     if options.json:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 from windows import apart
+from wotempo.configs import values
 
 from scripts.bench.bench_wote import batch_of, steps_of, training_step
 from wotempo.batch import Batch
@@ -104,8 +105,10 @@ class Trainer:
             fusion = build_fusion(stage, *offered, 1 if stage == "none" else WINDOW)
             model = WoTE(c, torch.randn(c.num_anchors, c.num_poses, 3), fusion)
 
+            weights = LossWeights(**values("planner/wote")["losses"])
+
             def loss(batch: Batch) -> Tensor:
-                return sum(compute_losses(model(batch), batch, LossWeights()).values())
+                return sum(compute_losses(model(batch), batch, weights).values())
 
         current: dict = {}
         return model, loss, training_step(model, lambda holder: loss(holder["batch"]), current), current

@@ -14,17 +14,17 @@ from wotempo.checkpoints.init_from import start_from
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
 from wotempo.errors import UserError
-from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.training.module import LitPlanner
 
-ANCHORS = torch.zeros(WOTE_TINY.num_anchors, 8, 3).numpy()
+ANCHORS = torch.zeros(sizes("wote_tiny").num_anchors, 8, 3).numpy()
 NONE = {"name": "none", "num_frames": 1}
 CONCAT = {"name": "concat", "num_frames": 4, "frame_stride": 2}
 
 
 def stored(path: Path, fusion: dict, edit=lambda content: None) -> Path:
     """A checkpoint as training writes it."""
-    module = LitPlanner(WOTE_TINY.to_dict(), fusion, anchors=ANCHORS)
+    module = LitPlanner(sizes("wote_tiny").to_dict(), fusion, anchors=ANCHORS)
     content = {
         "state_dict": module.state_dict(),
         "hyper_parameters": dict(module.hparams),
@@ -67,15 +67,15 @@ def test_a_temporal_checkpoint_is_no_start(tmp_path):
     ):
         check_config(compose("train", ["fusion=mean", "fusion.num_frames=8", f"init_from={path}", "run_dir=unset"]))
     with pytest.raises(UserError, match="give a single-frame checkpoint"):
-        start_from(LitPlanner(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)
+        start_from(LitPlanner(sizes("wote_tiny").to_dict(), CONCAT, anchors=ANCHORS), path)
 
 
 def test_a_start_of_another_size_is_refused_with_both_shapes(tmp_path):
     path = stored(tmp_path / "single.ckpt", NONE)
-    wider = {**WOTE_TINY.to_dict(), "map_channels": 48}
+    wider = {**sizes("wote_tiny").to_dict(), "map_channels": 48}
     with pytest.raises(UserError, match=r"bev_semantic_head\.0\.bias, \(32,\) there and \(48,\) here"):
         start_from(LitPlanner(wider, CONCAT, anchors=ANCHORS), path)
-    assert start_from(LitPlanner(WOTE_TINY.to_dict(), CONCAT, anchors=ANCHORS), path)["of_step"] == 7
+    assert start_from(LitPlanner(sizes("wote_tiny").to_dict(), CONCAT, anchors=ANCHORS), path)["of_step"] == 7
 
 
 def test_full_history_and_reach(monkeypatch):
@@ -88,7 +88,8 @@ def test_full_history_and_reach(monkeypatch):
 
     def kept(full: bool, **fusion: int) -> list[int]:
         data = SimpleNamespace(full_history_only=full)
-        config = SimpleNamespace(planner="wote", model=WOTE_TINY, fusion={"name": "mean", **fusion}, data=data)
+        model = sizes("wote_tiny")
+        config = SimpleNamespace(planner="wote", model=model, fusion={"name": "mean", **fusion}, data=data)
         return [scene.index for scene in with_history(config, scenes)["train"]]  # type: ignore[arg-type]
 
     assert kept(True, num_frames=4) == list(range(3, 15))

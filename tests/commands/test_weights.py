@@ -18,7 +18,7 @@ from wotempo.commands import weights as weights_command
 from wotempo.config.checks import check_config
 from wotempo.experiment import run as train_command
 from wotempo.navsim import read_anchors
-from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.preparation.prepare import Prepared
 
 Command = Callable[..., tuple[int, str, str]]
@@ -51,7 +51,7 @@ def weights(typed_in) -> Command:
 
 @pytest.fixture(scope="module")
 def state():
-    return official_state(WOTE_TINY)
+    return official_state(sizes("wote_tiny"))
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_import_then_export(weights, official, state, tmp_path):
     assert "wotempo evaluate checkpoint=ours.ckpt\n" in out
     assert "model.mode=compat model.future_steps=1 model.num_anchors=64 data.anchors=ours.anchors.npy" in out
     module = load_module(tmp_path / "ours.ckpt")
-    assert module.model.config == replace(WOTE_TINY, mode="compat")
-    assert module(batch(WOTE_TINY))["trajectory"].isfinite().all()
+    assert module.model.config == replace(sizes("wote_tiny"), mode="compat")
+    assert module(batch(sizes("wote_tiny")))["trajectory"].isfinite().all()
 
     code, out, err = weights(*EXPORT)
     assert (code, err) == (0, "")
@@ -84,7 +84,7 @@ def test_import_then_export(weights, official, state, tmp_path):
 
 
 def test_a_number_of_anchors_can_be_named(weights, tmp_path):
-    lightning_file(tmp_path / "official.ckpt", official_state(replace(WOTE_TINY, num_anchors=24)))
+    lightning_file(tmp_path / "official.ckpt", official_state(replace(sizes("wote_tiny"), num_anchors=24)))
     code, _, err = weights(*IMPORT)
     assert code == 2
     assert "24 anchors, the configuration 64: set num_anchors=24" in err

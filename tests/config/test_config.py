@@ -17,7 +17,7 @@ from wotempo.config.checks import check_config
 from wotempo.config.composition import jobs_of
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES
-from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig
+from wotempo.planners.config import ModelConfig, sizes
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -87,7 +87,7 @@ def test_the_model_yaml_lists_every_field_so_that_each_can_be_overridden():
     assert set(listed) == {field.name for field in fields(ModelConfig)}
 
 
-@pytest.mark.parametrize(("name", "preset"), [("wote", WOTE), ("wote_tiny", WOTE_TINY)])
+@pytest.mark.parametrize(("name", "preset"), [("wote", sizes("wote")), ("wote_tiny", sizes("wote_tiny"))])
 def test_the_model_yamls_are_the_presets(name, preset):
     assert composed(f"model={name}").model == preset
 

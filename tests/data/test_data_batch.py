@@ -13,7 +13,7 @@ from callbacks.base.protocol import BATCH_FIELDS
 from wotempo.batch import Batch, fields_of
 from wotempo.data import NavsimDataModule
 from wotempo.needs import WindowNeeds
-from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.planners.wote.shapes import shape_contract
 
 FRAMES = 4
@@ -93,7 +93,7 @@ def test_the_criteria_repeat_it_rightly():
 @pytest.mark.parametrize("level", ["bev8", "points"])
 def test_the_shape_contract_names_its_fields_with_their_dimensions(level):
     described = fields_of()
-    for place, layout in shape_contract(WOTE_TINY, FRAMES, level).items():
+    for place, layout in shape_contract(sizes("wote_tiny"), FRAMES, level).items():
         if place.startswith("batch."):
             (*dims, kind), (*own, dtype) = layout.split(), described[place.removeprefix("batch.")].layout.split()
             assert len(dims) == len(own), place

@@ -25,14 +25,15 @@ def test_the_symptom_ends_with_its_criterion_and_the_fix_mends_it(criterion, exi
 
 
 def test_missing_history_files_are_refused_and_may_be_masked(train, tmp_path):
+    from defaults import run_config
+
     from wotempo.city import build_city, city_config
-    from wotempo.config.schema import DataConfig
     from wotempo.datasets import dataset_of, split_scenes
 
     root = tmp_path / "town"
     build_city(root, city_config("micro"))
     here = (*BASE, "profile=smoke", f"data.root={root}", f"workspace={tmp_path}", "data.full_history_only=true")
-    data = DataConfig(preset="micro", root=str(root), full_history_only=True)
+    data = run_config("data.preset=micro", f"data.root={root}", "data.full_history_only=true").data
     dataset = dataset_of(data, str(tmp_path))
     paths = dataset.here()
     oldest = split_scenes(dataset, paths, "train", lambda *_: None)[0].history[0]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from fusion_windows import CHANNELS, GRID, randomise, window
 
-from wotempo.fusion import ConvGRUFusion, build_fusion
+from wotempo.fusion import build_fusion
 from wotempo.geometry import BACKBONE_BEV
 
 
@@ -17,7 +17,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def test_recurrence_against_plain_numpy() -> None:
     """Kernel 1: every cell is a GRU by itself, written out from the formulas."""
-    stage = randomise(ConvGRUFusion(CHANNELS, GRID, 4, hidden=3, kernel=1).double())
+    stage = randomise(build_fusion("convgru", CHANNELS, GRID, 4, hidden=3, kernel=1).double())
     w = window(batch=2)
     aligned, mask = (x.numpy() for x in stage.warp_history(w.bev, w.pose, w.valid))
     p = {name: value.detach().numpy().squeeze() for name, value in stage.state_dict().items()}
@@ -40,7 +40,7 @@ def test_recurrence_against_plain_numpy() -> None:
 @pytest.mark.parametrize("frame", range(3))
 def test_state_passes_through_a_missing_frame(frame: int) -> None:
     """A frame that is not valid is as good as never taken: the state is kept bit for bit."""
-    stage, w = randomise(ConvGRUFusion(CHANNELS, GRID, 4).double()), window()
+    stage, w = randomise(build_fusion("convgru", CHANNELS, GRID, 4).double()), window()
     w.valid[:, frame] = False
     without = [t for t in range(4) if t != frame]
     assert torch.equal(stage(*w.args()), stage(*(x[:, without] for x in w.args())))
@@ -49,7 +49,7 @@ def test_state_passes_through_a_missing_frame(frame: int) -> None:
 @pytest.mark.parametrize("autocast", [False, True])
 def test_state_is_summed_in_float32(autocast: bool) -> None:
     dtypes = set()
-    stage = randomise(ConvGRUFusion(CHANNELS, GRID, 4))
+    stage = randomise(build_fusion("convgru", CHANNELS, GRID, 4))
     stage.cell.register_forward_hook(lambda module, args, h: dtypes.add(h.dtype))
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         (stage if autocast else stage.bfloat16())(*window(dtype=torch.bfloat16).args())
@@ -59,7 +59,7 @@ def test_state_is_summed_in_float32(autocast: bool) -> None:
 @pytest.mark.parametrize("form", ["full", "separable"])
 def test_the_cell_is_its_convolutions_on_both_inputs_together(form: str) -> None:
     """As the formulas have it, frame by frame; what it leaves out before the first frame is nothing."""
-    cell = randomise(ConvGRUFusion(CHANNELS, GRID, 3, hidden=5, form=form)).double().cell
+    cell = randomise(build_fusion("convgru", CHANNELS, GRID, 3, hidden=5, form=form)).double().cell
     x, h = torch.randn(2, 3, CHANNELS, *GRID.shape).double(), torch.zeros(2, 5, *GRID.shape).double()
     found = cell(x, h)
     assert torch.equal(found, cell(x, h, blank=True))
@@ -71,13 +71,13 @@ def test_the_cell_is_its_convolutions_on_both_inputs_together(form: str) -> None
 
 def test_parameter_count_at_full_size() -> None:
     with torch.device("meta"):
-        stage = ConvGRUFusion(512, BACKBONE_BEV, 4)
+        stage = build_fusion("convgru", 512, BACKBONE_BEV, 4)
     assert sum(p.numel() for p in stage.cell.parameters()) == 14_157_312  # 54·C² + 3·C
     assert sum(p.numel() for p in stage.parameters()) == 14_157_312 + 512 * 512
 
 
 def test_only_the_projection_starts_at_zero() -> None:
-    stage = ConvGRUFusion(CHANNELS, GRID)
+    stage = build_fusion("convgru", CHANNELS, GRID)
     assert {name for name, p in stage.named_parameters() if not bool(p.any())} == {"project.weight"}
     assert not list(stage.buffers())  # no running statistics: history and current cannot drift apart
 
@@ -91,6 +91,6 @@ def test_checkpoints_of_the_default_form_keep_their_keys() -> None:
 @pytest.mark.parametrize(("form", "share"), [("separable", 0.13), ("bottleneck", 0.071)])
 def test_the_cheap_forms_are_cheap(form: str, share: float) -> None:
     with torch.device("meta"):
-        full, cheap = (ConvGRUFusion(512, BACKBONE_BEV, form=f) for f in ("full", form))
+        full, cheap = (build_fusion("convgru", 512, BACKBONE_BEV, form=f) for f in ("full", form))
     counts = [sum(p.numel() for p in stage.parameters()) for stage in (full, cheap)]
     assert counts[1] / counts[0] == pytest.approx(share, rel=0.02)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import inspect
 
 import pytest
 import torch
 from fusion_windows import CHANNELS, GRID, randomise, window
+from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
+from wotempo.configs import option_names, values
 
-from wotempo import configs
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES, TemporalFusion, build_fusion, level_of
 from wotempo.geometry import BACKBONE_BEV
 
-YAMLS = sorted((Path(configs.__file__).parent / "fusion").glob("*.yaml"))
+YAMLS = option_names("fusion")
 
 
-@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
-def test_yaml_names_a_stage_and_its_keywords(path: Path) -> None:
-    config = OmegaConf.to_container(OmegaConf.load(path))
+@pytest.mark.parametrize("name", YAMLS)
+def test_yaml_names_a_stage_and_its_keywords(name: str) -> None:
+    config = values(f"fusion/{name}")
     assert config["name"] in STAGES
     stage = build_fusion(channels=4, grid=BACKBONE_BEV, **config)
     assert type(stage) is STAGES[config["name"]]
@@ -27,7 +28,31 @@ def test_yaml_names_a_stage_and_its_keywords(path: Path) -> None:
 
 
 def test_every_stage_has_a_yaml_of_its_name() -> None:
-    assert set(STAGES) <= {path.stem for path in YAMLS}
+    assert set(STAGES) <= set(YAMLS)
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_values_are_read_as_hydra_composes_them(name: str) -> None:
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        composed = OmegaConf.to_container(compose("train", overrides=[f"fusion={name}"]).fusion)
+    assert values(f"fusion/{name}") == composed
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_constructors_have_no_values_of_their_own(name: str) -> None:
+    parameters = inspect.signature(STAGES[name]).parameters.values()
+    assert [p.name for p in parameters if p.default is not p.empty] == []
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "none"])
+def test_what_is_not_given_is_the_yamls(name: str) -> None:
+    """As in a checkpoint that stores few keys."""
+    few, all_keys = {"name": name, "num_frames": 3}, {**values(f"fusion/{name}"), "num_frames": 3}
+    built = [build_fusion(channels=4, grid=BACKBONE_BEV, **options) for options in (few, all_keys)]
+    plain = [{key: value for key, value in vars(stage).items() if not key.startswith("_")} for stage in built]
+    assert plain[0] == plain[1]
+    assert plain[0]["frame_stride"] == 1
+    assert [p.shape for p in built[0].parameters()] == [p.shape for p in built[1].parameters()]
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wotempo.fusion import NoFusion
-from wotempo.planners.config import WOTE_TINY, ModelConfig
+from wotempo.fusion import build_fusion
+from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.wote.wote import WoTE
 
 SMALL = replace(
-    WOTE_TINY,
+    sizes("wote_tiny"),
     image_height=64,
     image_width=128,
     image_tokens=(2, 4),
@@ -38,7 +38,7 @@ def weights(config: ModelConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
     anchors = torch.randn(config.num_anchors, config.num_poses, 3, generator=g) * 5
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        state = WoTE(config, anchors, NoFusion(config.bev_channels, config.bev_grid)).state_dict()
+        state = WoTE(config, anchors, build_fusion("none", config.bev_channels, config.bev_grid)).state_dict()
     for key, value in state.items():
         if value.is_floating_point() and key != "trajectory_anchors":
             noise = torch.randn(value.shape, generator=g) * 0.05

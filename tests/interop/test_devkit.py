@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_module
 from wotempo.city import build_city, city_config, simulate_futures
 from wotempo.commands.devkit_scores import main as compare
 from wotempo.navsim.dataset import read_splits
-from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.training.module import LitPlanner
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -50,8 +50,8 @@ def town(devkit, tmp_path_factory) -> Path:
 def checkpoint(town) -> Path:
     """Four frames; anchors of the town, so that some plans are good and some are not."""
     torch.manual_seed(0)
-    anchors = simulate_futures(city_config("micro"), WOTE_TINY.num_anchors, seed=0)
-    module = LitPlanner(WOTE_TINY.to_dict(), {"name": "convgru", "num_frames": 4}, anchors=anchors)
+    anchors = simulate_futures(city_config("micro"), sizes("wote_tiny").num_anchors, seed=0)
+    module = LitPlanner(sizes("wote_tiny").to_dict(), {"name": "convgru", "num_frames": 4}, anchors=anchors)
     for name, value in module.model.named_parameters():
         if name != "trajectory_anchors":
             value.data.add_(torch.randn_like(value) * 0.01)

@@ -13,7 +13,7 @@ from torch import nn
 
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.errors import UserError
-from wotempo.fusion import NoFusion
+from wotempo.fusion import build_fusion
 from wotempo.interop import DifferentWeights, export_official, import_official, read_single_frame, write_checkpoint
 from wotempo.planners.wote.wote import WoTE
 from wotempo.training.module import LitPlanner
@@ -66,7 +66,7 @@ class OfficialAgent(nn.Module):
     def __init__(self, anchors) -> None:
         super().__init__()
         self.WoTE_model = WoTE(
-            COMPAT, torch.tensor(np.load(anchors)), NoFusion(COMPAT.bev_channels, COMPAT.bev_grid)
+            COMPAT, torch.tensor(np.load(anchors)), build_fusion("none", COMPAT.bev_channels, COMPAT.bev_grid)
         ).eval()
 
     def initialize(self, path) -> None:

@@ -14,7 +14,7 @@ from official_weights import OFFICIAL, identical, lightning_file
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.interop import export_official, import_official, read_single_frame, write_checkpoint
 from wotempo.interop.weights import wanted_tensors
-from wotempo.planners.config import WOTE
+from wotempo.planners.config import sizes
 
 
 @pytest.fixture
@@ -28,21 +28,21 @@ def folder(tmp_path):
 def test_what_is_wanted_is_the_published_list(shared_dir):
     rows = (shared_dir / "reference" / "wote_state_dict.txt").read_text().splitlines()
     published = {OFFICIAL + key: (shape, f"torch.{dtype}") for key, shape, dtype in (row.split("\t") for row in rows)}
-    wanted = wanted_tensors(WOTE, OFFICIAL)
+    wanted = wanted_tensors(sizes("wote"), OFFICIAL)
     assert {key: (str(tuple(value.shape)), str(value.dtype)) for key, value in wanted.items()} == published
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2])
 def test_there_and_back_and_the_official_numbers(folder, golden_dir, steps):
-    shapes = {key: value.shape for key, value in wanted_tensors(replace(WOTE, future_steps=steps), "").items()}
+    shapes = {key: value.shape for key, value in wanted_tensors(replace(sizes("wote"), future_steps=steps), "").items()}
     state = {OFFICIAL + key: value for key, value in reference_weights.weights(shapes).items()}
     assert len(state) == 829
     official = lightning_file(folder / "official.ckpt", state)
     ours = write_checkpoint(import_official(official), folder / "ours.ckpt").checkpoint
     exported = export_official(read_single_frame(ours), folder / "exported.ckpt").checkpoint
     found = import_official(exported)
-    assert found.config == replace(WOTE, mode="compat", future_steps=steps)
+    assert found.config == replace(sizes("wote"), mode="compat", future_steps=steps)
     assert identical({OFFICIAL + key: value for key, value in found.tensors.items()}, state)
 
     model = load_module(ours).model

@@ -16,11 +16,11 @@ from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, 
 from wotempo.checkpoints.init_from import start_from
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.errors import UserError
-from wotempo.fusion import NoFusion
+from wotempo.fusion import build_fusion
 from wotempo.interop import DifferentWeights, import_official, write_checkpoint
 from wotempo.interop.compare import SHOWN
 from wotempo.navsim import fingerprint, read_anchors
-from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.planners.wote.wote import WoTE
 from wotempo.training.module import LitPlanner
 
@@ -72,7 +72,9 @@ def test_evaluation_loads_the_import_and_it_plans_as_the_model_does(tmp_path):
     assert module.model.config == config
     assert module.num_frames == 1
     tensors = weights(config)
-    model = WoTE(config, tensors["trajectory_anchors"], NoFusion(config.bev_channels, config.bev_grid)).eval()
+    model = WoTE(
+        config, tensors["trajectory_anchors"], build_fusion("none", config.bev_channels, config.bev_grid)
+    ).eval()
     model.load_state_dict(tensors)
     plan, expected = module(batch(config)), model.plan(batch(config))
     assert plan["trajectory"].shape == (2, 8, 3)
@@ -310,5 +312,5 @@ def test_a_pickled_module_is_named(tmp_path):
 
 
 def test_the_tiny_preset_is_read_too(tmp_path):
-    path = lightning_file(tmp_path / "tiny.ckpt", official_state(WOTE_TINY))
-    assert import_official(path, WOTE_TINY).config == replace(WOTE_TINY, mode="compat")
+    path = lightning_file(tmp_path / "tiny.ckpt", official_state(sizes("wote_tiny")))
+    assert import_official(path, sizes("wote_tiny")).config == replace(sizes("wote_tiny"), mode="compat")

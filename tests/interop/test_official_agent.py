@@ -22,12 +22,12 @@ from wotempo.interop import write_checkpoint
 from wotempo.interop.official import import_official
 from wotempo.navsim.schema import CAMERAS
 from wotempo.navsim.unpickle import load_pickle
-from wotempo.planners.config import WOTE_TINY
+from wotempo.planners.config import sizes
 from wotempo.preparation.datamodule import feature_spec
 from wotempo.training.module import LitPlanner
 
-SMALL = replace(WOTE_TINY, image_height=32, image_width=128, image_tokens=(1, 4), num_anchors=12, lidar_shape=(64, 64))
-SMALL = replace(SMALL, bev_shape=(2, 2), map_feature_shape=(16, 16), map_shape=(32, 64))
+SMALL = replace(sizes("wote_tiny"), image_height=32, image_width=128, image_tokens=(1, 4), num_anchors=12)
+SMALL = replace(SMALL, lidar_shape=(64, 64), bev_shape=(2, 2), map_feature_shape=(16, 16), map_shape=(32, 64))
 CONVGRU = {"name": "convgru", "num_frames": 4}
 FUSIONS = {
     "none": {"name": "none", "num_frames": 1},
@@ -219,7 +219,8 @@ def test_wrong_checkpoints_are_one_sentence(agent_class, tmp_path):
 
 def test_an_official_checkpoint_goes_through_the_same_door(agent_class, data, raw, tmp_path, monkeypatch):
     """As such, and by way of an import: the same plan, with the anchors of the file."""
-    monkeypatch.setattr("wotempo.interop.planner_file.WOTE", replace(SMALL, num_anchors=256))
+    published = {"wote": replace(SMALL, num_anchors=256)}
+    monkeypatch.setattr("wotempo.interop.planner_file.sizes", published.get)
     official = lightning_file(tmp_path / "official.ckpt", official_state(SMALL))
     written = write_checkpoint(import_official(official, SMALL), tmp_path / "ours.ckpt")
     plans = []

@@ -7,7 +7,7 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
-from wotempo.planners.config import LEVELS, WOTE
+from wotempo.planners.config import LEVELS, sizes
 from wotempo.planners.wote.build import build_wote
 from wotempo.planners.wote.wote import WoTE
 from wotempo.training.module import LitPlanner
@@ -28,10 +28,11 @@ def at_level(model: WoTE, level: str, stage: str = "convgru", frames: int = 3) -
 
 
 def test_levels_of_the_published_model() -> None:
-    sizes = {level: (WOTE.level(level)[0], *WOTE.level(level)[1].shape) for level in LEVELS}
-    assert sizes == {"bev8": (512, 8, 8), "lidar3": (256, 16, 16), "lidar2": (128, 32, 32)}
+    published = sizes("wote")
+    found = {level: (published.level(level)[0], *published.level(level)[1].shape) for level in LEVELS}
+    assert found == {"bev8": (512, 8, 8), "lidar3": (256, 16, 16), "lidar2": (128, 32, 32)}
     with pytest.raises(UserError, match=r"'lidar1'.*lidar3"):
-        WOTE.level("lidar1")
+        published.level("lidar1")
 
 
 @pytest.mark.parametrize("level", FINE)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from defaults import loss_weights
 from windows import apart
 
 from wotempo.errors import UserError
 from wotempo.planners.backbone.batch_norm import FrameBatchNorm, counting
 from wotempo.planners.backbone.frames import gather_windows, used_frames
-from wotempo.planners.config import ModelConfig
-from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.losses import compute_losses
 
 FRAMES = 4
 
@@ -28,7 +28,7 @@ def frozen(model):
 def step(model, batch):
     """Loss, and gradients by parameter."""
     model.zero_grad()
-    loss = torch.stack(list(compute_losses(model(batch), batch, LossWeights()).values())).sum()
+    loss = torch.stack(list(compute_losses(model(batch), batch, loss_weights()).values())).sum()
     loss.backward()
     return loss.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
@@ -138,6 +138,6 @@ def test_used_frames_keep_every_window(make_batch):
     torch.testing.assert_close(shown, batch["camera"][index])
 
 
-def test_a_negative_number_is_refused():
+def test_a_negative_number_is_refused(micro):
     with pytest.raises(UserError, match=r"model\.history_grad is -1"):
-        ModelConfig(history_grad=-1)
+        replace(micro, history_grad=-1)

@@ -13,7 +13,6 @@ from windows import apart
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
 from wotempo.geometry import relative_to
-from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.wote import WoTE
 from wotempo.streaming.planner import StreamingPlanner
 
@@ -166,9 +165,9 @@ def test_a_stream_that_remembers_both_sensors_is_another_one(make_model, micro):
 
 def test_what_makes_no_sense_is_refused(micro, make_model):
     with pytest.raises(UserError, match=r"model\.history_sensors is 'camera'; set it to one of both, lidar"):
-        ModelConfig(history_sensors="camera")
+        replace(micro, history_sensors="camera")
     with pytest.raises(UserError, match=r"history_grad=0 needs model\.batch_norm=frozen, and it is 'batch'"):
-        ModelConfig(history_sensors="lidar", history_grad=0)
+        replace(micro, history_sensors="lidar", history_grad=0)
     config = replace(micro, history_sensors="lidar")
     channels, grid = config.level("lidar3")
     with pytest.raises(UserError, match=r"model\.history_sensors=lidar: set it to both, or fusion\.level=bev8"):

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 from clusters import wait_for
+from defaults import machine
 
 from wotempo.capacity.job_script import LOG, SCRIPT, job_script
-from wotempo.capacity.machine import MachineConfig
 
 # In the place of the training, and quick: leaves as wotempo.runs.preemption does. With a child in its process
 # group, as the workers of a data loader are; both tell what reaches them.
@@ -45,8 +45,8 @@ def submitted(cluster, tmp_path, monkeypatch):
     folder.mkdir()
 
     def submit(**profile):
-        machine = MachineConfig(**{"gpus": 0, "cpus": 1, "memory_gb": 1, "hours": 1.0} | profile)
-        (folder / SCRIPT).write_text(job_script(machine, "toy", tmp_path, folder, ["seed=1"]))
+        asked = machine(**{"gpus": 0, "cpus": 1, "memory_gb": 1, "hours": 1.0} | profile)
+        (folder / SCRIPT).write_text(job_script(asked, "toy", tmp_path, folder, ["seed=1"]))
         job = cluster.submit(folder / SCRIPT)
         wait_for(lambda: "main ready" in read(), "the job's first words")
         return job

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from defaults import run_config, tracking
 from offline_run import begin, criterion, end, read_back, verdict
 from wandb_service import KEY, service
 
-from wotempo.config.schema import RunConfig, TrackingConfig
 from wotempo.config.tracking_rules import check_tracking
 from wotempo.errors import UserError
 from wotempo.report.ablation import METRICS
@@ -112,19 +113,19 @@ def test_an_evaluation_stands_in_the_group_of_its_run(tmp_path):
     drivers = {"model": {"score": 0.8, "score_low": 0.7, "ego_progress": 0.6, "ade": 1.5}, "human": {"score": 0.9}}
     content = {"note": "town data", "metric": "pdms", "stage": "test", "data": "town", "drivers": drivers,
                "checkpoint": str(run / "checkpoints" / "last.ckpt"), "history": {"output_change": 0.1}}  # fmt: skip
-    track_evaluation(TrackingConfig(), here, content)
+    track_evaluation(tracking(), here, content)
     told = read_back(here)
     assert (told.run.run_group, told.run.job_type, told.exit_code) == ("0123abcd", "evaluate", 0)
     assert told.config["of"]["verdict"] == "rejected"
     expected = {"test/pdms": 0.8, "test/ep": 0.6, "test/ade": 1.5, "evaluate/human/score": 0.9,
                 "evaluate/model/score_low": 0.7, "history/output_change": 0.1}  # fmt: skip
     assert {name: told.summary.get(name) for name in expected} == expected
-    track_evaluation(TrackingConfig(wandb="off"), tmp_path / "nowhere", content)
+    track_evaluation(tracking(wandb="off"), tmp_path / "nowhere", content)
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_labels_of_a_continued_job_of_a_sweep(tmp_path):
-    config = RunConfig(fusion={"name": "convgru", "control": "no_warp"}, seed=2)
+    config = run_config("fusion=convgru", "fusion.control=no_warp", "seed=2")
     assert (job_type_of(tmp_path), variant_of(config, tmp_path)) == ("train", "convgru no_warp")
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "hydra.yaml").write_text(
@@ -159,11 +160,11 @@ def test_a_crash_is_one_alert_and_what_was_not_judged_is_none():
 )
 def test_wrong_options_are_said_before_anything_is_loaded(options, why):
     with pytest.raises(UserError, match=why):
-        check_tracking(TrackingConfig(**options))
+        check_tracking(tracking(**options))
 
 
 def test_online_without_a_key(tmp_path):
-    config = RunConfig(fusion={"name": "none"}, tracking=TrackingConfig(csv=False, wandb="online"))
+    config = replace(run_config("fusion=none"), tracking=tracking(csv=False, wandb="online"))
     with pytest.raises(UserError, match=r"needs a key.*tracking.wandb=offline"):
         build_loggers(config, tmp_path, {"signature": "x", "note": ""})
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import defaults
 import pytest
 import torch
 from torch import nn
 
-from wotempo.training.optimiser import OptimiserConfig, build_optimiser, parameter_groups, schedule_factor
+from wotempo.training.optimiser import build_optimiser, parameter_groups, schedule_factor
 
 
 class Toy(nn.Module):
@@ -18,7 +19,7 @@ class Toy(nn.Module):
         self.trajectory_anchors = nn.Parameter(torch.zeros(3), requires_grad=False)
 
 
-CONFIG = OptimiserConfig(lr=1e-3, image_encoder_multiplier=0.1, fusion_multiplier=2.0)
+CONFIG = defaults.optimiser(lr=1e-3, image_encoder_multiplier=0.1, fusion_multiplier=2.0)
 
 
 def test_every_trained_parameter_is_in_exactly_one_group():
@@ -49,13 +50,13 @@ def test_group_rates_keep_their_ratio_over_the_whole_schedule():
 
 
 def test_warm_up_rises_linearly_to_the_peak():
-    config = OptimiserConfig(warmup_fraction=0.1)
+    config = defaults.optimiser(warmup_fraction=0.1)
     assert [schedule_factor(step, 100, config) for step in range(10)] == pytest.approx([i / 10 for i in range(1, 11)])
 
 
 def test_compat_is_what_the_published_run_did():
     """Its facts: thirds of the rate in the first three epochs, 8.35e-5 in the 30th, one rate for all groups."""
-    config = OptimiserConfig(schedule="compat", image_encoder_multiplier=0.1)
+    config = defaults.optimiser(schedule="compat", image_encoder_multiplier=0.1)
     optimiser, schedule, interval = build_optimiser(Toy(), config, total_steps=7)
     assert interval == "epoch"
     rates = []

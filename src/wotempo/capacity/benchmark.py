@@ -27,11 +27,11 @@ from wotempo.training.averaging import RunningAverage
 
 @dataclass
 class EstimateConfig:
-    warm_up: int = 3
-    steps: int = 12
-    val_batches: int = 3
-    seconds: float = 120.0
-    requeue: bool = True
+    warm_up: int
+    steps: int
+    val_batches: int
+    seconds: float
+    requeue: bool
 
 
 @dataclass(frozen=True)

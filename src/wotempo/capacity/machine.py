@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
@@ -15,19 +15,19 @@ from wotempo.errors import UserError
 
 @dataclass
 class MachineConfig:
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    gpus: int = 1
-    cpus: int = 8
-    memory_gb: int = 64
-    ceiling_gb: float = 40.0
-    hours: float = 3.0
-    batch_size: int = 8
-    price_per_gpu_hour: float | None = None
-    setup: list[str] = field(default_factory=list)
-    warn_seconds: int = 120
-    max_restarts: int = 20
+    partition: str | None
+    account: str | None
+    qos: str | None
+    gpus: int
+    cpus: int
+    memory_gb: int
+    ceiling_gb: float
+    hours: float
+    batch_size: int
+    price_per_gpu_hour: float | None
+    setup: list[str]
+    warn_seconds: int
+    max_restarts: int
 
     @property
     def minutes(self) -> int:
@@ -39,8 +39,8 @@ class MachineConfig:
 class SlurmConfig:
     """The root of configs/slurm.yaml."""
 
-    machine: MachineConfig = field(default_factory=MachineConfig)
-    dry_run: bool = False
+    machine: MachineConfig
+    dry_run: bool
 
 
 OURS = ("machine", "dry_run")  # first parts of the keys that are not the training run's

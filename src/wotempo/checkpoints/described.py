@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from wotempo.checkpoints.plain_file import read_plain
+from wotempo.configs import completed, values
 from wotempo.errors import UserError
 from wotempo.planners.base import Planner
 from wotempo.planners.config import OLDEST, ModelConfig
@@ -69,8 +70,8 @@ def described(path: Path, content: Mapping[Any, Any]) -> Stored:
     return Stored(
         path=path,
         planner=planner,
-        config=ModelConfig(**sizes),
-        fusion=dict(hyperparameters.get("fusion") or {"name": "none", "num_frames": 1}),
+        config=ModelConfig(**completed("model", sizes)),
+        fusion=dict(hyperparameters.get("fusion") or values("fusion/none")),
         hyperparameters=dict(hyperparameters),
         state=state,
         **training_time(content),

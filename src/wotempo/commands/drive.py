@@ -7,7 +7,7 @@ The model sees the frames as a car would: one after the other, with its own memo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,15 @@ SAME_M = 1e-3
 
 @dataclass
 class DriveConfig:
-    checkpoint: str | None = None
-    split: str = "test"
-    log: str | None = None  # one log of the split; None: all of them
-    run_dir: str = "runs"
-    workspace: str = "workspace"
-    data: DataConfig = field(default_factory=DataConfig)
-    warmup: int = 3  # pushes that do not count for the latency
-    threads: int | None = None  # CPU threads of torch; None leaves its default
-    progress_bar: bool = True
+    checkpoint: str | None
+    split: str
+    log: str | None  # one log of the split; None: all of them
+    run_dir: str
+    workspace: str
+    data: DataConfig
+    warmup: int  # pushes that do not count for the latency
+    threads: int | None  # CPU threads of torch; None leaves its default
+    progress_bar: bool
 
 
 def check(raw: DictConfig) -> DriveConfig:

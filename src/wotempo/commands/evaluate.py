@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,25 +43,25 @@ BASELINES = (*DRIVERS, PDM_CLOSED)
 
 @dataclass
 class EvaluateConfig:
-    checkpoint: str | None = None
-    split: str = "test"
-    metric: str = "pdms"  # NAVSIM v1.1; or epdms: v2.2, one stage, with the human filter
-    run_dir: str = "runs"
-    workspace: str = "workspace"
-    data: DataConfig = field(default_factory=DataConfig)
-    baselines: list[str] = field(default_factory=list)
-    untrained: bool = False  # the same network before training, too
-    imitation: bool = False  # what the same network plans if it goes by its imitation reward alone, too
-    history: bool = False  # also plan without history and say what it changes (temporal checkpoints)
-    precision: str = "32-true"  # of the inference: bf16-mixed runs on CPUs, too
-    submission: bool = False  # also write the model's plans as the test server takes them, signed by ``team``
-    team: Team = field(default_factory=Team)
-    seed: int = 0  # of the blind MLP and the untrained network
-    batch_size: int = 8
-    num_workers: int = 0
-    accelerator: str = "cpu"
-    progress_bar: bool = True
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)  # csv, pictures, artifacts: not of an evaluation
+    checkpoint: str | None
+    split: str
+    metric: str  # NAVSIM v1.1; or epdms: v2.2, one stage, with the human filter
+    run_dir: str
+    workspace: str
+    data: DataConfig
+    baselines: list[str]
+    untrained: bool  # the same network before training, too
+    imitation: bool  # what the same network plans if it goes by its imitation reward alone, too
+    history: bool  # also plan without history and say what it changes (temporal checkpoints)
+    precision: str  # of the inference: bf16-mixed runs on CPUs, too
+    submission: bool  # also write the model's plans as the test server takes them, signed by ``team``
+    team: Team
+    seed: int  # of the blind MLP and the untrained network
+    batch_size: int
+    num_workers: int
+    accelerator: str
+    progress_bar: bool
+    tracking: TrackingConfig  # csv, pictures, artifacts: not of an evaluation
 
 
 def check(raw: DictConfig) -> EvaluateConfig:

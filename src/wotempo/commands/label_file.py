@@ -22,12 +22,12 @@ DIRECTIONS = ("import", "export")
 
 @dataclass
 class LabelFileConfig:
-    direction: str | None = None
-    file: str | None = None  # formatted_pdm_score_<N>.npy
-    labels: str | None = None  # score-table folder
-    anchors: str | None = None  # that the file was made with; import only
-    overwrite: bool = False
-    run_dir: str = "runs"
+    direction: str | None
+    file: str | None  # formatted_pdm_score_<N>.npy
+    labels: str | None  # score-table folder
+    anchors: str | None  # that the file was made with; import only
+    overwrite: bool
+    run_dir: str
 
 
 def check(raw: DictConfig) -> LabelFileConfig:

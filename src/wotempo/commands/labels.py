@@ -7,19 +7,19 @@ wotempo labels --multirun cluster=slurm shards=8        # docs/labels.md
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
 from wotempo.config.schema import DataConfig, typed
+from wotempo.configs import option_names
 from wotempo.datasets import SPLITS, dataset_of
 from wotempo.errors import UserError, nearest
 from wotempo.navsim import ScoreTable, read_anchors, write_bytes
 from wotempo.pdm.labels.engines import Engine
-from wotempo.pdm.labels.label_parts import SCENES_PER_PART
-from wotempo.planners.config import PRESETS
+from wotempo.planners.config import sizes
 from wotempo.preparation.labelling import Labelled, label_splits
 from wotempo.preparation.progress import PreparationProgress
 
@@ -28,21 +28,21 @@ NAMED = 5  # invalid scenes that are named on the screen
 
 @dataclass
 class LabelsConfig:
-    splits: list[str] = field(default_factory=lambda: ["train", "val"])
-    output: str | None = None  # None: where training looks for them
-    overwrite: bool = False
-    engine: str = "processes"  # processes | dask | ray
-    workers: int = 2
-    address: str | None = None  # of a Dask or Ray cluster; None starts one here
-    shard: int | None = None  # this call's share of ``shards``
-    shards: int = 1
-    scenes_per_part: int = SCENES_PER_PART  # what a kill can cost, at most, of every worker
-    workspace: str = "workspace"
-    run_dir: str = "runs"
-    progress_bar: bool = True
-    data: DataConfig = field(default_factory=DataConfig)
-    preset: str = "wote_tiny"  # the model that the anchors are for, where data.anchors names no file
-    num_anchors: int | None = None  # None: the preset's
+    splits: list[str]
+    output: str | None  # None: where training looks for them
+    overwrite: bool
+    engine: str  # processes | dask | ray
+    workers: int
+    address: str | None  # of a Dask or Ray cluster; None starts one here
+    shard: int | None  # this call's share of ``shards``
+    shards: int
+    scenes_per_part: int  # what a kill can cost, at most, of every worker
+    workspace: str
+    run_dir: str
+    progress_bar: bool
+    data: DataConfig
+    preset: str  # the model that the anchors are for, where data.anchors names no file
+    num_anchors: int | None  # None: the preset's
 
 
 def check(raw: DictConfig) -> LabelsConfig:
@@ -50,8 +50,8 @@ def check(raw: DictConfig) -> LabelsConfig:
     for split in config.splits or [""]:
         if split not in SPLITS:
             raise UserError(f"there is no split '{split}': {nearest(split, list(SPLITS))}")
-    if config.preset not in PRESETS:
-        raise UserError(f"there is no preset '{config.preset}': {nearest(config.preset, list(PRESETS))}")
+    if config.preset not in option_names("model"):
+        raise UserError(f"there is no preset '{config.preset}': {nearest(config.preset, option_names('model'))}")
     engine_of(config).check()
     for key in ("shards", "scenes_per_part", "num_anchors"):
         if (value := getattr(config, key)) is not None and value < 1:
@@ -75,7 +75,7 @@ def label(config: LabelsConfig) -> tuple[Labelled, ScoreTable | None]:
         return label_splits(
             dataset_of(config.data, config.workspace),
             config.splits,
-            given or PRESETS[config.preset].num_anchors,
+            given or sizes(config.preset).num_anchors,
             config.output,
             engine_of(config),
             progress,

@@ -24,10 +24,10 @@ from wotempo.training.module import LitPlanner
 
 @dataclass
 class ReplayConfig:
-    run: str | None = None  # the run's folder, or its failure/ folder
-    rank: int = 0  # of a run with several ranks
-    accelerator: str = "auto"
-    threads: int | None = None  # CPU threads of torch; None leaves its default
+    run: str | None  # the run's folder, or its failure/ folder
+    rank: int  # of a run with several ranks
+    accelerator: str
+    threads: int | None  # CPU threads of torch; None leaves its default
 
 
 def check(raw: DictConfig) -> ReplayConfig:

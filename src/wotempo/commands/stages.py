@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
-
-import yaml
 
 from wotempo.command_line.entry import command
+from wotempo.configs import option_names, values
 from wotempo.errors import UserError
 from wotempo.fusion import can_sit
-from wotempo.planners.config import ALL_LEVELS, WOTE, WOTE_TINY, ModelConfig
+from wotempo.planners.config import ALL_LEVELS, ModelConfig, sizes
 from wotempo.planners.stage_cost import Cost, cost
 
-SIZES = {"wote_tiny": WOTE_TINY, "wote": WOTE}
+SIZES = ("wote_tiny", "wote")
 
 
 def costs(config: ModelConfig, level: str) -> Iterator[Cost]:
     """Of every yaml of configs/fusion that can sit at a level of a model."""
     channels, grid = config.level(level)
-    for path in files("wotempo.configs").joinpath("fusion").iterdir():
-        options = yaml.safe_load(path.read_text())
+    for name in option_names("fusion"):
+        options = values(f"fusion/{name}")
         if can_sit(options, level):
-            yield cost(path.name.removesuffix(".yaml"), channels, grid, {**options, "level": level})
+            yield cost(name, channels, grid, {**options, "level": level})
 
 
 @command("")
@@ -31,7 +29,8 @@ def main(arguments: list[str]) -> int:
     """-> the exit code."""
     if arguments:
         raise UserError(f"'{arguments[0]}' is too much: the command takes no words")
-    for size, config in SIZES.items():
+    for size in SIZES:
+        config = sizes(size)
         for level in ALL_LEVELS:
             channels, grid = config.level(level)
             print(f"\n{size}, level {level}: {channels} channels on {grid.rows}×{grid.cols} cells, batch 1")

@@ -12,12 +12,13 @@ from typing import Any
 
 from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option
+from wotempo.configs import values
 from wotempo.errors import UserError, nearest
 from wotempo.tracking.dashboard_panels import VIEWS, Panel, View
 from wotempo.tracking.options import require_key
 
 OPTIONS = (
-    Option("project", "str", "wotempo", "of wandb"),
+    Option("project", "str", values("tracking/default")["project"], "of wandb"),
     Option("entity", "str", None, "user or team; else that of the key"),
     Option("dry_run", "bool", "false", "only print the dashboard; --dry-run is the same"),
 )

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
 from wotempo.config.schema import typed
+from wotempo.configs import option_names
 from wotempo.errors import UserError, nearest
 from wotempo.interop import (
     DifferentWeights,
@@ -25,7 +26,7 @@ from wotempo.interop import (
     write_checkpoint,
 )
 from wotempo.navsim import write_bytes
-from wotempo.planners.config import PRESETS, ModelConfig
+from wotempo.planners.config import ModelConfig, sizes
 from wotempo.program import shell_line
 
 DIRECTIONS = ("import", "export")
@@ -33,13 +34,13 @@ DIRECTIONS = ("import", "export")
 
 @dataclass
 class WeightsConfig:
-    direction: str | None = None
-    checkpoint: str | None = None
-    output: str | None = None
-    overwrite: bool = False
-    preset: str = "wote"
-    num_anchors: int | None = None
-    run_dir: str = "runs"
+    direction: str | None
+    checkpoint: str | None
+    output: str | None
+    overwrite: bool
+    preset: str
+    num_anchors: int | None
+    run_dir: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ def check(raw: DictConfig) -> Job:
     for key in ("direction", "checkpoint", "output"):
         if getattr(config, key) is None:
             raise UserError(f"{key} is missing: direction=import|export checkpoint=<to read> output=<to write>")
-    for key, value, known in (("direction", config.direction, DIRECTIONS), ("preset", config.preset, PRESETS)):
+    for key, value, known in (
+        ("direction", config.direction, DIRECTIONS),
+        ("preset", config.preset, option_names("model")),
+    ):
         if value not in known:
             raise UserError(f"there is no {key} '{value}': {nearest(value, list(known))}")
     if config.num_anchors is not None and config.num_anchors < 1:
@@ -69,7 +73,7 @@ def check(raw: DictConfig) -> Job:
     if not checkpoint.is_file():
         raise UserError(f"there is no checkpoint {checkpoint}")
     check_output(output, checkpoint, config.overwrite)
-    model = PRESETS[config.preset]
+    model = sizes(config.preset)
     if config.num_anchors is not None:
         model = replace(model, num_anchors=config.num_anchors)
     return Job(config.direction, checkpoint, output, config.overwrite, config.preset, model, Path(config.run_dir))

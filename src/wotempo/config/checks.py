@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict, field, make_dataclass
+from dataclasses import asdict, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,8 @@ def check_config(raw: DictConfig) -> RunConfig:
 
 
 def check_planner(config: RunConfig) -> None:
-    """That there is such a planner, and that it has the terms of ``losses``, which are completed."""
-    kind = planner_class(config.planner).loss_weights
-    holder = make_dataclass("Losses", [("losses", kind, field(default_factory=kind))])
+    """That there is such a planner, and that ``losses`` are the weights of its terms."""
+    holder = make_dataclass("Losses", [("losses", planner_class(config.planner).loss_weights)])
     config.losses = asdict(typed(OmegaConf.create({"losses": config.losses}), holder).losses)
 
 

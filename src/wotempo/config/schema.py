@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from wotempo.errors import UserError, nearest
-from wotempo.planners.config import OLDEST, ModelConfig
+from wotempo.planners.config import ModelConfig
 from wotempo.training.optimiser import OptimiserConfig
 
 
@@ -19,106 +19,107 @@ from wotempo.training.optimiser import OptimiserConfig
 class SplitConfig:
     """A split of a dataset: the directory name on disk, and which of its scenes."""
 
-    split: str = "trainval"
-    scene_filter: str | None = None  # the community's scene-filter yaml; None takes every full window
-    max_scenes: int | None = None  # so many, evenly spread over the split
-    logs: str | None = None  # a yaml with a list of log names that narrows the filter (train against val)
+    split: str
+    scene_filter: str | None  # the community's scene-filter yaml; None takes every full window
+    max_scenes: int | None  # so many, evenly spread over the split
+    logs: str | None  # a yaml with a list of log names that narrows the filter (train against val)
 
 
 @dataclass
 class DataConfig:
     """``kind=town`` generates what it needs below ``workspace``; ``kind=navsim`` reads OPENSCENE_DATA_ROOT."""
 
-    kind: str = "town"
-    preset: str = "tiny"  # of the town
-    seed: int = 0  # of the town
-    all_cameras: bool = False  # render the five cameras that WoTE does not read, too
-    root: str | None = None  # None: workspace/<town> or the environment variables
-    maps: str | None = None
-    train: SplitConfig = field(default_factory=SplitConfig)
-    val: SplitConfig = field(default_factory=SplitConfig)
-    test: SplitConfig = field(default_factory=SplitConfig)
-    anchors: str | None = None  # (N, 8, 3) .npy; None: k-means over training futures
-    labels: str | None = None  # score-table folder; None: made here
-    cache: str | None = None  # frame and target cache; None: workspace/cache
-    full_history_only: bool = False
-    missing_history: str = "error"  # sensor files of a history frame are absent: error, or mask the frame
-    extra_drives: int = 4000  # ego drives simulated without sensors for the k-means of a town
-    prepare_workers: int = 2
+    kind: str  # town | navsim
+    preset: str  # of the town
+    seed: int  # of the town
+    all_cameras: bool  # render the five cameras that WoTE does not read, too
+    root: str | None  # None: workspace/<town> or the environment variables
+    maps: str | None
+    train: SplitConfig
+    val: SplitConfig
+    test: SplitConfig
+    anchors: str | None  # (N, 8, 3) .npy; None: k-means over training futures
+    labels: str | None  # score-table folder; None: made here
+    cache: str | None  # frame and target cache; None: workspace/cache
+    full_history_only: bool
+    missing_history: str  # sensor files of a history frame are absent: error, or mask the frame
+    extra_drives: int  # ego drives simulated without sensors for the k-means of a town
+    prepare_workers: int  # processes
 
 
 @dataclass
 class TrainerConfig:
-    accelerator: str = "cpu"
-    devices: Any = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    max_epochs: int = 1
-    max_steps: int = -1
-    limit_train_batches: Any = None
-    limit_val_batches: Any = None
-    accumulate_grad_batches: int = 1
-    gradient_clip_val: float | None = 1.0
-    check_val_every_n_epoch: int = 1
-    log_every_n_steps: int = 1
-    num_sanity_val_steps: int = 0
-    deterministic: bool = False
-    max_time: str | None = None
-    checkpoint_every_n_steps: int | None = None  # beside the one at each epoch's end; None: every ten minutes
-    on_oom: str = "fail"  # the device's memory is used up: fail, or halve the batch and accumulate gradients
-    batch_size: int = 8
-    num_workers: int = 0
-    run_length: int = 4  # adjacent windows a batch holds in a row: they share frames
-    ema: float | None = None  # decay of a running average of the weights: it is what is validated and saved
-    threads: int | None = None  # CPU threads of torch; None leaves its default
-    progress_bar: bool = True
+    """The options of Lightning's trainer, and from ``checkpoint_every_n_steps`` on our own."""
+
+    accelerator: str
+    devices: Any  # their number, -1 for all, or Lightning's other forms
+    strategy: str
+    precision: str
+    max_epochs: int
+    max_steps: int  # of the optimiser; -1: no limit
+    limit_train_batches: Any  # a number of batches, a share of them, or None for all
+    limit_val_batches: Any
+    accumulate_grad_batches: int
+    gradient_clip_val: float | None  # norm of all gradients together; None: not clipped
+    check_val_every_n_epoch: int
+    log_every_n_steps: int
+    num_sanity_val_steps: int
+    deterministic: bool
+    max_time: str | None  # DD:HH:MM:SS
+    checkpoint_every_n_steps: int | None  # beside the one at each epoch's end; None: every ten minutes
+    on_oom: str  # the device's memory is used up: fail, or halve the batch and accumulate gradients
+    batch_size: int  # samples of one process
+    num_workers: int  # loader processes
+    run_length: int  # adjacent windows a batch holds in a row: they share frames
+    ema: float | None  # decay of a running average of the weights: it is what is validated and saved
+    threads: int | None  # CPU threads of torch; None leaves its default
+    progress_bar: bool
 
 
 @dataclass
 class TrackingConfig:
-    csv: bool = True
-    wandb: str = "offline"  # offline | online | off
-    project: str = "wotempo"
-    entity: str | None = None  # user or team; None: the one of the key
-    tags: list[str] = field(default_factory=list)
-    pictures: int = 2
-    # Of checkpoint (uploads it), checkpoint_reference (says where it lies), verdict, report
-    artifacts: list[str] = field(default_factory=list)
+    csv: bool
+    wandb: str  # offline | online | off
+    project: str
+    entity: str | None  # user or team; None: the one of the key
+    tags: list[str]
+    pictures: int  # scenes drawn at the end of a run
+    artifacts: list[str]  # of checkpoint (uploads it), checkpoint_reference (says where it lies), verdict, report
 
 
 @dataclass
 class ComparisonConfig:
     """What an ablation may call a difference. Decided before the first run."""
 
-    reference: str = "none"  # the variant that the others are compared with
-    metric: str = "pdms"
-    margin: float = 0.02  # the smallest difference of ``metric`` that matters
+    reference: str  # the variant that the others are compared with
+    metric: str
+    margin: float  # the smallest difference of ``metric`` that matters
 
 
 @dataclass
 class RunConfig:
     """The root. ``fusion``, ``losses`` and ``acceptance`` are checked against what they configure."""
 
-    name: str = "run"
-    seed: int = 0
-    run_dir: str = "runs"
-    workspace: str = "workspace"
-    init_from: str | None = None  # a single-frame checkpoint that a temporal run starts from
-    image_checkpoint: str | None = None  # ImageNet weights of the camera branch, loaded strictly
-    test: bool = False
-    reuse: bool = False
-    fresh: bool = False  # start anew where an unfinished run of this very configuration could be continued
-    comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    name_prefix: str = ""  # the planner's, of names that experiments give
-    planner: str = OLDEST  # a folder of wotempo.planners; run folders that name none are WoTE's
-    model: ModelConfig = field(default_factory=ModelConfig)
-    fusion: dict[str, Any] = field(default_factory=dict)
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    losses: dict[str, Any] = field(default_factory=dict)  # weights, of the terms that the planner has
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    acceptance: dict[str, Any] = field(default_factory=dict)
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    name: str
+    seed: int
+    run_dir: str
+    workspace: str
+    init_from: str | None  # a single-frame checkpoint that a temporal run starts from
+    image_checkpoint: str | None  # ImageNet weights of the camera branch, loaded strictly
+    test: bool  # score the last checkpoint on the test split, too
+    reuse: bool  # a run_dir with a finished run of this very configuration is that run
+    fresh: bool  # start anew where an unfinished run of this very configuration could be continued
+    comparison: ComparisonConfig
+    data: DataConfig
+    name_prefix: str  # the planner's, of names that experiments give
+    planner: str  # a folder of wotempo.planners
+    model: ModelConfig
+    fusion: dict[str, Any]
+    optimiser: OptimiserConfig
+    losses: dict[str, Any]  # weights, of the terms that the planner has
+    trainer: TrainerConfig
+    acceptance: dict[str, Any]
+    tracking: TrackingConfig
 
 
 def known_keys(schema: type, path: list[str]) -> list[str]:
@@ -131,21 +132,30 @@ def known_keys(schema: type, path: list[str]) -> list[str]:
     return [f.name for f in fields(schema)]
 
 
+def _empty(schema: type) -> Any:
+    """The schema as a config whose keys, those of nested dataclasses too, still lack their values."""
+    empty = OmegaConf.structured(schema)
+    OmegaConf.set_readonly(empty, False)  # frozen dataclasses are frozen once they are filled
+    for name, kind in typing.get_type_hints(schema).items():
+        if is_dataclass(kind):
+            empty[name] = _empty(typing.cast(type, kind))
+    return empty
+
+
 def typed(config: DictConfig, schema: type = RunConfig) -> Any:
-    """A composed config -> an instance of ``schema``; UserError names the key and the nearest valid one."""
+    """A composed config -> an instance of ``schema``. UserError names an unknown key and the nearest valid one, a value
+    of the wrong type, or the key that has no value: no default stands in the schema."""
     try:
-        base = OmegaConf.structured(schema)
-        for frozen in ("model", "losses"):  # dataclasses; only here they are still to be filled
-            if frozen in base:
-                OmegaConf.set_readonly(base[frozen], False)
-        merged = OmegaConf.merge(base, config)
+        merged = OmegaConf.merge(_empty(schema), config)
+        if missing := sorted(OmegaConf.missing_keys(merged)):
+            raise UserError(f"config key '{missing[0]}' has no value: give it one (defaults stand in configs/)")
         return OmegaConf.to_object(merged)
     except ConfigKeyError as error:
         *path, key = str(error.full_key).replace("[", ".").replace("]", "").split(".")
         hint = nearest(key, known_keys(schema, path))
         raise UserError(f"unknown config key '{error.full_key}': {hint}") from None
     except OmegaConfBaseException as error:
-        if missing := re.search(r"Environment variable '(\w+)' not found", str(error)):
-            raise UserError(f"set the environment variable {missing.group(1)} (docs/real_navsim.md)") from None
+        if variable := re.search(r"Environment variable '(\w+)' not found", str(error)):
+            raise UserError(f"set the environment variable {variable.group(1)} (docs/real_navsim.md)") from None
         first_line = str(error).splitlines()[0]
         raise UserError(f"config key '{error.full_key}': {first_line}") from None

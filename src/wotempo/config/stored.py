@@ -8,15 +8,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
+from wotempo.configs import values
 from wotempo.errors import UserError
 
 
 def stored(run: Path) -> DictConfig:
-    """As it was written. UserError where the folder holds none."""
+    """As it was written, with what the absence of keys younger than the run meant. UserError where there is none."""
     file = run / "config.yaml"
     if not file.is_file():
         raise UserError(f"{file} is missing: name the folder of a run")
-    raw = OmegaConf.load(file)
+    written, older = OmegaConf.load(file), values("older/keys")
+    if "planner" in written:
+        del older["losses"]  # those of WoTE
+    raw = OmegaConf.merge(older, written)
     assert isinstance(raw, DictConfig)
     return raw
 

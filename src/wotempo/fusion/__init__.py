@@ -1,7 +1,8 @@
 """Temporal fusion stages: modules that fuse the BEV maps of a window into one.
 
 To add a stage: one file ``<name>.py`` here with a ``TemporalFusion``, and one ``configs/fusion/<name>.yaml`` whose keys
-are ``name`` and the constructor's keywords (docs/adding_a_fusion_stage.md). ``STAGES`` and the property tests find it.
+are ``name`` and the constructor's keywords, with their values (docs/adding_a_fusion_stage.md). ``STAGES`` and the
+property tests find it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from difflib import get_close_matches
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from wotempo.configs import values
 from wotempo.errors import UserError
 from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
 from wotempo.fusion.controls import CONTROLS, ControlledFusion
-from wotempo.fusion.convgru import ConvGRUFusion
 from wotempo.fusion.frame_dropout import FrameDropout
-from wotempo.fusion.none import NoFusion
 from wotempo.fusion.oracle_velocity import OracleVelocity
 from wotempo.fusion.registry import find_stages
 from wotempo.fusion.single_frame_wide import SingleFrameWide
@@ -25,6 +25,7 @@ from wotempo.geometry import BevGrid
 
 STAGES: dict[str, type[TemporalFusion]] = find_stages()
 ORACLES = ("oracle_velocity", "oracle_position")
+SHARED = ("level", "frame_stride", "control", "frame_dropout")  # options that are no keywords of a constructor
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -35,10 +36,19 @@ def _nearest(word: str, known: list[str]) -> str:
 OF_POSES = ("no_warp", "wrong_pose", "pose_only")  # controls that mean something to a stage that warps
 
 
+def options_of(fusion: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a stage: those of ``fusion``, over those of the yaml of its name in configs/fusion. ``num_frames``
+    and ``level`` may be None there, too. UserError for an unknown name."""
+    if (name := fusion.get("name", "")) not in STAGES:
+        hint = f"{_nearest(name, list(STAGES))} Known: {', '.join(STAGES)}"
+        raise UserError(f"fusion.name is '{name}', which is no fusion stage: {hint}")
+    given = {key: value for key, value in fusion.items() if value is not None or key not in ("num_frames", "level")}
+    return {**values("fusion/base/window"), **values(f"fusion/{name}"), **given}
+
+
 def level_of(fusion: Mapping[str, Any]) -> str:
-    """The level in a stage's options, by default its own."""
-    stage = STAGES.get(fusion.get("name", ""), TemporalFusion)
-    return fusion.get("level") or stage.level
+    """Where in the backbone the stage of these options sits."""
+    return options_of(fusion)["level"]
 
 
 def can_sit(fusion: Mapping[str, Any], level: str) -> bool:
@@ -49,32 +59,27 @@ def can_sit(fusion: Mapping[str, Any], level: str) -> bool:
 
 
 def build_fusion(
-    name: str,
-    channels: int,
-    grid: BevGrid,
-    num_frames: int | None = None,
-    control: str | None = None,
-    frame_dropout: float = 0.0,
-    level: str | None = None,
-    frame_stride: int = 1,
-    **options,
+    name: str, channels: int, grid: BevGrid, num_frames: int | None = None, **given: Any
 ) -> TemporalFusion:
-    """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames (the current one
-    included; None takes the stage's own default). ``options`` are further keywords of its constructor: the keys of its
-    yaml. ``control`` (None | single_frame_wide | one of ``ORACLES`` | one of ``CONTROLS``) and ``frame_dropout`` alter
-    what it is given; ``level`` says where in the backbone the maps come from (None: the stage's own); ``frame_stride``
-    how many frames of the log lie from one frame of a window to the next. UserError for an unknown name, option or
-    value."""
-    stage = _plain(name, channels, grid, num_frames, options)
+    """The stage ``name`` for maps of ``channels`` on ``grid`` and windows of ``num_frames`` frames, the current one
+    included. ``given``: further keys of its yaml; those that are not given have the yaml's values.
+
+    ``control`` (None | single_frame_wide | one of ``ORACLES`` | one of ``CONTROLS``) and ``frame_dropout`` alter what
+    the stage is given; ``level`` says where in the backbone the maps come from; ``frame_stride`` how many frames of the
+    log lie from one frame of a window to the next; all others are keywords of the stage's constructor. UserError for an
+    unknown name, option or value."""
+    options = options_of({"name": name, "num_frames": num_frames, **given})
+    level, frame_stride, control, frame_dropout = (options.pop(key) for key in SHARED)
+    stage = _plain(channels, grid, **options)
     if type(frame_stride) is not int or frame_stride < 1:
         raise UserError(f"fusion.frame_stride is {frame_stride!r}: set a whole number, 1 for every frame of the log")
     if frame_stride > 1 and stage.num_frames == 1:
         raise UserError(f"fusion.frame_stride is {frame_stride}, but fusion.num_frames is 1: no history to stride over")
-    if level is not None and not can_sit({"name": name}, level):
+    if not can_sit({"name": name}, level):
         raise UserError(
             f"fusion.level is '{level}', but the stage '{name}' works at {stage.level}: set fusion.level to it"
         )
-    stage.level, stage.frame_stride = level or stage.level, frame_stride
+    stage.level, stage.frame_stride = level, frame_stride
     if control is not None:
         known = ["single_frame_wide", *ORACLES, *CONTROLS]
         if control not in known:
@@ -97,17 +102,13 @@ def build_fusion(
     return OracleVelocity(stage, velocities=control == "oracle_velocity") if control in ORACLES else stage
 
 
-def _plain(name: str, channels: int, grid: BevGrid, num_frames: int | None, options: dict) -> TemporalFusion:
-    if name not in STAGES:
-        hint = f"{_nearest(name, list(STAGES))} Known: {', '.join(STAGES)}"
-        raise UserError(f"fusion.name is '{name}', which is no fusion stage: {hint}")
+def _plain(channels: int, grid: BevGrid, name: str, **options: Any) -> TemporalFusion:
+    """The stage itself, from its constructor's keywords."""
     stage = STAGES[name]
-    known = [key for key in inspect.signature(stage).parameters if key not in ("channels", "grid", "num_frames")]
+    known = [key for key in inspect.signature(stage).parameters if key not in ("channels", "grid")]
     for key in options:
         if key not in known:
             raise UserError(f"fusion.{key} is no option of the stage '{name}': {_nearest(key, known)}")
-    if num_frames is not None:
-        options["num_frames"] = num_frames
     hints = get_type_hints(stage.__init__)
     for key, value in options.items():
         wanted = get_args(hints[key]) or (hints[key],)
@@ -123,12 +124,11 @@ __all__ = [
     "ORACLES",
     "POINTS",
     "STAGES",
-    "ConvGRUFusion",
-    "NoFusion",
     "OracleVelocity",
     "RingBuffer",
     "TemporalFusion",
     "build_fusion",
     "can_sit",
     "level_of",
+    "options_of",
 ]

@@ -21,9 +21,7 @@ class AttentionFusion(TemporalFusion):
     Frames that do not show a cell are masked; the current one is always among the keys.
     """
 
-    def __init__(
-        self, channels: int, grid: BevGrid, num_frames: int = 4, heads: int = 8, renormalise: bool = False
-    ) -> None:
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int, heads: int, renormalise: bool) -> None:
         """Each of the ``heads`` is channels / heads wide (at least 1)."""
         super().__init__(channels, grid, num_frames, renormalise)
         if heads < 1:

@@ -51,7 +51,7 @@ class TemporalFusion(nn.Module, ABC):
     unjudged: Mapping[str, str] = MappingProxyType({})
     """Acceptance criteria that say nothing about this stage, by name, and why: a control breaks them on purpose."""
 
-    def __init__(self, channels: int, grid: BevGrid, num_frames: int, renormalise: bool = False) -> None:
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int, renormalise: bool) -> None:
         """``num_frames`` counts the current frame. ``renormalise``: see ``warp_with_mask``."""
         super().__init__()
         if num_frames < 1:

@@ -16,9 +16,7 @@ class ConcatFusion(TemporalFusion):
     ``kernel`` 1 is its minimum (T·C² parameters), 3 the rich control. ``dt`` is not read: a frame's place says it.
     """
 
-    def __init__(
-        self, channels: int, grid: BevGrid, num_frames: int = 4, kernel: int = 1, renormalise: bool = False
-    ) -> None:
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int, kernel: int, renormalise: bool) -> None:
         """``kernel``: odd, in cells."""
         super().__init__(channels, grid, num_frames, renormalise)
         check_kernel(kernel)

@@ -72,11 +72,11 @@ class ConvGRUFusion(TemporalFusion):
         self,
         channels: int,
         grid: BevGrid,
-        num_frames: int = 4,
-        hidden: int | None = None,
-        kernel: int = 3,
-        form: str = "full",
-        renormalise: bool = False,
+        num_frames: int,
+        hidden: int | None,
+        kernel: int,
+        form: str,
+        renormalise: bool,
     ) -> None:
         """``hidden``: channels of the state, by default as many as the map has (a quarter in the bottleneck).
         ``kernel``: odd, in cells."""

@@ -21,10 +21,10 @@ class ConvLSTMFusion(TemporalFusion):
         self,
         channels: int,
         grid: BevGrid,
-        num_frames: int = 4,
-        hidden: int | None = None,
-        kernel: int = 3,
-        renormalise: bool = False,
+        num_frames: int,
+        hidden: int | None,
+        kernel: int,
+        renormalise: bool,
     ) -> None:
         """``hidden``: channels of the state, by default as many as the map has. ``kernel``: odd, in cells."""
         super().__init__(channels, grid, num_frames, renormalise)

@@ -26,11 +26,11 @@ class DeformableFusion(TemporalFusion):
         self,
         channels: int,
         grid: BevGrid,
-        num_frames: int = 4,
-        heads: int = 8,
-        points: int = 4,
-        reach: float = 2.0,
-        renormalise: bool = False,
+        num_frames: int,
+        heads: int,
+        points: int,
+        reach: float,
+        renormalise: bool,
     ) -> None:
         """Each of the ``heads`` is channels / heads wide (at least 1) and looks at ``points`` places per frame."""
         super().__init__(channels, grid, num_frames, renormalise)

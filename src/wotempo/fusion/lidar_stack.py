@@ -23,9 +23,9 @@ class LidarStackFusion(TemporalFusion):
 
     level = POINTS
 
-    def __init__(self, channels: int, grid: BevGrid, num_frames: int = 4, hidden: int = 16, kernel: int = 3) -> None:
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int, hidden: int, kernel: int) -> None:
         """``hidden``: channels between the two convolutions. ``kernel``: odd, in cells of the histogram (0.25 m)."""
-        super().__init__(channels, grid, num_frames)
+        super().__init__(channels, grid, num_frames, renormalise=False)
         check_kernel(kernel)
         if num_frames == 1:
             raise UserError("fusion.num_frames is 1, but the stage 'lidar_stack' stacks 2 or more: set fusion=none")

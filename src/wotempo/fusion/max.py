@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from wotempo.fusion.base import TemporalFusion
-from wotempo.geometry import BevGrid
 
 
 class MaxFusion(TemporalFusion):
@@ -13,9 +12,6 @@ class MaxFusion(TemporalFusion):
     hence no identity at initialisation. Keeps what was seen once, as an occupancy map would; cannot forget it."""
 
     order_aware = False
-
-    def __init__(self, channels: int, grid: BevGrid, num_frames: int = 4, renormalise: bool = False) -> None:
-        super().__init__(channels, grid, num_frames, renormalise)
 
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``; ``dt`` is not read."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from wotempo.fusion.base import TemporalFusion
-from wotempo.geometry import BevGrid
 
 
 class MeanFusion(TemporalFusion):
@@ -14,9 +13,6 @@ class MeanFusion(TemporalFusion):
     initialisation: it acts from the first step on. It costs nothing, and a wrong warp harms it most."""
 
     order_aware = False
-
-    def __init__(self, channels: int, grid: BevGrid, num_frames: int = 4, renormalise: bool = False) -> None:
-        super().__init__(channels, grid, num_frames, renormalise)
 
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``; ``dt`` is not read."""

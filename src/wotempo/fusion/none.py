@@ -14,10 +14,10 @@ class NoFusion(TemporalFusion):
 
     order_aware = False
 
-    def __init__(self, channels: int, grid: BevGrid, num_frames: int = 1) -> None:
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int) -> None:
         if num_frames != 1:
             raise UserError(f"fusion.num_frames is {num_frames}, but the stage 'none' sees one frame: set it to 1")
-        super().__init__(channels, grid, num_frames)
+        super().__init__(channels, grid, num_frames, renormalise=False)
 
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``; pose, dt and valid are not read."""

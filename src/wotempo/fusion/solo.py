@@ -17,7 +17,7 @@ class SoloFusion(TemporalFusion):
     at every step, which blurs; here each is warped once.
     """
 
-    def __init__(self, channels: int, grid: BevGrid, num_frames: int = 4, renormalise: bool = False) -> None:
+    def __init__(self, channels: int, grid: BevGrid, num_frames: int, renormalise: bool) -> None:
         super().__init__(channels, grid, num_frames, renormalise)
         self.embed = nn.Conv2d(channels + 1, channels, 1)
         self.project = output_projection(num_frames * channels, channels)

@@ -25,7 +25,7 @@ from wotempo.interop.weights import (
     without_prefix,
 )
 from wotempo.interop.written import Written, write_files
-from wotempo.planners.config import WOTE, ModelConfig
+from wotempo.planners.config import ModelConfig, sizes
 
 OFFICIAL_PREFIX = "agent.WoTE_model."
 # Fields that the file or the way of training decides; the official code fixes all others.
@@ -48,7 +48,7 @@ def import_official(path: str | Path, config: ModelConfig | None = None) -> WoTE
         raise UserError(f"{path} holds no state_dict with tensors: give a checkpoint of the official WoTE")
     if not any(str(key).startswith(OFFICIAL_PREFIX) for key in state):
         raise UserError(f"{path} {_another_model(state)}")
-    config = replace(config or WOTE, mode="compat")
+    config = replace(config or sizes("wote"), mode="compat")
     config = replace(config, future_steps=_future_steps(state, config))
     check_anchors(path, state.get(OFFICIAL_PREFIX + ANCHORS), config)
     remedy = "give the file as the official code wrote it, or a configuration with the sizes that it was trained with"
@@ -64,7 +64,7 @@ def export_official(
     config: the sizes that the official code is run with, by default the published ones. UserError where the weights
     would be another function there.
     """
-    _check_same_function(weights, config or WOTE)
+    _check_same_function(weights, config or sizes("wote"))
     state = {OFFICIAL_PREFIX + key: value for key, value in weights.tensors.items()}
     content = {"epoch": weights.epoch, "global_step": weights.global_step, "state_dict": state}
     return write_files(weights, content, Path(output), overwrite)

@@ -13,7 +13,7 @@ from wotempo.interop.official import OFFICIAL_PREFIX, import_official
 from wotempo.interop.trained import checkpoint_content
 from wotempo.interop.weights import ANCHORS
 from wotempo.planners.base import Planner
-from wotempo.planners.config import WOTE
+from wotempo.planners.config import sizes
 
 
 def read_planner(path: str | Path) -> Planner:
@@ -24,6 +24,8 @@ def read_planner(path: str | Path) -> Planner:
     state = content.get("state_dict", content)
     if isinstance(state, dict) and any(str(key).startswith(OFFICIAL_PREFIX) for key in state):
         anchors = state.get(OFFICIAL_PREFIX + ANCHORS)
-        sizes = replace(WOTE, num_anchors=len(anchors)) if isinstance(anchors, Tensor) and anchors.ndim else WOTE
-        content = checkpoint_content(import_official(path, sizes))
+        published = sizes("wote")
+        if isinstance(anchors, Tensor) and anchors.ndim:
+            published = replace(published, num_anchors=len(anchors))
+        content = checkpoint_content(import_official(path, published))
     return rebuild(path, content).model

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wotempo.configs import values
 from wotempo.errors import UserError
 from wotempo.navsim import fingerprint
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.build import build_wote
 
-NO_FUSION = {"name": "none", "num_frames": 1}
+NO_FUSION = values("fusion/none")
 ANCHORS = "trajectory_anchors"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,11 @@ from wotempo.navsim.schema import FRAME_PERIOD_S
 class Team:
     """What the server asks for; all of it must be given."""
 
-    name: str = ""
-    authors: list[str] = field(default_factory=list)
-    email: str = ""
-    institution: str = ""
-    country: str = ""
+    name: str
+    authors: list[str]
+    email: str
+    institution: str
+    country: str
 
 
 class _Sampling:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any
 
+from wotempo.configs import values
 from wotempo.errors import UserError
 from wotempo.fusion import POINTS
-from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+from wotempo.geometry import LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 from wotempo.planners.backbone.batch_norm import KINDS
 
-OLDEST = "wote"  # the planner of checkpoints and run folders from before there were others
+OLDEST: str = values("older/keys")[
+    "planner"
+]  # the planner of checkpoints and run folders from before there were others
 MODES = ("compat", "fixed")
-REWARD_WEIGHTS = (0.1, 0.5, 0.5, 1.0)  # published: of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
 HISTORY_SENSORS = ("both", "lidar")
 # Where a fusion stage may sit: after which stage of the LiDAR ResNet. bev8 is the backbone's output, which has taken in
 # the camera for the last time; finer levels blur less and cost as much (docs: geometry).
@@ -22,65 +25,65 @@ ALL_LEVELS = (*LEVELS, POINTS)
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The defaults are the published model (preset WOTE) in our own mode.
+    """Sizes, mode and savings of a model; the values are those of configs/model.
 
     ``mode``: ``compat`` keeps WoTE's splat and its stretched map head, so that official weights give official numbers;
     ``fixed`` puts both on the grid that the backbone's map really covers (docs: geometry).
     """
 
-    mode: str = "fixed"
+    mode: str
     # inputs
-    image_height: int = 256
-    image_width: int = 1024
-    lidar_shape: tuple[int, ...] = LIDAR_HISTOGRAM.shape
-    lidar_max: int = 5  # counts at which the histogram is clipped
-    status_size: int = 8
-    num_poses: int = 8
+    image_height: int
+    image_width: int
+    lidar_shape: tuple[int, ...]
+    lidar_max: int  # counts at which the histogram is clipped
+    status_size: int
+    num_poses: int
     # backbone: two ResNets of BasicBlocks
-    stage_blocks: tuple[int, ...] = (3, 4, 6, 3)
-    stage_channels: tuple[int, ...] = (64, 128, 256, 512)
-    stem_channels: int = 64
-    zero_init_last: bool = True  # residual blocks start as the identity; a few hundred steps are too few to leave it
-    image_tokens: tuple[int, ...] = (8, 32)
-    bev_shape: tuple[int, ...] = BACKBONE_BEV.shape
-    gpt_layers: int = 2
-    gpt_heads: int = 4
+    stage_blocks: tuple[int, ...]
+    stage_channels: tuple[int, ...]
+    stem_channels: int
+    zero_init_last: bool  # residual blocks start as the identity; a few hundred steps are too few to leave it
+    image_tokens: tuple[int, ...]
+    bev_shape: tuple[int, ...]
+    gpt_layers: int
+    gpt_heads: int
     # planner
-    num_anchors: int = 256
-    d_model: int = 256
-    heads: int = 8
-    encoder_layers: int = 2  # trajectory encoder and world model
-    encoder_ffn: int = 512
-    decoder_layers: int = 3  # offset and agent decoders
-    decoder_ffn: int = 1024
-    dropout: float = 0.1
+    num_anchors: int
+    d_model: int
+    heads: int
+    encoder_layers: int  # trajectory encoder and world model
+    encoder_ffn: int
+    decoder_layers: int  # offset and agent decoders
+    decoder_ffn: int
+    dropout: float
     # Of the samples of a training batch, so many plan without seeing the scene, and so many cells are hidden from the
     # others: where windows are few a planner learns its images by heart before it learns to use the ego's state.
-    scene_dropout: float = 0.0
-    cell_dropout: float = 0.0
-    future_steps: int = 1
-    reward_weights: tuple[float, ...] = REWARD_WEIGHTS  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
+    scene_dropout: float
+    cell_dropout: float
+    future_steps: int
+    reward_weights: tuple[float, ...]  # of ln im, ln NC, ln DAC, ln(5 TTC + 2 C + 5 EP)
     # Which trajectories are evaluated to choose the plan: the refined ones, as published, or the anchors, which are all
     # that training shows to the reward heads: with few anchors the refined ones are far from anything they know.
-    evaluate_refined: bool = True
+    evaluate_refined: bool
     # heads
-    map_channels: int = 64
-    map_feature_shape: tuple[int, ...] = (64, 64)  # the raster, over the backbone's extent, that the map head works on
-    map_shape: tuple[int, ...] = SEMANTIC_FRONT.shape
-    num_bev_classes: int = 8
-    num_agents: int = 30
+    map_channels: int
+    map_feature_shape: tuple[int, ...]  # the raster, over the backbone's extent, that the map head works on
+    map_shape: tuple[int, ...]
+    num_bev_classes: int
+    num_agents: int
     # How many history frames of a window pass gradient to the encoder: null all, 0 none, k the last k. Frames that are
     # the current one of no window are then encoded without gradient, normalised by batch statistics of their own.
-    history_grad: int | None = None
+    history_grad: int | None
     # What history is encoded from: both | lidar. lidar: no camera branch for frames of the past, and LiDAR tokens alone
     # in the exchange. A frame that is one window's current and another's history is then encoded both ways.
-    history_sensors: str = "both"
-    batch_norm: str = "batch"  # of the frame encoder in training: batch | weighted | frozen, see model.batch_norm
+    history_sensors: str
+    batch_norm: str  # of the frame encoder in training: batch | weighted | frozen, see model.batch_norm
     # The frame encoder stays as it is (init_from): its maps are computed once per frame and cached, and only what lies
     # behind is trained.
-    frozen_backbone: bool = False
-    activation_checkpointing: bool = False  # backbone, world model and reward: less memory for one more forward pass
-    agent_head: bool = False  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
+    frozen_backbone: bool
+    activation_checkpointing: bool  # backbone, world model and reward: less memory for one more forward pass
+    agent_head: bool  # its loss weighs nothing by default: the parameters exist, frozen, and are not run
 
     def __post_init__(self) -> None:
         for field in fields(self):  # yaml and json give lists
@@ -164,25 +167,7 @@ class ModelConfig:
         return asdict(self)
 
 
-WOTE = ModelConfig()
-
-# The same modules, small enough for two CPU cores.
-WOTE_TINY = ModelConfig(
-    image_height=128,
-    image_width=512,
-    stage_blocks=(1, 1, 1, 1),
-    stage_channels=(16, 32, 64, 128),
-    stem_channels=16,
-    zero_init_last=False,
-    image_tokens=(4, 16),
-    gpt_heads=2,
-    num_anchors=64,
-    d_model=64,
-    heads=2,
-    encoder_ffn=128,
-    decoder_ffn=128,
-    dropout=0.0,  # drawing the masks alone would cost a fifth of a step on a CPU
-    map_channels=32,
-)
-
-PRESETS = {"wote": WOTE, "wote_tiny": WOTE_TINY}
+@cache
+def sizes(model: str) -> ModelConfig:
+    """The model of configs/model with that name: ``wote``, at its published size, or ``wote_tiny``."""
+    return ModelConfig(**values(f"model/{model}")["model"])

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from wotempo.configs import completed, values
 from wotempo.errors import UserError, nearest
 from wotempo.fusion import build_fusion, level_of
 from wotempo.needs import WindowNeeds
 from wotempo.planners.base import Planner
-from wotempo.planners.config import ModelConfig
+from wotempo.planners.config import OLDEST, ModelConfig
 
 FOLDER = Path(__file__).parent
 
@@ -60,7 +61,8 @@ def needs_of(name: str, config: ModelConfig, fusion: dict[str, Any]) -> WindowNe
 
 
 def loss_weights(name: str, given: dict[str, Any] | None) -> Any:
-    """The planner's ``loss_weights`` of the configuration's ``losses``. UserError with the nearest key for one that it
-    does not have."""
-    kind = planner_class(name).loss_weights
-    return kind(**(given or {}))
+    """The planner's ``loss_weights`` from the ``losses`` that a checkpoint stores, with what they lack: of WoTE, what
+    the absence of younger keys meant; of another planner, what configs/planner says."""
+    if name == OLDEST:
+        return planner_class(name).loss_weights(**completed("losses", given))
+    return planner_class(name).loss_weights(**{**values(f"planner/{name}")["losses"], **(given or {})})

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.batch import Batch
+from wotempo.configs import completed
 from wotempo.planners.config import OLDEST, ModelConfig
 from wotempo.planners.registry import build_planner, loss_weights
 from wotempo.training.optimiser import OptimiserConfig, build_optimiser
@@ -40,9 +41,9 @@ class LitPlanner(L.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["anchors"])
-        self.model = build_planner(planner, ModelConfig(**model), fusion, anchors)
+        self.model = build_planner(planner, ModelConfig(**completed("model", model)), fusion, anchors)
         self.weights = loss_weights(planner, losses)
-        self.optimiser_config = OptimiserConfig(**(optimiser or {}))
+        self.optimiser_config = OptimiserConfig(**completed("optimiser", optimiser))
         self.metrics = self.model.metrics()
         self.loss_terms: dict[str, Tensor] = {}
 

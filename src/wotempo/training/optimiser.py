@@ -22,13 +22,13 @@ class OptimiserConfig:
     The two fractions and the multipliers are of the schedule ``run``; ``compat`` has none.
     """
 
-    schedule: str = "run"  # run | compat
-    lr: float = 1e-4
-    weight_decay: float = 1e-4
-    warmup_fraction: float = 0.1  # of all steps
-    final_fraction: float = 0.01  # of the peak rate, reached at the last step
-    image_encoder_multiplier: float = 1.0
-    fusion_multiplier: float = 1.0
+    schedule: str  # run | compat
+    lr: float
+    weight_decay: float
+    warmup_fraction: float  # of all steps
+    final_fraction: float  # of the peak rate, reached at the last step
+    image_encoder_multiplier: float
+    fusion_multiplier: float
 
 
 SCHEDULES = ("run", "compat")

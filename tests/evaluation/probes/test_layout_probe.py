@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from wotempo.evaluation.probes.layout_probe import layout_of_objects, layout_of_shifts, probe_layout
 from wotempo.evaluation.probes.object_response import centroid, object_response, with_object
 from wotempo.evaluation.probes.shift_curve import shift_curve, without_place
-from wotempo.fusion import NoFusion, build_fusion
+from wotempo.fusion import build_fusion
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM
 from wotempo.planners.wote.wote import WoTE
 
@@ -45,7 +45,7 @@ def lidar(count: int, seed: int = 0) -> Tensor:
 
 def align(maps: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
     there = torch.ones(maps.shape[:2], dtype=torch.bool)
-    return NoFusion(maps.shape[2], BACKBONE_BEV).warp_history(maps, pose, there)
+    return build_fusion("none", maps.shape[2], BACKBONE_BEV).warp_history(maps, pose, there)
 
 
 def pairs(encode: Callable[[Tensor, Tensor], Tensor], count: int = 24) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from defaults import loss_weights
 
 from wotempo.errors import UserError
 from wotempo.planners.backbone.frozen import FrozenEncoder, weights_hash
-from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.losses import compute_losses
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_cached_maps_give_the_losses_and_gradients_of_the_images(model, make_bat
     grads = []
     for given in (batch, cached(model, batch)):
         model.zero_grad()
-        losses = compute_losses(model(given), given, LossWeights())
+        losses = compute_losses(model(given), given, loss_weights())
         torch.stack(list(losses.values())).sum().backward()
         grads.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
     assert set(grads[0]) == set(grads[1])

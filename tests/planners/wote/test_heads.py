@@ -9,10 +9,13 @@ import torch
 from torch.nn import functional as F
 
 from wotempo.geometry import BACKBONE_BEV, SEMANTIC_FRONT
+from wotempo.planners.config import sizes
 from wotempo.planners.heads.agents import AgentHead
 from wotempo.planners.heads.bev_map import to_map
 from wotempo.planners.wote.offset import OffsetHead
 from wotempo.planners.wote.reward import RewardConvNet, final_score
+
+PUBLISHED = sizes("wote").reward_weights
 
 
 def metres(grid) -> torch.Tensor:
@@ -58,11 +61,11 @@ def test_the_score_is_the_published_formula_and_survives_underflow():
     im, sim = torch.randn(3, 7, generator=g), torch.randn(3, 5, 7, generator=g) * 2
     nc, dac, ep, ttc, comfort = sim.sigmoid().unbind(1)
     by_formula = 0.1 * im.softmax(-1).log() + 0.5 * nc.log() + 0.5 * dac.log() + (5 * ttc + 2 * comfort + 5 * ep).log()
-    torch.testing.assert_close(final_score(im, sim), by_formula)
+    torch.testing.assert_close(final_score(im, sim, PUBLISHED), by_formula)
     torch.testing.assert_close(final_score(im, sim, (1.0, 0.0, 0.0, 0.0)), im.softmax(-1).log())
     collision = sim.clone()
     collision[:, 0] = -200.0  # a probability that float32 rounds to 0
-    score = final_score(im, collision)
+    score = final_score(im, collision, PUBLISHED)
     assert score.isfinite().all()
     torch.testing.assert_close(score, by_formula - 0.5 * nc.log() - 100, rtol=1e-3, atol=1e-2)
 

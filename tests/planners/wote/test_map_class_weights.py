@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from defaults import loss_weights
 
 from wotempo.errors import UserError
-from wotempo.planners.wote.losses import LossWeights, compute_losses, focal_loss
+from wotempo.planners.wote.losses import compute_losses, focal_loss
 
 WEIGHTS = [0.5, 2.0, 3.0]
 
@@ -29,10 +30,10 @@ def test_a_cell_counts_by_its_true_class():
 @pytest.mark.parametrize("weights", [[1.0, 0.0], [1.0, -1.0], [1.0, float("nan")]])
 def test_weights_that_are_not_positive_are_refused(weights):
     with pytest.raises(UserError, match="map_class_weights"):
-        LossWeights(map_class_weights=weights)
+        loss_weights(map_class_weights=weights)
 
 
 def test_another_number_of_classes_is_refused_with_both_numbers():
     predictions = {"im_rewards": torch.zeros(1, 1), "bev_semantic_map": torch.zeros(1, 8, 2, 2)}
     with pytest.raises(UserError, match="3 numbers, the map has 8 classes"):
-        compute_losses(predictions, {}, LossWeights(map_class_weights=WEIGHTS))
+        compute_losses(predictions, {}, loss_weights(map_class_weights=WEIGHTS))

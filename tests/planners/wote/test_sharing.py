@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from defaults import loss_weights
 from plain_wote import plain_of
 
-from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.losses import compute_losses
 
 VARIANTS = [(mode, steps) for mode in ("compat", "fixed") for steps in (1, 2, 4)]
 
@@ -16,7 +17,7 @@ VARIANTS = [(mode, steps) for mode in ("compat", "fixed") for steps in (1, 2, 4)
 def run(model, batch):
     model.zero_grad()
     out = model(batch)
-    losses = compute_losses(out, batch, LossWeights())
+    losses = compute_losses(out, batch, loss_weights())
     sum(losses.values()).backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return out, losses, gradients

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from defaults import loss_weights
 
 from wotempo.errors import UserError
-from wotempo.fusion import NoFusion
-from wotempo.planners.config import WOTE_TINY, ModelConfig
+from wotempo.fusion import build_fusion
+from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.wote.build import build_wote
-from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.planners.wote.losses import compute_losses
 from wotempo.planners.wote.wote import WoTE
 
 
@@ -37,7 +38,7 @@ def test_forward_gives_every_supervised_output(make_model, make_batch, micro, mo
 
 
 def test_the_tiny_preset_runs(make_model, make_batch):
-    out = make_model(WOTE_TINY, "convgru", 2)(make_batch(WOTE_TINY, samples=1, window=2))
+    out = make_model(sizes("wote_tiny"), "convgru", 2)(make_batch(sizes("wote_tiny"), samples=1, window=2))
     assert out["fused_bev"].shape == (1, 128, 8, 8)
     assert out["bev_semantic_map"].shape == (1, 8, 128, 256)
 
@@ -131,7 +132,7 @@ def test_bf16_autocast_trains(make_model, make_batch):
     wide = model.eval()(batch)
     with torch.autocast("cpu", torch.bfloat16):
         out = model(batch)
-        losses = compute_losses(out, batch, LossWeights())
+        losses = compute_losses(out, batch, loss_weights())
     sum(losses.values()).backward()
     for key in ("im_rewards", "sim_rewards", "trajectory_offset", "trajectory_offset_rewards"):
         assert out[key].dtype == torch.float32
@@ -155,7 +156,7 @@ def test_activation_checkpointing_changes_memory_and_nothing_else(make_model, ma
             return x
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
-            loss = sum(compute_losses(model(batch), batch, LossWeights()).values())
+            loss = sum(compute_losses(model(batch), batch, loss_weights()).values())
         loss.backward()
         results.append((loss, {n: p.grad for n, p in model.named_parameters()}, model.state_dict()))
         kept.append(sum(held.values()))
@@ -185,7 +186,7 @@ def test_the_fused_kernels_of_inference_change_nothing(make_model, make_batch):
 def test_every_trainable_parameter_gets_a_gradient(make_model, make_batch, micro, agent_head):
     config = replace(micro, agent_head=agent_head)
     model, batch = make_model(config, "convgru", 3), make_batch(config)
-    weights = LossWeights(agent_cls=1.0 * agent_head, agent_box=1.0 * agent_head)
+    weights = loss_weights(agent_cls=1.0 * agent_head, agent_box=1.0 * agent_head)
     sum(compute_losses(model(batch), batch, weights).values()).backward()
     trained = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     assert [n for n, gradient in trained.items() if gradient is None] == []
@@ -207,13 +208,13 @@ def test_a_few_steps_learn_one_batch(make_batch, micro):
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
     history = []
     for _ in range(60):
-        losses = compute_losses(model(batch), batch, LossWeights())
+        losses = compute_losses(model(batch), batch, loss_weights())
         optimiser.zero_grad()
         sum(losses.values()).backward()
         optimiser.step()
         history.append({name: value.item() for name, value in losses.items()})
     with torch.no_grad():  # in evaluation mode: the running statistics must have followed
-        last = compute_losses(model.eval()(batch), batch, LossWeights())
+        last = compute_losses(model.eval()(batch), batch, loss_weights())
     for name in ("traj_offset", "im_reward", "map"):
         assert last[name] < 0.75 * history[0][name], (name, [h[name] for h in history], last[name])
 
@@ -229,15 +230,15 @@ def test_the_rest_starts_alike_whichever_stage_is_chosen(micro):
 
 
 def test_what_does_not_fit_is_named(micro, make_model, make_batch):
-    none = NoFusion(micro.bev_channels, micro.bev_grid)
+    none = build_fusion("none", micro.bev_channels, micro.bev_grid)
     with pytest.raises(UserError, match=r"\(5, 8, 3\), not \(12, 8, 3\)"):
         WoTE(micro, torch.zeros(5, 8, 3), none)
     with pytest.raises(UserError, match="64 channels"):
-        WoTE(micro, torch.zeros(12, 8, 3), NoFusion(64, micro.bev_grid))
+        WoTE(micro, torch.zeros(12, 8, 3), build_fusion("none", 64, micro.bev_grid))
     with pytest.raises(UserError, match="compat, fixed"):
-        ModelConfig(mode="better")
+        replace(micro, mode="better")
     with pytest.raises(UserError, match="future_steps is 3"):
-        ModelConfig(future_steps=3)
+        replace(micro, future_steps=3)
     with pytest.raises(ValueError, match="sees 3 frames, the batch holds 2"):
         make_model(stage="convgru", num_frames=3).plan(make_batch(window=2))
     batch = make_batch()
@@ -276,9 +277,9 @@ def test_a_hidden_scene_still_teaches_its_map(make_model, make_batch, micro):
 
 
 @pytest.mark.parametrize("name", ["scene_dropout", "cell_dropout"])
-def test_a_share_is_a_share(name):
+def test_a_share_is_a_share(micro, name):
     with pytest.raises(UserError, match=f"model.{name} is 1.0; set it to a share"):
-        ModelConfig(**{name: 1.0})
+        replace(micro, **{name: 1.0})
 
 
 def test_plans_are_chosen_by_the_refined_trajectories_or_by_the_anchors(make_model, make_batch, micro):

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import reference_weights
 import torch
+from defaults import loss_weights
 
-from wotempo.fusion import NoFusion
-from wotempo.planners.config import WOTE, WOTE_TINY, ModelConfig
-from wotempo.planners.wote.losses import LossWeights, compute_losses
+from wotempo.fusion import build_fusion
+from wotempo.planners.config import ModelConfig, sizes
+from wotempo.planners.wote.losses import compute_losses
 from wotempo.planners.wote.wote import WoTE
 
 # After these the arrays are small enough to keep; the maps come sub-sampled by 8 from the reference itself.
@@ -36,7 +37,7 @@ TOLERANCE = 1e-4  # of max |a - b| / max |b|
 
 def build(config: ModelConfig) -> WoTE:
     anchors = torch.from_numpy(reference_weights.anchors())[: config.num_anchors]
-    return WoTE(config, anchors, NoFusion(config.bev_channels, config.bev_grid))
+    return WoTE(config, anchors, build_fusion("none", config.bev_channels, config.bev_grid))
 
 
 @pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["K1", "K2"])
@@ -44,7 +45,7 @@ def ours(request) -> tuple[int, dict[str, np.ndarray]]:
     """K, and our outputs under the names of the reference."""
     steps = request.param
     with torch.device("meta"):  # no time for an initialisation that is thrown away
-        model = build(replace(WOTE, mode="compat", future_steps=steps, agent_head=True)).eval()
+        model = build(replace(sizes("wote"), mode="compat", future_steps=steps, agent_head=True)).eval()
     shapes = {key: value.shape for key, value in model.state_dict().items()}
     model.load_state_dict(reference_weights.weights(shapes), assign=True)
     camera, lidar, status, targets = reference_weights.inputs()
@@ -52,7 +53,7 @@ def ours(request) -> tuple[int, dict[str, np.ndarray]]:
         fused = model.encode(camera, lidar)
         train = model.predict(fused, status, targets["sampled_anchor"])
         test = model.select(fused[:1], status[:1])
-        terms = compute_losses({k: v.double() for k, v in train.items()}, targets, LossWeights())
+        terms = compute_losses({k: v.double() for k, v in train.items()}, targets, loss_weights())
     found = {f"train.{k}": v.numpy() for k, v in train.items()} | {f"test.{k}": v.numpy() for k, v in test.items()}
     for key in ("train.bev_semantic_map", "train.fut_bev_semantic_map"):
         found[key] = found[key][:, :, ::8, ::8]
@@ -102,14 +103,14 @@ def test_the_slices_are_of_the_reference(golden_dir, shared_dir):
 @pytest.mark.parametrize(("steps", "parameters"), [(1, 63_907_373), (2, 64_562_733)])
 def test_the_preset_has_the_published_number_of_parameters(steps, parameters):
     with torch.device("meta"):
-        model = build(replace(WOTE, future_steps=steps))
+        model = build(replace(sizes("wote"), future_steps=steps))
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
 def test_the_state_dict_has_the_published_keys_and_shapes():
     """Compared by digest; the full list is compared below where it is at hand."""
     with torch.device("meta"):
-        state = build(WOTE).state_dict()
+        state = build(sizes("wote")).state_dict()
     listing = "\n".join(sorted(f"{key} {tuple(value.shape)}" for key, value in state.items()))
     assert len(state) == 829
     assert sha256(listing.encode()).hexdigest() == DIGEST
@@ -120,7 +121,7 @@ def test_the_state_dict_is_the_published_list(shared_dir):
     rows = (shared_dir / "reference" / "wote_state_dict.txt").read_text().splitlines()
     published = {key: shape for key, shape, _ in (row.split("\t") for row in rows)}
     with torch.device("meta"):
-        state = build(WOTE).state_dict()
+        state = build(sizes("wote")).state_dict()
     assert {key: str(tuple(value.shape)) for key, value in state.items()} == published
 
 
@@ -132,4 +133,4 @@ def test_the_tiny_preset_is_the_same_model_in_small():
             keys = build(config).state_dict()
         return {key for key in keys if "encoder.layer" not in key.partition("_backbone.")[2]}
 
-    assert stems(WOTE_TINY) == stems(WOTE)
+    assert stems(sizes("wote_tiny")) == stems(sizes("wote"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,16 @@ from wotempo.training.module import LitPlanner
 
 @dataclass
 class ProbeConfig:
-    checkpoint: str | None = None
-    split: str = "test"
-    scenes: int = 64  # evenly spread over the split
-    object_frames: int = 8  # into so many frames objects are put
-    output: str | None = None  # a .json; None: layout_probe.json beside the checkpoint's run
-    workspace: str = "workspace"
-    data: DataConfig = field(default_factory=DataConfig)
-    batch_size: int = 8
-    threads: int | None = None  # CPU threads of torch; None leaves its default
-    progress_bar: bool = True
+    checkpoint: str | None
+    split: str
+    scenes: int  # evenly spread over the split
+    object_frames: int  # into so many frames objects are put
+    output: str | None  # a .json; None: layout_probe.json beside the checkpoint's run
+    workspace: str
+    data: DataConfig
+    batch_size: int
+    threads: int | None  # CPU threads of torch; None leaves its default
+    progress_bar: bool
 
 
 def check(raw: DictConfig) -> ProbeConfig:

@@ -22,11 +22,11 @@ class LossWeights:
     ``map_class_weights``: one positive number per class of the BEV map, or None (the devkit: all count alike).
     """
 
-    trajectory: float = 10.0
-    agent_cls: float = 10.0
-    agent_box: float = 1.0
-    map: float = 10.0
-    map_class_weights: list[float] | None = None
+    trajectory: float
+    agent_cls: float
+    agent_box: float
+    map: float
+    map_class_weights: list[float] | None
 
     def __post_init__(self) -> None:
         if self.map_class_weights is not None and not all(w > 0 for w in self.map_class_weights):

@@ -26,15 +26,15 @@ class LossWeights:
     users are few pixels: on a small budget an encoder learns them late or never unless they count for more.
     """
 
-    traj_offset: float = 1.0
-    offset_im_reward: float = 0.1
-    im_reward: float = 1.0
-    sim_reward: float = 1.0
-    map: float = 10.0
-    fut_map: float = 0.1
-    agent_cls: float = 0.0
-    agent_box: float = 0.0
-    map_class_weights: list[float] | None = None
+    traj_offset: float
+    offset_im_reward: float
+    im_reward: float
+    sim_reward: float
+    map: float
+    fut_map: float
+    agent_cls: float
+    agent_box: float
+    map_class_weights: list[float] | None
 
     def __post_init__(self) -> None:
         if self.map_class_weights is not None and not all(w > 0 for w in self.map_class_weights):

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wotempo.planners.config import REWARD_WEIGHTS
-
 
 class RewardConvNet(nn.Module):
     """Two convolutions over all maps of a trajectory, present and imagined, then the mean over cells."""
@@ -48,7 +46,7 @@ def _reach(cells: tuple[int, ...], rows: int, cols: int) -> tuple[slice, slice]:
     )
 
 
-def final_score(im_logits: Tensor, sim_logits: Tensor, weights: tuple[float, ...] = REWARD_WEIGHTS) -> Tensor:
+def final_score(im_logits: Tensor, sim_logits: Tensor, weights: tuple[float, ...]) -> Tensor:
     """The score that inference maximises (paper, eq. 4; higher is better):
     0.1·ln im + 0.5·ln NC + 0.5·ln DAC + ln(5·TTC + 2·C + 5·EP), with the published weights of its four terms.
 
