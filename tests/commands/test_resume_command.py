@@ -16,7 +16,7 @@ def run_folder(root, name, status="incomplete", written="2026-01-01T00:00:00", s
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("name: run\n")
-    facts = {"signature": signature}
+    facts = {"signature": signature, "command": "wotempo train seed=3"}
     verdict = {"status": status, "written": written, "reason": "killed", "facts": facts}
     (folder / "verdict.json").write_text(json.dumps(verdict))
     return folder
@@ -48,6 +48,7 @@ def test_a_folder_is_continued_started_anew_or_refused(tmp_path, capsys):
         claim_run_dir(folder, "def", reuse=False)
     claim = claim_run_dir(folder, "abc", reuse=False)
     assert (claim.checkpoint, claim.resumed) == (None, [{"step": 0, "reason": "killed"}])
+    assert claim.command == "wotempo train seed=3"
     assert "starts again" in capsys.readouterr().out
     claim_run_dir(folder, "abc", reuse=False, fresh=True)
     assert list(folder.iterdir()) == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,16 @@ def test_a_sweep_hands_the_profile_to_submitit(here, capsys):
     assert "seed=1,2" in printed
     assert main(["--multirun", RUN, "machine.gpus=2", "dry_run=true"]) == 2
     assert "machine.gpus" in capsys.readouterr().err
+
+
+def test_the_script_submits_from_any_folder(tmp_path):
+    checkout = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [checkout / "scripts" / "slurm.sh", RUN, "--dry-run"],
+        cwd=tmp_path, env=os.environ | {"PYTHON": sys.executable}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"#SBATCH --chdir={checkout}\n" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"exec {sys.executable} -m wotempo train ")
+    assert f" {RUN} " in last
+    assert list(tmp_path.iterdir()) == []

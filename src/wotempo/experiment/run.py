@@ -150,6 +150,8 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
     facts |= {FACT: memory_policy.past}
     if claim.resumed:
         facts["resumed"] = claim.resumed
+        # `wotempo resume` names the folder only; the command that began the run is what trains it once more.
+        facts["command"] = claim.command or facts["command"]
     loggers = build_loggers(config, run_dir, facts, claim.step)
     callbacks, report, steps = build_callbacks(config, run_dir, facts, stop_signal, memory_policy)
     trainer = build_trainer(config, run_dir, loggers, callbacks)

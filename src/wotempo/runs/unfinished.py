@@ -20,13 +20,15 @@ FINISHED = ("accepted", "rejected")
 @dataclass
 class Claim:
     """What a run folder holds. ``finished``: the verdict of a finished run, which is kept. ``checkpoint`` and
-    ``resumed`` (one entry per interruption: step, reason, files that do not load): where to go on."""
+    ``resumed`` (one entry per interruption: step, reason, files that do not load): where to go on. ``command``: the
+    command line that a resumed run was started with."""
 
     finished: dict[str, Any] | None = None
     checkpoint: Path | None = None
     step: int = 0
     resumed: list[dict[str, Any]] = field(default_factory=list)
     out_of_memory: list[dict[str, Any]] = field(default_factory=list)  # see out_of_memory.py
+    command: str | None = None
 
 
 def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
@@ -87,4 +89,5 @@ def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
     print(f"{path}: {verdict['reason']}; {where}{notes}; fresh=true starts anew", flush=True)
     facts = verdict["facts"]
     resumed = [*facts.get("resumed", []), entry]
-    return Claim(checkpoint=checkpoint, step=step, resumed=resumed, out_of_memory=facts.get("out_of_memory", []))
+    past = facts.get("out_of_memory", [])
+    return Claim(None, checkpoint, step, resumed, past, facts.get("command"))
