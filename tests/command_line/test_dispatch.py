@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from wotempo.command_line import dispatch
+from wotempo.command_line import dispatch, entry
 from wotempo.command_line.completion import CONFIGS, OF_FOLDERS
 from wotempo.command_line.table import COMMANDS, FOLDER, module_of, overview, sentence
+from wotempo.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "__init__")
@@ -89,14 +89,18 @@ def test_an_unknown_command_is_one_sentence_with_the_nearest_name(typed_in):
     assert err.strip() == overview()
 
 
-def test_a_command_runs_as_its_module_would(monkeypatch):
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules after import:RuntimeWarning")
+def test_a_command_runs_as_its_module_would(typed_in, monkeypatch):
     """Lightning and multiprocessing start further processes by the name of the main module."""
     seen = []
-    monkeypatch.setattr(runpy, "run_module", lambda *names, **how: seen.append((names, how, sys.argv[1:])))
-    monkeypatch.setattr(sys, "argv", ["wotempo", "plan-data", "data=navsim"])
-    dispatch.main()
-    how = {"run_name": "__main__", "alter_sys": True}
-    assert seen == [(("wotempo.commands.plan_data",), how, ["data=navsim"])]
+
+    def say(error: UserError) -> int:
+        seen.append((sys.modules["__main__"].__spec__.name, Path(sys.argv[0]).name, sys.argv[1:]))
+        return error.exit_code
+
+    monkeypatch.setattr(entry, "say", say)
+    assert typed_in("devkit-scores", "x")[0] == 2
+    assert seen == [("wotempo.commands.devkit_scores", "devkit_scores.py", ["x"])]
 
 
 def test_python_m_is_the_same_and_the_old_modules_still_are_commands():

@@ -20,25 +20,24 @@ OWN = sorted(set(CONFIGS) - set(TRAINING))
 @dataclass
 class Base:
     # heading
-    size: int = 4
+    size: int
     # A sentence before it,
     # over two lines.
-    kind: str | None = None
+    kind: str | None
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Schema(Base):
     step: float  # metres
     inner: Base
 
 
 def test_types_and_comments_are_the_schemas_and_values_the_configurations():
-    values = {"step": 1e-4, "size": 2, "inner": {"kind": "a"}, "free": {"on": True, "off": None}}
+    values = {"size": 2, "kind": None, "step": 1e-4, "inner": {"kind": "a"}, "free": {"on": True, "off": None}}
     assert list(keys_of(values, Schema, {"free.on": "from the yaml"})) == [
         Key("size", "int", "2", ""),
         Key("kind", "str | None", "null", "A sentence before it, over two lines."),
         Key("step", "float", "0.0001", "metres"),
-        Key("inner.size", "int", "4", ""),
         Key("inner.kind", "str | None", "a", "A sentence before it, over two lines."),
         Key("free.on", "bool", "true", "from the yaml"),
         Key("free.off", "any", "null", ""),

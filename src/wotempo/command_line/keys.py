@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, get_type_hints
@@ -53,12 +53,12 @@ def options_of(group: str) -> list[str]:
 def keys_of(
     values: Mapping[str, Any], schema: Any = None, comments: Mapping[str, str] | None = None, prefix: str = ""
 ) -> Iterator[Key]:
-    """The leaves, in the order of the schema."""
+    """The leaves of ``values``. ``schema``: the dataclass of their types; ``comments``: by dotted name."""
     comments = comments or {}
     known: Any = schema if is_dataclass(schema) else None
     hints = get_type_hints(known) if known else {}
     beside = _field_comments(known) if known else {}
-    for name, value in (_defaults(known) | dict(values)).items():
+    for name, value in values.items():
         full, hint = f"{prefix}{name}", hints.get(name)
         if isinstance(value, Mapping) and value:
             yield from keys_of(value, hint, comments, f"{full}.")
@@ -106,18 +106,6 @@ def _field_comments(schema: type) -> dict[str, str]:
                 sentences = " ".join(above) if above and above[0][0].isupper() else ""
                 found[match.group(1)] = comment.group(1) if comment else sentences
             above = [*above, line.strip().removeprefix("# ")] if line.startswith("    # ") else []
-    return found
-
-
-def _defaults(schema: Any) -> dict[str, Any]:
-    """Of the fields that have one; a nested dataclass as a dict."""
-    found: dict[str, Any] = {}
-    for field in fields(schema) if schema else ():
-        if field.default is not MISSING:
-            found[field.name] = field.default
-        elif field.default_factory is not MISSING:
-            made = field.default_factory()
-            found[field.name] = _defaults(type(made)) if is_dataclass(made) else made
     return found
 
 
