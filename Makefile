@@ -20,7 +20,7 @@ EXPERIMENT ?= convgru_1epoch
 ABLATION ?= $(if $(filter navsim,$(DATA)),convgru_1epoch,ablation_small)
 CHOICES := data=$(DATA) model=$(MODEL) trainer=$(TRAINER) profile=$(PROFILE)
 
-# `make train-baseline trainer.max_epochs=5` would set a variable that nobody reads.
+# `make train-baseline trainer.max_epochs=5` would set a variable that is not read.
 KNOWN := PYTHON VENV DATA MODEL TRAINER PROFILE ABLATION EXPERIMENT ARGS CKPT RUN RUNS WHAT NAME WITH
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),$(v)))
 STRAY := $(filter-out $(KNOWN),$(GIVEN))

@@ -42,7 +42,10 @@ class StepUnderWay:
 
     @classmethod
     def of(cls, trainer: Trainer) -> StepUnderWay:
-        return cls._by_trainer.setdefault(trainer, cls())
+        step = cls._by_trainer.get(trainer)
+        if step is None:
+            step = cls._by_trainer[trainer] = cls()
+        return step
 
     def clear(self) -> None:
         """Forget the step of an earlier fit."""

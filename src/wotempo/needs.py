@@ -1,4 +1,4 @@
-"""What a planner wants to find in its batches."""
+"""``WindowNeeds``: the contents that a planner wants of its batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint of this project says of itself."""
+"""The description that a checkpoint of this project carries of itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PREFIX = "model."  # of the planner's tensors among those of its LightningModule
 @dataclass(frozen=True)
 class Stored:
     """``hyperparameters``: as ``LitPlanner`` takes them. ``state``: its state dict. epoch, global_step: how long it was
-    trained, 0 where nobody wrote it."""
+    trained, 0 where the file does not say."""
 
     path: Path
     planner: str

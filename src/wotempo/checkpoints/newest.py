@@ -1,4 +1,4 @@
-"""Which checkpoint of a run's folder a killed run is continued from."""
+"""The checkpoint in a run's folder from which a killed run is continued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the files of a dataset come to this machine, and how many of them are here."""
+"""The supply of a dataset's files: the archives or commands that bring them, and how many are here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From frames to one fused BEV map per window: what planners on the two-branch backbone share."""
+"""The part that planners on the two-branch backbone share: from frames to one fused BEV map per window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fusion stage costs: its parameters and its multiply-accumulates."""
+"""The cost of a fusion stage: its parameters and its multiply-accumulates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is still to be written of a run's caches; makes nothing."""
+"""The outlook on a run's caches: what is still to be written of them. Makes nothing."""
 
 from __future__ import annotations
 

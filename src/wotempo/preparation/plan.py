@@ -1,4 +1,4 @@
-"""What a run needs on disk: what of its dataset is here and what is missing, and how many bytes are made from it.
+"""The plan of a run's data on disk: files of its dataset that are here or missing, and the bytes made from them.
 
 Nothing is fetched or written. Where the logs are not here yet, published counts and sizes stand in.
 """

@@ -1,4 +1,4 @@
-"""From a run's configuration to its data module, with everything on disk that it needs."""
+"""The data module of a run, built from its configuration, with everything on disk that it needs."""
 
 from __future__ import annotations
 

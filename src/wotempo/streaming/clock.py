@@ -1,4 +1,4 @@
-"""Where and when each stream was last, and whether the next frame continues it."""
+"""The clock of each stream: time and place of its latest frame, and whether the next one continues it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into a stream and what comes out of it, and what is refused at its door."""
+"""The frames that go into a stream and the plans that come out, and the checks that refuse a frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a push takes, beside the same model without a past."""
+"""The latency of a push, beside the same model without history."""
 
 from __future__ import annotations
 

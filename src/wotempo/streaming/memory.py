@@ -1,4 +1,4 @@
-"""What the fusion stage remembers of streams whose frames come more often than its windows take them."""
+"""The memory of the fusion stage for streams whose frames come more often than its windows take them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a batch of unique frames to windows, and back to what must be encoded."""
+"""The unique frames of a batch: those that are encoded, and their arrangement in windows."""
 
 from __future__ import annotations
 
