@@ -20,6 +20,7 @@ from rules import (
     riddles,
     splits_called_stages,
     unknown_batch_fields,
+    vague_names,
     wote_leaks,
 )
 from tree import ROOT, Tree
@@ -113,6 +114,9 @@ def test_5_train_val_and_test_are_splits():
         "if stage == 'train': pass",
         "if self.stage in ('train', 'val'): pass",
         "STAGES = ('train', 'val', 'test')",
+        "class C:\n    stage: str = 'test'",
+        "def f(a, stage='test', b=1): pass",
+        "def shape_contract(self, stage): pass",
     ):
         assert found(splits_called_stages, {"src/wotempo/data/planted.py": f'"""A planted file."""\n{line}\n'}), line
 
@@ -136,14 +140,28 @@ def test_6_criteria_are_named_not_numbered():
 def test_7_the_first_sentence_says_what_the_thing_is():
     assert riddles(SOURCES) == []
     assert offered_without_words(SOURCES) == []
-    for text in ('"""Do two boxes touch?"""', '"""What nobody asked for, kept here."""', '"""Riddles."""', "x = 1"):
+    for text in (
+        '"""Do two boxes touch?"""',
+        '"""How two boxes touch, by area."""',
+        '"""What nobody asked for, kept here."""',
+        '"""Riddles."""',
+        "x = 1",
+    ):
         assert found(riddles, {"src/wotempo/data/planted.py": text}), text
+    assert found(riddles, {"src/wotempo/data/planted.py": '"""A planted file."""\nx = 1  # nobody waits for it\n'})
     offered = "from wotempo.data.planted.file import thing"
     planted = {
         "src/wotempo/data/planted/__init__.py": f'"""A planted sub-room."""\n{offered}\n',
         "src/wotempo/data/planted/file.py": '"""A planted file of it."""\ndef thing(): pass\n',
     }
     assert found(offered_without_words, planted)
+
+
+def test_7_names_describe():
+    python = {path: text for path, text in _texts().items() if path.endswith(".py")}
+    assert vague_names(python) == []
+    assert vague_names({"planted.py": "said = x.peers\n"}) == ["planted.py:1 said", "planted.py:1 peers"]
+    assert vague_names({"planted.py": "# it is said\nx = 'peers'\n"}) == []
 
 
 def test_8_wote_is_behind_the_seam():
