@@ -9,7 +9,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from wotempo.command_line.table import COMMANDS, HELP, module_of, overview
+from wotempo.command_line.table import COMMANDS, HELP, module_of, overview, show
 from wotempo.errors import UserError, nearest
 
 COMPLETION = ("--shell-completion", "-sc")
@@ -22,9 +22,11 @@ def main() -> None:
         from wotempo.command_line.completion import complete
 
         complete(words)
-    elif not words or words[0] in HELP:
-        print(overview(), file=sys.stdout if words else sys.stderr)
-        sys.exit(0 if words else UserError.exit_code)
+    elif not words:
+        print(overview(), file=sys.stderr)
+        sys.exit(UserError.exit_code)
+    elif words[0] in HELP:
+        show(overview())
     elif words[0] not in COMMANDS:
         print(f"error: there is no command '{words[0]}': {nearest(words[0], COMMANDS)}", file=sys.stderr)
         sys.exit(UserError.exit_code)

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from wotempo.command_line.help import help_of_folders, help_of_keys
 from wotempo.command_line.renamed import with_present_names
-from wotempo.command_line.table import HELP
+from wotempo.command_line.table import HELP, show
 from wotempo.command_line.words import Option
 from wotempo.config.composition import compose_checked, jobs_of, sweep_overrides
 from wotempo.errors import UserError
@@ -98,9 +98,9 @@ def command(
             if any(word in HELP for word in words):
                 module = sys.modules[main.__module__]
                 if configuration is None:
-                    print(help_of_folders(module, takes, options))
+                    show(help_of_folders(module, takes, options))
                 else:
-                    print(help_of_keys(module, *configuration, words, takes))
+                    show(help_of_keys(module, *configuration, words, takes))
                 return 0
             try:
                 return main(words, *arguments, **keywords)
@@ -126,7 +126,7 @@ def run(
     quieten()
     sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
     if any(word in HELP for word in sys.argv[1:]):
-        print(help_of_keys(sys.modules["__main__"], config_name, schema, sys.argv[1:]))
+        show(help_of_keys(sys.modules["__main__"], config_name, schema, sys.argv[1:]))
         sys.exit(0)
     multirun = is_multirun(sys.argv[1:])
     codes: list[int] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import sys
 from pathlib import Path
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -27,6 +29,14 @@ COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 NAMES = {name.replace("-", "_"): name for name in COMMANDS}  # by the module's
 HELP = ("--help", "-h")
 FOLDER = Path(__file__).parents[1] / "commands"
+
+
+def show(text: str) -> None:
+    """Print a help, of which the reader, such as ``head``, may take a part only."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def module_of(name: str) -> str:
