@@ -17,7 +17,8 @@ def test_it_runs(tmp_path, monkeypatch, capsys):
     runpy.run_module("scripts.bench.bench_guards", run_name="__main__")
     (found,) = json.loads(path.read_text())
     assert found["steps"] > 20
-    assert 0 < found["share"] < 1
+    assert found["share"] > 0
+    assert 0 < found["share_cpu"] < 1  # of processor time: on a busy machine a hook can wait for long
     assert found["reads_later"] == 1  # one value per optimiser step
     assert {"finite", "warp_gain", "FailureRecorder", "AcceptanceReport"} <= set(found["by_guard_cpu_s"])
     assert "goal 3%" in capsys.readouterr().out

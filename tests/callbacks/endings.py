@@ -16,7 +16,7 @@ from typing import Any
 import lightning as L
 import torch
 from fault_run import evidence, finite
-from fresh_process import fresh
+from fresh_process import fresh, joined
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_drive import loader
 from toy_run import ToyModule, all_guards, toy_trainer
@@ -28,7 +28,6 @@ from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint
 
 EPOCH = 24
 STRIKE = 30  # in the second of two epochs; step files are written at 8, 16, 32 and 40
-PATIENCE_S = 60
 
 
 @dataclass(frozen=True)
@@ -193,8 +192,7 @@ def process(name: str, folder: Path) -> None:
 
 def observe_ending(name: str, folder: Path) -> Left:
     child = fresh(process, name, folder)
-    child.join(PATIENCE_S)
-    assert child.exitcode is not None, f"{name}: the run hangs"
+    assert not joined([child]), f"{name}: the run hangs"
     verdict = json.loads((folder / "verdict.json").read_text())
     path, step, torn = newest_checkpoint(folder / "checkpoints")
     weights = torch.load(path, weights_only=True)["state_dict"] if path else {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import traceback
 import warnings
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from typing import Any
 import lightning as L
 import torch
 from fault import Fault
-from fresh_process import fresh
+from free_port import free_port
+from fresh_process import fresh, joined
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_run import all_guards, toy_trainer
 
 from callbacks import AcceptanceReport, FailureRecorder, MemoryGuard, exit_code_of
 
-PATIENCE_S = 60
-"""A rank that is busy for longer hangs."""
 KEPT = "kept.ckpt"
 
 
@@ -149,15 +147,8 @@ def process(name: str, folder: Path, rank: int, world: int, port: int) -> None:
 
 def observe(name: str, folder: Path, world: int) -> list[Observed]:
     """By rank, without those that were killed. Raises where one hangs or the run itself is broken."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    processes = [fresh(process, name, folder, rank, world, port) for rank in range(world)]
-    for each in processes:
-        each.join(PATIENCE_S)
-    hanging = [rank for rank, each in enumerate(processes) if each.exitcode is None]
-    for each in processes:
-        each.kill()
+    with free_port() as port:
+        hanging = joined([fresh(process, name, folder, rank, world, port) for rank in range(world)])
     assert not hanging, f"ranks {hanging} hang"
     found = []
     for file in sorted(folder.glob("rank*.json")):  # one that was killed has none

@@ -6,10 +6,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from patience import HANGS_S
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["endings", "fault_zoo"])  # torch is imported once
@@ -28,3 +30,14 @@ def fresh(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     process = CONTEXT.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def joined(processes: Sequence[BaseProcess]) -> list[int]:
+    """Waits until all are gone -> the numbers of those that hung and were killed."""
+    for each in processes:
+        each.join(HANGS_S)
+    hanging = [number for number, each in enumerate(processes) if each.exitcode is None]
+    for each in processes:
+        each.kill()
+        each.join()
+    return hanging

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import socket
 import warnings
 from pathlib import Path
 
 import torch
-from fresh_process import fresh
+from free_port import free_port
+from fresh_process import fresh, joined
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_drive import loader
 from toy_run import STEPS, ToyModule, ten_guards, toy_trainer
@@ -62,13 +62,9 @@ def one_rank(rank: int, port: int, folder: Path, module: ToyModule, *extra: Guar
 
 
 def run(folder: Path, module: ToyModule, *extra: Guard) -> list[dict]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    processes = [fresh(one_rank, rank, port, folder, module, *extra) for rank in (0, 1)]
-    for process in processes:
-        process.join(60)
-        process.kill()  # a rank that hangs is a failure of the test, not of the session
+    with free_port() as port:
+        hanging = joined([fresh(one_rank, rank, port, folder, module, *extra) for rank in (0, 1)])
+    assert not hanging, f"ranks {hanging} hang"
     return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
 
 

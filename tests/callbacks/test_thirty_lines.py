@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import HANGS_S
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "thirty_lines.py"
@@ -28,7 +29,7 @@ def run(tmp_path):
 
     def start(*arguments: str) -> tuple[int, dict]:
         command = [sys.executable, "-S", PROJECT.name, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGS_S)
         assert (tmp_path / "acceptance" / "verdict.json").exists(), done.stderr
         return done.returncode, json.loads((tmp_path / "acceptance" / "verdict.json").read_text())
 

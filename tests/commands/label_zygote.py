@@ -1,5 +1,6 @@
-"""Imports the label command once; then, for each line of arguments on stdin, forks a child that leads a process group
-of its own and runs it. Prints the child's pid, and, when the next line comes or stdin ends, how it ended."""
+"""Imports the label command once; then, for each line ``<moment> <arguments…>`` on stdin, forks a child that leads a
+process group of its own and runs it. Prints the child's pid, and, when it is gone, how it ended. ``MOMENT`` is what the
+child's environment says of the moment (see test_labels_kill.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ import sys
 from wotempo.command_line.entry import run
 from wotempo.commands import labels
 
+MOMENT = "TEST_KILL_MOMENT"
+
 
 def main() -> None:
     print("ready", flush=True)
@@ -17,7 +20,8 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.setsid()
-            sys.argv = ["labels", *shlex.split(line)]
+            os.environ[MOMENT], *arguments = shlex.split(line)
+            sys.argv = ["labels", *arguments]
             sys.stdout = sys.stderr
             run("labels", labels.LabelsConfig, labels.check, labels.work)
         print(pid, flush=True)

@@ -6,19 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from patience import HANGS_S, wait_for
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 120
-
-
-def wait_for(happened) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def group_is_gone(group: int) -> bool:
@@ -42,13 +34,13 @@ def test_ctrl_c_while_the_town_is_made(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit "ignored"
     )
     try:
-        wait_for(lambda: any(tmp_path.glob("workspace/town-*/sensor_blobs/*/*/*/*.jpg")))  # workers are at work
+        wait_for(lambda: any(tmp_path.glob("workspace/town-*/sensor_blobs/*/*/*/*.jpg")), "workers at work")
         os.killpg(run.pid, signal.SIGINT)
-        _, errors = run.communicate(timeout=PATIENCE_S)
+        _, errors = run.communicate(timeout=HANGS_S)
         assert run.returncode == 130
         assert "interrupted" in errors
         assert len(errors.strip().splitlines()) <= 3, errors
-        wait_for(lambda: group_is_gone(run.pid))
+        wait_for(lambda: group_is_gone(run.pid), "the end of all workers")
     finally:
         if not group_is_gone(run.pid):
             os.killpg(run.pid, signal.SIGKILL)

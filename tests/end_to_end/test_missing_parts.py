@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 from browser import Browser
+from patience import HANGS_S
 from small_run import SMALL
 
 from wotempo.commands.report import main
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 300
 # As a sweep names folders; Hydra reads a "=" in a value as a mistake unless it is quoted.
 RUN = Path("runs", "variant=convgru", "seed=0")
 
 
 def typed(line: str, home: Path) -> str:
     """A line as the reader of a report types it, in the folder that the run was started in -> what it printed."""
-    done = subprocess.run(line, shell=True, cwd=home, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(line, shell=True, cwd=home, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 0, (line, done.stderr)
     return done.stdout
 

@@ -7,32 +7,39 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from patience import HANGS_S
+from site_hook import with_hook
 from small_run import SMALL
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 300
+# When the second checkpoint is about to take its name: a signal from outside may come when the run is over.
+KILL = """
+import os, signal, sys
+taken = []
+def look(event, arguments):
+    if event == "os.rename" and "/step-" in str(arguments[1]):
+        taken.append(arguments[1])
+        if len(taken) == 2:
+            os.kill(0, signal.SIGKILL)
+sys.addaudithook(look)
+"""
 
 
 def test_the_same_command_continues_the_killed_run(workspace, tmp_path):
     command = [sys.executable, "-m", "wotempo.commands.train", "experiment=convgru_1epoch", f"workspace={workspace}",
                *SMALL, "profile=smoke", "trainer.limit_train_batches=12",
                "trainer.checkpoint_every_n_steps=2"]  # fmt: skip
-    run = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        while not (files := list(tmp_path.glob("runs/*/*/checkpoints/step-*.ckpt"))):
-            assert time.monotonic() < deadline
-            assert run.poll() is None
-            time.sleep(0.02)
-    finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    folder = files[0].parents[1]
+    environment = with_hook(tmp_path / "hook", KILL, dict(os.environ))
+    killed = subprocess.run(
+        command, cwd=tmp_path, env=environment, start_new_session=True, timeout=HANGS_S, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (file,) = tmp_path.glob("runs/*/*/checkpoints/step-*.ckpt")
+    folder = file.parents[1]
     assert json.loads((folder / "verdict.json").read_text())["status"] == "incomplete"
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert again.returncode == 0, again.stderr
     assert "continued at step" in again.stdout
     assert list(folder.parent.iterdir()) == [folder]

@@ -24,11 +24,11 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+from patience import HANGS_S
 from PIL import Image
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = "NO BROWSER: the pages were not looked at; install one (apt-get install chromium)"
-PATIENCE_S = 60
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
            "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe")  # fmt: skip
 # Sections that are wider than their place have to be moved sideways to be read: what is cut is not seen.
@@ -132,7 +132,7 @@ class Browser:
 
     def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The next message that is ``wanted``, one that came already included; events on the way are kept."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + HANGS_S
         for event in self._events:
             if wanted(event):
                 return event

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import HANGS_S
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARTS = ("src", "configs", "callbacks", "docs", "tests", "Makefile", "pyproject.toml", "constraints.txt")
 # What makes a page's runs last seconds.
@@ -67,7 +69,13 @@ def follow(copy: Path, command: str, more: str = "") -> str:
         words = [f"{word} {more}" if word.startswith("ARGS=") else word for word in words]
     ours = os.pathsep.join((str(copy / "src"), str(copy)))
     done = subprocess.run(
-        words, cwd=copy, env=os.environ | {"PYTHONPATH": ours}, capture_output=True, text=True, timeout=900, check=False
+        words,
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": ours},
+        capture_output=True,
+        text=True,
+        timeout=2 * HANGS_S,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout

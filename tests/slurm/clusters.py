@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
-PATIENCE_S = 240
+from free_port import free_port
+from patience import wait_for
+
 SCRIPT = Path(__file__).with_name("stand_in.py")
+CLOCK = "clock"  # as in stand_in.py, which imports nothing of the tests
 SBIN = "/usr/sbin"  # where Debian's slurm-wlm puts the daemons
 CONFIGURATION = """
 ClusterName=test
@@ -45,13 +47,6 @@ ReturnToService=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs=1 RealMemory=4000 State=UNKNOWN
 PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-
-
-def wait_for(happened: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.1)
 
 
 class Cluster:
@@ -83,6 +78,9 @@ class Cluster:
     def hurry(self, job: str) -> None:
         """A requeued job need not wait."""
 
+    def pass_time(self, minutes: float) -> None:
+        """So much of the time limits of jobs is over. Slurm itself has no other clock than the real one."""
+
     def wait(self, job: str, state: str, restarts: int = 0) -> int | None:
         """-> exit code."""
 
@@ -107,19 +105,25 @@ class StandIn(Cluster):
             | {
                 "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
                 "STAND_IN_SLURM": str(folder / "state"),
-                "STAND_IN_MINUTE": "20",
             }
         )
         self.state = folder / "state"
+
+    def pass_time(self, minutes: float) -> None:
+        partial = self.state / "partial"
+        partial.write_text(str(60 * minutes))
+        partial.replace(self.state / CLOCK)
 
     def look(self, job: str) -> tuple[str, int, int | None]:
         shown = json.loads((self.state / job / "job.json").read_text())
         return shown["state"], shown["restarts"], shown["exit_code"]
 
     def stop(self) -> None:
-        for folder in self.state.iterdir() if self.state.exists() else ():
-            if self.look(folder.name)[0] == "RUNNING":
-                self.call("scancel", folder.name)
+        for file in self.state.glob("*/job.json"):
+            job = file.parent.name
+            if self.look(job)[0] == "RUNNING":
+                self.call("scancel", job)
+                self.wait(job, "CANCELLED", self.look(job)[1])
 
 
 def programs_of_slurm() -> str | None:
@@ -136,10 +140,8 @@ class RealSlurm(Cluster):
         for name in ("state", "spool"):
             (folder / name).mkdir()
         self.folder = folder
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            two.bind(("127.0.0.1", 0))
-            ports = one.getsockname()[1], two.getsockname()[1]
+        self._ports = ExitStack()
+        ports = [self._ports.enter_context(free_port()) for _ in range(2)]
         values = {"host": socket.gethostname().split(".")[0], "user": getpass.getuser(), "folder": folder}
         text = CONFIGURATION.format(port=ports[0], port_of_node=ports[1], **values)
         (folder / "slurm.conf").write_text(text)
@@ -168,3 +170,4 @@ class RealSlurm(Cluster):
         wait_for(lambda: not self.call("squeue", "--noheader").strip(), "the end of all jobs")
         for name in ("slurmd", "slurmctld"):
             os.kill(int((self.folder / f"{name}.pid").read_text()), signal.SIGTERM)
+        self._ports.close()

@@ -4,6 +4,7 @@ What it does to a job was read off Slurm 22.05, beside which the same tests run.
 * the script as it was when submitted, in ``--chdir``, output truncated at the start or appended to (``--open-mode``)
 * ``--signal=B:USR1@s``: to the script's first process alone; without ``B:`` to its whole group, as steps get it
 * the end of the time limit, ``scontrol requeue``, ``scancel``: SIGCONT, SIGTERM to the group, SIGKILL after KILL_WAIT
+* time passes only where the file ``clock`` beside the jobs says so: the seconds that are over since the first job
 * out of time: TIMEOUT, not requeued. requeue: the same id, SLURM_RESTART_COUNT one more
 * a job that ends by itself: COMPLETED or FAILED with its exit code
 """
@@ -22,8 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 
 STATE = Path(os.environ["STAND_IN_SLURM"])
-MINUTE = float(os.environ.get("STAND_IN_MINUTE", "60"))  # seconds
-KILL_WAIT = 30.0
+CLOCK = "clock"
+KILL_WAIT = 900.0  # seconds; a job that takes so long to end hangs
 TICK = 0.05
 KNOWN = {"job-name", "chdir", "output", "open-mode", "requeue", "signal", "nodes", "cpus-per-task", "mem", "time"}
 
@@ -38,6 +39,11 @@ def write(job: str, **values: object) -> None:
     partial = file.with_suffix(f".{os.getpid()}")
     partial.write_text(json.dumps(kept | values))
     partial.replace(file)
+
+
+def now() -> float:
+    file = STATE / CLOCK
+    return float(file.read_text()) if file.exists() else 0.0
 
 
 def options_of(script: str) -> dict[str, str]:
@@ -56,7 +62,7 @@ def sbatch(script: str) -> None:
     if unknown := set(options) - KNOWN:
         sys.exit(f"sbatch: error: Batch job submission failed: invalid {sorted(unknown)[0]} specified")
     STATE.mkdir(exist_ok=True)
-    job = str(1 + sum(1 for _ in STATE.iterdir()))
+    job = str(1 + sum(1 for _ in STATE.glob("*/job.json")))
     (STATE / job).mkdir()
     (STATE / job / "script").write_text(text)
     write(job, state="PENDING", restarts=0, exit_code=None)
@@ -78,12 +84,12 @@ def attempt(job: str, restarts: int) -> tuple[str, int | None]:
         run = subprocess.Popen(["bash", str(STATE / job / "script")], cwd=options["chdir"], env=environment,
                                stdout=output, stderr=output, start_new_session=True)  # fmt: skip
     write(job, state="RUNNING", restarts=restarts, pid=run.pid)
-    began, limit = time.monotonic(), float(options["time"]) * MINUTE
+    began, limit = now(), 60 * float(options["time"])
     batch_only, name, before = re.match(r"(B:)?(\w+)@(\d+)", options["signal"]).groups()
     warned, order = False, STATE / job / "order"
     while run.poll() is None:
         time.sleep(TICK)
-        spent = time.monotonic() - began
+        spent = now() - began
         if not warned and spent >= limit - int(before):
             warned = True
             (os.kill if batch_only else os.killpg)(run.pid, signal.Signals[f"SIG{name}"])

@@ -5,28 +5,31 @@ from __future__ import annotations
 import sys
 
 import pytest
-from clusters import wait_for
 from defaults import machine
+from patience import wait_for
 
 from wotempo.capacity.job_script import LOG, SCRIPT, job_script
 
 # In the place of the training, and quick: leaves as wotempo.runs.preemption does. With a child in its process
-# group, as the workers of a data loader are; both tell what reaches them.
+# group, as the workers of a data loader are; both tell what reaches them, each line in one write to the end of the log
+# (`print` may write a line in pieces, between which those of the other process come).
 PROGRAM = """
 import os, signal, subprocess, sys, time
 told = []
 child = os.fork() == 0
 who = "child" if child else "main"
+def tell(line):
+    os.write(1, f"{line}\\n".encode())
 def take(number, frame):
     told.append(number)
-    print(who, signal.Signals(number).name, flush=True)
+    tell(f"{who} {signal.Signals(number).name}")
 for name in ("SIGUSR1", "SIGTERM"):
     signal.signal(getattr(signal, name), take)
-print(who, "ready", flush=True)
+tell(f"{who} ready")
 while not told and not os.path.exists("finish"):
     time.sleep(0.05)
 if told == [signal.SIGUSR1] and not child:
-    print("saved", flush=True)
+    tell("saved")
     subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]])
     while signal.SIGTERM not in told:
         time.sleep(0.05)
@@ -48,6 +51,7 @@ def submitted(cluster, tmp_path, monkeypatch):
         asked = machine(**{"gpus": 0, "cpus": 1, "memory_gb": 1, "hours": 1.0} | profile)
         (folder / SCRIPT).write_text(job_script(asked, "toy", tmp_path, folder, ["seed=1"]))
         job = cluster.submit(folder / SCRIPT)
+        cluster.wait(job, "RUNNING")
         wait_for(lambda: "main ready" in read(), "the job's first words")
         return job
 
@@ -95,10 +99,10 @@ def test_python_hears_of_preemption_and_cancellation_by_sigterm(how, cluster, su
     assert "SIGUSR1" not in read()
 
 
-@pytest.mark.slow
 def test_the_end_of_the_time_limit_requeues(cluster, submitted, tmp_path):
     submit, read = submitted
     job = submit(hours=2 / 60, warn_seconds=20)
+    cluster.pass_time(1.75)
     cluster.wait(job, "RUNNING", restarts=1)
     assert read().count("saved") == 1
     (tmp_path / "finish").touch()

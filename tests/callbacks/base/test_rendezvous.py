@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from patience import HANGS_S
 
 from callbacks.base.rendezvous import all_come
-
-NEVER = 60.0  # seconds
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def together(trainer, place: str, how_many: int, patience: float) -> list[bool]:
 
 def test_all_of_them_come_once_and_again(ranks):
     for _ in range(2):
-        assert together(ranks, "epoch_end/0/20", 3, NEVER) == [True] * 3
+        assert together(ranks, "epoch_end/0/20", 3, HANGS_S) == [True] * 3
 
 
 def test_who_comes_alone_goes_on_waiting_for_so_long_only(ranks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,6 +13,15 @@ from toy_run import ToyModule, failing, judge, ten_guards
 
 from callbacks import MemoryGuard
 from callbacks.criteria.memory import CHANGED, UsedBytes, tree_bytes, used_bytes
+
+
+@pytest.fixture
+def settled():
+    """Nothing that an earlier test left is given back while bytes are compared."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def leak(gigabytes: float):
@@ -66,7 +76,7 @@ def test_out_of_memory_error_is_this_criterion(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_children_count():
+def test_children_count(settled):
     before = tree_bytes(os.getpid())
     program = "block = bytearray(b'x') * 80_000_000; print('ready', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -76,7 +86,7 @@ def test_children_count():
     assert 80e6 < during - before < 160e6
 
 
-def test_real_use_is_plausible():
+def test_real_use_is_plausible(settled):
     block = torch.ones(25_000_000)  # 100 MB
     used = tree_bytes(os.getpid())
     assert used > 100e6 + 50e6
@@ -85,7 +95,7 @@ def test_real_use_is_plausible():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_between_two_exact_looks_growth_is_seen(monkeypatch):
+def test_between_two_exact_looks_growth_is_seen(settled, monkeypatch):
     exact = []
     monkeypatch.setattr("callbacks.criteria.memory.used_bytes", lambda device: exact.append(1) or used_bytes(device))
     host, read = torch.device("cpu"), UsedBytes()
