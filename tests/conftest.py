@@ -7,6 +7,9 @@ from pathlib import Path
 
 # One thread each: test processes side by side would wait for each other's, and sums keep their order on any machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Seconds that wandb gives its own processes: on a busy machine they start late.
+os.environ.setdefault("WANDB_X_SERVICE_WAIT", "900")
+os.environ.setdefault("WANDB_INIT_TIMEOUT", "900")
 
 import pytest
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from wotempo.command_line import dispatch, entry
 from wotempo.command_line.completion import CONFIGS, OF_FOLDERS
@@ -123,7 +124,7 @@ def test_python_m_is_the_same_and_the_old_modules_still_are_commands():
 def query(line: str) -> list[str]:
     command = [sys.executable, "-m", "wotempo", "-sc", "query=bash"]
     done = subprocess.run(
-        command, env=os.environ | {"COMP_LINE": line}, capture_output=True, text=True, check=True, timeout=60
+        command, env=os.environ | {"COMP_LINE": line}, capture_output=True, text=True, check=True, timeout=HANGS_S
     )
     return done.stdout.split()
 

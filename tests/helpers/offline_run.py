@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from patience import wait_for
+
 FACTS = {"name": "convgru_1epoch", "signature": "0123abcd", "seed": 1, "data": "town 'micro'", "parameters": 7,
          "note": "town data: these are not NAVSIM numbers", "history": "without it the map changes", "git": {},
          "fusion": {"name": "convgru"}}  # fmt: skip
@@ -101,9 +103,13 @@ def read_back(folder: Path) -> Told:
 
 
 def main(folder: Path) -> None:
+    from wotempo.tracking.wandb_file import BLOCK
+
     _, (logger,) = begin(folder)
     for step in range(3000):
         logger.log_metrics({"train/loss": 1.0 / (1 + step)}, step)
+    (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")  # wandb writes it in another process
+    wait_for(lambda: file.stat().st_size >= BLOCK, "records on the disk")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
