@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import typing
 from dataclasses import MISSING, fields, is_dataclass
@@ -153,6 +154,59 @@ def test_a_checkpoint_of_the_first_layout_is_read():
     assert module.weights.map == values("older/keys")["losses"]["map"]
     with pytest.raises(TypeError, match="image_height"):
         LitPlanner({k: v for k, v in oldest.items() if k != "image_height"}, {"name": "none"}, anchors=anchors)
+
+
+# Functions and classes that keep a value of their own for a name that a configuration has, too, and why.
+KEPT = {
+    "FeatureSpec": "the published inputs; a run's are its model's (FeatureSpec.of)",
+    "TargetSpec": "the published targets; a run's are its model's",
+    "trajectory_target": "the published targets",
+    "TemporalFusion": "where a stage sits that is built without build_fusion",
+    "shape_contract": "where a stage sits that is built without build_fusion",
+    "NavsimDataModule": "missing sensor files are an error unless a run says otherwise",
+    "WoTEAgent": "the devkit builds it from its own configuration",
+    "evaluate_scenes": "the metric of the leaderboard",
+    "object_response": "its steps are those of an optimisation, not of a measurement",
+    "StepClock": "its warm-up is not that of an estimate",
+    "WindowNeeds": "of a planner that wants nothing special",
+    "prepare": "the splits of a training run, not those that are labelled",
+}
+
+
+def valued_parameters(path: Path) -> list[tuple[str, str]]:
+    """(function or class, parameter or field) of a file, for defaults that are values: a number but 0 and 1, a text."""
+    found = []
+    tree = ast.parse(path.read_text())
+    owner = {method: kind.name for kind in ast.walk(tree) if isinstance(kind, ast.ClassDef) for method in kind.body}
+    for node in ast.walk(tree):
+        given: list[tuple[str, ast.expr | None]] = []
+        if isinstance(node, ast.FunctionDef):
+            positional = [*node.args.posonlyargs, *node.args.args]
+            given += [(arg.arg, value) for arg, value in zip(positional[::-1], node.args.defaults[::-1], strict=False)]
+            given += [(arg.arg, value) for arg, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+        if isinstance(node, ast.ClassDef):
+            given += [(item.target.id, item.value) for item in node.body
+                      if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]  # fmt: skip
+        name = owner.get(node, getattr(node, "name", "")) if isinstance(node, ast.stmt) else ""
+        for key, value in given:
+            constant = [item.value for item in ast.walk(value) if isinstance(item, ast.Constant)] if value else []
+            if constant and not any(item in (None, True, False, 0, 1, "") for item in constant):
+                found.append((name, key))
+    return found
+
+
+def test_no_code_repeats_a_default():
+    names = {key.split(".")[-1] for root, schema in ROOTS.items() for key in keys_of(composed(root), schema)[1]}
+    names |= {key for name in option_names("fusion") for key in values(f"fusion/{name}")}
+    names -= {"name", "root", "split"}  # of many things
+    source = FOLDER.parent / "src" / "wotempo"
+    repeated = [
+        f"{path.relative_to(source)}: {owner}({key})"
+        for path in sorted(source.rglob("*.py"))
+        for owner, key in valued_parameters(path)
+        if key in names and owner not in KEPT
+    ]
+    assert repeated == []
 
 
 # Where a criterion's yaml differs from what its constructor, which is lifted into other projects, does on its own.

@@ -39,6 +39,7 @@ def make_module(dataset, scenes, anchors, labels, cache_root):
             "target_spec": TARGETS,
             "needs": NEEDS,
             "batch_size": 5,
+            "run_length": 4,
         }
         return NavsimDataModule(cache_root=cache_root, **(arguments | changes))
 
@@ -124,6 +125,7 @@ def test_caches_are_built_once_and_setup_alone_says_what_lacks(make_module, tmp_
         tmp_path,
         {"train": scenes},
         anchors,
+        batch_size=16,
         feature_spec=SPEC,
         needs=NEEDS,
         progress=lambda *news: heard.append(news),
@@ -184,9 +186,13 @@ def test_a_history_that_sensor_files_never_show_is_refused(make_module, dataset,
     chosen = [scene for scene in scenes if scene.log.name == "straight" and scene.index in (3, 4, 5)]
     for frame in chosen[0].log.frames[:3]:
         (paths.blob_dir(SPLIT) / frame.lidar_path).unlink()
-    some = {"paths": paths, "scenes": {"train": chosen}, "missing_history": "mask", "labels": None}
+    some = {"paths": paths, "scenes": {"train": chosen}, "missing_history": "mask", "labels": None, "batch_size": 5}
     data = NavsimDataModule(
-        cache_root=tmp_path / "cache", anchors=make_module().anchors, feature_spec=SPEC, needs=NEEDS, **some
+        cache_root=tmp_path / "cache",
+        anchors=make_module().anchors,
+        feature_spec=SPEC,
+        needs=NEEDS,
+        **some,
     )
     data.build_caches()
     with pytest.raises(

@@ -29,6 +29,10 @@ class Windows(SimpleNamespace):
 LOGS = [range(3, 103), [*range(3, 40), *range(60, 77)], range(3, 8)]
 
 
+def run_sampler(windows: Windows, run_length: int = 4, **options) -> RunSampler:
+    return RunSampler(windows, run_length, **options)  # type: ignore[arg-type]
+
+
 def positions(sampler, epoch=0):
     sampler.set_epoch(epoch)
     return list(sampler)
@@ -37,28 +41,28 @@ def positions(sampler, epoch=0):
 def test_every_window_once_and_the_epoch_travels_with_it():
     windows = Windows(LOGS)
     for epoch in (0, 1, 5):
-        drawn = positions(RunSampler(windows, seed=3), epoch)
+        drawn = positions(run_sampler(windows, seed=3), epoch)
         assert sorted(position for position, _ in drawn) == list(range(len(windows)))
         assert {e for _, e in drawn} == {epoch}
-    assert len(RunSampler(windows)) == len(windows)
+    assert len(run_sampler(windows)) == len(windows)
 
 
 def test_order_is_a_function_of_seed_and_epoch():
     windows = Windows(LOGS)
-    assert positions(RunSampler(windows, seed=1), 2) == positions(RunSampler(windows, seed=1), 2)
-    orders = {tuple(p for p, _ in positions(RunSampler(windows, seed=s), e)) for s in range(3) for e in range(3)}
+    assert positions(run_sampler(windows, seed=1), 2) == positions(run_sampler(windows, seed=1), 2)
+    orders = {tuple(p for p, _ in positions(run_sampler(windows, seed=s), e)) for s in range(3) for e in range(3)}
     assert len(orders) == 9
 
 
 @pytest.mark.parametrize(("num_frames", "stride"), [(4, 1), (2, 1), (4, 2)])
 def test_runs_share_frames(num_frames, stride):
     windows = Windows([range(10, 210)], num_frames, stride)
-    order = [p for p, _ in RunSampler(windows, run_length=4)]
+    order = [p for p, _ in run_sampler(windows, run_length=4)]
     batches = [order[i : i + 16] for i in range(0, len(order), 16)]
     loaded = np.mean([len(windows.frames(batch)) for batch in batches[:-1]])
     ideal = 4 * (4 + num_frames - 1)
     assert ideal * 0.8 <= loaded <= ideal * 1.1
-    alone = [p for p, _ in RunSampler(windows, run_length=1)]
+    alone = [p for p, _ in run_sampler(windows, run_length=1)]
     spread = np.mean([len(windows.frames(alone[i : i + 16])) for i in range(0, 192, 16)])
     assert spread > 1.3 * loaded
 
@@ -67,7 +71,7 @@ def test_the_cut_of_the_runs_moves_with_the_epoch():
     windows = Windows([range(3, 203)])
     neighbours = []
     for epoch in range(8):
-        order = [p for p, _ in positions(RunSampler(windows, run_length=4), epoch)]
+        order = [p for p, _ in positions(run_sampler(windows, run_length=4), epoch)]
         neighbours.append({(a, b) for a, b in pairwise(order) if b == a + 1})
     assert len({frozenset(pairs) for pairs in neighbours}) > 1
     assert len(set.union(*neighbours)) == 199  # no pair of neighbours is always apart
@@ -85,7 +89,8 @@ def test_chains_break_where_windows_share_nothing():
 def test_ranks_take_equal_shares_and_lose_nothing(shuffle, replicas):
     windows = Windows(LOGS)
     shares = [
-        positions(RunSampler(windows, shuffle=shuffle, num_replicas=replicas, rank=rank), 4) for rank in range(replicas)
+        positions(run_sampler(windows, shuffle=shuffle, num_replicas=replicas, rank=rank), 4)
+        for rank in range(replicas)
     ]
     assert len({len(share) for share in shares}) == 1
     drawn = [position for share in shares for position, _ in share]
@@ -96,14 +101,14 @@ def test_ranks_take_equal_shares_and_lose_nothing(shuffle, replicas):
 def test_evaluation_keeps_the_order_and_the_epoch():
     windows = Windows(LOGS)
     for epoch in (0, 3):
-        drawn = positions(RunSampler(windows, shuffle=False), epoch)
+        drawn = positions(run_sampler(windows, shuffle=False), epoch)
         assert drawn == [(i, 0) for i in range(len(windows))]
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_resumed_epoch_goes_on_where_it_was_left_and_the_next_is_whole(rank):
     def sampler():
-        return RunSampler(Windows(LOGS), seed=2, num_replicas=2, rank=rank)
+        return run_sampler(Windows(LOGS), seed=2, num_replicas=2, rank=rank)
 
     resumed = sampler()
     resumed.resume_at(3, 20)

@@ -35,7 +35,7 @@ class RunSampler(DistributedSampler):
     def __init__(
         self,
         dataset: WindowDataset,
-        run_length: int = 4,
+        run_length: int,
         shuffle: bool = True,
         seed: int = 0,
         num_replicas: int = 1,

@@ -68,7 +68,7 @@ def timed(job: Callable[[], Result], device: torch.device) -> tuple[float, Resul
     return time.perf_counter() - start, result
 
 
-def latency(planner: StreamingPlanner, frames: Sequence[StreamFrames], warmup: int = 3) -> Latency:
+def latency(planner: StreamingPlanner, frames: Sequence[StreamFrames], warmup: int) -> Latency:
     """Push ``frames`` one after the other, each beside a single-frame pass on the same frame, in alternating order; the
     first ``warmup`` do not count. The planner remembers them afterwards."""
     if len(frames) <= warmup:

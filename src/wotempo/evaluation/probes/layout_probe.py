@@ -44,7 +44,7 @@ class LayoutProbe:
 
 
 @torch.no_grad()
-def probe_layout(model: BevPlanner, batches: Iterable[Batch], object_frames: int = 8) -> LayoutProbe:
+def probe_layout(model: BevPlanner, batches: Iterable[Batch], object_frames: int) -> LayoutProbe:
     """``batches`` of ``wotempo.data`` with windows of two frames or more, whatever the model was trained with; objects
     are put into ``object_frames`` of their current frames."""
     encode, grid = model.stage_maps, model.stage_grid

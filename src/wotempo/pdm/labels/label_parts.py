@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from threadpoolctl import threadpool_limits
 
+from wotempo.configs import values
 from wotempo.errors import UserError
 from wotempo.maps import MapIndex, read_map
 from wotempo.navsim.files import atomic_path
@@ -20,7 +21,7 @@ from wotempo.navsim.scores import pack_scores
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.score import score_trajectories
 
-SCENES_PER_PART = 64
+SCENES_PER_PART: int = values("labels")["scenes_per_part"]
 
 
 @dataclass(frozen=True)
