@@ -13,6 +13,7 @@ from wotempo.command_line.completion import CONFIGS, OF_FOLDERS, TRAINING
 from wotempo.command_line.help import help_of_keys
 from wotempo.command_line.keys import Key, composed, keys_of
 from wotempo.command_line.table import module_of
+from wotempo.errors import UserError
 
 OWN = sorted(set(CONFIGS) - set(TRAINING))
 
@@ -83,6 +84,20 @@ def test_a_choice_on_the_command_line_is_shown():
     assert "  fusion=none " in text
     assert "  trainer.max_epochs=7 " in text
     assert "fusion.hidden" not in text
+
+
+def test_a_wrong_choice_is_one_sentence():
+    with pytest.raises(UserError, match="did you mean 'convgru'"):
+        help_of_keys(sys.modules[__name__], "train", object, ["fusion=convgur", "--help"])
+
+
+def test_a_job_shows_its_machine_and_leaves_the_runs_keys_out(capsys):
+    from wotempo.commands.slurm import main
+
+    assert main(["experiment=convgru_1epoch", "machine.hours=12", "--help"]) == 0
+    assert "  machine.hours=12 " in capsys.readouterr().out
+    assert main(["machine.hour=12", "--help"]) == 2
+    assert "did you mean 'machine.hours'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [*OF_FOLDERS, *TRAINING])

@@ -7,9 +7,11 @@ In a multirun an unaccepted job must not abort the sweep, so codes other than 1 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import wraps
 from typing import Any
 
@@ -95,14 +97,16 @@ def command(
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
         @wraps(main)
         def safely(words: list[str], *arguments: Any, **keywords: Any) -> int:
-            if any(word in HELP for word in words):
-                module = sys.modules[main.__module__]
-                if configuration is None:
-                    show(help_of_folders(module, takes, options))
-                else:
-                    show(help_of_keys(module, *configuration, words, takes))
-                return 0
             try:
+                if any(word in HELP for word in words):
+                    module = sys.modules[main.__module__]
+                    if configuration is None:
+                        show(help_of_folders(module, takes, options))
+                    else:
+                        own = {field.name for field in fields(configuration[1])}
+                        given = [word for word in words if re.split(r"[.=]", word)[0] in own]
+                        show(help_of_keys(module, *configuration, given, takes))
+                    return 0
                 return main(words, *arguments, **keywords)
             except UserError as error:
                 return say(error)
@@ -126,7 +130,10 @@ def run(
     quieten()
     sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
     if any(word in HELP for word in sys.argv[1:]):
-        show(help_of_keys(sys.modules["__main__"], config_name, schema, sys.argv[1:]))
+        try:
+            show(help_of_keys(sys.modules["__main__"], config_name, schema, sys.argv[1:]))
+        except UserError as error:
+            sys.exit(say(error))
         sys.exit(0)
     multirun = is_multirun(sys.argv[1:])
     codes: list[int] = []

@@ -18,6 +18,8 @@ import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from wotempo.config.composition import compose_checked
+
 CONFIGS = "wotempo.configs"
 BESIDE = re.compile(r"\s#\s+(.*)$")
 
@@ -35,6 +37,7 @@ class Key:
 def composed(config_name: str, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Values by key, interpolations as they are written, and the chosen option of every group, or "null"."""
     with initialize_config_module(CONFIGS, version_base="1.3"):
+        compose_checked(config_name, overrides)  # UserError for what Hydra would refuse
         config = compose(config_name, overrides=overrides, return_hydra_config=True)
     choices = config.hydra.runtime.choices
     chosen = {
