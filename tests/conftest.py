@@ -40,3 +40,14 @@ def no_key(monkeypatch, tmp_path_factory) -> None:
     monkeypatch.setenv("NETRC", str(home / "netrc"))
     for name in ("CACHE", "CONFIG", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(home))
+
+
+@pytest.fixture(scope="session")
+def micro_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The micro town with its pictures, built once for all workers of a session; copy it before a change."""
+    from wotempo.city import build_city, city_config
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "micro_town"
+    build_city(root, city_config("micro"))  # the second worker waits for the first
+    return root

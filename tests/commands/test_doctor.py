@@ -26,21 +26,11 @@ def config_of(*overrides):
         return compose("doctor", overrides=["run_dir=unset", "trainer.progress_bar=false", *overrides])
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """A micro town with small pictures."""
-    from wotempo.city import build_city, city_config
-
-    root = tmp_path_factory.mktemp("doctor") / "town"
-    build_city(root, city_config("micro"))
-    return root
-
-
 @pytest.fixture
-def micro(sound, tmp_path):
+def micro(micro_town, tmp_path):
     """A copy to be damaged, and ``examine(*overrides) -> findings by check``."""
     root = tmp_path / "town"
-    shutil.copytree(sound, root)
+    shutil.copytree(micro_town, root)
     given = ("data.preset=micro", f"data.root={root}", f"workspace={tmp_path / 'workspace'}")
 
     def examine(*overrides):

@@ -7,7 +7,6 @@ import shutil
 import pytest
 from hydra import compose, initialize_config_module
 
-from wotempo.city import build_city, city_config
 from wotempo.commands.plan_data import check, located, work
 from wotempo.datasets import DATASETS, SPLITS, dataset_of
 from wotempo.datasets.navsim_archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
@@ -20,17 +19,10 @@ def config_of(*overrides):
         return compose("plan_data", overrides=["run_dir=unset", "trainer.progress_bar=false", *overrides])
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    root = tmp_path_factory.mktemp("plan") / "town"
-    build_city(root, city_config("micro"))
-    return root
-
-
 @pytest.fixture
-def town(sound, tmp_path):
+def town(micro_town, tmp_path):
     root = tmp_path / "town"
-    shutil.copytree(sound, root)
+    shutil.copytree(micro_town, root)
     return root, ("data.preset=micro", f"data.root={root}", f"workspace={tmp_path}")
 
 
