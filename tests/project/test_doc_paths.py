@@ -29,3 +29,8 @@ def test_paths_of_a_page_exist(page):
 def test_a_lost_path_is_found():
     text = "`src/wotempo/nowhere.py`, `callbacks/base`, [here](criteria.md#top), [there](gone.md), `src/new.py`"
     assert lost(text, ROOT / "docs", {"src/new.py"}) == ["src/wotempo/nowhere.py", "gone.md"]
+
+
+def test_the_index_lists_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert sorted(LINK.findall(index)) == sorted(page.name for page in PAGES if page.name != "README.md")
