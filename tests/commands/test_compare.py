@@ -94,6 +94,15 @@ def test_what_makes_a_comparison_unfair_is_said(tmp_path):
     assert notes[0].startswith("one run")
 
 
+def test_of_two_planners_the_scores_are_compared_and_their_losses_are_not(tmp_path):
+    ours = {"planner": "transfuser", "anchors": None}
+    comparison = pair(tmp_path, a=ours, b={"anchors": "1a2b"})
+    assert "val/loss" not in comparison.rows.index
+    assert comparison.rows.loc["test/pdms", "finding"] == "better (one run)"
+    assert "val/loss is left out: the planners (transfuser, wote) have other losses" in comparison.notes
+    assert not any("anchors" in note for note in comparison.notes)
+
+
 def test_the_latest_finished_run_of_each_kind_is_taken(tmp_path):
     run_folder(tmp_path, "convgru_1epoch", written="2026-01-01T00:00:00")
     new = run_folder(tmp_path, "convgru_1epoch", written="2026-01-03T00:00:00", status="rejected")

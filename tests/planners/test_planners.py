@@ -6,10 +6,13 @@ from dataclasses import asdict, replace
 from importlib.resources import files
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from defaults import run_config
+from hydra import compose, initialize_config_module
+from omegaconf import open_dict
 from streams import drive_frames
 from torch import Tensor
 
@@ -18,11 +21,13 @@ from wotempo.batch import fields_of
 from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start, start_from
 from wotempo.checkpoints.rebuild import load_module
+from wotempo.config.checks import check_config
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
 from wotempo.planners.base import Planner
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.registry import loss_weights, needs_of, planner_class, planner_names
+from wotempo.report.ablation import future_miou, paired_difference, value
 from wotempo.runs.provenance import signature
 from wotempo.streaming.latency import single_frame
 from wotempo.streaming.planner import StreamingPlanner
@@ -31,6 +36,7 @@ from wotempo.training.module import LitPlanner
 from wotempo.training.samples import collect_samples
 
 T = 3
+SIGNATURE = "72665061"  # of baseline_1epoch on the tiny town
 NONE, CONVGRU = {"name": "none", "num_frames": 1}, {"name": "convgru", "num_frames": T}
 EVERY = pytest.mark.parametrize("name", planner_names())
 
@@ -233,3 +239,25 @@ def test_a_planner_enters_the_signature_unless_it_is_the_oldest():
     oldest = run_config()
     runs = {name: signature(replace(oldest, planner=name)) for name in planner_names()}
     assert len(set(runs.values())) == len(runs)
+
+
+def test_figures_of_an_imagined_future_are_left_out_for_who_imagines_none():
+    rows = pd.DataFrame({"token": ["a", "b"], "log": ["x", "y"], "pdms": [0.5, 0.7]})
+    assert np.isnan(value(rows, "future_vehicle_iou"))
+    assert np.isnan(future_miou(rows))
+    assert value(rows, "pdms") == pytest.approx(0.6)
+    other = rows.assign(future_both_5=[1, 2], future_any_5=[2, 4])
+    assert np.isnan(paired_difference({0: rows}, {0: other}, "future_vehicle_iou")).all()
+
+
+def test_signatures_of_wote_are_what_they_were():
+    """Of a configuration that was stored, with its signature, before there were planners."""
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        raw = compose("train", ["experiment=baseline_1epoch", "profile=full", "run_dir=unset"])
+        assert signature(check_config(raw)) == SIGNATURE
+        with open_dict(raw):
+            del raw["planner"], raw["name_prefix"]
+        assert signature(check_config(raw)) == SIGNATURE
+        other = compose("train", ["experiment=baseline_1epoch", "planner=transfuser", "run_dir=unset"])
+        assert other.name == "transfuser_baseline_1epoch"
+        assert signature(check_config(other)) != SIGNATURE

@@ -21,6 +21,7 @@ FINISHED = ("accepted", "rejected")
 VARIED = ("seed=", "trial_")  # folders of runs in a sweep, in a search
 SAME = ("data", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
 MEASURED = ("steps", "seconds_per_step", "memory", "parameters")
+OLDEST = "wote"  # wotempo.planners.config.OLDEST: reports read files, and know no planners
 ENOUGH = 3  # seeds: fewer are marked
 
 
@@ -80,6 +81,8 @@ def compare(a: Side, b: Side) -> Comparison:
     scenes were scored: over scenes that both drove, seed by seed, with an interval that draws seeds and whole logs."""
     rows = [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in MEASURED]
     names = [n for n in a.jobs[0].metrics if n.startswith("val/") and all(n in j.metrics for j in (*a.jobs, *b.jobs))]
+    if planner_of(a) != planner_of(b):
+        names = [name for name in names if name != "val/loss"]
     rows += [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in names]
     pairs = _pairs(a, b)
     if pairs:
@@ -89,6 +92,11 @@ def compare(a: Side, b: Side) -> Comparison:
         for kind in SITUATIONS:
             rows += _of_kind(pairs, kind, trusted)
     return Comparison(a, b, pd.DataFrame(rows).set_index("name"), _notes(a, b, pairs))
+
+
+def planner_of(side: Side) -> str:
+    """The planner that its runs trained; verdicts from before there were others name none."""
+    return str(side.jobs[0].verdict["facts"].get("planner", OLDEST))
 
 
 def measured(name: str) -> Callable[[Job], float]:
@@ -186,6 +194,10 @@ def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:
             notes.append(f"✗ {of} is {job.verdict['status']} ({failed or 'see its verdict'}): nothing follows")
     facts = [side.jobs[0].verdict["facts"] for side in (a, b)]
     unlike = [key for key in SAME if facts[0].get(key) != facts[1].get(key)]
+    if "anchors" in unlike and any("planner" in of and of.get("anchors") is None for of in facts):
+        unlike.remove("anchors")  # a planner that chooses among none
+    if len(planners := {planner_of(side) for side in (a, b)}) > 1:
+        notes.append(f"val/loss is left out: the planners ({', '.join(sorted(planners))}) have other losses")
     if sorted(job.seed for job in a.jobs) != sorted(job.seed for job in b.jobs):
         unlike.insert(0, "seed")
     if unlike:

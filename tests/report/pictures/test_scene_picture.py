@@ -31,3 +31,15 @@ def test_a_file_of_samples_is_drawn(tmp_path, monkeypatch, frames):
     if frames == 4:
         assert features[0] == "features as recorded, 3 frames ago"
         assert features[-1] == "features warped onto now, now"
+
+
+def test_a_planner_that_does_not_choose_is_drawn_without_the_others(tmp_path, monkeypatch):
+    chosen = ("all_trajectory", "final_rewards")
+    data = {name: value for name, value in samples(1, 1).items() if name not in chosen}
+    np.savez(tmp_path / "samples.npz", **data)
+    titles: list[str] = []
+    close = plt.close
+    monkeypatch.setattr(plt, "close", lambda figure: (titles.extend(a.get_title() for a in figure.axes), close(figure)))
+    assert len(draw_samples(tmp_path / "samples.npz", tmp_path / "pictures")) == 1
+    assert "the plan, the expert" in titles
+    assert not any("score" in title for title in titles)
