@@ -12,7 +12,7 @@ import torch
 import yaml
 from defaults import run_config
 from hydra import compose, initialize_config_module
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 from streams import drive_frames
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start, start_from
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
+from wotempo.config.stored import stored as stored_config
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
 from wotempo.planners.base import Planner
@@ -250,14 +251,15 @@ def test_figures_of_an_imagined_future_are_left_out_for_who_imagines_none():
     assert np.isnan(paired_difference({0: rows}, {0: other}, "future_vehicle_iou")).all()
 
 
-def test_signatures_of_wote_are_what_they_were():
+def test_signatures_of_wote_are_what_they_were(tmp_path):
     """Of a configuration that was stored, with its signature, before there were planners."""
     with initialize_config_module("wotempo.configs", version_base="1.3"):
         raw = compose("train", ["experiment=baseline_1epoch", "profile=full", "run_dir=unset"])
         assert signature(check_config(raw)) == SIGNATURE
         with open_dict(raw):
             del raw["planner"], raw["name_prefix"]
-        assert signature(check_config(raw)) == SIGNATURE
+        (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(raw))  # as runs from before have it
+        assert signature(check_config(stored_config(tmp_path))) == SIGNATURE
         other = compose("train", ["experiment=baseline_1epoch", "planner=transfuser", "run_dir=unset"])
         assert other.name == "transfuser_baseline_1epoch"
         assert signature(check_config(other)) != SIGNATURE
