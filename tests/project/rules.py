@@ -85,6 +85,19 @@ def crowded_rooms(tree: Tree) -> list[str]:
     return [f"{folder} holds {count} files" for folder, count in files.items() if count > MOST_FILES]
 
 
+def schemas_with_values(tree: Tree) -> list[str]:
+    """3. A default value stands once: in yaml. Schemas (dataclasses called ``…Config`` or ``…Keys``, and the losses'
+    weights) have none; tests/config/test_one_default.py compares each with its yaml. A town's size is no yaml's."""
+    found = []
+    for source in tree.sources:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef) and re.fullmatch(r"\w+(Config|Keys)|LossWeights", node.name):
+                for field in node.body:
+                    if isinstance(field, ast.AnnAssign) and field.value is not None and "/city/" not in source.path:
+                        found.append(f"{source.path}:{field.lineno} gives {ast.unparse(field.target)} a value")
+    return found
+
+
 def unknown_batch_fields(tree: Tree, known: set[str]) -> list[str]:
     """4. Batch fields are named in one TypedDict: what code reads from a ``batch`` is one of them."""
     found = []

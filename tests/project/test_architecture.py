@@ -18,6 +18,7 @@ from rules import (
     numbered_criteria,
     offered_without_words,
     riddles,
+    schemas_with_values,
     splits_called_stages,
     unknown_batch_fields,
     vague_names,
@@ -98,6 +99,12 @@ def test_2_rooms_hold_at_most_twenty_files():
     assert crowded_rooms(SOURCES) == []
     planted = {f"src/wotempo/geometry/planted_{i}.py": '"""A planted file."""\n' for i in range(21)}
     assert found(crowded_rooms, planted)
+
+
+def test_3_schemas_have_no_values():
+    assert schemas_with_values(SOURCES) == []
+    planted = '"""A planted file."""\n@dataclass\nclass PlantedConfig:\n    seed: int = 0\n'
+    assert found(schemas_with_values, {"src/wotempo/config/planted.py": planted})
 
 
 def test_4_batch_fields_are_named_once():
