@@ -1,4 +1,4 @@
-"""Faulty stages: what published or earlier code got wrong beside the warp (for those see tests/geometry/mutants.py)."""
+"""Faulty stages: what published or earlier code got wrong beside the warp (for those see tests/helpers/mutants.py)."""
 
 from __future__ import annotations
 

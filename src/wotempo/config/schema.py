@@ -29,7 +29,7 @@ class SplitConfig:
 class DataConfig:
     """``kind=town`` generates what it needs below ``workspace``; ``kind=navsim`` reads OPENSCENE_DATA_ROOT."""
 
-    kind: str  # town | navsim
+    kind: str  # a file of wotempo.datasets: town, navsim
     preset: str  # of the town
     seed: int  # of the town
     all_cameras: bool  # render the five cameras that WoTE does not read, too

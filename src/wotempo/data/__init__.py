@@ -1,4 +1,8 @@
-"""Caches, windows, batches and the Lightning data module."""
+"""Caches, windows, batches and the Lightning data module.
+
+Frames that are missing are the matter of three files: ``window`` says which frames a window has, ``dataset`` which of
+them are valid, ``collate`` what stands in the place of the others.
+"""
 
 from __future__ import annotations
 
