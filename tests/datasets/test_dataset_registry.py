@@ -24,7 +24,7 @@ def data_of(*overrides):
 
 def test_every_dataset_has_a_yaml_and_every_yaml_names_one():
     names = {path.stem for path in (Path(configs.__file__).parent / "data").glob("*.yaml")}
-    assert set(DATASETS) == {"town", "navsim"} == names
+    assert set(DATASETS) == names >= {"town", "navsim"}
 
 
 def test_names_and_notes():

@@ -29,8 +29,12 @@ from tree import ROOT, Tree
 from wotempo.batch import Batch
 
 PAGE = ROOT / "docs" / "architecture.md"
-ROWS = re.findall(r"^\| `([\w/]+)` \| [^|]+ \| ([^|]+) \|$", PAGE.read_text(), re.M)
+ROWS = re.findall(r"^\| `([\w/*]+)` \| [^|]+ \| ([^|]+) \|$", PAGE.read_text(), re.M)
 ALLOWED = {room: set(re.findall(r"`([\w/]+)`", imports)) for room, imports in ROWS}
+EACH_PLANNER = ALLOWED.pop("planners/*")
+for folder in sorted((ROOT / "src" / "wotempo" / "planners").iterdir()):
+    if (folder / "__init__.py").is_file():
+        ALLOWED.setdefault(f"planners/{folder.name}", EACH_PLANNER)
 EVERYBODY = set(re.findall(r"`(\w+)` \(", PAGE.read_text().partition("All rooms may import")[2].partition("\n- ")[0]))
 SOURCES = Tree()
 

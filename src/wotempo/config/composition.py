@@ -61,8 +61,9 @@ def _explain(config_name: str, message: str) -> str:
         key = unknown_key.group(1).split("@")[0]
         known = _flat_keys(OmegaConf.to_container(compose(config_name=config_name)))
         if key in known:
-            return f"config key '{key}': {message.splitlines()[0]}"
-        return f"unknown config key '{key}': {nearest(key, known)}"
+            return f"config key '{key}' is not there with the options that are chosen: +{key}=… adds it"
+        added = f" (or +{key}=… for what its constructor takes)" if key.startswith("acceptance.") else ""
+        return f"unknown config key '{key}': {nearest(key, known)}{added}"
     return " ".join(line.strip() for line in message.splitlines() if line.strip())[:400]
 
 

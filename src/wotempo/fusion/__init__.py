@@ -16,11 +16,11 @@ from typing import Any, get_args, get_type_hints
 from wotempo.configs import values
 from wotempo.errors import UserError
 from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
-from wotempo.fusion.controls import CONTROLS, ControlledFusion
-from wotempo.fusion.frame_dropout import FrameDropout
-from wotempo.fusion.oracle_velocity import OracleVelocity
+from wotempo.fusion.controls.controls import CONTROLS, ControlledFusion
+from wotempo.fusion.controls.frame_dropout import FrameDropout
+from wotempo.fusion.controls.oracle_velocity import OracleVelocity
+from wotempo.fusion.controls.single_frame_wide import SingleFrameWide
 from wotempo.fusion.registry import find_stages
-from wotempo.fusion.single_frame_wide import SingleFrameWide
 from wotempo.geometry import BevGrid
 
 STAGES: dict[str, type[TemporalFusion]] = find_stages()

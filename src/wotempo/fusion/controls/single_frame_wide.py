@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from wotempo.errors import UserError
 from wotempo.fusion.base import TemporalFusion
-from wotempo.fusion.controls import unjudged
+from wotempo.fusion.controls.controls import unjudged
 from wotempo.fusion.layers import output_projection
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from wotempo.errors import UserError
-from wotempo.fusion.altered import AlteredFusion
 from wotempo.fusion.base import TemporalFusion
+from wotempo.fusion.controls.altered import AlteredFusion
 
 
 class FrameDropout(AlteredFusion):

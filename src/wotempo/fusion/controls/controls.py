@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wotempo.fusion.altered import AlteredFusion
 from wotempo.fusion.base import TemporalFusion
+from wotempo.fusion.controls.altered import AlteredFusion
 from wotempo.geometry import inverse
 
 Window = tuple[Tensor, Tensor, Tensor, Tensor]  # bev (B, T, C, H, W), pose (B, T, 3), dt (B, T), valid (B, T)
