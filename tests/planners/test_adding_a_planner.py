@@ -23,6 +23,7 @@ def copy(tmp_path_factory):
     project, line = root / "pyproject.toml", '  "wotempo.planners",\n'
     assert line in project.read_text()
     project.write_text(project.read_text().replace(line, f"{line}  {PACKAGE[1]},\n"))
+    (root / ".venv/.wotempo-setup").touch()  # newer than pyproject.toml: make installs nothing into this environment
     return root
 
 
