@@ -58,7 +58,7 @@ def run_of(workspace):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             module = LitPlanner(model=config.model.to_dict(), fusion=config.fusion, optimiser=plain(config.optimiser),
-                             losses=plain(config.losses), anchors=anchors,
+                             losses=config.losses, anchors=anchors,
                              anchors_fingerprint=fingerprint(anchors))  # fmt: skip
         content = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), "global_step": 0}
         torch.save(content, folder / "checkpoints" / "last.ckpt")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from property_table import FAILS, HOLDS, PROPERTIES, SILENT, build, read_table
+from wotempo.configs import values
 
 from wotempo import configs
 from wotempo.fusion import CONTROLS, STAGES
@@ -37,7 +38,7 @@ def test_every_stage_control_and_yaml_is_in_the_table() -> None:
     controls = {row.split("control=")[1] for row in TABLE if "control=" in row}
     assert controls == {"single_frame_wide", *CONTROLS}
     for path in (Path(configs.__file__).parent / "fusion").glob("*.yaml"):
-        options = OmegaConf.load(path)
+        options = OmegaConf.create(values(f"fusion/{path.stem}"))
         variant = {k: v for k, v in options.items() if k in ("kernel", "form")}
         rows = {row for row in TABLE if row.split()[0] == options.name and "control" not in row}
         assert options.name in rows

@@ -53,7 +53,7 @@ class Carry(TemporalFusion):
 def model(request, make_model) -> WoTE:
     if request.param == "carry":
         model = make_model()
-        model.fusion = Carry(model.fusion.channels, model.fusion.grid, T)
+        model.fusion = Carry(model.fusion.channels, model.fusion.grid, T, renormalise=False)
     else:
         model = make_model(stage=request.param, num_frames=1 if request.param == "none" else T)
     return model.eval()

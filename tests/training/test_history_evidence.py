@@ -58,14 +58,14 @@ def figures_of(module: LitPlanner, *batches: dict) -> dict[str, float]:
 
 def test_a_stage_that_ignores_history_changes_nothing(micro, make_batch):
     module = lit(micro, "mean")
-    module.model.fusion = Ignores(micro.bev_channels, micro.bev_grid, 3)
+    module.model.fusion = Ignores(micro.bev_channels, micro.bev_grid, 3, renormalise=False)
     assert figures_of(module, make_batch()) == {"output_change": 0, "plan_change_m": 0, "residual_norm": 0}
 
 
 def test_a_known_change_is_measured(micro, make_batch):
     """Two valid frames double the map, so the change has its norm; the window without history does not count."""
     module = lit(micro, "mean")
-    module.model.fusion = Doubles(micro.bev_channels, micro.bev_grid, 3)
+    module.model.fusion = Doubles(micro.bev_channels, micro.bev_grid, 3, renormalise=False)
     batch = make_batch(samples=3)  # the first has no history
     figures = figures_of(module, batch)
     assert figures["output_change"] == pytest.approx(1)
