@@ -65,12 +65,12 @@ def test_warned_then_preempted_it_ends_as_one_accepted_run(cluster, workspace, t
     wait_for(lambda: verdict(folder)["reason"].startswith("SIGUSR1"), "a verdict")
     assert (verdict(folder)["status"], verdict(folder)["exit_code"]) == ("incomplete", 15)
     assert list((folder / "checkpoints").glob("step-*.ckpt"))
+    before = rows(folder)  # now: the second attempt may be at its stop before the job is submitted again
     again = submit()  # while the job is in the queue
     assert again.returncode == 2, again.stdout
     assert f"job {job} has this run" in again.stderr
 
     cluster.wait(job, "RUNNING", restarts=1)
-    before = rows(folder)
     wait_for(lambda: rows(folder) > before + 2, "steps of the second attempt")
     cluster.preempt(job)
     wait_for(lambda: verdict(folder)["reason"].startswith("SIGTERM"), "a verdict")
