@@ -18,9 +18,10 @@ from omegaconf import DictConfig
 
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import run
+from wotempo.config.checks import check_given_checkpoint
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import FrameCache, reach
-from wotempo.datasets import SPLITS, dataset_of, split_scenes
+from wotempo.datasets import check_split, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
 from wotempo.evaluation.planning import plan_all
@@ -52,12 +53,8 @@ class DriveConfig:
 
 def check(raw: DictConfig) -> DriveConfig:
     config = typed(raw, DriveConfig)
-    if config.checkpoint is None:
-        raise UserError("nothing to drive: give checkpoint=<file>")
-    if not Path(config.checkpoint).is_file():
-        raise UserError(f"there is no checkpoint {config.checkpoint}")
-    if config.split not in SPLITS:
-        raise UserError(f"split is '{config.split}': set it to train, val or test")
+    check_given_checkpoint(config.checkpoint, "drive")
+    check_split(config.split)
     return config
 
 

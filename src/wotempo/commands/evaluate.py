@@ -24,7 +24,7 @@ from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes
 from wotempo.config.schema import DataConfig, TrackingConfig, typed
 from wotempo.config.tracking_rules import check_tracking
-from wotempo.datasets import SPLITS, Dataset, dataset_of, split_scenes
+from wotempo.datasets import Dataset, check_split, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
@@ -75,8 +75,7 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError(f"there is no metric '{config.metric}': {nearest(config.metric, list(METRICS))}")
     if config.metric == "epdms" and not config.data.full_history_only:
         raise UserError("metric=epdms looks at the human's last 1.5 s: set data.full_history_only=true")
-    if config.split not in SPLITS:
-        raise UserError(f"split is '{config.split}': set it to train, val or test")
+    check_split(config.split)
     if (Path(config.run_dir) / "summary.json").exists():
         raise UserError(f"{config.run_dir} holds another evaluation: choose another run_dir or remove that one")
     if config.checkpoint is not None and not Path(config.checkpoint).is_file():

@@ -114,6 +114,14 @@ def check_accelerator(place: str, accelerator: str) -> None:
         raise UserError(f"{place} is '{accelerator}': {nearest(accelerator, list(ACCELERATORS))}")
 
 
+def check_given_checkpoint(checkpoint: str | None, purpose: str) -> None:
+    """UserError where no checkpoint is given to ``purpose`` (drive, probe), or where there is no such file."""
+    if checkpoint is None:
+        raise UserError(f"nothing to {purpose}: give checkpoint=<file>")
+    if not Path(checkpoint).is_file():
+        raise UserError(f"there is no checkpoint {checkpoint}")
+
+
 def check_scenes(data: DataConfig) -> None:
     for split in ("train", "val", "test"):
         count = getattr(data, split).max_scenes

@@ -4,8 +4,18 @@ To add one: one file ``<kind>.py`` here with a ``Dataset``, and one ``configs/da
 (docs/adding_a_dataset.md).
 """
 
-from wotempo.datasets.base import SPLITS, Dataset, Progress
+from wotempo.datasets.base import SPLITS, Dataset, Progress, check_split
 from wotempo.datasets.registry import DATASETS, dataset_class, dataset_of
 from wotempo.datasets.scenes import split_scenes, spread
 
-__all__ = ["DATASETS", "SPLITS", "Dataset", "Progress", "dataset_class", "dataset_of", "split_scenes", "spread"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "Dataset",
+    "Progress",
+    "check_split",
+    "dataset_class",
+    "dataset_of",
+    "split_scenes",
+    "spread",
+]

@@ -19,6 +19,12 @@ SPLITS = ("train", "val", "test")
 Progress = Callable[[str, int, int], None]  # (what is done, how much of it is done, how much there is)
 
 
+def check_split(split: str) -> None:
+    """UserError where ``split``, the key of a command, is none."""
+    if split not in SPLITS:
+        raise UserError(f"split is '{split}': set it to train, val or test")
+
+
 class Dataset(ABC):
     """Logs in NAVSIM's format on disk. A subclass says what sets this source of logs apart from the others.
 

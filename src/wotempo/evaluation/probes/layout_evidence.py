@@ -16,10 +16,10 @@ import torch
 from omegaconf import DictConfig
 
 from wotempo.checkpoints.rebuild import load_module
-from wotempo.config.checks import check_scenes
+from wotempo.config.checks import check_given_checkpoint, check_scenes
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import NavsimDataModule
-from wotempo.datasets import SPLITS, dataset_of, split_scenes
+from wotempo.datasets import check_split, dataset_of, split_scenes
 from wotempo.errors import UserError
 from wotempo.evaluation.probes.layout_probe import LAYOUTS, LayoutProbe, probe_layout
 from wotempo.evaluation.probes.shift_curve import MOVING_M, Shift
@@ -46,12 +46,8 @@ class ProbeConfig:
 
 def check(raw: DictConfig) -> ProbeConfig:
     config = typed(raw, ProbeConfig)
-    if config.checkpoint is None:
-        raise UserError("nothing to probe: give checkpoint=<file>")
-    if not Path(config.checkpoint).is_file():
-        raise UserError(f"there is no checkpoint {config.checkpoint}")
-    if config.split not in SPLITS:
-        raise UserError(f"split is '{config.split}': set it to train, val or test")
+    check_given_checkpoint(config.checkpoint, "probe")
+    check_split(config.split)
     for key in ("scenes", "object_frames", "batch_size"):
         if getattr(config, key) < 1:
             raise UserError(f"{key} is {getattr(config, key)}: set it to 1 or more")
