@@ -21,7 +21,7 @@ class Recorder(TemporalFusion):
 
 def test_ring_buffer_holds_the_last_window() -> None:
     """Poses and ages too, which not every stage reads; at UTM-sized places, after many steps."""
-    stage, path = Recorder(1, GRID, 4), drives(2, 60, seed=6)
+    stage, path = Recorder(1, GRID, 4, renormalise=False), drives(2, 60, seed=6)
     seconds = torch.linspace(0.4, 0.6, 60).expand(2, -1)
     bev = torch.arange(60.0).expand(2, -1)[:, :, None, None, None].expand(-1, -1, 1, *GRID.shape)
     valid = torch.arange(60).expand(2, -1) % 7 != 0
