@@ -117,8 +117,7 @@ def plans_of(
                 raise UserError(f"{config.checkpoint} sees one frame: set history=false")
             plans[variant] = plan_all(
                 module,
-                config.data,
-                config.workspace,
+                config,
                 paths,
                 scenes,
                 progress,

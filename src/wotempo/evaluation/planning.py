@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import lightning as L
 import numpy as np
 
 from wotempo.batch import Batch
-from wotempo.config.schema import DataConfig
 from wotempo.data import require_history
+from wotempo.datasets import Progress
+from wotempo.evaluation.windows import OnData, windows_of
 from wotempo.navsim import DataPaths, Scene
-from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.training.history_evidence import HistoryTally
 from wotempo.training.module import LitPlanner
 
@@ -34,34 +33,22 @@ class PlanningModule(L.LightningModule):
 
 def plan_all(
     module: LitPlanner,
-    data: DataConfig,
-    workspace: str,
+    config: OnData,
     paths: DataPaths,
     scenes: list[Scene],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     *,
-    batch_size: int,
-    num_workers: int,
-    accelerator: str,
-    precision: str,
-    progress_bar: bool,
+    batch_size: int = 1,
+    num_workers: int = 0,
+    accelerator: str = "cpu",
+    precision: str = "32-true",
+    progress_bar: bool = False,
     tally: HistoryTally | None = None,
 ) -> dict[str, np.ndarray]:
     """token -> (8, 3) poses in the ego frame, every 0.5 s. ``tally`` collects what history changes in these plans."""
     require_history(scenes, module.num_frames, module.frame_stride, "the split")
-    module_data = data_module(
-        module.model.config,
-        data,
-        paths,
-        cache_root(data, workspace, paths),
-        {"predict": scenes},
-        module.model.anchors,
-        module.model.needs,
-        batch_size=batch_size,
-        num_workers=num_workers,
-        progress=progress,
-    )
-    module_data.build_caches()
+    split = {"predict": scenes}
+    data = windows_of(module, config, paths, split, progress, batch_size=batch_size, num_workers=num_workers)
     trainer = L.Trainer(
         accelerator=accelerator,
         precision=cast(Any, precision),
@@ -71,5 +58,5 @@ def plan_all(
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
     )
-    batches = trainer.predict(PlanningModule(module, tally), datamodule=module_data)
+    batches = trainer.predict(PlanningModule(module, tally), datamodule=data)
     return dict(pair for batch in batches or [] for pair in batch)

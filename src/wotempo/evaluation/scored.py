@@ -19,10 +19,10 @@ from wotempo.config.schema import RunConfig
 from wotempo.data import NavsimDataModule
 from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.evaluation.scoring import score_all
+from wotempo.evaluation.windows import windows_of
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.files import atomic_path
 from wotempo.pdm.metrics import PDMS_COLUMNS
-from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
 from wotempo.training.module import LitPlanner
 
@@ -64,21 +64,16 @@ def test_data(
     config: RunConfig, module: LitPlanner, paths: DataPaths, scenes: list[Scene], progress: Progress
 ) -> NavsimDataModule:
     """``scenes`` of the test split with their targets, in the windows that ``module`` wants."""
-    data = data_module(
-        module.model.config,
-        config.data,
+    return windows_of(
+        module,
+        config,
         paths,
-        cache_root(config.data, config.workspace, paths),
         {"test": scenes},
-        module.model.anchors,
-        module.model.needs,
+        progress,
         batch_size=config.trainer.batch_size,
         num_workers=config.trainer.num_workers,
         supervised=("test",),
-        progress=progress,
     )
-    data.build_caches()
-    return data
 
 
 def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Progress) -> None:
@@ -89,9 +84,7 @@ def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Pr
     data = test_data(config, module, paths, scenes, progress)
     plans, overlaps = drive_all(module.eval(), data.test_dataloader())
     rows = score_all(config.data.prepare_workers, "pdms", [], paths, scenes, {"model": plans}, progress)
-    named = rows.rename(columns={official: name for name, official in PDMS_COLUMNS.items()}).rename(
-        columns={"score": "pdms"}
-    )
+    named = rows.rename(columns={official: name for name, official in PDMS_COLUMNS.items()} | {"score": "pdms"})
     kinds = pd.DataFrame([{"token": scene.token, **situations(scene)} for scene in scenes])
     kinds = kinds.rename(columns={name: f"{PREFIX}{name}" for name in SITUATIONS})
     whole = named.merge(overlaps, on="token", validate="one_to_one").merge(kinds, on="token", validate="one_to_one")

@@ -18,16 +18,14 @@ from omegaconf import DictConfig
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_given_checkpoint, check_scenes
 from wotempo.config.schema import DataConfig, typed
-from wotempo.data import NavsimDataModule
 from wotempo.datasets import check_split, dataset_of, split_scenes
 from wotempo.errors import UserError
 from wotempo.evaluation.probes.layout_probe import LAYOUTS, LayoutProbe, probe_layout
 from wotempo.evaluation.probes.shift_curve import MOVING_M, Shift
-from wotempo.navsim import NUM_HISTORY, DataPaths, Scene, write_bytes
+from wotempo.evaluation.windows import windows_of
+from wotempo.navsim import NUM_HISTORY, Scene, write_bytes
 from wotempo.planners.bev_planner import BevPlanner
-from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.progress import PreparationProgress
-from wotempo.training.module import LitPlanner
 
 
 @dataclass
@@ -67,25 +65,6 @@ def some(scenes: list[Scene], count: int) -> list[Scene]:
     """``count`` of them, evenly spread."""
     picked = np.unique(np.linspace(0, len(scenes) - 1, min(count, len(scenes))).astype(int))
     return [scenes[index] for index in picked]
-
-
-def windows(
-    config: ProbeConfig, module: LitPlanner, paths: DataPaths, scenes: list[Scene], progress: PreparationProgress
-) -> NavsimDataModule:
-    """Windows as long as a scene has history: pairs of frames are wanted of single-frame checkpoints, too."""
-    data = data_module(
-        module.model.config,
-        config.data,
-        paths,
-        cache_root(config.data, config.workspace, paths),
-        {"predict": scenes},
-        module.model.anchors,
-        replace(module.model.needs, frames=NUM_HISTORY, stride=1),
-        batch_size=config.batch_size,
-        progress=progress,
-    )
-    data.build_caches()
-    return data
 
 
 def residuals(title: str, shift: Shift) -> str:
@@ -141,7 +120,9 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset.ready(progress)
         scenes = some(split_scenes(dataset, paths, config.split, progress), config.scenes)
-        data = windows(config, module, paths, scenes, progress)
+        # As long as a scene has history: pairs of frames are wanted of single-frame checkpoints, too.
+        needs = replace(module.model.needs, frames=NUM_HISTORY, stride=1)
+        data = windows_of(module, config, paths, {"predict": scenes}, progress, needs, batch_size=config.batch_size)
     assert isinstance(module.model, BevPlanner)
     probe = probe_layout(module.model, data.predict_dataloader(), config.object_frames)
     mode = module.model.config.mode
