@@ -11,8 +11,10 @@ from wotempo.maps import Lane, MapLayer, Roadblock
 from wotempo.maps.index import with_headings
 from wotempo.navsim.schema import Boxes, Frame, Log, Scene
 from wotempo.pdm.areas import AreaKind, AreaMap
+from wotempo.pdm.closed.plan import ClosedPlan, closed_states
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.objects import NUM_OBJECT_STEPS, Objects, box_corners
+from wotempo.pdm.score import score
 from wotempo.pdm.states import ACCEL, SPEED, STATE_SIZE
 
 
@@ -84,6 +86,11 @@ def golden_scene(golden: dict[str, np.ndarray], case: int) -> Scene:
         )
         frames.append(frame)
     return make_scene(frames)
+
+
+def closed_reference_progress(closed: ClosedPlan, context: SceneContext) -> float:
+    """Metres of progress that count, of the plan driven through the replayed scene: the reference of `score`."""
+    return float(score(context, closed_states(closed, context)).masked_progress[0])
 
 
 def start_state(speed: float = 5.0, accel: float = 0.0) -> np.ndarray:

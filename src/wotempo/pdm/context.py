@@ -18,6 +18,7 @@ from wotempo.pdm.states import HEADING, centre_of, ego_state
 
 MAP_RADIUS = 100.0  # metres around the ego's centre
 TREE_NODE_CAPACITY = 10
+Area = tuple[shapely.Polygon, AreaKind, str | None]  # with the lane's id, if it is one
 
 
 @dataclass(frozen=True)
@@ -74,34 +75,25 @@ def surrounding_areas(map_index: MapIndex, centre: np.ndarray, on_route: set[str
 
     Lanes come with their roadblock: all lanes of a roadblock that reaches into the square are in.
     """
-    polygons: list[shapely.Polygon] = []
-    kinds: list[AreaKind] = []
-    lane_ids: list[str | None] = []
     x, y = centre
 
-    def add_layer(layer: str, kind: AreaKind) -> None:
+    def shapes(layer: str, kind: AreaKind) -> list[Area]:
         found = map_index.layer(layer).geometry[map_index.near(layer, x, y, MAP_RADIUS)]
-        polygons.extend(found)
-        kinds.extend([kind] * len(found))
-        lane_ids.extend([None] * len(found))
+        return [(polygon, kind, None) for polygon in found]
 
-    def add_lanes(layer: str, kind: AreaKind) -> None:
-        for block_id in map_index.layer(layer).ids[map_index.near(layer, x, y, MAP_RADIUS)]:
-            for lane_id in map_index.roadblock(block_id).lane_ids:
-                polygons.append(map_index.lane(lane_id).polygon)
-                kinds.append(kind)
-                lane_ids.append(lane_id)
+    def lanes(layer: str, kind: AreaKind) -> list[Area]:
+        blocks = map_index.layer(layer).ids[map_index.near(layer, x, y, MAP_RADIUS)]
+        ids = [lane_id for block_id in blocks for lane_id in map_index.roadblock(block_id).lane_ids]
+        return [(map_index.lane(lane_id).polygon, kind, lane_id) for lane_id in ids]
 
-    add_layer("lane_groups_polygons", AreaKind.ROADBLOCK)
-    add_lanes("lane_groups_polygons", AreaKind.LANE)
-    add_lanes("lane_group_connectors", AreaKind.LANE_CONNECTOR)
-    add_layer("intersections", AreaKind.INTERSECTION)
-    add_layer("carpark_areas", AreaKind.CARPARK)
-    return (
-        AreaMap(
-            polygons=np.array(polygons, dtype=object),
-            kind=np.array(kinds, np.uint8),
-            on_route=np.array([lane_id in on_route for lane_id in lane_ids], bool),
-        ),
-        lane_ids,
-    )
+    areas = [
+        *shapes("lane_groups_polygons", AreaKind.ROADBLOCK),
+        *lanes("lane_groups_polygons", AreaKind.LANE),
+        *lanes("lane_group_connectors", AreaKind.LANE_CONNECTOR),
+        *shapes("intersections", AreaKind.INTERSECTION),
+        *shapes("carpark_areas", AreaKind.CARPARK),
+    ]
+    lane_ids = [lane_id for _, _, lane_id in areas]
+    polygons = np.array([polygon for polygon, _, _ in areas], dtype=object)
+    kinds = np.array([kind for _, kind, _ in areas], np.uint8)
+    return AreaMap(polygons, kinds, np.array([lane_id in on_route for lane_id in lane_ids], bool)), lane_ids

@@ -93,7 +93,11 @@ def _try(
     if closed:
         poses[PDM_CLOSED] = relative_to(context.ego[: HEADING + 1], reference.plan[1:NUM_STEPS, : HEADING + 1])
         states[PDM_CLOSED] = closed_driven
-    scores = METRICS[metric].judge(scene, town, context, closed_driven, states, before)
+    judged = METRICS[metric].judge(scene, town, context, closed_driven, states, before)
+    columns = METRICS[metric].columns.items()
+    scores = {
+        driver: {column: float(getattr(of, name)[0]) for name, column in columns} for driver, of in judged.items()
+    }
     return Trial(poses, states, scores, failed)
 
 

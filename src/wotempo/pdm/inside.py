@@ -42,14 +42,6 @@ def containing(polygons: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.nda
     return first, members
 
 
-def contains_points(polygons: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """The same as flags (P, Q)."""
-    first, members = containing(polygons, xy)
-    inside = np.zeros((len(polygons), len(xy)), bool)
-    inside[members, np.repeat(np.arange(len(xy)), np.diff(first))] = True
-    return inside
-
-
 @njit(cache=True)
 def _extent(xy):
     low, high = xy[0].copy(), xy[0].copy()

@@ -15,8 +15,9 @@ from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
 from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.score import extended_scores, human_scores
+from wotempo.pdm.epdms.scores import ExtendedScores
 from wotempo.pdm.epdms.traffic_lights import RedLights
-from wotempo.pdm.score import score
+from wotempo.pdm.score import SubScores, score
 from wotempo.pdm.simulate import simulate
 from wotempo.pdm.states import NUM_STEPS
 
@@ -42,7 +43,7 @@ EPDMS_COLUMNS = {
     "score": "score",
 }
 Driven = Mapping[str, np.ndarray]  # driver -> simulated states (1, 41, 11)
-Rows = dict[str, dict[str, float]]  # driver -> official column -> value
+Judged = Mapping[str, SubScores | ExtendedScores]  # driver -> one row of scores
 
 
 @dataclass(frozen=True)
@@ -51,34 +52,29 @@ class Metric:
 
     columns: dict[str, str]  # our name -> official column, in the official order
     choose: Chooser  # by what PDM-Closed, whose progress is the measure of all others, chooses its plan
-    # (scene, map, context, PDM-Closed's states, drivers, the same half a second earlier) -> rows. Every driver is alone
-    # with the reference, as in the official two-row evaluation: no other driver moves its progress.
-    judge: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], Rows]
+    # (scene, map, context, PDM-Closed's states, drivers, the same half a second earlier) -> scores. Every driver is
+    # alone with the reference, as in the official two-row evaluation: no other driver moves its progress.
+    judge: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], Judged]
 
 
 def _pdms(
     scene: Scene, town: MapIndex, context: SceneContext, closed: np.ndarray, driven: Driven, before: Driven
-) -> Rows:
+) -> Judged:
     best = float(score(context, closed).masked_progress[0])
-    rows = {}
-    for driver, states in driven.items():
-        result = score(context, states, reference_progress=best)
-        rows[driver] = {column: float(getattr(result, name)[0]) for name, column in PDMS_COLUMNS.items()}
-    return rows
+    return {driver: score(context, states, best) for driver, states in driven.items()}
 
 
 def _epdms(
     scene: Scene, town: MapIndex, context: SceneContext, closed: np.ndarray, driven: Driven, before: Driven
-) -> Rows:
+) -> Judged:
     """With the human filter. A driver without an entry in ``before`` has no extended comfort (NaN)."""
     extended = ExtendedContext.extend(context, scene, town)
     human = human_scores(extended, simulate(context.ego, human_poses(scene)[None], start_us=context.start_us))
     best = float(extended_scores(extended, closed).masked_progress[0])
-    rows = {}
-    for driver, states in driven.items():
-        result = apply_human_filter(extended_scores(extended, states, best, before.get(driver)), human)
-        rows[driver] = {column: float(getattr(result, name)[0]) for name, column in EPDMS_COLUMNS.items()}
-    return rows
+    return {
+        driver: apply_human_filter(extended_scores(extended, states, best, before.get(driver)), human)
+        for driver, states in driven.items()
+    }
 
 
 def by_epdms(forecast: SceneContext, red: np.ndarray, states: np.ndarray) -> np.ndarray:

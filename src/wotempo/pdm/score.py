@@ -55,9 +55,14 @@ def score(context: SceneContext, states: np.ndarray, reference_progress: float =
     comfort = np.asarray(comfort_tests(states).all(-1), np.float64)
     progress_raw = progress_along(context.centreline, centres)
     ep = relative_progress(progress_raw, nc * dac, reference_progress)
-    weighted = PROGRESS_WEIGHT * ep + TTC_WEIGHT * ttc + COMFORT_WEIGHT * comfort
-    total = nc * dac * weighted / (PROGRESS_WEIGHT + TTC_WEIGHT + COMFORT_WEIGHT)
+    total = pdm_score(nc, dac, ep, ttc, comfort)
     return SubScores(nc, dac, ep, ttc, comfort, direction_compliance(centres, areas.oncoming), total, progress_raw)
+
+
+def pdm_score(nc: np.ndarray, dac: np.ndarray, ep: np.ndarray, ttc: np.ndarray, comfort: np.ndarray) -> np.ndarray:
+    """The v1.1 score (N,) of sub-scores (N,)."""
+    weighted = PROGRESS_WEIGHT * ep + TTC_WEIGHT * ttc + COMFORT_WEIGHT * comfort
+    return nc * dac * weighted / (PROGRESS_WEIGHT + TTC_WEIGHT + COMFORT_WEIGHT)
 
 
 def require_states(states: np.ndarray) -> None:

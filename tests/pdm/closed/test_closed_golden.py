@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pdm_builders import golden_scene
+from pdm_builders import closed_reference_progress, golden_scene
 
 from wotempo.geometry.pose import wrap_angle
 from wotempo.maps import MapIndex, read_map
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Log, Scene
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
-from wotempo.pdm.closed.plan import closed_reference_progress, plan_closed
+from wotempo.pdm.closed.plan import plan_closed
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.score import score_trajectories
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from pdm_builders import ToyMap, make_frame, make_scene
+from pdm_builders import ToyMap, closed_reference_progress, make_frame, make_scene
 
 from wotempo.errors import UserError
 from wotempo.navsim.schema import Boxes, Frame, Scene
-from wotempo.pdm.closed.plan import ClosedPlan, closed_reference_progress, plan_closed
+from wotempo.pdm.closed.plan import ClosedPlan, plan_closed
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.score import score, score_trajectories
 from wotempo.pdm.simulate import simulate, track

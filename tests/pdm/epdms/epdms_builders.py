@@ -10,6 +10,7 @@ from pdm_builders import make_context, make_frame
 from wotempo.navsim.schema import Log, Scene
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
+from wotempo.pdm.epdms.scores import ExtendedScores
 from wotempo.pdm.epdms.traffic_lights import RedLights
 from wotempo.pdm.states import NUM_STEPS
 
@@ -38,6 +39,11 @@ def case_scene(golden: dict[str, np.ndarray], case: int, index: int) -> Scene:
         lights = value["lights"][value["lights"][:, 0] == step]
         frames.append(replace(frame, traffic_lights=tuple((int(i), bool(red)) for _, i, red in lights)))
     return Scene(Log("log", "golden", frames), index)
+
+
+def scores_of(**named: np.ndarray) -> ExtendedScores:
+    """Scores whose metres of progress are not known."""
+    return ExtendedScores(**named, progress_raw=np.zeros(0), masked_progress=np.zeros(0))
 
 
 def make_extended(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wotempo.pdm.epdms.human_filter import apply_human_filter
-from wotempo.pdm.epdms.scores import SUB_SCORES, ExtendedScores, aggregate
+from wotempo.pdm.epdms.scores import SUB_SCORES, ExtendedScores
 
 
 def _ones(**changed: float) -> ExtendedScores:
@@ -34,7 +34,6 @@ def test_human_filter_takes_one_human() -> None:
 
 
 def test_aggregation() -> None:
-    half = np.array([0.5])
     assert _ones().score[0] == 1
     assert _ones(nc=0.5, ddc=0.5).score[0] == 0.25
     for name, weight in {"ep": 5, "ttc": 5, "lk": 2, "hc": 2, "ec": 2}.items():
@@ -43,4 +42,4 @@ def test_aggregation() -> None:
         assert _ones(ec=np.nan, **{name: 0}).score[0] == pytest.approx(1 - weight / 14), name
     for name in ("dac", "tlc"):
         assert _ones(**{name: 0}).score[0] == 0, name
-    np.testing.assert_allclose(aggregate(*[half] * 8, np.array([np.nan])), 0.5**5)
+    np.testing.assert_allclose(_ones(**{**dict.fromkeys(SUB_SCORES, 0.5), "ec": np.nan}).score, 0.5**5)

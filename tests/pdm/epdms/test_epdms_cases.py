@@ -10,6 +10,7 @@ from epdms_builders import CASES, NOW, case_scene
 
 from wotempo.maps import MapIndex, read_map
 from wotempo.pdm.agents import human_poses
+from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
 from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.score import extended_scores, human_scores
@@ -51,7 +52,7 @@ def test_case(case: str, golden: dict[str, np.ndarray], town: MapIndex) -> None:
     before = None
     for step in range(2):
         scene = case_scene(golden, key, NOW - 1 + step)
-        context = ExtendedContext.build(scene, town)
+        context = ExtendedContext.extend(SceneContext.build(scene, town), scene, town)
         base = context.scene
         closed = track(base.ego, golden[f"{key}_official_closed"][step][None])
         reference = extended_scores(context, closed).masked_progress[0]

@@ -10,7 +10,7 @@ import pytest
 from epdms_motions import bounds_of_extended_comfort, gaps, random_pairs
 from pdm_builders import make_frame, start_state, straight
 
-from wotempo.pdm.epdms.extended_comfort import extended_comfort, predecessors
+from wotempo.pdm.epdms.extended_comfort import extended_comfort
 from wotempo.pdm.epdms.history import history_comfort, history_states
 from wotempo.pdm.simulate import simulate
 from wotempo.pdm.states import ACCEL, HEADING, SPEED, STATE_SIZE, YAW_RATE, X
@@ -61,12 +61,6 @@ def test_frames_that_are_not_consecutive_are_refused(gap_s: float) -> None:
     now, before = random_pairs()
     with pytest.raises(ValueError, match="not consecutive"):
         extended_comfort(now, before, gap_s)
-
-
-def test_predecessors_are_the_evaluated_frames_before() -> None:
-    logs = ["b", "a", "a", "b", "a", "a"]
-    times = [500_000, 1_000_000, 500_000, 1_050_001, 2_000_000, 1_550_000]
-    assert predecessors(logs, times) == [None, 2, None, None, 5, 1]
 
 
 def _past(jitter_us: int = 0) -> list:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from epdms_builders import scores_of
 
 from wotempo.maps import read_map
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
+from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
 from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.score import extended_scores, human_scores
-from wotempo.pdm.epdms.scores import ExtendedScores, aggregate
+from wotempo.pdm.epdms.scores import ExtendedScores
 from wotempo.pdm.simulate import simulate, track
 from wotempo.pdm.states import NUM_STEPS
 
@@ -39,7 +41,7 @@ def _compare(got: ExtendedScores, official: dict[str, float], message: str) -> N
             np.testing.assert_allclose(got.ep[0], official["ep"], atol=1e-6, err_msg=f"{message} {name}")
         else:
             assert getattr(got, name)[0] == official[name], f"{message} {name}"
-    score = aggregate(*(np.array([official[name]]) for name in FIELDS), ec=NO_PREDECESSOR)
+    score = scores_of(**{name: np.array([official[name]]) for name in FIELDS}, ec=NO_PREDECESSOR).score
     np.testing.assert_allclose(got.score, score, atol=1e-6, err_msg=message)
 
 
@@ -64,7 +66,8 @@ def _contexts(shared_dir: Path, tokens: np.ndarray) -> Iterator[tuple[int, Scene
     scenes = {frame.token: Scene(log, index) for log in logs for index, frame in enumerate(log.frames)}
     town = read_map(root / "maps", LOCATION)
     for row, token in enumerate(tokens):
-        yield row, scenes[token], ExtendedContext.build(scenes[token], town)
+        base = SceneContext.build(scenes[token], town)
+        yield row, scenes[token], ExtendedContext.extend(base, scenes[token], town)
 
 
 @pytest.mark.shared

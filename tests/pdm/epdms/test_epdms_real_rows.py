@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from epdms_builders import scores_of
 from test_epdms_golden import FIELDS
-
-from wotempo.pdm.epdms.scores import aggregate
 
 ROWS = {
     "human_replay_stock_nonreactive.csv": 12_146,
@@ -26,5 +25,5 @@ def test_scores_of_navtest(name: str, shared_dir: Path) -> None:
     rows = rows[rows["token"].str.fullmatch("[0-9a-f]{16}")]
     assert len(rows) == ROWS[name]
     assert rows["valid"].all()
-    got = aggregate(*(rows[column].to_numpy() for column in FIELDS.values()), ec=np.full(len(rows), np.nan))
-    np.testing.assert_allclose(got, rows["score"], rtol=0, atol=1e-15)
+    got = scores_of(**{name: rows[column].to_numpy() for name, column in FIELDS.items()}, ec=np.full(len(rows), np.nan))
+    np.testing.assert_allclose(got.score, rows["score"], rtol=0, atol=1e-15)

@@ -65,8 +65,3 @@ def closed_states(closed: ClosedPlan, context: SceneContext) -> np.ndarray:
     """States (1, 41, 11) of the vehicle that follows the plan."""
     plan_us = np.round(np.arange(NUM_PLAN_STEPS) * STEP_S * 1e6).astype(np.int64)
     return track(context.ego, resample(closed.plan[None, :, :3], plan_us, context.start_us))
-
-
-def closed_reference_progress(closed: ClosedPlan, context: SceneContext) -> float:
-    """Metres of progress that count, of the plan driven through the replayed scene: the reference of `score`."""
-    return float(score(context, closed_states(closed, context)).masked_progress[0])

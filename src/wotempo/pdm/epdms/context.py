@@ -28,16 +28,11 @@ class ExtendedContext:
     history: np.ndarray | None  # (H, 11) states of the human every 0.1 s until now; None: comfort is not judged
 
     @classmethod
-    def build(cls, scene: Scene, map_index: MapIndex) -> ExtendedContext:
-        """Read the scene's frames (3 before, current, 10 after) and the map around it.
-
-        Raises UserError naming the token when frames, boxes or the route are missing.
-        """
-        return cls.extend(SceneContext.build(scene, map_index), scene, map_index)
-
-    @classmethod
     def extend(cls, context: SceneContext, scene: Scene, map_index: MapIndex) -> ExtendedContext:
-        """As `build`, from the v1.1 context of the same scene."""
+        """From the v1.1 context of ``scene``, its frames (3 before, current, 8 after) and the map around it.
+
+        Raises UserError naming the token when frames or boxes are missing.
+        """
         past = [frame for frame in replace(scene, num_history=NUM_HISTORY).history if frame is not None]
         if len(past) < NUM_HISTORY:
             raise UserError(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import numpy as np
 
 from wotempo.pdm.comfort import ACCEL_WINDOW, jerk, smooth, yaw_derivative
@@ -35,14 +32,3 @@ def _signals(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     """Size of the acceleration, its jerk, yaw rate and yaw acceleration, each (N, T)."""
     accel, heading = np.hypot(states[..., ACCEL], states[..., ACCEL_Y]), states[..., HEADING]
     return smooth(accel, ACCEL_WINDOW), jerk(accel, JERK_WINDOW), yaw_derivative(heading, 1), yaw_derivative(heading, 2)
-
-
-def predecessors(log_names: Sequence[str], timestamps_us: Sequence[int]) -> list[int | None]:
-    """For each evaluated frame the index of the frame of its log that was evaluated before it, if consecutive."""
-    found: list[int | None] = [None] * len(log_names)
-    order = sorted(range(len(log_names)), key=lambda i: (log_names[i], timestamps_us[i]))
-    for before, after in pairwise(order):
-        gap_us = timestamps_us[after] - timestamps_us[before]
-        if log_names[before] == log_names[after] and 0 < gap_us <= MAX_GAP_S * 1e6:
-            found[after] = before
-    return found

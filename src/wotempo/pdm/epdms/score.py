@@ -24,13 +24,12 @@ def extended_scores(
     states: np.ndarray,
     reference_progress: float = 0.0,
     states_before: np.ndarray | None = None,
-    gap_s: float = 0.5,
 ) -> ExtendedScores:
     """Score simulated states (N, 41, 11).
 
     Proposals meet only in the progress score, which is relative to the largest ``masked_progress`` of the batch.
     reference_progress: the same quantity, metres, of proposals outside the batch (PDM-Closed, in official results,
-    which score agents one by one). states_before: (N, 41, 11) or (1, 41, 11), what the same agent did ``gap_s`` seconds
+    which score agents one by one). states_before: (N, 41, 11) or (1, 41, 11), what the same agent did half a second
     earlier, see `extended_comfort`; None: no frame precedes.
     """
     require_states(states)
@@ -53,7 +52,7 @@ def extended_scores(
         ttc=ttc,
         lk=lane_keeping(context.scene.centreline, centres, in_intersection),
         hc=history_comfort(states, context.history),
-        ec=np.full(len(states), np.nan) if states_before is None else extended_comfort(states, states_before, gap_s),
+        ec=np.full(len(states), np.nan) if states_before is None else extended_comfort(states, states_before),
         progress_raw=progress_raw,
         masked_progress=masked,
     )

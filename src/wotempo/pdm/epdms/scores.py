@@ -30,29 +30,15 @@ class ExtendedScores:
 
     @property
     def score(self) -> np.ndarray:
-        """The EPDMS (N,), of the sub-scores as they are."""
-        return aggregate(*(getattr(self, name) for name in SUB_SCORES))
-
-
-def aggregate(
-    nc: np.ndarray,
-    dac: np.ndarray,
-    ddc: np.ndarray,
-    tlc: np.ndarray,
-    ep: np.ndarray,
-    ttc: np.ndarray,
-    lk: np.ndarray,
-    hc: np.ndarray,
-    ec: np.ndarray,
-) -> np.ndarray:
-    """Product of four factors times the weighted mean of five sub-scores, all (N,); NaN in ``ec`` carries no weight."""
-    ec_weight = np.where(np.isnan(ec), 0.0, EXTENDED_COMFORT_WEIGHT)
-    weighted = (
-        PROGRESS_WEIGHT * ep
-        + TTC_WEIGHT * ttc
-        + LANE_KEEPING_WEIGHT * lk
-        + HISTORY_COMFORT_WEIGHT * hc
-        + ec_weight * np.nan_to_num(ec)
-    )
-    total = PROGRESS_WEIGHT + TTC_WEIGHT + LANE_KEEPING_WEIGHT + HISTORY_COMFORT_WEIGHT + ec_weight
-    return nc * dac * ddc * tlc * weighted / total
+        """The EPDMS (N,), of the sub-scores as they are: the product of four factors times the weighted mean of five;
+        NaN in ``ec`` carries no weight."""
+        ec_weight = np.where(np.isnan(self.ec), 0.0, EXTENDED_COMFORT_WEIGHT)
+        weighted = (
+            PROGRESS_WEIGHT * self.ep
+            + TTC_WEIGHT * self.ttc
+            + LANE_KEEPING_WEIGHT * self.lk
+            + HISTORY_COMFORT_WEIGHT * self.hc
+            + ec_weight * np.nan_to_num(self.ec)
+        )
+        total = PROGRESS_WEIGHT + TTC_WEIGHT + LANE_KEEPING_WEIGHT + HISTORY_COMFORT_WEIGHT + ec_weight
+        return self.nc * self.dac * self.ddc * self.tlc * weighted / total

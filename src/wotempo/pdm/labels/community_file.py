@@ -17,22 +17,11 @@ from wotempo.navsim.files import atomic_path
 from wotempo.navsim.legacy_pickle import PROTOCOL, LegacyPickler
 from wotempo.navsim.scores import METRICS, ScoreTable, pack_scores, write_packed_table
 from wotempo.navsim.unpickle import unpickle
-from wotempo.pdm.score import COMFORT_WEIGHT, PROGRESS_WEIGHT, TTC_WEIGHT
+from wotempo.pdm.metrics import PDMS_COLUMNS
+from wotempo.pdm.score import pdm_score
 
 COMMUNITY_SCORER = "formatted_pdm_score"  # scorer version of a table whose scorer is not known
-KEYS = dict(
-    zip(
-        METRICS,
-        (
-            "no_at_fault_collisions",
-            "drivable_area_compliance",
-            "ego_progress",
-            "time_to_collision_within_bound",
-            "comfort",
-        ),
-        strict=True,
-    )
-)
+KEYS = dict(zip(METRICS, PDMS_COLUMNS.values(), strict=False))  # the columns begin with the five, in the same order
 
 
 def import_community_file(path: Path, anchors: np.ndarray, out_dir: Path) -> ScoreTable:
@@ -80,11 +69,8 @@ def export_community_file(table: ScoreTable, path: Path) -> None:
 
 
 def _entry(scores: np.ndarray) -> dict[str, Any]:
-    nc, dac, ep, ttc, comfort = scores
-    weighted = PROGRESS_WEIGHT * ep + TTC_WEIGHT * ttc + COMFORT_WEIGHT * comfort
-    total = nc * dac * weighted / (PROGRESS_WEIGHT + TTC_WEIGHT + COMFORT_WEIGHT)
     named = {KEYS[metric]: values.copy() for metric, values in zip(METRICS, scores, strict=True)}
-    return {"valid": True, "trajectory_scores": [{**named, "score": total}]}
+    return {"valid": True, "trajectory_scores": [{**named, "score": pdm_score(*scores)}]}
 
 
 def _pack(scores: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
