@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import defaultdict
+from collections import Counter
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -35,16 +35,16 @@ QUICK = ("data.preset=micro", "data.extra_drives=50", "model.image_height=64", "
 QUICK = (*QUICK, "model.num_anchors=16", "trainer.batch_size=2", "trainer.run_length=2", "trainer.max_epochs=3")
 
 
+def silent(what: str, done: int, total: int) -> None:
+    """No report of progress."""
+
+
 def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[float, ...]], GuardMeter, str]:
     """Rows of ``Steps``, the hooks, and the verdict."""
     given = ["experiment=convgru_1epoch", f"model={MODELS[size]}", "tracking=off", "trainer.progress_bar=false"]
     with initialize_config_module("wotempo.configs", version_base="1.3"):
         raw = compose("train", overrides=[*given, f"run_dir={folder}", *overrides])
     config = check_config(raw)
-
-    def silent(what: str, done: int, total: int) -> None:
-        pass
-
     prepared = prepare(config, silent)
     data = build_data(config, prepared, silent)
     data.build_caches()
@@ -54,7 +54,7 @@ def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[f
     meter = GuardMeter(found)
     steps = Steps(meter)
     trainer = build_trainer(config, folder, [CSVLogger(folder)], [steps, *found])
-    with meter:
+    with meter.counting_reads():
         trainer.fit(module, datamodule=data)
     return steps.rows, meter, report.card()
 
@@ -62,7 +62,7 @@ def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[f
 def figures(size: str, rows: list[tuple[float, ...]], meter: GuardMeter) -> dict:
     wall, cpu, hooks, hooks_cpu, reads = (sum(column) for column in zip(*rows, strict=True))
     late = rows[len(rows) // 2 :]
-    by_guard: dict[str, float] = defaultdict(float)
+    by_guard: Counter[str] = Counter()
     for (name, _), seconds in meter.cpu.items():
         by_guard[name] += seconds
     end = sum(seconds for (_, hook), seconds in meter.seconds.items() if hook == "on_fit_end")
@@ -79,10 +79,8 @@ def figures(size: str, rows: list[tuple[float, ...]], meter: GuardMeter) -> dict
         "reads_per_step": reads / len(rows),
         "reads_later": median(row[4] for row in late),
         "end_s": end,
-        "by_guard_cpu_s": {
-            name: round(seconds, 3) for name, seconds in sorted(by_guard.items(), key=lambda kv: -kv[1])
-        },
-        "by_hook_cpu_s": {".".join(k): round(s, 3) for k, s in sorted(meter.cpu.items(), key=lambda kv: -kv[1])[:12]},
+        "by_guard_cpu_s": {name: round(seconds, 3) for name, seconds in by_guard.most_common()},
+        "by_hook_cpu_s": {".".join(key): round(seconds, 3) for key, seconds in meter.cpu.most_common(12)},
         "goal": GOALS[size],
     }
 

@@ -9,13 +9,14 @@ SubScores around that copy; nothing of it is in this repository.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import runpy
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import numpy as np
 from pdm_builders import golden_scene
@@ -179,9 +180,7 @@ def main() -> None:
             scenes = [golden_scene(dict(file), case) for case in range(3)]
     official = None
     if arguments.official:
-        spec = importlib.util.spec_from_file_location("official", arguments.official)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = SimpleNamespace(**runpy.run_path(arguments.official))
         official = module, module.open_dataset(arguments.data, arguments.split, maps)
     poses = proposals(scenes, arguments.proposals)
     ours(scenes[0], maps, poses)  # compiles

@@ -23,20 +23,33 @@ from wotempo.streaming.planner import StreamingPlanner
 LIMIT = {"none": 1.03, "recurrent": 1.03, "bottleneck": 1.03, "ring buffer": 1.10}
 
 
-def stages() -> dict[str, tuple[str, dict]]:
-    """Label -> stage and options."""
-    return {
-        "none": ("none", {}),
-        "ring buffer": ("convgru", {"num_frames": 4}),
-        "recurrent": ("convgru_recurrent", {"num_frames": 4}),
-        "bottleneck": ("convgru", {"num_frames": 4, "form": "bottleneck"}),
-    }
+STAGES: dict[str, tuple[str, dict]] = {  # label -> stage and options
+    "none": ("none", {}),
+    "ring buffer": ("convgru", {"num_frames": 4}),
+    "recurrent": ("convgru_recurrent", {"num_frames": 4}),
+    "bottleneck": ("convgru", {"num_frames": 4, "form": "bottleneck"}),
+}
 
 
-def planner_of(config: ModelConfig, stage: str, options: dict) -> StreamingPlanner:
+def planner_of(config: ModelConfig, label: str) -> StreamingPlanner:
     torch.manual_seed(0)
+    stage, options = STAGES[label]
     fusion = build_fusion(stage, config.bev_channels, config.bev_grid, **options)
     return StreamingPlanner(WoTE(config, torch.randn(config.num_anchors, config.num_poses, 3), fusion).eval())
+
+
+def measured(row: str, label: str, config: ModelConfig, pushes: int, warmup: int, goal: float | None) -> dict:
+    """The figures of one kind of stream, also printed."""
+    *frames, last = drive_frames(config, pushes + warmup + 1)
+    planner = planner_of(config, label)
+    found = latency(planner, frames, warmup)
+    push, single = gmac(partial(planner.push, last)), gmac(partial(single_frame, planner.model, last))
+    met = "" if goal is None else f" (goal ≤ {goal:.2f}: {'met' if found.paired <= goal else 'MISSED'})"
+    print(f"{row}: push {found.push} · single frame {found.single_frame}")
+    print(f"  ratio of medians {found.ratio:.3f}, median of paired ratios {found.paired:.3f}{met}", end="")
+    print(f", GMAC {push:.2f} / {single:.2f} = {push / single:.3f}", flush=True)
+    line = {"push_ms": found.push.p50, "single_ms": found.single_frame.p50, "ratio": found.paired}
+    return {"row": row, **line, "gmac": push, "gmac_ratio": push / single, "goal": goal}
 
 
 def main() -> None:
@@ -49,24 +62,14 @@ def main() -> None:
     parser.add_argument("--stages", nargs="*", default=list(LIMIT), choices=list(LIMIT))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    measured = {} if options.only_full else {"tiny": sizes("wote_tiny")}
+    configs = {} if options.only_full else {"tiny": sizes("wote_tiny")}
     if options.full or options.only_full:
-        measured["full"] = sizes("wote")
+        configs["full"] = sizes("wote")
     print(f"{options.threads} threads, {options.pushes} pushes after {options.warmup} for warming up")
-    for size, config in measured.items():
-        frames = drive_frames(config, options.pushes + options.warmup + 1)
+    for size, config in configs.items():
         for label in options.stages:
-            planner = planner_of(config, *stages()[label])
-            found = latency(planner, frames[:-1], options.warmup)
-            goal = f" (goal ≤ {LIMIT[label]:.2f})" if size == "full" else ""
-            jobs = partial(planner.push, frames[-1]), partial(single_frame, planner.model, frames[-1])
-            work = [gmac(job) for job in jobs]
-            print(f"{size} {label}: push {found.push} · single frame {found.single_frame}")
-            print(
-                f"  ratio of medians {found.ratio:.3f}{goal}, median of paired ratios "
-                f"{found.paired:.3f}, GMAC {work[0]:.2f} / {work[1]:.2f} = {work[0] / work[1]:.3f}",
-                flush=True,
-            )
+            goal = LIMIT[label] if size == "full" else None
+            measured(f"{size} {label}", label, config, options.pushes, options.warmup, goal)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 from official_weights import MICRO
-from streams import drive_frames
 
-from scripts.bench import bench_streaming
-from scripts.bench.bench_wote import gmac, resident_mb, times
-from scripts.bench.temporal_rows import MEMORY, PUBLIC, Row, Trainer, full_rows, stage_rows
+from scripts.bench.bench_streaming import LIMIT, measured
+from scripts.bench.bench_wote import gmac, in_new_process, times
+from scripts.bench.temporal_rows import MEMORY, PUBLIC, Row, Trainer, full_rows, peak_mb, stage_rows
 from wotempo.planners.config import sizes
-from wotempo.streaming.latency import latency, single_frame
 
 SIZES = {"full": sizes("wote"), "tiny": sizes("wote_tiny"), "micro": MICRO}
 
@@ -60,7 +56,8 @@ def train(size: str, family: str, options: argparse.Namespace) -> list[dict]:
         lines.append(line)
     if not options.no_memory and family == "rows":
         for row, line in zip(rows, lines, strict=True):
-            line["peak_mb"] = peak_mb(size, row, options)
+            whole = (SIZES[size], options.batch, options.official, row, options.threads)
+            line["peak_mb"] = in_new_process(peak_mb, *whole)
     for line in lines:
         for key in ("gmac", "saved_mb", "peak_mb"):
             if key in line:
@@ -96,44 +93,15 @@ def verdict(line: dict) -> str:
     return ", ".join(parts)
 
 
-def peak_mb(size: str, row: Row, options: argparse.Namespace) -> float:
-    command = [sys.executable, "-m", "scripts.bench.bench_temporal", "--measure", size, row.name]
-    command += ["--batch", str(options.batch)]
-    command += ["--threads", str(options.threads)] + (["--official", options.official] if options.official else [])
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-
-
-def measure(options: argparse.Namespace) -> None:
-    size, name = options.measure
-    row = next(row for row in rows_of(size, "rows", options) if row.name == name)
-    step, _ = Trainer(SIZES[size], options.batch, options.official).jobs(row)
-    before = resident_mb("VmRSS")
-    for _ in range(2):
-        step()
-    print(resident_mb("VmHWM") - before)
-
-
 def stream(size: str, options: argparse.Namespace) -> list[dict]:
-    config, warmup, lines = SIZES[size], 4, []
-    frames = drive_frames(config, options.pushes + warmup + 1)
+    config = SIZES[size]
     print(f"\nstreaming, {size}, {options.pushes} pushes, against the same weights without fusion")
-    streams = [(label, label, config) for label in bench_streaming.LIMIT]
-    streams.append(("ring buffer, LiDAR-only", "ring buffer", replace(config, history_sensors="lidar")))
-    for name, label, of in streams:
-        planner = bench_streaming.planner_of(of, *bench_streaming.stages()[label])
-        found = latency(planner, frames[:-1], warmup)
-        jobs = partial(planner.push, frames[-1]), partial(single_frame, planner.model, frames[-1])
-        macs = [gmac(job) for job in jobs]
-        goal = bench_streaming.LIMIT.get(name)
-        line = {"size": size, "row": f"push, {name}", "push_ms": found.push.p50, "single_ms": found.single_frame.p50}
-        line |= {"ratio": found.paired, "gmac": macs[0], "gmac_ratio": macs[0] / macs[1], "goal": goal}
-        lines.append(line)
-        print(
-            f"{name:24} p50 {line['push_ms']:7.1f} ms, ratio {line['ratio']:.3f}, GMAC {macs[0]:.2f} "
-            f"{line['gmac_ratio']:.3f}  {verdict(line)}",
-            flush=True,
-        )
-    return lines
+    streams = [(label, label, config, limit) for label, limit in LIMIT.items()]
+    streams.append(("ring buffer, LiDAR-only", "ring buffer", replace(config, history_sensors="lidar"), None))
+    return [
+        {"size": size, **measured(f"push, {name}", label, of, options.pushes, 4, limit)}
+        for name, label, of, limit in streams
+    ]
 
 
 def main() -> None:
@@ -148,11 +116,8 @@ def main() -> None:
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--quick", action="store_true", help="a micro model: the figures mean nothing")
     parser.add_argument("--json", help="also write the figures there")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.measure:
-        return measure(options)
     tiny, full = ("micro", "micro") if options.quick else ("tiny", "full")
     lines: list[dict] = []
     if "stages" in options.parts:
@@ -163,7 +128,6 @@ def main() -> None:
         lines += stream(full, options)
     if options.json:
         Path(options.json).write_text(json.dumps(lines, indent=1))
-    return None
 
 
 if __name__ == "__main__":

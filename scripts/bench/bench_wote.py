@@ -8,19 +8,22 @@ infer(model, features) around a local copy of the published model; nothing of it
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import re
-import subprocess
-import sys
+import runpy
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
+from typing import Any
 
 import reference_weights
 import torch
+from micro_wote import random_batch
 from plain_wote import plain_of
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -33,30 +36,6 @@ from wotempo.planners.wote.losses import LossWeights, compute_losses
 from wotempo.planners.wote.wote import WoTE
 
 SIDES = ("ours", "plain", "public")
-
-
-def batch_of(size: int, c: ModelConfig, runs: int | None = None, window: int = 1) -> dict:
-    """Random inputs and targets. ``runs`` of neighbouring windows share their frames; None: every window is alone."""
-    g = torch.Generator().manual_seed(0)
-    length = size // (runs or size)
-    start = torch.arange(size).div(length, rounding_mode="floor") * (length + window - 1)
-    frames, age = (runs or size) * (length + window - 1), torch.arange(window - 1, -1, -1.0)
-    return {
-        "camera": torch.randint(0, 256, (frames, 3, c.image_height, c.image_width), dtype=torch.uint8, generator=g),
-        "lidar": (torch.rand(frames, 1, *c.lidar_shape, generator=g) > 0.9).to(torch.uint8) * c.lidar_max,
-        "status": torch.randn(size, 8, generator=g),
-        "frame_index": (start + torch.arange(size) % length)[:, None] + torch.arange(window),
-        "valid": torch.ones(size, window, dtype=torch.bool),
-        "pose": torch.stack((-4 * age, 0.1 * age, 0.02 * age), -1).repeat(size, 1, 1),
-        "dt": (age / 2).repeat(size, 1),
-        "trajectory": torch.randn(size, 8, 3, generator=g) * 5,
-        "sim_reward": torch.rand(size, 5, c.num_anchors, generator=g),
-        "agent_states": torch.randn(size, c.num_agents, 5, generator=g),
-        "agent_labels": torch.rand(size, c.num_agents, generator=g) > 0.5,
-        "bev_map": torch.randint(0, c.num_bev_classes, (size, *c.map_shape), generator=g),
-        "sampled_anchor": torch.randint(0, c.num_anchors, (size, 1), generator=g),
-        "future_map": torch.randint(0, c.num_bev_classes, (size, 1, *c.map_shape), generator=g),
-    }
 
 
 def published_form(batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -81,9 +60,7 @@ def published_form(batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 def steps_of(side: str, mode: str, public: str | None) -> tuple[nn.Module, Callable, Callable]:
     """The model, ``train(batch) -> loss`` and ``infer(batch)`` of one side."""
     if side == "public":
-        spec = importlib.util.spec_from_file_location("public_wote", public)
-        code = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(code)
+        code = SimpleNamespace(**runpy.run_path(public))
         model = code.build()
 
         def train(batch: Batch) -> Tensor:
@@ -163,12 +140,10 @@ def gmac(job: Callable[[], None]) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def peak_mb(side: str, kind: str, size: int, options: argparse.Namespace) -> float:
-    """Peak resident memory of a process of its own that builds the model and does two steps."""
-    command = [sys.executable, "-m", "scripts.bench.bench_wote", "--measure", side, kind, str(size)]
-    command += ["--mode", options.mode]
-    command += ["--threads", str(options.threads)] + (["--public", options.public] if options.public else [])
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+def in_new_process(measure: Callable[..., float], *arguments: Any) -> float:
+    """What ``measure`` gives in a process whose memory nothing else has touched."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
 
 
 def resident_mb(field: str) -> float:
@@ -177,13 +152,15 @@ def resident_mb(field: str) -> float:
     return int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) / 1024
 
 
-def measure(side: str, kind: str, size: int, options: argparse.Namespace) -> None:
+def peak_mb(side: str, kind: str, size: int, options: argparse.Namespace) -> float:
+    """Peak resident memory of this process when it has built the model and done two steps."""
+    torch.set_num_threads(options.threads)
     model, train, infer = steps_of(side, options.mode, options.public)
-    batch = batch_of(size, sizes("wote"))
+    batch = random_batch(sizes("wote"), size, window=1, whole=True)
     job = training_step(model, train, batch) if kind == "train" else inference(model, infer, batch)
     for _ in range(2):
         job()
-    print(resident_mb("VmHWM"))
+    return resident_mb("VmHWM")
 
 
 def main() -> None:
@@ -196,12 +173,8 @@ def main() -> None:
     parser.add_argument("--infer", type=int, nargs="*", default=[2, 8], help="batch sizes")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--json", help="also write the figures there")
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.measure:
-        side, kind, size = options.measure
-        return measure(side, kind, int(size), options)
     sides = [side for side in SIDES if side != "public" or options.public]
     built = {side: steps_of(side, options.mode, options.public) for side in sides}
     allocator = {
@@ -212,40 +185,31 @@ def main() -> None:
     rows = []
     for kind, batches, make in (("train", options.train, training_step), ("infer", options.infer, inference)):
         for size in batches:
-            batch = batch_of(size, sizes("wote"))
+            batch = random_batch(sizes("wote"), size, window=1, whole=True)
             jobs = {s: make(m, t if kind == "train" else i, batch) for s, (m, t, i) in built.items()}
             rows += report(kind, size, jobs, sides, options)
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))
-    return None
 
 
 def report(
     kind: str, size: int, jobs: dict[str, Callable], sides: list[str], options: argparse.Namespace
 ) -> list[dict]:
     if kind == "infer":
-        jobs = {**jobs, "ours bf16": in_bf16(jobs["ours"])}
+        jobs = {**jobs, "ours bf16": torch.autocast("cpu", torch.bfloat16)(jobs["ours"])}
     macs = {side: gmac(jobs[side]) for side in sides}
     taken = seconds(jobs, options.repeats)
     rows = []
     for side, value in taken.items():
         row = {"kind": kind, "batch": size, "side": side, "seconds": value, "gmac": macs.get(side)}
         if side in sides and not options.no_memory:
-            row["peak_mb"] = peak_mb(side, kind, size, options)
+            row["peak_mb"] = in_new_process(peak_mb, side, kind, size, options)
         rows.append(row)
         rate = f"{macs[side]:7.0f} GMAC {macs[side] / value:5.0f}/s" if side in macs else " " * 20
         peak = f"{row['peak_mb']:6.0f} MB" if "peak_mb" in row else ""
         ratio = f"ours is {value / taken['ours']:.2f}x as fast" if side != "ours" else ""
         print(f"{kind} batch {size} {side:10s} {value:7.3f} s {rate} {peak} {ratio}", flush=True)
     return rows
-
-
-def in_bf16(job: Callable[[], None]) -> Callable[[], None]:
-    def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
-            job()
-
-    return step
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightning as L
 import torch
@@ -31,11 +33,10 @@ class GuardMeter:
     """
 
     def __init__(self, found: list[Callback]) -> None:
-        self.seconds: dict[tuple[str, str], float] = defaultdict(float)
-        self.cpu: dict[tuple[str, str], float] = defaultdict(float)
+        self.seconds: Counter[tuple[str, str]] = Counter()
+        self.cpu: Counter[tuple[str, str]] = Counter()
         self.reads = 0
         self._inside = False
-        self._originals = {name: getattr(torch.Tensor, name) for name in READS}
         for callback in found:
             if isinstance(callback, Guard | AcceptanceReport | FailureRecorder):
                 name = callback.name if isinstance(callback, Guard) else type(callback).__name__
@@ -58,14 +59,9 @@ class GuardMeter:
 
         return timed
 
-    def __enter__(self) -> GuardMeter:
-        for name, method in self._originals.items():
-            setattr(torch.Tensor, name, self._counting(method))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name, method in self._originals.items():
-            setattr(torch.Tensor, name, method)
+    def counting_reads(self) -> AbstractContextManager:
+        """In it reads are counted."""
+        return patch.multiple(torch.Tensor, **{name: self._counting(getattr(torch.Tensor, name)) for name in READS})
 
     def _counting(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def read(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:

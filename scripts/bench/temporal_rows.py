@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
+from micro_wote import random_batch
 from torch import Tensor, nn
 from windows import apart
 from wotempo.configs import values
 
-from scripts.bench.bench_wote import batch_of, steps_of, training_step
+from scripts.bench.bench_wote import resident_mb, steps_of, training_step
 from wotempo.batch import Batch
 from wotempo.fusion import POINTS, STAGES, build_fusion, level_of
 from wotempo.planners.config import ModelConfig
@@ -67,7 +68,7 @@ class Trainer:
 
     def data(self, row: Row) -> dict:
         window = 1 if row.stage in ("none", PUBLIC) else WINDOW
-        batch = batch_of(self.batch, self.config, row.runs or 1, window)
+        batch = random_batch(self.config, self.batch, window, runs=row.runs or 1, whole=True)
         if row.runs is None:
             batch = apart(batch)
         if row.stage in STAGES and level_of({"name": row.stage}) == POINTS:
@@ -112,6 +113,16 @@ class Trainer:
 
         current: dict = {}
         return model, loss, training_step(model, lambda holder: loss(holder["batch"]), current), current
+
+
+def peak_mb(config: ModelConfig, batch: int, official: str | None, row: Row, threads: int) -> float:
+    """Growth of this process' resident memory from before the model is built, over two steps."""
+    torch.set_num_threads(threads)
+    step, _ = Trainer(config, batch, official).jobs(row)
+    before = resident_mb("VmRSS")
+    for _ in range(2):
+        step()
+    return resident_mb("VmHWM") - before
 
 
 def _saved_mb(model: nn.Module, loss: Callable[[Batch], Tensor], batch: Batch) -> float:
