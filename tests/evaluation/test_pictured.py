@@ -16,7 +16,7 @@ from wotempo.config.checks import check_config
 from wotempo.evaluation.pictured import Photographer, _nearest_anchor, _on_camera
 from wotempo.features import FeatureSpec
 from wotempo.navsim import fingerprint
-from wotempo.report.pictures.scene_card import EXTRA_FIELDS, moving_scene, scene_card
+from wotempo.report.pictures.scene_card import moving_scene, scene_card
 from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS
 from wotempo.targets import trajectory_target
 from wotempo.training.module import LitPlanner, plain
@@ -86,8 +86,9 @@ def chosen(photographer) -> list[str]:
 def test_tokens_become_samples_with_all_their_fields(photographer, samples):
     assert [str(sample["token"]) for sample in samples] == chosen(photographer)
     maps = {"bev_truth", "bev_predicted", "future_truth", "future_predicted"}
+    extra = {"future_truth", "future_predicted", "camera_expert", "camera_plan", "camera_all"}
     for sample in samples:
-        assert set(sample) == {*SAMPLE_FIELDS, *EXTRA_FIELDS}
+        assert set(sample) == {*SAMPLE_FIELDS, *extra}
         assert sample["camera"].shape == (64, 256, 3)
         assert sample["camera"].std() > 5  # a picture, not a blank
         assert len(sample["lidar"]) == len(sample["warped"]) == len(sample["valid"]) == FRAMES

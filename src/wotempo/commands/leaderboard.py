@@ -24,7 +24,7 @@ from wotempo.navsim import write_bytes
 from wotempo.report.ablation import METRICS, summarise
 from wotempo.report.ablation_page import markdown
 from wotempo.report.comparison import Side
-from wotempo.report.leaderboard import Board, leaderboard_page, terminal
+from wotempo.report.leaderboard import leaderboard_page, terminal
 from wotempo.report.reading import Damaged, read_config
 from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import all_sides
@@ -88,14 +88,13 @@ def main(arguments: list[str]) -> int:
     if (given := options["reference"]) and given not in (names := [side.name for side in found]):
         raise UserError(f"there is no variant '{given}': {nearest(given, names)}")
     metric, margin = options["metric"], float(options["margin"])
-    boards, pages, lines = [], [], []
+    boards, pages, lines = {}, [], []
     for data, members in by_data(found).items():
         jobs = [replace(job, variant=side.name) for side in members for job in side.jobs]
         reference = reference_of(members, folders, options["reference"])
-        board = Board(data, summarise(jobs, reference, metric, margin))
-        boards.append(board)
-        pages += [f"## {data}", "", markdown(board.view, reference, metric, margin, "")]
-        lines += [{"data": data, **row} for row in json.loads(board.view.reset_index().to_json(orient="records"))]
+        boards[data] = view = summarise(jobs, reference, metric, margin)
+        pages += [f"## {data}", "", markdown(view, reference, metric, margin, "")]
+        lines += [{"data": data, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]
     notes = repeated + sorted(
         {note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
     )
@@ -104,9 +103,9 @@ def main(arguments: list[str]) -> int:
     write_bytes(Path(page), leaderboard_page(boards, metric, margin, notes).encode())
     write_bytes(Path(f"{out}.md"), "\n".join([*notes, "", *pages]).encode())
     write_bytes(Path(f"{out}.json"), json.dumps(lines, indent=1).encode())
-    for board in boards:
-        Console(width=120).print(terminal(board, metric))
-        for name, row in board.view.iterrows():
+    for data, view in boards.items():
+        Console(width=120).print(terminal(data, view, metric))
+        for name, row in view.iterrows():
             if row["statuses"]:
                 print(f"✗ {name}: {row['statuses']}")
             elif np.isnan(row[metric]):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from wotempo.features import status_feature
@@ -21,15 +22,14 @@ def ego_status_mlp(train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -
 
     Fitted on ``train`` with a tenth of it held out for early stopping.
     """
-    scaler = StandardScaler()
-    inputs = scaler.fit_transform(np.stack([status_feature(scene.current) for scene in train]))
     targets = np.stack([human_poses(scene) for scene in train]).reshape(len(train), -1)
     mlp = MLPRegressor(
         hidden_layer_sizes=HIDDEN, max_iter=2000, early_stopping=True, n_iter_no_change=50, random_state=seed
     )
-    mlp.fit(inputs, targets)
-    statuses = scaler.transform(np.stack([status_feature(scene.current) for scene in scenes]))
-    return mlp.predict(statuses).reshape(len(scenes), *human_poses(scenes[0]).shape)
+    planner = make_pipeline(StandardScaler(), mlp)
+    planner.fit(np.stack([status_feature(scene.current) for scene in train]), targets)
+    plans = planner.predict(np.stack([status_feature(scene.current) for scene in scenes]))
+    return plans.reshape(len(scenes), *human_poses(scenes[0]).shape)
 
 
 def drive(name: str, train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -> dict[str, np.ndarray]:

@@ -45,7 +45,7 @@ class Photographer:
         return tokens[first : first + count]
 
     def take(self, tokens: list[str]) -> Samples:
-        """One sample per token: ``SAMPLE_FIELDS`` and ``scene_card.EXTRA_FIELDS``."""
+        """One sample per token: ``SAMPLE_FIELDS``, and what ``scene_card`` names."""
         chosen = [self.scenes[token] for token in tokens]
         data = test_data(self.config, self.module, self.paths, chosen, self.progress)
         data.setup("test")

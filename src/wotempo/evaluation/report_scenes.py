@@ -9,6 +9,7 @@ from wotempo.datasets import Progress
 from wotempo.evaluation.pictured import Photographer
 from wotempo.report.glossary import word
 from wotempo.report.pictures.listing import Pictures
+from wotempo.report.pictures.scene_card import moving_scene, scene_card
 from wotempo.report.run_files import RunFiles
 from wotempo.report.situation import PREFIX
 
@@ -16,7 +17,8 @@ from wotempo.report.situation import PREFIX
 def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> Pictures:
     pictures = Pictures()
     if samples := run.samples():
-        pictures.add("Scenes of validation", samples, [f"scene {sample['token']}" for sample in samples])
+        cards = [(scene_card(sample), f"scene {sample['token']}") for sample in samples]
+        pictures.groups["Scenes of validation"] = cards
     else:
         pictures.lacking.append(("No scenes of validation: no samples.npz.", run.anew("tracking.pictures=2")))
     checkpoint = run.folder / "checkpoints" / "last.ckpt"
@@ -42,12 +44,14 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
             ("Worst scenes by PDMS", ordered.head(counts["scenes"])),
             ("Best scenes by PDMS, of those that drive on", _driving(ordered)[::-1].head(counts["scenes"])),
         ):
-            pictures.add(heading, photographer.take(list(rows["token"])), [_caption(row) for _, row in rows.iterrows()])
+            cards = [scene_card(sample) for sample in photographer.take(list(rows["token"]))]
+            captions = [_caption(row) for _, row in rows.iterrows()]
+            pictures.groups[heading] = list(zip(cards, captions, strict=True))
     tokens = photographer.sequence(worst, counts["windows"])
     log = photographer.scenes[tokens[0]].log.name
     around = "around the worst scene" if worst else "the first of the test split"
     caption = f"{len(tokens)} consecutive windows of {log}, {around}, at real speed"
-    pictures.add_moving("One scene, moving", photographer.take(tokens), caption)
+    pictures.groups["One scene, moving"] = [(moving_scene(photographer.take(tokens)), caption)]
 
 
 def _driving(rows: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from wotempo.report.reading import read_json, read_verdict, readable
-from wotempo.report.scores import CONFIDENCE, DRAWS
+from wotempo.report.scores import DRAWS, interval
 
 VEHICLE = 5  # BevClass.VEHICLE
 SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ddc")
@@ -41,17 +41,20 @@ class Job:
         return self.verdict["status"] == "accepted"
 
 
+def job_of(folder: Path, verdict: dict[str, Any], variant: str, seed: int) -> Job:
+    """With the metrics and the scores that lie in ``folder``."""
+    metrics = readable(folder / "metrics.json", read_json, {})
+    return Job(variant, seed, verdict, metrics, readable(folder / "test.parquet", pd.read_parquet, None))
+
+
 def read_jobs(sweep_dir: Path) -> list[Job]:
     """Every job that began, in the order in which they began; one without a verdict is ``incomplete``."""
     folders = sorted(sweep_dir.glob("*/seed=*"), key=lambda folder: folder.stat().st_ctime)
     names = short_names([folder.parent.name for folder in folders])
     jobs = []
     for folder in folders:
-        verdict = read_verdict(folder) or NO_VERDICT
-        file = folder / "test.parquet"
-        rows = readable(file, pd.read_parquet) if file.exists() else None
         seed = int(folder.name.removeprefix("seed="))
-        jobs.append(Job(names[folder.parent.name], seed, verdict, read_json(folder / "metrics.json") or {}, rows))
+        jobs.append(job_of(folder, read_verdict(folder) or NO_VERDICT, names[folder.parent.name], seed))
     return jobs
 
 
@@ -100,28 +103,28 @@ def paired_difference(
     if not seeds:
         return np.nan, np.nan, np.nan
     values, drawn = _drawn([{s: side[s] for s in seeds} for side in (rows, reference)], metric, seed)
-    return values[0] - values[1], *_interval(drawn[0] - drawn[1] if drawn else None)
+    return values[0] - values[1], *interval(drawn[0] - drawn[1])
 
 
-def score_interval(rows: dict[int, pd.DataFrame], metric: str, seed: int = 0) -> tuple[float, float]:
+def score_interval(rows: dict[int, pd.DataFrame], metric: str) -> tuple[float, float]:
     """The 95 % interval of a metric over seeds and logs, drawn as for ``paired_difference``; NaN with fewer than two of
     either."""
-    drawn = _drawn([rows], metric, seed)[1] if rows else []
-    return _interval(drawn[0] if drawn else None)
+    return interval(_drawn([rows], metric, 0)[1][0]) if rows else (np.nan, np.nan)
 
 
 def _drawn(sides: Sequence[dict[int, pd.DataFrame]], metric: str, seed: int) -> tuple[list[float], list[np.ndarray]]:
     """A metric of each side, by seed, all with the same seeds: its values, and (DRAWS,) values of it when seeds and
-    logs are drawn with replacement, the same for all sides. No draws where fewer than two seeds or logs are there."""
+    logs are drawn with replacement, the same for all sides; NaN where fewer than two seeds or logs are there."""
     seeds = sorted(sides[0])
     logs = np.unique(np.concatenate([frame["log"] for side in sides for frame in side.values()]))
     sums = [np.stack([_by_log(side[s], metric, logs) for s in seeds], 1) for side in sides]  # (2, seeds, logs) each
     totals = [side.sum((1, 2)) for side in sums]
+    unknown = [np.full(DRAWS, np.nan)] * len(sums)
     if any(total[1] == 0 for total in totals):  # what one of them does not measure is not compared
-        return [np.nan] * len(totals), []
+        return [np.nan] * len(totals), unknown
     values = [float(total[0] / total[1]) for total in totals]
     if len(seeds) < 2 or len(logs) < 2:
-        return values, []
+        return values, unknown
     rng = np.random.default_rng(seed)
     which_seed = rng.integers(0, len(seeds), (DRAWS, len(seeds), 1))
     which_log = rng.integers(0, len(logs), (DRAWS, 1, len(logs)))
@@ -133,13 +136,6 @@ def _by_log(rows: pd.DataFrame, metric: str, logs: np.ndarray) -> np.ndarray:
     """(2, logs): numerators and denominators."""
     parts = pd.DataFrame({"log": rows["log"]}).assign(**dict(zip("nd", fraction(rows, metric), strict=True)))
     return parts.groupby("log")[["n", "d"]].sum().reindex(logs, fill_value=0.0).to_numpy().T
-
-
-def _interval(drawn: np.ndarray | None) -> tuple[float, float]:
-    if drawn is None:
-        return np.nan, np.nan
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
 
 
 def finding(difference: float, low: float, high: float, metric: str, margin: float) -> str:
@@ -196,19 +192,16 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "vehicle_difference": vehicles[0],
                 "vehicle_low": vehicles[1],
                 "vehicle_high": vehicles[2],
-                "parameters": facts.get("parameters"),
-                "fusion_parameters": facts.get("fusion_parameters"),
-                "fusion_macs": facts.get("fusion_macs"),
+                **{size: facts.get(size) for size in ("parameters", "fusion_parameters", "fusion_macs")},
                 "seconds_per_step": _mean(shown, "seconds_per_step"),
                 "memory_gb": _average([measured(job.verdict, "memory") for job in shown]),
                 "minutes": _average([job.verdict.get("seconds", np.nan) / 60 for job in shown]),
             }
         )
     view = pd.DataFrame(table)
-    whole = view["runs"] == view["accepted"]
-    best_first = view[metric].fillna(np.inf if metric in LOWER_IS_BETTER else -np.inf)
-    order = pd.DataFrame({"whole": ~whole, "by": best_first * (1 if metric in LOWER_IS_BETTER else -1)})
-    return view.loc[order.sort_values(["whole", "by"], kind="stable").index].set_index("variant")
+    view["unaccepted"] = view["runs"] != view["accepted"]
+    best_first = view.sort_values(["unaccepted", metric], ascending=[True, metric in LOWER_IS_BETTER])
+    return best_first.drop(columns="unaccepted").set_index("variant")
 
 
 def _scored(members: Sequence[Job]) -> dict[int, pd.DataFrame]:
@@ -223,8 +216,7 @@ def _mean(jobs: Sequence[Job], name: str) -> float:
 
 def _average(values: Sequence[float]) -> float:
     """Of those that are known."""
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else np.nan
+    return float(pd.Series(values, dtype=float).mean())
 
 
 def measured(verdict: dict[str, Any], criterion: str) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from rich.table import Table
+
+from wotempo.report.numbers import figure, span
 
 
 def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, note: str) -> str:
@@ -15,15 +16,14 @@ def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, not
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in view.iterrows():
         marked = str(name) if row["accepted"] == row["runs"] else f"✗ {name}"
-        cells = [marked, f"{row['accepted']}/{row['runs']}", _number(row["val_loss"])]
-        cells += [_number(row[m]) for m in ("ade", "fde", "pdms", "nc", "dac", "ep", "ttc", "comfort")]
-        cells += [_number(row["future_miou"]), _number(row["future_vehicle_iou"])]
-        cells += [_interval(row, "difference", "low", "high"), str(row["finding"])]
-        cells += [_interval(row, "vehicle_difference", "vehicle_low", "vehicle_high")]
-        sizes = (row["parameters"], row["fusion_parameters"])
-        cells += ["–" if size is None or np.isnan(size) else f"{int(size):,}" for size in sizes]
+        cells = [marked, f"{row['accepted']}/{row['runs']}", figure(row["val_loss"])]
+        cells += [figure(row[m]) for m in ("ade", "fde", "pdms", "nc", "dac", "ep", "ttc", "comfort")]
+        cells += [figure(row["future_miou"]), figure(row["future_vehicle_iou"])]
+        cells += [span(row["difference"], row["low"], row["high"], "+.3f"), str(row["finding"])]
+        cells += [span(row["vehicle_difference"], row["vehicle_low"], row["vehicle_high"], "+.3f")]
+        cells += [figure(row["parameters"], ",.0f"), figure(row["fusion_parameters"], ",.0f")]
         macs = row["fusion_macs"]
-        cells += ["–" if macs is None or np.isnan(macs) else f"{macs / 1e6:.1f}", _number(row["seconds_per_step"])]
+        cells += [figure(None if macs is None else macs / 1e6, ".1f"), figure(row["seconds_per_step"])]
         lines.append("| " + " | ".join(cells) + " |")
     rule = (
         "Runs: accepted/all; the figures of a variant are those of its accepted runs. A difference of "
@@ -42,18 +42,7 @@ def short_table(view: pd.DataFrame, reference: str, metric: str) -> Table:
         table.add_column(head, justify="left" if head in ("variant", "finding") else "right")
     for name, row in view.iterrows():
         marked = str(name) if row["accepted"] == row["runs"] else f"✗ {name}"
-        figures = [_number(row[m]) for m in ("pdms", "nc", "ttc", "ade", "future_vehicle_iou")]
-        difference = _interval(row, "difference", "low", "high").replace(" ", "\n", 1)
+        figures = [figure(row[m]) for m in ("pdms", "nc", "ttc", "ade", "future_vehicle_iou")]
+        difference = span(row["difference"], row["low"], row["high"], "+.3f").replace(" ", "\n", 1)
         table.add_row(marked, f"{row['accepted']}/{row['runs']}", difference, str(row["finding"]), *figures)
     return table
-
-
-def _number(x: float) -> str:
-    return "–" if np.isnan(x) else f"{x:.3f}"
-
-
-def _interval(row: pd.Series, middle: str, low: str, high: str) -> str:
-    if np.isnan(row[middle]):
-        return "–"
-    span = "" if np.isnan(row[low]) else f" [{row[low]:+.3f}, {row[high]:+.3f}]"
-    return f"{row[middle]:+.3f}{span}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,10 @@ def latest_finished(verdicts: Mapping[Path, Mapping[str, Any]], name: str) -> Pa
 def compare(a: Side, b: Side) -> Comparison:
     """All figures that both have. A difference is called better or worse only between accepted runs, and only where
     scenes were scored: over scenes that both drove, seed by seed, with an interval that draws seeds and whole logs."""
-    rows = [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in MEASURED]
     names = [n for n in a.jobs[0].metrics if n.startswith("val/") and all(n in j.metrics for j in (*a.jobs, *b.jobs))]
     if planner_of(a) != planner_of(b):
         names = [name for name in names if name != "val/loss"]
-    rows += [_row(name, _mean(a, measured(name)), _mean(b, measured(name))) for name in names]
+    rows = [_row(name, _mean(a, name), _mean(b, name)) for name in (*MEASURED, *names)]
     pairs = _pairs(a, b)
     if pairs:
         trusted = a.accepted and b.accepted
@@ -99,23 +98,19 @@ def planner_of(side: Side) -> str:
     return str(side.jobs[0].verdict["facts"].get("planner", OLDEST))
 
 
-def measured(name: str) -> Callable[[Job], float]:
-    """What a run measured besides its metrics; NaN where it did not."""
-
-    def of(job: Job) -> float:
-        if name == "steps":
-            return float(job.verdict["steps"])
-        if name == "parameters":
-            return float(job.verdict["facts"].get("parameters", np.nan))
-        if name == "memory":
-            return criterion_measured(job.verdict, "memory")
-        return job.metrics.get(name, np.nan)
-
-    return of
+def measured(job: Job, name: str) -> float:
+    """A metric of a run, or what else it measured; NaN where it did not."""
+    if name == "steps":
+        return float(job.verdict["steps"])
+    if name == "parameters":
+        return float(job.verdict["facts"].get("parameters", np.nan))
+    if name == "memory":
+        return criterion_measured(job.verdict, "memory")
+    return job.metrics.get(name, np.nan)
 
 
-def _mean(side: Side, of: Callable[[Job], float]) -> float:
-    return float(np.mean([of(job) for job in side.jobs]))
+def _mean(side: Side, name: str) -> float:
+    return float(np.mean([measured(job, name) for job in side.jobs]))
 
 
 def _row(
@@ -202,7 +197,7 @@ def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:
         unlike.insert(0, "seed")
     if unlike:
         notes.append(f"the runs differ in {', '.join(unlike)}: their figures do not compare")
-    if _mean(a, measured("steps")) != _mean(b, measured("steps")):
+    if _mean(a, "steps") != _mean(b, "steps"):
         notes.append("the runs took different numbers of steps")
     if not a.scored or not b.scored:
         notes.append("no scores on the test split: train both with ARGS=test=true")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from html import escape
 
@@ -16,9 +15,10 @@ from matplotlib import pyplot as plt
 from wotempo.program import shell_line_of
 from wotempo.report.ablation import SCORES
 from wotempo.report.comparison import MEASURED, Comparison, Side
-from wotempo.report.curves import SETTINGS
+from wotempo.report.curves import SETTINGS, svg
 from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import beside, facts, note, page, picture, section, table
+from wotempo.report.numbers import span
 from wotempo.report.situation import SITUATIONS
 
 HEADLINE = "test/pdms"
@@ -48,10 +48,10 @@ def _line(comparison: Comparison, which: str, found: str) -> list[str | tuple[st
     side, rows = getattr(comparison, which), comparison.rows
     quality = rows.loc[HEADLINE, which] if HEADLINE in rows.index else np.nan
     figures = [number(value) for value in (quality, rows.loc["seconds_per_step", which], rows.loc["memory", which])]
-    span = difference(rows.loc[HEADLINE]) if which == "a" and HEADLINE in rows.index else ""
+    apart = difference(rows.loc[HEADLINE]) if which == "a" and HEADLINE in rows.index else ""
     accepted = f"{sum(job.accepted for job in side.jobs)}/{len(side.jobs)}"
     seeds = ", ".join(str(job.seed) for job in side.jobs)
-    return [(side.marked, "" if side.accepted else "fail"), seeds, accepted, *figures, span, (found, mark(found))]
+    return [(side.marked, "" if side.accepted else "fail"), seeds, accepted, *figures, apart, (found, mark(found))]
 
 
 def sentence(comparison: Comparison) -> str:
@@ -80,11 +80,8 @@ def number(value: float) -> str:
 
 
 def difference(row: pd.Series) -> str:
-    if np.isnan(row["difference"]):
-        return "–"
-    span = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
-    if span:
-        return f"{row['difference']:+.3f}{span}"
+    if np.isnan(row["difference"]) or not np.isnan(row["low"]):
+        return span(row["difference"], row["low"], row["high"], "+.3f")
     return f"{'-' if row['difference'] < 0 else '+'}{number(abs(row['difference']))}"
 
 
@@ -120,13 +117,9 @@ def _table(title: str, a: Side, b: Side, rows: pd.DataFrame) -> str:
     scenes = int(rows["scenes"].max())
     heading = f"<h3>{escape(title)}{f' ({scenes} scenes)' if scenes else ''}</h3>"
     judged = bool((rows["finding"] != "").any())
-    heads = [
-        "",
-        f"{a.marked} ",
-        b.marked,
-        "difference [95 %]" if judged else "difference",
-        *(["finding"] if judged else []),
-    ]
+    heads = ["", f"{a.marked} ", b.marked, "difference"]
+    if judged:
+        heads[3:] = ["difference [95 %]", "finding"]
     lines: list[list[str | tuple[str, str]]] = []
     for name, row in rows.iterrows():
         cells: list[str | tuple[str, str]] = [word(str(name).split("/")[-1]), number(row["a"]), number(row["b"])]
@@ -149,10 +142,7 @@ def _forest(rows: pd.DataFrame) -> bytes:
         axes.invert_yaxis()
         axes.grid(axis="x", alpha=0.25)
         axes.set_xlabel("difference of the score, which is from 0 to 1: right of 0 is better")
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
-        plt.close(figure)
-    return file.getvalue()
+        return svg(figure)
 
 
 def _place(name: str) -> str:

@@ -68,22 +68,15 @@ def draw(panel: Panel, series: dict[str, pd.Series], last: int | None = None) ->
     with matplotlib.rc_context(SETTINGS):
         figure, axes = plt.subplots(figsize=(5.6, 2.9), layout="constrained")
         for name, values in series.items():
-            of = thinned(values)
+            of, style = thinned(values), _style(name, series)
             if panel.loss and len(of) > 100:
                 width = int(SMOOTH * len(of)) | 1
                 shade = axes.plot(of.index, of, lw=0.6, alpha=0.3)[0].get_color()
                 of = of.rolling(width, center=True, min_periods=1).median()
-                axes.plot(of.index, of, label=name, lw=1.6, color=shade, ls=_style(name, series))
+                axes.plot(of.index, of, label=name, lw=1.6, color=shade, ls=style)
             else:
-                axes.plot(
-                    of.index,
-                    of,
-                    label=name,
-                    lw=1.3,
-                    ls=_style(name, series),
-                    marker="o" if len(of) <= 25 else "",
-                    ms=3.5,
-                )
+                marker = "o" if len(of) <= 25 else ""
+                axes.plot(of.index, of, label=name, lw=1.3, ls=style, marker=marker, ms=3.5)
         whole = pd.concat(list(series.values()))
         if panel.loss and (whole > 0).all():
             axes.set_yscale("log")
@@ -95,9 +88,14 @@ def draw(panel: Panel, series: dict[str, pd.Series], last: int | None = None) ->
         axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7.5, ncols=2 if len(series) > 3 else 1)
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
-        plt.close(figure)
+        return svg(figure)
+
+
+def svg(figure) -> bytes:
+    """A figure made under SETTINGS, closed; the same bytes for the same content."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    plt.close(figure)
     return file.getvalue()
 
 

@@ -13,7 +13,7 @@ import yaml
 from wotempo.errors import UserError
 from wotempo.report.run_folders import VERDICT
 
-T = TypeVar("T")
+T, M = TypeVar("T"), TypeVar("M")
 DAMAGE = (ValueError, KeyError, TypeError, EOFError, BadZipFile, yaml.YAMLError)  # of JSON, UTF-8, parquet, csv, npz
 MUST = {"status": str, "facts": dict}
 
@@ -22,8 +22,10 @@ class Damaged(UserError):
     """A file of a run that cannot be read: cut, emptied, or written by something else."""
 
 
-def readable(file: Path, read: Callable[[Path], T]) -> T:
-    """What ``read`` makes of ``file``. Damaged where it cannot; a missing file stays a FileNotFoundError."""
+def readable(file: Path, read: Callable[[Path], T], missing: M) -> T | M:
+    """What ``read`` makes of ``file``, ``missing`` where there is no such file. Damaged where it cannot."""
+    if not file.is_file():
+        return missing
     try:
         return read(file)
     except DAMAGE as error:
@@ -32,18 +34,16 @@ def readable(file: Path, read: Callable[[Path], T]) -> T:
 
 
 def read_json(file: Path) -> Any:
-    """None where there is no such file. Damaged where it is no JSON."""
-    return readable(file, lambda path: json.loads(path.read_text())) if file.exists() else None
+    return json.loads(file.read_text())
 
 
 def read_verdict(run: Path) -> dict[str, Any] | None:
     """A run's verdict.json, None where there is none. Damaged where it is no verdict."""
-    file = run / VERDICT
-    return readable(file, _verdict) if file.exists() else None
+    return readable(run / VERDICT, _verdict, None)
 
 
 def _verdict(file: Path) -> dict[str, Any]:
-    verdict = json.loads(file.read_text())
+    verdict = read_json(file)
     lacks = [
         name for name, kind in MUST.items() if not isinstance(verdict, dict) or not isinstance(verdict.get(name), kind)
     ]
@@ -53,8 +53,8 @@ def _verdict(file: Path) -> dict[str, Any]:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """A run's config.yaml. Damaged where it holds no keys."""
-    return readable(file, _mapping)
+    """A run's config.yaml; empty where there is none. Damaged where it holds no keys."""
+    return readable(file, _mapping, {})
 
 
 def _mapping(file: Path) -> dict[str, Any]:
@@ -64,16 +64,19 @@ def _mapping(file: Path) -> dict[str, Any]:
     return config
 
 
-def read_verdicts(folders: Iterable[Path]) -> tuple[dict[Path, dict[str, Any]], list[str]]:
-    """For commands that look through all runs, where a damaged one must not stop the others: the verdicts by folder,
-    and a sentence on each that was passed over."""
+def read_all(runs: Iterable[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], list[str]]:
+    """For commands that look through all runs, where a damaged one must not stop the others: what ``read`` makes of
+    each, and a sentence on each that was passed over."""
     found, notes = {}, []
-    for folder in folders:
+    for run in runs:
         try:
-            verdict = read_verdict(folder)
+            found[run] = read(run)
         except Damaged as damage:
             notes.append(f"passed over: {damage}")
-        else:
-            if verdict is not None:
-                found[folder] = verdict
     return found, notes
+
+
+def read_verdicts(runs: Iterable[Path]) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """Of those that have one, as ``read_all`` does it."""
+    found, notes = read_all(runs, read_verdict)
+    return {run: verdict for run, verdict in found.items() if verdict is not None}, notes

@@ -11,9 +11,9 @@ import pandas as pd
 
 from wotempo.errors import UserError
 from wotempo.program import shell_line, stored, words_of
-from wotempo.report.ablation import Job
-from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS
-from wotempo.report.reading import read_json, read_verdict, readable
+from wotempo.report.ablation import Job, job_of
+from wotempo.report.pictures.scene_picture import read_samples
+from wotempo.report.reading import read_verdict, readable
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,7 @@ class RunFiles:
         return command, [word for word in arguments if word.split("=")[0] not in ("run_dir", "reuse", "hydra.run.dir")]
 
     def samples(self) -> list[dict[str, np.ndarray]]:
-        file = self.folder / "samples.npz"
-        if not file.is_file():
-            return []
-        return readable(file, _samples)
+        return readable(self.folder / "samples.npz", read_samples, [])
 
 
 def read_job(folder: Path) -> Job:
@@ -66,31 +63,19 @@ def read_job(folder: Path) -> Job:
     verdict = read_verdict(folder)
     if verdict is None:
         raise UserError(f"{folder} holds no verdict.json: name the folder of a run")
-    scores = folder / "test.parquet"
-    return Job(
-        verdict["facts"].get("name", folder.name),
-        int(verdict["facts"].get("seed", 0)),
-        verdict,
-        read_json(folder / "metrics.json") or {},
-        readable(scores, pd.read_parquet) if scores.is_file() else None,
-    )
+    facts = verdict["facts"]
+    return job_of(folder, verdict, facts.get("name", folder.name), int(facts.get("seed", 0)))
 
 
 def read_files(folder: Path) -> RunFiles:
     job = read_job(folder)
-    curves = folder / "metrics" / "metrics.csv"
     return RunFiles(
         folder,
         job,
-        readable(curves, pd.read_csv) if curves.is_file() else pd.DataFrame({"step": []}),
+        readable(folder / "metrics" / "metrics.csv", pd.read_csv, pd.DataFrame({"step": []})),
         _text(folder / "config.yaml"),
         "\n\n".join(_text(path) for path in sorted((folder / "failure").rglob("diagnosis.md"))),
     )
-
-
-def _samples(file: Path) -> list[dict[str, np.ndarray]]:
-    stored = dict(np.load(file, allow_pickle=False))
-    return [{name: stored[name][i] for name in SAMPLE_FIELDS if name in stored} for i in range(len(stored["token"]))]
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def _summary(run: RunFiles) -> str:
         "fusion": " ".join(f"{k}={v}" for k, v in run.facts.get("fusion", {}).items() if v is not None),
         "trained": f"{verdict.get('steps', 0)} steps, {verdict.get('epochs', 0)} epochs, {_hours(verdict)}",
         "speed": f"{_number(job.metrics.get('seconds_per_step'))} s per step",
-        "memory": f"{_number(_memory(run))} GB at the peak",
+        "memory": f"{_number(_memory(run).get('measured'))} GB at the peak",
         "parameters": f"{run.facts['parameters']:,}" if "parameters" in run.facts else "–",
         "validation": _validation(run),
         "test split": _headline(job.rows),
@@ -94,7 +95,7 @@ def _curves(run: RunFiles) -> str:
             )
         else:
             lacking.append(panel.title)
-    samples = next((c["details"].get("peak_gb_by_batch") for c in _memory_criteria(run)), None)
+    samples = _memory(run).get("details", {}).get("peak_gb_by_batch")
     if samples:
         peak = pd.Series([gb for _, gb in samples], index=[batch for batch, _ in samples])
         shown.append(picture(draw(MEMORY, {"peak": peak}, last), "svg+xml", MEMORY.caption, MEMORY.title))
@@ -133,7 +134,7 @@ def _scores(run: RunFiles) -> str:
 def _scenes(pictures: Pictures) -> list[str]:
     parts = [section("How to read the scenes", _scene_key())] if pictures.groups else []
     for title, cards in pictures.groups.items():
-        parts.append(section(title, *(picture(card.image, "webp", card.caption) for card in cards)))
+        parts.append(section(title, *(picture(image, "webp", caption) for image, caption in cards)))
     absent = "".join(missing(what, command) for what, command in pictures.lacking)
     return [*parts, section("Not shown", absent)] if absent else parts
 
@@ -160,12 +161,9 @@ def _origin(run: RunFiles) -> str:
                    folded("verdict.json", json.dumps(verdict, indent=1)))  # fmt: skip
 
 
-def _memory_criteria(run: RunFiles) -> list[dict]:
-    return [c for c in run.job.verdict["criteria"] if c["name"] == "memory" and "details" in c]
-
-
-def _memory(run: RunFiles) -> float | None:
-    return next((c["measured"] for c in run.job.verdict["criteria"] if c["name"] == "memory"), None)
+def _memory(run: RunFiles) -> dict[str, Any]:
+    """The criterion as the verdict has it; empty where it was not judged."""
+    return next((c for c in run.job.verdict["criteria"] if c["name"] == "memory"), {})
 
 
 def _validation(run: RunFiles) -> str:
@@ -177,6 +175,10 @@ def _validation(run: RunFiles) -> str:
         if name in run.job.metrics
     ]
     return ", ".join(known) or "not validated"
+
+
+def _headline(rows: pd.DataFrame | None) -> str:
+    return "not scored" if rows is None else f"PDMS {_mean(rows, 'pdms')} over {len(rows)} scenes"
 
 
 def _headline(rows: pd.DataFrame | None) -> str:

@@ -23,8 +23,12 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) ->
         return np.nan, np.nan
     total = np.bincount(group, values)
     drawn = np.random.default_rng(seed).integers(0, len(count), (DRAWS, len(count)))
-    means = total[drawn].sum(1) / count[drawn].sum(1)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return interval(total[drawn].sum(1) / count[drawn].sum(1))
+
+
+def interval(drawn: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of values (DRAWS,)."""
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
@@ -40,8 +44,8 @@ def summarise(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         for column in columns:
             known = of_driver[of_driver[column].notna()]
             entry[column] = float(known[column].mean())
-            interval = bootstrap_interval(known[column].to_numpy(), known["log"].to_numpy())
-            entry[f"{column}_low"], entry[f"{column}_high"] = interval
+            low, high = bootstrap_interval(known[column].to_numpy(), known["log"].to_numpy())
+            entry |= {f"{column}_low": low, f"{column}_high": high}
         table.append(entry)
     return pd.DataFrame(table).set_index("driver").sort_values(columns[-1], ascending=False)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from wotempo.errors import UserError
 from wotempo.report.ablation import NO_VERDICT, Job, short_names
 from wotempo.report.comparison import FINISHED, Side, read_run
-from wotempo.report.reading import Damaged, read_config, read_verdict
+from wotempo.report.reading import read_all, read_config, read_verdict
 from wotempo.report.run_files import read_job
 from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
 
@@ -39,17 +39,10 @@ def all_sides(folders: list[Path]) -> tuple[list[Side], list[str]]:
 
 def _read(runs: list[Path]) -> tuple[dict[Path, Job], list[str]]:
     """By folder, and a sentence on each run with damaged files. UserError where nothing is left."""
-    found, notes = {}, []
-    for run in runs:
-        try:
-            job = _job_of(run)
-            _configuration(run, job)
-            found[run.resolve()] = job
-        except Damaged as damage:
-            notes.append(f"passed over: {damage}")
+    found, notes = read_all(runs, _job_of)
     if not found:
         raise UserError(notes[0].removeprefix("passed over: "))
-    return found, notes
+    return {run.resolve(): job for run, job in found.items()}, notes
 
 
 def _grouped(jobs: dict[Path, Job]) -> list[Side]:
@@ -87,9 +80,9 @@ def _begun(folder: Path) -> list[Path]:
 
 def _job_of(run: Path) -> Job:
     """Killed before its first step, it has a configuration and no verdict."""
+    config = read_config(run / CONFIG)  # Damaged here, if it is
     if (run / VERDICT).is_file():
         return read_job(run)
-    config = read_config(run / CONFIG)
     return Job(config["name"], config["seed"], NO_VERDICT, {}, None)
 
 

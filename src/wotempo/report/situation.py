@@ -7,7 +7,7 @@ import numpy as np
 from shapely import LineString, Point
 
 from wotempo.geometry import compose, relative_to
-from wotempo.navsim.schema import FRAME_PERIOD_S, Scene
+from wotempo.navsim.schema import AGENT_NAMES, FRAME_PERIOD_S, Scene
 from wotempo.pdm.agents import human_poses
 
 SITUATIONS = ("turn", "stop", "crossing", "following")
@@ -19,7 +19,6 @@ AHEAD_M = 10.0  # the expert's path is extended straight that far: braking for a
 MOVES_M = 1.0  # an agent that moves less in 4 s crosses nothing
 ACROSS = np.deg2rad(30.0)  # the least angle between an agent's way and the expert's
 LEAD_M, LANE_M = 25.0, 1.5  # how far ahead on the path, and how far from it, the centre of a vehicle that leads
-AGENTS = ("vehicle", "pedestrian", "bicycle")
 
 
 def situations(scene: Scene) -> dict[str, bool]:
@@ -56,7 +55,7 @@ def _tracks(scene: Scene) -> list[np.ndarray]:
         here = relative_to(scene.current.pose, frame.pose)
         moved = compose(here, frame.boxes.boxes[:, [0, 1, 6]])[:, :2]
         for name, track, point in zip(frame.boxes.names, frame.boxes.track_tokens, moved, strict=True):
-            if name in AGENTS:
+            if name in AGENT_NAMES:
                 points.setdefault(track, []).append(point)
     ways = (np.stack(way) for way in points.values())
     return [way for way in ways if np.linalg.norm(way[-1] - way[0]) >= MOVES_M]

@@ -14,7 +14,7 @@ from rich.table import Table
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import Job, read_jobs, summarise
 from wotempo.report.ablation_page import markdown, short_table
-from wotempo.report.leaderboard import Board, leaderboard_page
+from wotempo.report.leaderboard import leaderboard_page
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
 
@@ -63,8 +63,7 @@ class SweepTable(Callback):
             write_bytes(sweep_dir / "ablation.md", page.encode())
             write_bytes(sweep_dir / "ablation.json", view.reset_index().to_json(orient="records", indent=1).encode())
             data = next((name for job in jobs if (name := job.verdict["facts"].get("data"))), "")
-            boards = [Board(data, view)]
-            board = leaderboard_page(boards, rule.metric, rule.margin, [note] if note else [])
+            board = leaderboard_page({data: view}, rule.metric, rule.margin, [note] if note else [])
             write_bytes(sweep_dir / "leaderboard.html", board.encode())
             Console(width=112).print(short_table(view, rule.reference, rule.metric))
             print(f"pages: {sweep_dir / 'ablation.md'}, {sweep_dir / 'leaderboard.html'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,11 +15,6 @@ Encode = Callable[[Tensor, Tensor], Tensor]
 OBJECT_M = (4.0, 2.0)  # length and width: a car
 REACH = 0.9  # of the half extents: further out half of what an object causes would lie outside
 AHEAD = 0.375  # of the half extent: how far in front the objects of the lateral sweep stand
-
-
-def front_grid(grid: BevGrid) -> BevGrid:
-    """The other layout that a stretched map head teaches: all rows of ``grid`` over what is in front of the ego."""
-    return BevGrid(0.0, grid.x_max, grid.y_min, grid.y_max, grid.rows, grid.cols)
 
 
 def with_object(lidar: Tensor, grid: BevGrid, x: float, y: float) -> Tensor:
@@ -109,7 +104,7 @@ def object_response(
         ahead=Line.fit(true_p2[front, 0], found_p2[front, 0]),
         along_y=Line.fit(true_p2[steps:, 1], found_p2[steps:, 1]),
         whole_cells=rows_off(grid),
-        front_cells=rows_off(front_grid(grid)),
+        front_cells=rows_off(replace(grid, x_min=0.0)),  # as a stretched map head teaches
         near=float(torch.stack(near).mean()),
         strength=float(torch.stack(strength).mean()),
         places=[(*t, *f) for t, f in zip(true_p2.tolist(), found_p2.tolist(), strict=True)],

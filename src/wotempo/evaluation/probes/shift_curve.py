@@ -55,7 +55,8 @@ def shift_curve(
         residual = ((now - other).square() * seen).sum()
         return float(residual / ((now - present_mean).square() * seen).sum().clamp(min=1e-12))
 
-    curve = {factor: against(*_aligned(align, maps, _stretched(pose, factor))) for factor in FACTORS}
+    along_x = pose.new_tensor([[factor, 1.0, 1.0] for factor in FACTORS])
+    curve = {factor: against(*_aligned(align, maps, pose * by)) for factor, by in zip(FACTORS, along_x, strict=True)}
     best = min(curve, key=lambda factor: curve[factor])
     elsewhere = torch.cat((maps[:, :1].roll(len(maps) // 2, 0), maps[:, 1:]), 1)
     return Shift(
@@ -79,7 +80,3 @@ def without_place(maps: Tensor) -> Tensor:
 def _aligned(align: Align, maps: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
     aligned, mask = align(maps, pose)
     return aligned[:, 0], mask[:, 0]
-
-
-def _stretched(pose: Tensor, factor: float) -> Tensor:
-    return pose * pose.new_tensor([factor, 1.0, 1.0])

@@ -1,4 +1,11 @@
-"""One scene of a report as one small picture, and some scenes as a moving one."""
+"""One scene of a report as one small picture, and some scenes as a moving one.
+
+What a sample has besides SAMPLE_FIELDS where the data and the checkpoint were at hand (of a planner that imagines no
+future, or does not choose, what is there): ``future_truth``, (128, 256) uint8, the map in 4 s, the ego at the anchor
+that is nearest to the expert's trajectory; ``future_predicted``, (128, 256) uint8, imagined for that anchor;
+``camera_expert`` and ``camera_plan``, (K, 2), and ``camera_all``, (N, K, 2): trajectories in pixels of the camera
+picture, NaN where they are out of sight.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +18,15 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from PIL import Image
 
-from wotempo.geometry import LIDAR_HISTOGRAM
-from wotempo.report.pictures.scene_picture import draw_plans, extent, map_axes, overlay, plans_title, upright
+from wotempo.report.pictures.scene_picture import draw_plans, lidar_axes, map_axes
 
-# What a sample has besides SAMPLE_FIELDS where the data and the checkpoint were at hand; of a planner that imagines no
-# future, or does not choose, what is there.
-EXTRA_FIELDS = {
-    "future_truth": "(128, 256) uint8, in 4 s, the ego at the anchor that is nearest to the expert's trajectory",
-    "future_predicted": "(128, 256) uint8, imagined for that anchor",
-    "camera_expert": "(K, 2) the expert's trajectory in pixels of the camera picture, NaN where it is out of sight",
-    "camera_plan": "(K, 2)",
-    "camera_all": "(N, K, 2)",
-}
+CARD_QUALITY = 80
 MOVING_BYTES = 1_500_000
-QUALITIES = (70, 50, 30, 15)
+MOVING_QUALITIES = (70, 50, 30, 15)
 FRAME_MS = 500  # the windows are half a second apart
 
 
-def scene_card(sample: dict[str, np.ndarray], quality: int = 80) -> bytes:
+def scene_card(sample: dict[str, np.ndarray]) -> bytes:
     """WebP: camera with the trajectories; maps now and in 4 s; history before and after the warp; all plans."""
     figure = plt.figure(figsize=(11, 7.4), layout="constrained")
     rows = figure.add_gridspec(3, 4, height_ratios=(1.25, 0.8, 1.35))
@@ -41,18 +39,16 @@ def scene_card(sample: dict[str, np.ndarray], quality: int = 80) -> bytes:
     if len(sample["lidar"]) > 1:
         for column, (name, title) in enumerate((("lidar", "as it was"), ("warped", "warped onto now"))):
             axes = figure.add_subplot(rows[2, column])
-            axes.imshow(upright(overlay(sample[name], sample["valid"])), extent=extent(LIDAR_HISTOGRAM))
-            axes.set_title(f"LiDAR history {title}", fontsize=9)
+            lidar_axes(axes, sample[name], sample["valid"], f"LiDAR history {title}")
     plans = figure.add_subplot(rows[2, 2:])
-    map_axes(plans, sample["bev_truth"], f"{plans_title(sample)} (metres)")
-    draw_plans(plans, sample)
+    draw_plans(plans, sample, "{} (metres)")
     for axes in figure.axes[1:]:
         axes.tick_params(labelsize=6)
     if "final_rewards" in sample:
         colours = ScalarMappable(Normalize(0, 1), "viridis")
         bar = figure.colorbar(colours, ax=plans, ticks=(0, 1), fraction=0.03, pad=0.01)
         bar.ax.set_yticklabels(["lowest\nreward", "highest"], fontsize=7)
-    return _encode([_rendered(figure, 80)], quality)
+    return _encode([_rendered(figure, 80)], CARD_QUALITY)
 
 
 def _camera(axes, sample: dict[str, np.ndarray]) -> None:
@@ -101,12 +97,10 @@ def moving_scene(samples: list[dict[str, np.ndarray]]) -> bytes:
         rows = figure.add_gridspec(2, 2, height_ratios=(1, 1.05))
         _camera(figure.add_subplot(rows[0, :]), sample)
         map_axes(figure.add_subplot(rows[1, 0]), sample["bev_predicted"], "BEV map, predicted")
-        plans = figure.add_subplot(rows[1, 1])
-        map_axes(plans, sample["bev_truth"], f"truth, {plans_title(sample)}")
-        draw_plans(plans, sample)
+        draw_plans(figure.add_subplot(rows[1, 1]), sample, "truth, {}")
         pictures.append(_rendered(figure, 70))
     encoded = b""
-    for quality in QUALITIES:
+    for quality in MOVING_QUALITIES:
         encoded = _encode(pictures, quality)
         if len(encoded) <= MOVING_BYTES:
             break

@@ -33,6 +33,7 @@ SAMPLE_FIELDS = {
     "all_trajectory": "(N, 8, 3), of a planner that chooses among trajectories",
     "final_rewards": "(N,), of such a planner",
 }
+HISTORY = (("lidar", "history as it was (red) on now (blue)"), ("warped", "history warped onto now"))
 CLASSES = ("none", "road", "walkway", "centreline", "static", "vehicle", "pedestrian", "ego")
 COLOURS = ListedColormap(["#f4f4f4", "#9aa5b1", "#d8c9a8", "#ffffff", "#e08e0b", "#1f6fb2", "#c0392b", "#2e9e5b"])
 
@@ -58,6 +59,12 @@ def overlay(maps: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.clip(picture * (1 - ink * np.array([0.9, 0.6, 0.1])), 0, 1)
 
 
+def lidar_axes(axes, maps: np.ndarray, valid: np.ndarray, title: str) -> None:
+    """LiDAR frames laid over each other, see ``overlay``."""
+    axes.imshow(upright(overlay(maps, valid)), extent=extent(LIDAR_HISTOGRAM))
+    axes.set_title(title, fontsize=9)
+
+
 def legend() -> list[tuple[str, str]]:
     """Class of a BEV map and its colour, of those that are drawn."""
     return [(name, to_hex(COLOURS(index))) for index, name in enumerate(CLASSES) if index]
@@ -70,14 +77,11 @@ def map_axes(axes, raster: np.ndarray, title: str) -> None:
     axes.set_title(title, fontsize=9)
 
 
-def plans_title(sample: dict[str, np.ndarray]) -> str:
-    """What ``draw_plans`` shows of a sample."""
-    return "all plans by score, the chosen one, the expert" if "final_rewards" in sample else "the plan, the expert"
-
-
-def draw_plans(axes, sample: dict[str, np.ndarray]) -> None:
+def draw_plans(axes, sample: dict[str, np.ndarray], title: str = "{}") -> None:
     """The plan and the expert's trajectory with their lengths, and below them all plans that the planner chose among,
-    coloured by the rank of their reward."""
+    coloured by the rank of their reward, on the true map. ``title``: around the words for what is shown."""
+    shown = "all plans by score, the chosen one, the expert" if "final_rewards" in sample else "the plan, the expert"
+    map_axes(axes, sample["bev_truth"], title.format(shown))
     order = np.argsort(sample.get("final_rewards", np.zeros(0)))
     rank = np.linspace(0, 1, len(order))
     for place, index in zip(rank, order, strict=True):
@@ -118,32 +122,30 @@ def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
     camera.imshow(sample["camera"])
     camera.set_title(f"left, front, right camera as the network sees them · scene {sample['token']}", fontsize=9)
     camera.axis("off")
-    panels = [("LiDAR histogram, now", overlay(sample["lidar"][-1:], np.ones(1, bool)))]
-    if temporal:
-        panels.append(("history as it was (red) on now (blue)", overlay(sample["lidar"], sample["valid"])))
-        panels.append(("history warped onto now", overlay(sample["warped"], sample["valid"])))
-    for column, (title, picture) in enumerate(panels):
+    lidar_axes(figure.add_subplot(grid[1, 0:2]), sample["lidar"][-1:], np.ones(1, bool), "LiDAR histogram, now")
+    for column, (name, title) in enumerate(HISTORY if temporal else (), 1):
         axes = figure.add_subplot(grid[1, 2 * column : 2 * column + 2])
-        axes.imshow(upright(picture), extent=extent(LIDAR_HISTOGRAM))
-        axes.set_title(title, fontsize=9)
+        lidar_axes(axes, sample[name], sample["valid"], title)
     map_axes(figure.add_subplot(grid[2, 0:2]), sample["bev_truth"], "BEV map, truth")
     map_axes(figure.add_subplot(grid[2, 2:4]), sample["bev_predicted"], "BEV map, predicted")
-    plans = figure.add_subplot(grid[2, 4:6])
-    map_axes(plans, sample["bev_truth"], plans_title(sample))
-    draw_plans(plans, sample)
+    draw_plans(figure.add_subplot(grid[2, 4:6]), sample)
     if temporal:
         _draw_features(figure, grid[3, :], sample)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
+def read_samples(file: Path) -> list[dict[str, np.ndarray]]:
+    """The samples of a ``samples.npz``, each with those of SAMPLE_FIELDS that are there."""
+    stored = dict(np.load(file, allow_pickle=False))
+    return [{name: stored[name][i] for name in SAMPLE_FIELDS if name in stored} for i in range(len(stored["token"]))]
+
+
 def draw_samples(file: Path, folder: Path) -> list[Path]:
     """Draw every sample of a ``samples.npz`` -> the PNGs."""
-    stored = np.load(file, allow_pickle=False)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
-    for index in range(len(stored["token"])):
-        path = folder / f"{stored['token'][index]}.png"
-        draw_sample({name: stored[name][index] for name in SAMPLE_FIELDS if name in stored}, path)
-        pictures.append(path)
+    for sample in read_samples(file):
+        pictures.append(folder / f"{sample['token']}.png")
+        draw_sample(sample, pictures[-1])
     return pictures
