@@ -23,6 +23,7 @@ from pdm_builders import golden_scene
 from plain_score import plain_score, plain_simulate
 from threadpoolctl import threadpool_limits
 
+from wotempo.datasets import spread
 from wotempo.maps import read_map
 from wotempo.navsim import SceneFilter, find_scenes
 from wotempo.navsim.logs import read_log
@@ -166,14 +167,9 @@ def main() -> None:
     threadpool_limits(1)
     if arguments.data:
         maps = arguments.data / "maps"
-        logs = [
-            read_log(path, arguments.split)
-            for path in sorted((arguments.data / "navsim_logs" / arguments.split).glob("*.pkl"))
-        ]
-        found = find_scenes(logs, SceneFilter())
-        scenes = [
-            found[i] for i in np.linspace(0, len(found) - 1, min(arguments.max_scenes, len(found))).round().astype(int)
-        ]
+        files = sorted((arguments.data / "navsim_logs" / arguments.split).glob("*.pkl"))
+        logs = [read_log(path, arguments.split) for path in files]
+        scenes = spread(find_scenes(logs, SceneFilter()), arguments.max_scenes)
     else:
         maps = GOLDEN / "navsim" / "maps"
         with np.load(GOLDEN / "pdm" / "official_v11.npz") as file:

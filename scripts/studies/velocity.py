@@ -8,10 +8,9 @@ The run is one of several frames. What is measured stands in wotempo.evaluation.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from wotempo.command_line.entry import command, quieten
-from wotempo.command_line.words import Option
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError
 from wotempo.evaluation.probes.velocity_readings import table
 
@@ -22,14 +21,13 @@ SEEDS = Option("seeds", "int", "3", "fits that a figure is the mean of")
 def main(arguments: list[str]) -> int:
     """-> the exit code."""
     quieten()
-    folders = [argument for argument in arguments if not argument.startswith("seeds=")]
-    seeds = [argument.removeprefix("seeds=") for argument in arguments if argument.startswith("seeds=")]
+    folders, given = folders_and_options(arguments, (SEEDS,))
     if len(folders) != 1:
         raise UserError("name one run folder (make: RUN=folder)")
-    count = seeds[-1] if seeds else str(SEEDS.default)
+    count = given.get("seeds", str(SEEDS.default))
     if not count.isdigit() or int(count) < 1:
         raise UserError(f"seeds is '{count}': set it to 1 or more")
-    for line in table(Path(folders[0]), int(count)):
+    for line in table(folders[0], int(count)):
         print(line, flush=True)
     return 0
 

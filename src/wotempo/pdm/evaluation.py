@@ -27,11 +27,10 @@ NOT_FINITE = "the plan holds numbers that are not finite"
 
 @dataclass(frozen=True)
 class Trial:
-    """What the drivers do with one scene. ``poses`` are those that can be driven, ``failed`` says why others cannot."""
+    """What the drivers do with one scene. ``failed`` says why some cannot be driven."""
 
-    poses: dict[str, np.ndarray]
     states: Driven
-    scores: dict[str, dict[str, float]]
+    figures: dict[str, dict[str, float]]  # driver -> ade, fde and the official columns
     failed: dict[str, str]
 
 
@@ -50,7 +49,7 @@ def evaluate_scenes(
     its scores are 0, ``reason`` says why, and its displacement is NaN.
     UserError for a map that cannot be read.
     """
-    columns = METRICS[metric].columns.values()
+    void = {"ade": np.nan, "fde": np.nan, **dict.fromkeys(METRICS[metric].columns.values(), 0.0)}
     rows = []
     last_index, before = -1, dict[str, np.ndarray]()
     for scene in scenes:
@@ -60,24 +59,12 @@ def evaluate_scenes(
         try:
             trial = _try(town, scene, driven, metric, closed, before if scene.index == last_index + 1 else {})
         except UserError as error:  # not scored, but counted: every mean holds its zeros, and the table names it
-            trial = Trial({}, {}, {}, dict.fromkeys([*driven, *([PDM_CLOSED] if closed else [])], str(error)))
+            trial = Trial({}, {}, dict.fromkeys([*driven, *([PDM_CLOSED] if closed else [])], str(error)))
         last_index, before = scene.index, dict(trial.states)
-        for driver in [*trial.poses, *trial.failed]:
+        for driver in [*trial.figures, *trial.failed]:
             reason = trial.failed.get(driver, "")
-            ade, fde = (np.nan, np.nan) if reason else _displacement(trial.poses[driver], human_poses(scene))
-            scores = dict.fromkeys(columns, 0.0) if reason else trial.scores[driver]
-            rows.append(
-                {
-                    "driver": driver,
-                    "token": scene.token,
-                    "log": scene.log.name,
-                    "valid": not reason,
-                    "reason": reason,
-                    "ade": ade,
-                    "fde": fde,
-                    **scores,
-                }
-            )
+            row = {"driver": driver, "token": scene.token, "log": scene.log.name, "valid": not reason, "reason": reason}
+            rows.append({**row, **trial.figures.get(driver, void)})
     return rows
 
 
@@ -93,12 +80,13 @@ def _try(
     if closed:
         poses[PDM_CLOSED] = relative_to(context.ego[: HEADING + 1], reference.plan[1:NUM_STEPS, : HEADING + 1])
         states[PDM_CLOSED] = closed_driven
-    judged = METRICS[metric].judge(scene, town, context, closed_driven, states, before)
-    columns = METRICS[metric].columns.items()
-    scores = {
-        driver: {column: float(getattr(of, name)[0]) for name, column in columns} for driver, of in judged.items()
-    }
-    return Trial(poses, states, scores, failed)
+    human, columns = human_poses(scene), METRICS[metric].columns.items()
+    figures = {}
+    for driver, scores in METRICS[metric].judge(scene, town, context, closed_driven, states, before).items():
+        ade, fde = _displacement(poses[driver], human)
+        official = {column: float(getattr(scores, name)[0]) for name, column in columns}
+        figures[driver] = {"ade": ade, "fde": fde, **official}
+    return Trial(states, figures, failed)
 
 
 def _displacement(poses: np.ndarray, human: np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from wotempo.datasets import Dataset, Progress
 from wotempo.navsim import DataPaths, Scene, ScoreTable, fingerprint
-from wotempo.pdm.labels.label import label_scenes
+from wotempo.pdm.labels.engines import Engine
+from wotempo.pdm.labels.label import label_shard
 
 
 def labels_folder(workspace: str, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray) -> Path:
@@ -26,14 +27,14 @@ def labels_of(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: 
         ScoreTable.open(folder).require_anchors(anchors)
         return folder
     folder = labels_folder(dataset.workspace, paths, scenes, anchors)
-    label_scenes(
+    label_shard(
         scenes,
         paths.maps,
         anchors,
         folder,
-        workers=dataset.data.prepare_workers,
+        Engine(workers=dataset.data.prepare_workers),
         progress=lambda done, total: progress("label anchors", done, total),
-        overwrite=False,
+        wait=True,
     )
     return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.lock import locked
 from wotempo.navsim.schema import Log, Scene
+from wotempo.navsim.scores import ScoreTable
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
 from wotempo.pdm.anchors import cluster_anchors
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.labels import label
 from wotempo.pdm.labels.engines import Engine
-from wotempo.pdm.labels.label import label_scenes, label_shard
+from wotempo.pdm.labels.label import label_shard
 from wotempo.targets import open_labels
 
 
@@ -52,6 +54,15 @@ def maps(golden_dir: Path) -> Path:
 @pytest.fixture
 def anchors(golden: dict[str, np.ndarray]) -> np.ndarray:
     return golden["proposals"][0, :16]
+
+
+def label_scenes(
+    scenes: list[Scene], maps: Path, anchors: np.ndarray, out: Path, workers: int = 1, **options: Any
+) -> ScoreTable:
+    """The table of all scenes, as the preparation of a run makes it."""
+    table = label_shard(scenes, maps, anchors, out, Engine(workers=workers), wait=True, **options)
+    assert table is not None
+    return table
 
 
 def test_table_holds_the_scores(scenes, maps, golden, tmp_path) -> None:

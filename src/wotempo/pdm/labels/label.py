@@ -31,23 +31,6 @@ PACKED = ("flags", "progress")
 Progress = Callable[[int, int], None]  # scenes done, scenes in all
 
 
-def label_scenes(
-    scenes: Sequence[Scene],
-    maps_root: Path,
-    anchors: np.ndarray,
-    out_dir: Path,
-    workers: int = 1,
-    progress: Progress | None = None,
-    overwrite: bool = False,
-) -> ScoreTable:
-    """``label_shard`` of the whole, in ``workers`` processes; waits for another run that writes the same table."""
-    table = label_shard(
-        scenes, maps_root, anchors, out_dir, Engine(workers=workers), progress=progress, overwrite=overwrite, wait=True
-    )
-    assert table is not None  # one shard is the whole
-    return table
-
-
 def label_shard(
     scenes: Sequence[Scene],
     maps_root: Path,
