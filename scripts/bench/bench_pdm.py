@@ -13,6 +13,7 @@ import runpy
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -30,8 +31,7 @@ from wotempo.navsim.logs import read_log
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.objects import Objects
-from wotempo.pdm.score import score
-from wotempo.pdm.simulate import simulate
+from wotempo.pdm.score import score_trajectories
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 SUB_SCORES = ("nc", "dac", "ep", "ttc", "comfort", "ddc", "score")
@@ -56,9 +56,8 @@ def cpu_seconds(work):
 
 def ours(scene, maps: Path, poses: np.ndarray):
     context, build = cpu_seconds(lambda: SceneContext.build(scene, read_map(maps, scene.current.map_location)))
-    states, roll = cpu_seconds(lambda: simulate(context.ego, poses, start_us=context.start_us))
-    scores, judge = cpu_seconds(lambda: score(context, states))
-    return context, scores, (build, roll + judge)
+    scores, judge = cpu_seconds(lambda: score_trajectories(context, poses))
+    return context, scores, (build, judge)
 
 
 def compare(scenes, maps: Path, poses: np.ndarray, plain: bool, official) -> None:
@@ -118,7 +117,7 @@ def growth(scenes, maps: Path, plot: Path | None) -> None:
     }.items():
         curve = []
         for count, where, poses in cases:
-            run = lambda c=where, p=poses: score(c, simulate(c.ego, p, start_us=c.start_us))  # noqa: E731
+            run = partial(score_trajectories, where, poses)
             curve.append((count, 1e3 * median(cpu_seconds(run)[1] for _ in range(5))))
         curves[name] = np.array(curve)
         print(f"  {name:<10}", "  ".join(f"{int(n)}: {ms:.1f}" for n, ms in curve))

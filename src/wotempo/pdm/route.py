@@ -59,8 +59,7 @@ def _blocks_at(map_index: MapIndex, pose: np.ndarray, route: list[str]) -> tuple
         blocks += [str(ids[i]) for i in map_index.near(layer, pose[0], pose[1], START_RADIUS)]
     if not blocks:
         blocks = [_nearest(map_index, layer, pose) for layer in BLOCK_LAYERS]
-    on_route: list[tuple[float, str]] = []
-    off_route: list[tuple[float, str]] = []
+    aligned: list[tuple[float, str]] = []
     closest: list[tuple[float, str]] = []
     for block in blocks:
         best = np.inf
@@ -71,9 +70,9 @@ def _blocks_at(map_index: MapIndex, pose: np.ndarray, route: list[str]) -> tuple
             best = min(best, distances[nearest])
             turn = abs(wrap_angle(baseline[nearest, 2] - pose[2]))
             if turn < MAX_START_HEADING and distances[nearest] < MAX_START_DISTANCE:
-                (on_route if block in route else off_route).append((distances[nearest], block))
+                aligned.append((distances[nearest], block))
         closest.append((best, block))
-    choice = on_route or off_route or closest
+    choice = [found for found in aligned if found[1] in route] or aligned or closest
     return min(choice, key=lambda item: item[0])[1], [block for _, block in choice]
 
 

@@ -167,13 +167,9 @@ def _memory(run: RunFiles) -> dict[str, Any]:
 
 
 def _validation(run: RunFiles) -> str:
-    names = {"val/loss": "loss", "val/ade": "ADE", "val/fde": "FDE", "val/bev_miou": "BEV mIoU"}
-    metres = ("val/ade", "val/fde")
-    known = [
-        f"{title} {_number(run.job.metrics[name])}{' m' if name in metres else ''}"
-        for name, title in names.items()
-        if name in run.job.metrics
-    ]
+    metrics = run.job.metrics
+    shown = {"val/loss": "loss {}", "val/ade": "ADE {} m", "val/fde": "FDE {} m", "val/bev_miou": "BEV mIoU {}"}
+    known = [text.format(_number(metrics[name])) for name, text in shown.items() if name in metrics]
     return ", ".join(known) or "not validated"
 
 

@@ -25,9 +25,13 @@ def sides(folders: list[Path]) -> list[Side]:
 
 def all_sides(folders: list[Path]) -> tuple[list[Side], list[str]]:
     """As ``sides``, with every run that began: crashed and unfinished ones, too. Of a seed that was run twice the run
-    that was written last counts, whatever it scored; the second list says so, and what could not be read."""
+    that was written last counts, whatever it scored; the second list says so, and what could not be read.
+    UserError where nothing is left."""
     latest: dict[tuple[str, int], tuple[Path, Job]] = {}
-    runs, notes = _read([run for folder in folders for run in _begun(folder)])
+    found, notes = read_all([run for folder in folders for run in _begun(folder)], _job_of)
+    if not found:
+        raise UserError(notes[0].removeprefix("passed over: "))
+    runs = {run.resolve(): job for run, job in found.items()}
     for run, job in sorted(runs.items(), key=lambda item: str(item[1].verdict.get("written", ""))):
         key = (_configuration(run, job), job.seed)
         if key in latest:
@@ -35,14 +39,6 @@ def all_sides(folders: list[Path]) -> tuple[list[Side], list[str]]:
         latest[key] = (run, job)
     kept = {run for run, _ in latest.values()}
     return _grouped({run: job for run, job in runs.items() if run in kept}), notes
-
-
-def _read(runs: list[Path]) -> tuple[dict[Path, Job], list[str]]:
-    """By folder, and a sentence on each run with damaged files. UserError where nothing is left."""
-    found, notes = read_all(runs, _job_of)
-    if not found:
-        raise UserError(notes[0].removeprefix("passed over: "))
-    return {run.resolve(): job for run, job in found.items()}, notes
 
 
 def _grouped(jobs: dict[Path, Job]) -> list[Side]:
