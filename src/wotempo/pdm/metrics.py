@@ -15,33 +15,27 @@ from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
 from wotempo.pdm.epdms.human_filter import apply_human_filter
 from wotempo.pdm.epdms.score import extended_scores, human_scores
-from wotempo.pdm.epdms.scores import ExtendedScores
+from wotempo.pdm.epdms.scores import SUB_SCORES, ExtendedScores
 from wotempo.pdm.epdms.traffic_lights import RedLights
 from wotempo.pdm.score import SubScores, score
 from wotempo.pdm.simulate import simulate
 from wotempo.pdm.states import NUM_STEPS
 
-PDMS_COLUMNS = {
-    "nc": "no_at_fault_collisions",
-    "dac": "drivable_area_compliance",
-    "ep": "ego_progress",
-    "ttc": "time_to_collision_within_bound",
-    "comfort": "comfort",
-    "ddc": "driving_direction_compliance",
-    "score": "score",
-}
-EPDMS_COLUMNS = {
+COLUMNS = {
     "nc": "no_at_fault_collisions",
     "dac": "drivable_area_compliance",
     "ddc": "driving_direction_compliance",
     "tlc": "traffic_light_compliance",
     "ep": "ego_progress",
     "ttc": "time_to_collision_within_bound",
+    "comfort": "comfort",
     "lk": "lane_keeping",
     "hc": "history_comfort",
     "ec": "two_frame_extended_comfort",
     "score": "score",
 }
+PDMS_COLUMNS = {name: COLUMNS[name] for name in ("nc", "dac", "ep", "ttc", "comfort", "ddc", "score")}
+EPDMS_COLUMNS = {name: COLUMNS[name] for name in (*SUB_SCORES, "score")}
 Driven = Mapping[str, np.ndarray]  # driver -> simulated states (1, 41, 11)
 Judged = Mapping[str, SubScores | ExtendedScores]  # driver -> one row of scores
 
