@@ -99,8 +99,8 @@ def terminal(data: str, view: pd.DataFrame, metric: str) -> Table:
     lines = lines_of(view, metric)
     kept = [head for head in lines[0] if head not in (*PARTS, "parameters")]
     for head in kept:
-        justify = "left" if head in ("variant", "finding") else "right"
-        shown.add_column(head.replace(" [", "\n["), justify=justify, overflow="fold")
+        left = head in ("variant", "finding")
+        shown.add_column(head.replace(" [", "\n["), justify="left" if left else "right", overflow="fold")
     for line in lines:
         shown.add_row(*(line[head].replace(" [", "\n[", 1) for head in kept))
     return shown

@@ -13,7 +13,8 @@ import yaml
 from wotempo.errors import UserError
 from wotempo.report.run_folders import VERDICT
 
-T, M = TypeVar("T"), TypeVar("M")
+T = TypeVar("T")
+M = TypeVar("M")
 DAMAGE = (ValueError, KeyError, TypeError, EOFError, BadZipFile, yaml.YAMLError)  # of JSON, UTF-8, parquet, csv, npz
 MUST = {"status": str, "facts": dict}
 

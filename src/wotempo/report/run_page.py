@@ -177,10 +177,6 @@ def _headline(rows: pd.DataFrame | None) -> str:
     return "not scored" if rows is None else f"PDMS {_mean(rows, 'pdms')} over {len(rows)} scenes"
 
 
-def _headline(rows: pd.DataFrame | None) -> str:
-    return "not scored" if rows is None else f"PDMS {_mean(rows, 'pdms')} over {len(rows)} scenes"
-
-
 def _mean(rows: pd.DataFrame, metric: str) -> str:
     known = rows[rows[metric].notna()]
     if known.empty:
