@@ -43,7 +43,7 @@ class Job:
 
 def job_of(folder: Path, verdict: dict[str, Any], variant: str, seed: int) -> Job:
     """With the metrics and the scores that lie in ``folder``."""
-    metrics = readable(folder / "metrics.json", read_json, {})
+    metrics: dict[str, float] = readable(folder / "metrics.json", read_json, {})
     return Job(variant, seed, verdict, metrics, readable(folder / "test.parquet", pd.read_parquet, None))
 
 
