@@ -16,7 +16,8 @@ from wotempo.datasets import dataset_of, split_scenes
 from wotempo.doctor.dataset import dataset_findings
 from wotempo.doctor.environment import environment
 from wotempo.maps.locations import map_path
-from wotempo.navsim import DataPaths, fingerprint, write_anchors, write_score_table
+from wotempo.navsim import DataPaths, fingerprint, write_anchors
+from wotempo.navsim.scores import write_score_table
 from wotempo.preparation.anchors import anchors_file
 from wotempo.preparation.labels import labels_folder
 

@@ -29,7 +29,8 @@ from wotempo.commands.weights import WeightsConfig
 from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, TrainerConfig, typed
 from wotempo.errors import UserError
 from wotempo.evaluation.probes.layout_evidence import ProbeConfig
-from wotempo.fusion import CONTROLS, STAGES
+from wotempo.fusion import STAGES
+from wotempo.fusion.controls.controls import CONTROLS
 from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.registry import planner_class, planner_names
 from wotempo.training.module import LitPlanner

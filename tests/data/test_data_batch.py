@@ -11,7 +11,7 @@ from tiny_dataset import NUM_ANCHORS, SPEC, TARGETS
 
 from callbacks.base.protocol import BATCH_FIELDS
 from wotempo.batch import Batch, fields_of
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.needs import WindowNeeds
 from wotempo.planners.config import sizes
 from wotempo.planners.wote.shapes import shape_contract

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from tiny_dataset import SPEC, SPLIT
 
-from wotempo.data import BevCache, FrameCache, FrameRef, WindowCollator, WindowDataset, window_frames
+from wotempo.data import FrameCache, FrameRef, WindowCollator, window_frames
+from wotempo.data.bev_cache import BevCache
+from wotempo.data.dataset import WindowDataset
 
 
 @dataclass

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tiny_dataset import SENSOR_FRAMES, SPEC, SPLIT, TARGETS, read_scenes
 
-from wotempo.data import FrameCache, FrameRef, TargetCache
+from wotempo.data import FrameCache, FrameRef
+from wotempo.data.target_cache import TargetCache
 from wotempo.errors import UserError
 from wotempo.features import camera_feature, lidar_feature
 from wotempo.navsim.images import read_image, write_image

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wotempo.data import RunSampler
-from wotempo.data.sampler import chains
+from wotempo.data.sampler import RunSampler, chains
 
 
 class Windows(SimpleNamespace):

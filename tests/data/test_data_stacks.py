@@ -9,7 +9,9 @@ import pytest
 import torch
 from tiny_dataset import SPEC, SPLIT
 
-from wotempo.data import FrameCache, FrameRef, StackCache, WindowCollator, WindowDataset, window_frames
+from wotempo.data import FrameCache, FrameRef, WindowCollator, window_frames
+from wotempo.data.dataset import WindowDataset
+from wotempo.data.stack_cache import StackCache
 from wotempo.errors import UserError
 from wotempo.features import lidar_feature
 from wotempo.navsim.pcd import read_pcd

@@ -9,16 +9,10 @@ import pytest
 import torch
 from tiny_dataset import SPEC, SPLIT, TARGETS, make_frame
 
-from wotempo.data import (
-    FrameCache,
-    FrameRef,
-    TargetCache,
-    WindowCollator,
-    WindowDataset,
-    require_history,
-    window_frames,
-    window_motion,
-)
+from wotempo.data import FrameCache, FrameRef, WindowCollator, require_history, window_frames
+from wotempo.data.dataset import WindowDataset
+from wotempo.data.target_cache import TargetCache
+from wotempo.data.window import window_motion
 from wotempo.errors import UserError
 from wotempo.features import camera_feature, lidar_feature, status_feature
 from wotempo.geometry import compose
@@ -32,7 +26,8 @@ from wotempo.navsim.scores import ScoreTable
 from wotempo.targets import (
     agent_target,
     bev_map_target,
-    future_map_target,
+    future_base_map,
+    paint_ego,
     sampled_anchors,
     trajectory_target,
 )
@@ -123,7 +118,7 @@ def test_batch_equals_naive_loading_of_every_window(
         np.testing.assert_array_equal(batch["bev_map"][row], bev_map_target(scene, city, TARGETS))
         drawn = sampled_anchors(scene.token, 3, len(anchors), 1)
         np.testing.assert_array_equal(batch["sampled_anchor"][row], drawn)
-        future = future_map_target(scene, city, anchors[drawn, -1], TARGETS)
+        future = paint_ego(future_base_map(scene, city, TARGETS), anchors[drawn, -1], TARGETS)
         np.testing.assert_array_equal(batch["future_map"][row], future)
         np.testing.assert_array_equal(batch["sim_reward"][row], table.scores(scene.token))
     assert batch["tokens"] == [scenes[i].token for i in positions]

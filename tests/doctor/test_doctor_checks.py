@@ -19,7 +19,7 @@ from wotempo.doctor.sensors import SensorCount, check_sensors
 from wotempo.doctor.software import check_packages, check_python, declared
 from wotempo.doctor.storage import check_disk
 from wotempo.errors import UserError
-from wotempo.geometry import affine_theta, warp_bev
+from wotempo.geometry.warp import affine_theta, warp_bev
 
 CPU = torch.device("cpu")
 A100 = Gpu("A100", (8, 0), 80.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wotempo.features import FeatureSpec, lidar_feature, moved_points
-from wotempo.geometry import warp_bev
+from wotempo.geometry.warp import warp_bev
 
 SPEC = FeatureSpec()
 GRID = SPEC.lidar_grid

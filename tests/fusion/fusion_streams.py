@@ -7,7 +7,8 @@ from fusion_windows import CHANNELS, GRID
 from static_world import drives
 
 from wotempo.fusion import TemporalFusion
-from wotempo.geometry import relative_to, step_poses
+from wotempo.geometry import relative_to
+from wotempo.geometry.pose import step_poses
 
 LENGTH, DROPPED = 9, 4
 

@@ -9,7 +9,8 @@ from properties import random
 from property_table import build
 
 from wotempo.errors import UserError
-from wotempo.fusion import CONTROLS, STAGES, build_fusion
+from wotempo.fusion import STAGES, build_fusion
+from wotempo.fusion.controls.controls import CONTROLS
 from wotempo.geometry import BACKBONE_BEV, inverse
 
 WINDOWED = [name for name in STAGES if name != "none"]

@@ -7,7 +7,8 @@ import torch
 from fusion_windows import CHANNELS, randomise, window
 
 from wotempo.errors import UserError
-from wotempo.fusion import OracleVelocity, build_fusion
+from wotempo.fusion import build_fusion
+from wotempo.fusion.controls.oracle_velocity import OracleVelocity
 from wotempo.geometry import BACKBONE_BEV
 
 

@@ -10,7 +10,8 @@ from property_table import FAILS, HOLDS, PROPERTIES, SILENT, build, read_table
 from wotempo.configs import values
 
 from wotempo import configs
-from wotempo.fusion import CONTROLS, STAGES
+from wotempo.fusion import STAGES
+from wotempo.fusion.controls.controls import CONTROLS
 
 TABLE = read_table()
 CELLS = [(row, name) for row, marks in TABLE.items() for name, mark in marks.items() if mark != SILENT]

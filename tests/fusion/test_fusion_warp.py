@@ -9,7 +9,8 @@ from property_table import PROPERTIES, build
 
 import wotempo.fusion.base as base
 from wotempo.fusion import POINTS, STAGES
-from wotempo.geometry import inverse, warp_with_mask
+from wotempo.geometry import inverse
+from wotempo.geometry.warp import warp_with_mask
 
 ALIGNING = [name for name, made in STAGES.items() if made.level != POINTS]  # the data aligns points
 

@@ -8,7 +8,8 @@ import torch
 from mutants import MUTANTS, correct, no_warp
 from static_world import drives, error_limit, static_world_error, visible
 
-from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, BevGrid, relative_to, warp_with_mask
+from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, BevGrid, relative_to
+from wotempo.geometry.warp import warp_with_mask
 
 MAP_64 = BACKBONE_BEV.with_shape(64, 64)
 GRIDS = {

@@ -9,18 +9,9 @@ import pytest
 import torch
 from static_world import drives, error_limit, render, to_global
 
-from wotempo.geometry import (
-    BACKBONE_BEV,
-    LIDAR_HISTOGRAM,
-    BevGrid,
-    affine_theta,
-    compose,
-    inverse,
-    relative_to,
-    step_poses,
-    warp_bev,
-    warp_with_mask,
-)
+from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, BevGrid, compose, inverse, relative_to
+from wotempo.geometry.pose import step_poses
+from wotempo.geometry.warp import affine_theta, warp_bev, warp_with_mask
 
 MAP_64 = BACKBONE_BEV.with_shape(64, 64)
 OBLONG = BevGrid(-16.0, 48.0, -20.0, 28.0, 32, 12)  # 2 m × 4 m cells, off centre

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wotempo.geometry import BevGrid, affine_theta, compose, inverse, relative_to, step_poses, warp_with_mask
+from wotempo.geometry import BevGrid, compose, inverse, relative_to
+from wotempo.geometry.pose import step_poses
+from wotempo.geometry.warp import affine_theta, warp_with_mask
 
 
 def _relative(poses: np.ndarray) -> Tensor:

@@ -16,7 +16,7 @@ from official_weights import lightning_file, official_state
 from tiny_dataset import SPLIT, read_scenes, write_dataset
 
 from wotempo.checkpoints.rebuild import load_module
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.interop import write_checkpoint
 from wotempo.interop.official import import_official

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wotempo.navsim import CAMERAS, Boxes, Camera, Frame, Log
+from wotempo.navsim import Frame, Log
+from wotempo.navsim.schema import CAMERAS, Boxes, Camera
 
 LOG_NAME = "2026.02.03.04.05.06_veh-07_00001_00009"
 

@@ -12,8 +12,10 @@ import pytest
 from navsim_builders import LOG_NAME, assert_same, make_frame, make_log
 
 from wotempo.errors import UserError
-from wotempo.navsim import CAMERAS, Log, read_log, write_log
+from wotempo.navsim import Log, read_log
+from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.logs import yaw_of
+from wotempo.navsim.schema import CAMERAS
 
 OFFICIAL_KEYS = {
     *("token", "frame_idx", "timestamp", "log_name", "log_token", "scene_name", "scene_token", "map_location"),

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from wotempo.errors import UserError
-from wotempo.navsim import read_image, read_pcd, write_image, write_pcd
+from wotempo.navsim.images import read_image, write_image
+from wotempo.navsim.pcd import read_pcd, write_pcd
 
 
 def road_picture(height: int = 270, width: int = 480) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
-from wotempo.geometry import warp_with_mask
+from wotempo.geometry.warp import warp_with_mask
 from wotempo.planners.wote.wote import WoTE
 from wotempo.streaming.planner import StreamingPlanner
 from wotempo.training.module import LitPlanner

@@ -12,7 +12,8 @@ from official_weights import SMALL
 from streams import encoded_one_by_one
 from tiny_dataset import SENSOR_FRAMES, SPEC, SPLIT, read_scenes, write_dataset
 
-from wotempo.data import FrameCache, FrameRef, WindowCollator, WindowDataset
+from wotempo.data import FrameCache, FrameRef, WindowCollator
+from wotempo.data.dataset import WindowDataset
 from wotempo.features import status_feature
 from wotempo.fusion import STAGES, TemporalFusion, build_fusion
 from wotempo.navsim.schema import DataPaths, Log, Scene

@@ -9,14 +9,14 @@ from wotempo.features import status_feature
 from wotempo.maps import read_map
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.scenes import SceneFilter, find_scenes
-from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_map_target, trajectory_target
+from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_base_map, paint_ego, trajectory_target
 
 COMPAT = TargetSpec(mode="compat")
 
 
 def test_bev_map_and_future_map(stored, stored_scene, stored_map):
     np.testing.assert_array_equal(bev_map_target(stored_scene, stored_map, COMPAT), stored["bev_map"])
-    future = future_map_target(stored_scene, stored_map, stored["anchor_pose"], COMPAT)
+    future = paint_ego(future_base_map(stored_scene, stored_map, COMPAT), stored["anchor_pose"], COMPAT)
     np.testing.assert_array_equal(future, stored["future_map"])
     assert len(np.unique(stored["bev_map"])) == 7  # every class of compat occurs
 
@@ -48,5 +48,5 @@ def test_seven_whole_scenes(shared_dir):
         np.testing.assert_array_equal(labels, expected["agent_labels"][i])
         np.testing.assert_array_equal(bev_map_target(scene, city, COMPAT), expected["bev_semantic_map"][i])
         last_poses = anchors[expected["sampled_trajs_index"][i], COMPAT.future_index - 1]
-        future = future_map_target(scene, city, last_poses, COMPAT)
+        future = paint_ego(future_base_map(scene, city, COMPAT), last_poses, COMPAT)
         np.testing.assert_array_equal(future, expected["fut_bev_semantic_map"][i])

@@ -9,17 +9,9 @@ from stored_scene import SmallMap, make_frame
 from wotempo.errors import UserError
 from wotempo.geometry import SEMANTIC_FRONT, inverse, relative_to
 from wotempo.navsim.schema import Log, Scene
-from wotempo.targets import (
-    BevClass,
-    TargetSpec,
-    agent_target,
-    bev_map_target,
-    future_base_map,
-    future_map_target,
-    paint_ego,
-    trajectory_target,
-)
+from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_base_map, paint_ego, trajectory_target
 from wotempo.targets.raster import BevCanvas, box_ring
+from wotempo.targets.spec import BevClass
 
 COMPAT, FIXED = TargetSpec(mode="compat"), TargetSpec(mode="fixed")
 EMPTY = SmallMap({}, {})
@@ -130,7 +122,7 @@ def test_future_map_shows_one_ego_per_sampled_anchor(stored_scene, stored_map):
     poses = np.array([[12.0, 1.0, 0.1], [25.0, -6.0, -0.4]], np.float32)
     base = future_base_map(stored_scene, stored_map, FIXED)
     before = base.copy()
-    maps = future_map_target(stored_scene, stored_map, poses, FIXED)
+    maps = paint_ego(future_base_map(stored_scene, stored_map, FIXED), poses, FIXED)
     np.testing.assert_array_equal(maps, paint_ego(base, poses, FIXED))
     np.testing.assert_array_equal(base, before)  # the cached base is not drawn on
     for drawn, pose in zip(maps, poses, strict=True):

@@ -17,7 +17,7 @@ import torch
 
 from callbacks.criteria.memory import GIGABYTE, is_out_of_memory, used_bytes
 from wotempo.config.schema import RunConfig
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.planners.backbone.frozen import FrozenEncoder
 from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.prepare import Prepared

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from wotempo.doctor.finding import Finding
-from wotempo.geometry import BevGrid, warp_bev
+from wotempo.geometry import BevGrid
+from wotempo.geometry.warp import warp_bev
 
 DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 # Largest error in terms of the largest value: some units in the last place of 24, 11 and 8 bits. A GPU rounds the

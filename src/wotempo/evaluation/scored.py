@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wotempo.config.schema import RunConfig
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.evaluation.scoring import score_all
 from wotempo.evaluation.windows import windows_of

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from wotempo.config.schema import RunConfig
-from wotempo.data import NavsimDataModule, WindowCollator
+from wotempo.data import WindowCollator
+from wotempo.data.module import NavsimDataModule
 from wotempo.report.pictures.scene_picture import draw_samples
 from wotempo.training.module import LitPlanner
 from wotempo.training.samples import collect_samples

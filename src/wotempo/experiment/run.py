@@ -25,7 +25,7 @@ from callbacks.verdict.report import CRASHED, INCOMPLETE, SIGTERM
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.evaluation.scored import TEST_FILE, score_run
 from wotempo.experiment.pictures import save_pictures

@@ -3,10 +3,9 @@
 from wotempo.features.camera import camera_feature, check_image
 from wotempo.features.lidar import lidar_feature, moved_points
 from wotempo.features.spec import FeatureSpec
-from wotempo.features.status import EgoMotion, status_feature
+from wotempo.features.status import status_feature
 
 __all__ = [
-    "EgoMotion",
     "FeatureSpec",
     "camera_feature",
     "check_image",

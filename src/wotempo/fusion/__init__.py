@@ -120,15 +120,11 @@ def _plain(channels: int, grid: BevGrid, name: str, **options: Any) -> TemporalF
 
 
 __all__ = [
-    "CONTROLS",
-    "ORACLES",
     "POINTS",
     "STAGES",
-    "OracleVelocity",
     "RingBuffer",
     "TemporalFusion",
     "build_fusion",
     "can_sit",
     "level_of",
-    "options_of",
 ]

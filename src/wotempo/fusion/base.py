@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from wotempo.errors import UserError
-from wotempo.geometry import BevGrid, compose, warp_with_mask
+from wotempo.geometry import BevGrid, compose
+from wotempo.geometry.warp import warp_with_mask
 
 POINTS = "points"  # the level of stages that are given LiDAR histograms whose points the data has aligned
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes, write_bytes
-from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame, Log
+from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
 
 _SHOWN = 3
 
@@ -55,36 +55,22 @@ def log_paths(paths: DataPaths, split: str, names: Iterable[str] | None = None) 
     return [present[name] for name in wanted]
 
 
-def sensor_paths(
-    paths: DataPaths, split: str, frame: Frame, cameras: Sequence[str] = STITCHED_CAMERAS, lidar: bool = True
-) -> list[Path]:
-    """The files that hold these sensors of one frame. Raises UserError when the log does not name a camera's file."""
-    if missing := [camera for camera in cameras if camera not in frame.cameras]:
+def sensor_paths(paths: DataPaths, split: str, frame: Frame) -> list[Path]:
+    """The files of the stitched cameras and the LiDAR of one frame. Raises UserError when the log does not name a
+    camera's file."""
+    if missing := [camera for camera in STITCHED_CAMERAS if camera not in frame.cameras]:
         raise UserError(f"log {frame.log_name}, frame {frame.token}: the log names no file for {missing[0]}")
-    names = [frame.cameras[camera].path for camera in cameras] + ([frame.lidar_path] if lidar else [])
+    names = [*(frame.cameras[camera].path for camera in STITCHED_CAMERAS), frame.lidar_path]
     return [paths.blob_dir(split) / name for name in names]
 
 
-def check_frames(
-    paths: DataPaths,
-    split: str,
-    frames: Iterable[Frame],
-    cameras: Sequence[str] = STITCHED_CAMERAS,
-    lidar: bool = True,
-) -> None:
+def check_frames(paths: DataPaths, split: str, frames: Iterable[Frame]) -> None:
     """Raises UserError with the count and the first few names when sensor files of these frames are missing or empty.
 
     The thing to call for navtrain, whose sensor files stop at the current frame of each scene.
     """
-    files = [file for frame in frames for file in sensor_paths(paths, split, frame, cameras, lidar)]
+    files = [file for frame in frames for file in sensor_paths(paths, split, frame)]
     _complain(paths.blob_dir(split), files, "sensor")
-
-
-def check_dataset(
-    paths: DataPaths, split: str, logs: Iterable[Log], cameras: Sequence[str] = STITCHED_CAMERAS, lidar: bool = True
-) -> None:
-    """``check_frames`` over all frames of ``logs``."""
-    check_frames(paths, split, (frame for log in logs for frame in log.frames), cameras, lidar)
 
 
 def _complain(folder: Path, files: Sequence[Path], kind: str) -> None:

@@ -18,7 +18,6 @@ CAMERAS = ("CAM_F0", "CAM_L0", "CAM_L1", "CAM_L2", "CAM_R0", "CAM_R1", "CAM_R2",
 STITCHED_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
 AGENT_NAMES = ("vehicle", "pedestrian", "bicycle")
 STATIC_NAMES = ("traffic_cone", "barrier", "czone_sign", "generic_object")
-LOCATIONS = ("sg-one-north", "us-ma-boston", "us-nv-las-vegas-strip", "us-pa-pittsburgh-hazelwood")
 COMMANDS = ("left", "forward", "right", "unknown")
 
 NUM_HISTORY = 4  # t = -1.5, -1.0, -0.5, 0 s; the last one is the current frame

@@ -8,10 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 from wotempo.config.schema import DataConfig
-from wotempo.data import NavsimDataModule, WindowNeeds
+from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim import DataPaths, Scene
+from wotempo.needs import WindowNeeds
 from wotempo.planners.config import ModelConfig
 from wotempo.targets import TargetSpec
 

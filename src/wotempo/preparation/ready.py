@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from wotempo.config.schema import RunConfig
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.prepare import Prepared, prepare
 from wotempo.preparation.progress import PreparationProgress

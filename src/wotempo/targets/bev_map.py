@@ -103,8 +103,3 @@ def future_base_map(scene: Scene, city: MapIndex, spec: TargetSpec) -> np.ndarra
     """
     annotated, moved = _boxes_in_current(scene, spec.future_index)
     return _base_map(scene, city, annotated.names, moved, spec)
-
-
-def future_map_target(scene: Scene, city: MapIndex, anchors_xyh_last: np.ndarray, spec: TargetSpec) -> np.ndarray:
-    """The future base map with the ego at each anchor's pose (S, 3) at ``spec.future_index``: (S, rows, cols) uint8."""
-    return paint_ego(future_base_map(scene, city, spec), anchors_xyh_last, spec)

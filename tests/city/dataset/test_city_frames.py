@@ -12,7 +12,8 @@ import shapely
 from wotempo.city.dataset.frames import SEEN
 from wotempo.city.sensors.rig import MOUNTS
 from wotempo.city.traffic.ego import ego_corners
-from wotempo.geometry import compose, relative_to, wrap_angle
+from wotempo.geometry import compose, relative_to
+from wotempo.geometry.pose import wrap_angle
 from wotempo.navsim.scenes import SceneFilter, find_scenes
 from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES
 

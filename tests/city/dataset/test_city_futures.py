@@ -7,7 +7,7 @@ import pytest
 
 from wotempo.city import CityConfig, SplitSize, simulate_futures
 from wotempo.city.dataset import futures as futures_module
-from wotempo.geometry import wrap_angle
+from wotempo.geometry.pose import wrap_angle
 
 CONFIG = CityConfig(SplitSize(4, 2), SplitSize(1, 1), SplitSize(1, 1), frames=14)
 

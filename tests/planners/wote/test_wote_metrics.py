@@ -7,7 +7,7 @@ import torch
 
 from wotempo.planners.metrics import VEHICLE, displacement
 from wotempo.planners.wote.metrics import ValidationMetrics
-from wotempo.targets import BevClass
+from wotempo.targets.spec import BevClass
 
 
 def test_displacement_is_average_and_final_distance():

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.stored import config_with_images
-from wotempo.data import NavsimDataModule
+from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.evaluation.probes.velocity_probe import Reading, Windows, fit
 from wotempo.planners.backbone.frozen import FrozenEncoder
