@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 
 
 def found_by_file(package: str, wanted: Callable[[type], bool], plural: str) -> dict[str, type]:
@@ -17,11 +18,16 @@ def found_by_file(package: str, wanted: Callable[[type], bool], plural: str) -> 
     found: dict[str, type] = {}
     for file in pkgutil.iter_modules(sys.modules[package].__path__):
         module = import_module(f"{package}.{file.name}")
-        own = [kind for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
-        made = [kind for kind in own if not inspect.isabstract(kind) and wanted(kind)]
+        made = defined_in(module, wanted)
         if len(made) > 1:
             names = " and ".join(kind.__name__ for kind in made)
             raise TypeError(f"{module.__file__} defines the {plural} {names}: give each a file of its own")
         if made:
             found[file.name] = made[0]
     return found
+
+
+def defined_in(module: ModuleType, wanted: Callable[[type], bool]) -> list[type]:
+    """The classes that ``module`` itself defines, abstract ones left out, and that are ``wanted``."""
+    own = [kind for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
+    return [kind for kind in own if not inspect.isabstract(kind) and wanted(kind)]

@@ -159,11 +159,10 @@ def test_a_checkpoint_of_the_first_layout_is_read():
 
 # Functions and classes that keep a value of their own for a name that a configuration has, too, and why.
 KEPT = {
-    "FeatureSpec": "the published inputs; a run's are its model's (FeatureSpec.of)",
+    "FeatureSpec": "the published inputs; a run's are its model's",
     "TargetSpec": "the published targets; a run's are its model's",
     "trajectory_target": "the published targets",
     "TemporalFusion": "where a stage sits that is built without build_fusion",
-    "shape_contract": "where a stage sits that is built without build_fusion",
     "NavsimDataModule": "missing sensor files are an error unless a run says otherwise",
     "WoTEAgent": "the devkit builds it from its own configuration",
     "evaluate_scenes": "the metric of the leaderboard",

@@ -14,7 +14,7 @@ from wotempo.batch import Batch, fields_of
 from wotempo.data.module import NavsimDataModule
 from wotempo.needs import WindowNeeds
 from wotempo.planners.config import sizes
-from wotempo.planners.wote.shapes import shape_contract
+from wotempo.planners.registry import build_planner
 
 FRAMES = 4
 INPUTS, WHOLE = ("always", "images"), ("targets", "anchors", "labels")
@@ -90,10 +90,12 @@ def test_the_criteria_repeat_it_rightly():
     assert {name: described[name].layout for name in BATCH_FIELDS} == dict(BATCH_FIELDS)
 
 
-@pytest.mark.parametrize("level", ["bev8", "points"])
-def test_the_shape_contract_names_its_fields_with_their_dimensions(level):
-    described = fields_of()
-    for place, layout in shape_contract(sizes("wote_tiny"), FRAMES, level).items():
+@pytest.mark.parametrize("stage", ["convgru", "lidar_stack"])
+def test_the_shape_contract_names_its_fields_with_their_dimensions(stage):
+    described, config = fields_of(), sizes("wote_tiny")
+    anchors = np.zeros((config.num_anchors, config.num_poses, 3), np.float32)
+    model = build_planner("wote", config, {"name": stage, "num_frames": FRAMES}, anchors)
+    for place, layout in model.shape_contract().items():
         if place.startswith("batch."):
             (*dims, kind), (*own, dtype) = layout.split(), described[place.removeprefix("batch.")].layout.split()
             assert len(dims) == len(own), place

@@ -8,7 +8,7 @@ import torch
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
 from wotempo.planners.config import LEVELS, sizes
-from wotempo.planners.wote.build import build_wote
+from wotempo.planners.registry import build_planner
 from wotempo.planners.wote.wote import WoTE
 from wotempo.training.module import LitPlanner
 
@@ -82,7 +82,7 @@ def test_from_plain_data_with_a_control_and_frame_dropout(micro, make_model, mak
     """What a checkpoint stores is enough, and the module tells the criteria what the control breaks."""
     options = {"name": "convgru", "num_frames": 3, "level": "lidar3", "control": "no_warp", "frame_dropout": 0.2}
     anchors = make_model().trajectory_anchors.numpy()
-    assert build_wote(micro, options, anchors).train()(make_batch())["fused_bev"].shape[0] == 3
+    assert build_planner("wote", micro, options, anchors).train()(make_batch())["fused_bev"].shape[0] == 3
     module = LitPlanner(micro.to_dict(), options, anchors=anchors)
     assert module.hparams["fusion"]["control"] == "no_warp"
     assert list(module.unjudged) == ["warp_gain"]

@@ -15,15 +15,21 @@ from typing import Any, get_args, get_type_hints
 
 from wotempo.configs import values
 from wotempo.errors import UserError
+from wotempo.found_by_file import found_by_file
 from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
 from wotempo.fusion.controls.controls import CONTROLS, ControlledFusion
 from wotempo.fusion.controls.frame_dropout import FrameDropout
 from wotempo.fusion.controls.oracle_velocity import OracleVelocity
 from wotempo.fusion.controls.single_frame_wide import SingleFrameWide
-from wotempo.fusion.registry import find_stages
 from wotempo.geometry import BevGrid
 
-STAGES: dict[str, type[TemporalFusion]] = find_stages()
+
+def _is_stage(kind: type) -> bool:
+    """Whether it is built from ``(channels, grid, …)``: controls and dropout of frames wrap stages and are none."""
+    return issubclass(kind, TemporalFusion) and next(iter(inspect.signature(kind).parameters), "") == "channels"
+
+
+STAGES: dict[str, type[TemporalFusion]] = found_by_file(__name__, _is_stage, "stages")
 ORACLES = ("oracle_velocity", "oracle_position")
 SHARED = ("level", "frame_stride", "control", "frame_dropout")  # options that are no keywords of a constructor
 

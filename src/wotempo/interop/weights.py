@@ -16,7 +16,7 @@ from wotempo.configs import values
 from wotempo.errors import UserError
 from wotempo.navsim import fingerprint
 from wotempo.planners.config import ModelConfig
-from wotempo.planners.wote.build import build_wote
+from wotempo.planners.registry import build_planner
 
 NO_FUSION = values("fusion/none")
 ANCHORS = "trajectory_anchors"
@@ -49,7 +49,7 @@ def wanted_tensors(
     """Every entry of a WoTE's state dict under ``prefix``, without values; of the single-frame one by default."""
     anchors = np.zeros((config.num_anchors, config.num_poses, 3), np.float32)
     with torch.device("meta"):
-        state = build_wote(config, dict(fusion), anchors).state_dict()
+        state = build_planner("wote", config, dict(fusion), anchors).state_dict()
     return {prefix + key: value for key, value in state.items()}
 
 

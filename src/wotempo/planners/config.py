@@ -12,9 +12,8 @@ from wotempo.fusion import POINTS
 from wotempo.geometry import LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 from wotempo.planners.backbone.batch_norm import KINDS
 
-OLDEST: str = values("older/keys")[
-    "planner"
-]  # the planner of checkpoints and run folders from before there were others
+# The planner of checkpoints and run folders from before there were others.
+OLDEST: str = values("older/keys")["planner"]
 MODES = ("compat", "fixed")
 HISTORY_SENSORS = ("both", "lidar")
 # Where a fusion stage may sit: after which stage of the LiDAR ResNet. bev8 is the backbone's output, which has taken in
@@ -90,8 +89,9 @@ class ModelConfig:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
-        if self.mode not in MODES:
-            raise UserError(f"model.mode is '{self.mode}'; set it to one of {', '.join(MODES)}")
+        for name, known in (("mode", MODES), ("batch_norm", KINDS), ("history_sensors", HISTORY_SENSORS)):
+            if getattr(self, name) not in known:
+                raise UserError(f"model.{name} is '{getattr(self, name)}'; set it to one of {', '.join(known)}")
         if any(channels % 16 for channels in (self.stem_channels, *self.stage_channels)):
             # With 8 channels the strided 1×1 convolution's backward writes outside its memory (oneDNN, AVX-512).
             raise UserError(f"model.stage_channels are {self.stage_channels}; set them and the stem to multiples of 16")
@@ -100,24 +100,17 @@ class ModelConfig:
                 f"model.future_steps is {self.future_steps}, which does not divide the {self.num_poses} poses of a "
                 "trajectory; set it to 1, 2, 4 or 8"
             )
-        for name in ("scene_dropout", "cell_dropout"):
+        for name in ("dropout", "scene_dropout", "cell_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"model.{name} is {getattr(self, name)}; set it to a share from 0 to below 1")
-        if self.batch_norm not in KINDS:
-            raise UserError(f"model.batch_norm is '{self.batch_norm}'; set it to one of {', '.join(KINDS)}")
         if self.history_grad is not None and self.history_grad < 0:
             raise UserError(f"model.history_grad is {self.history_grad}; set it to null (all frames), 0, 1, 2, …")
-        if self.history_sensors not in HISTORY_SENSORS:
-            known = ", ".join(HISTORY_SENSORS)
-            raise UserError(f"model.history_sensors is '{self.history_sensors}'; set it to one of {known}")
         if self.history_sensors == "lidar" and self.history_grad is not None and self.batch_norm != "frozen":
             # In a pass of their own such frames would be normalised by statistics that driving never uses.
             raise UserError(
                 f"model.history_sensors=lidar with model.history_grad={self.history_grad} needs model.batch_norm="
                 f"frozen, and it is '{self.batch_norm}': set that, or history_grad=null"
             )
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"model.dropout is {self.dropout}; set it to a share from 0 to below 1")
         if self.heads < 1 or self.d_model % self.heads:
             raise UserError(f"model.heads is {self.heads}, which does not divide model.d_model={self.d_model}")
         if len(self.reward_weights) != 4:

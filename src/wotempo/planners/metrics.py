@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,8 @@ def overlaps(num_classes: int) -> MetricCollection:
 
 class PlanMetrics(nn.Module):
     """What a planner is validated by, whatever else it predicts: ``val/ade`` and ``val/fde`` (m), ``val/bev_miou`` and
-    ``val/bev_vehicle_iou``. ``update`` per batch, ``compute`` at the end of an epoch, reduced over ranks."""
+    ``val/bev_vehicle_iou``. ``update`` per batch, ``compute`` at the end of an epoch, reduced over ranks. Its children
+    are collections of metrics."""
 
     def __init__(self, num_classes: int = 8) -> None:
         super().__init__()
@@ -52,8 +53,8 @@ class PlanMetrics(nn.Module):
         return {f"val/{k}": v for k, v in self.scalars.compute().items()} | figures("bev", self.bev)
 
     def reset(self) -> None:
-        self.scalars.reset()
-        self.bev.reset()
+        for collection in self.children():
+            cast(MetricCollection, collection).reset()
 
 
 def figures(name: str, overlap: MetricCollection) -> dict[str, Tensor]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from wotempo.configs import completed, values
+from wotempo.configs import values
 from wotempo.errors import UserError, nearest
+from wotempo.found_by_file import defined_in
 from wotempo.fusion import build_fusion, level_of
 from wotempo.needs import WindowNeeds
 from wotempo.planners.base import Planner
@@ -30,11 +31,7 @@ def planner_class(name: str) -> type[Planner]:
     if name not in known:
         raise UserError(f"planner is '{name}', which is no planner: {nearest(name, known)}")
     module = import_module(f"wotempo.planners.{name}.{name}")
-    made = [
-        kind
-        for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, Planner) and kind.__module__ == module.__name__
-    ]
+    made = defined_in(module, lambda kind: issubclass(kind, Planner))
     if len(made) != 1:
         names = " and ".join(kind.__name__ for kind in made) or "none"
         raise TypeError(f"{module.__file__} defines {names}: it must define one Planner")
@@ -63,6 +60,5 @@ def needs_of(name: str, config: ModelConfig, fusion: dict[str, Any]) -> WindowNe
 def loss_weights(name: str, given: dict[str, Any] | None) -> Any:
     """The planner's ``loss_weights`` from the ``losses`` that a checkpoint stores, with what they lack: of WoTE, what
     the absence of younger keys meant; of another planner, what configs/planner says."""
-    if name == OLDEST:
-        return planner_class(name).loss_weights(**completed("losses", given))
-    return planner_class(name).loss_weights(**{**values(f"planner/{name}")["losses"], **(given or {})})
+    lacking = values("older/keys" if name == OLDEST else f"planner/{name}")["losses"]
+    return planner_class(name).loss_weights(**{**lacking, **(given or {})})

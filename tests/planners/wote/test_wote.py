@@ -11,7 +11,7 @@ from defaults import loss_weights
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
 from wotempo.planners.config import ModelConfig, sizes
-from wotempo.planners.wote.build import build_wote
+from wotempo.planners.registry import build_planner
 from wotempo.planners.wote.losses import compute_losses
 from wotempo.planners.wote.wote import WoTE
 
@@ -204,7 +204,7 @@ def test_a_few_steps_learn_one_batch(make_batch, micro):
     batch["valid"][:] = True
     batch["bev_map"] = (torch.arange(64) // 8).to(torch.uint8).expand(2, 32, 64)
     anchors = torch.randn(micro.num_anchors, 8, 3) * 5
-    model = build_wote(micro, {"name": "convgru", "num_frames": 2}, anchors.numpy()).train()
+    model = build_planner("wote", micro, {"name": "convgru", "num_frames": 2}, anchors.numpy()).train()
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
     history = []
     for _ in range(60):
@@ -223,7 +223,7 @@ def test_the_rest_starts_alike_whichever_stage_is_chosen(micro):
     states = []
     for fusion in ({"name": "none"}, {"name": "convgru", "num_frames": 3}):
         torch.manual_seed(5)
-        model = build_wote(micro, {"num_frames": 1, **fusion}, torch.zeros(12, 8, 3).numpy())
+        model = build_planner("wote", micro, {"num_frames": 1, **fusion}, torch.zeros(12, 8, 3).numpy())
         states.append({k: v for k, v in model.state_dict().items() if not k.startswith("fusion.")})
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
 from torch import Tensor, nn
 
 from wotempo.fusion.base import TemporalFusion
@@ -25,9 +23,10 @@ class AlteredFusion(TemporalFusion):
         self.register_state_dict_post_hook(_without_wrapper)
         self.register_load_state_dict_pre_hook(_with_wrapper)
 
-    @abstractmethod
     def altered(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The arguments of ``forward``, of the same shapes. ``bev`` may have any number of channels and cells."""
+        """The arguments of ``forward``, of the same shapes; here as they are. ``bev`` may have any number of channels
+        and cells."""
+        return bev, pose, dt, valid
 
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``."""

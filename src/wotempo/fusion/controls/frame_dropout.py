@@ -25,10 +25,6 @@ class FrameDropout(AlteredFusion):
         self.kept: Tensor | None = None
         self.unjudged = dict(stage.unjudged)
 
-    def altered(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See ``AlteredFusion``."""
-        return bev, pose, dt, valid
-
     def forward(self, bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Tensor:
         """See ``TemporalFusion``."""
         if self.training:

@@ -24,27 +24,24 @@ class FrameBatchNorm(nn.BatchNorm2d):
     weight_f: Tensor | None = None  # how often each frame counts; set by ``counting`` for the time of a forward pass
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or self.kind == "batch" or (self.kind == "weighted" and self.weight_f is None):
-            return super().forward(input)
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        if self.kind == "frozen":
-            return F.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
-            )
-        assert self.weight_f is not None
-        return self._weighted(input, self.weight_f, self.running_mean, self.running_var)
+        if self.training and self.kind == "frozen":
+            mean, variance = self.running_mean, self.running_var
+            return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+        if self.training and self.kind == "weighted" and self.weight_f is not None:
+            return self._weighted(input, self.weight_f)
+        return super().forward(input)
 
-    def _weighted(self, input: Tensor, weight_f: Tensor, running_mean: Tensor, running_var: Tensor) -> Tensor:
+    def _weighted(self, input: Tensor, weight_f: Tensor) -> Tensor:
         wide = input.to(torch.promote_types(input.dtype, torch.float32))
         share = (weight_f / weight_f.sum()).to(wide.dtype)
         mean = share @ wide.mean((2, 3))
         variance = share @ (wide - mean[:, None, None]).square().mean((2, 3))
-        if self.track_running_stats and self.momentum:
+        if self.momentum and self.running_mean is not None and self.running_var is not None:
             count = float(weight_f.sum()) * input.shape[2] * input.shape[3]
             with torch.no_grad():
-                running_mean.lerp_(mean.to(running_mean.dtype), self.momentum)
-                running_var.lerp_((variance * count / max(count - 1, 1)).to(running_var.dtype), self.momentum)
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+                unbiased = variance * count / max(count - 1, 1)
+                self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
                 assert self.num_batches_tracked is not None
                 self.num_batches_tracked.add_(1)
         scale = self.weight * torch.rsqrt(variance + self.eps)

@@ -7,15 +7,20 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
+from wotempo.batch import Batch
+
 
 def agent_losses(
-    states: Tensor, logits: Tensor, true_states: Tensor, exists: Tensor, class_weight: float, box_weight: float
-) -> tuple[Tensor, Tensor]:
+    predicted: dict[str, Tensor], batch: Batch, class_weight: float, box_weight: float
+) -> dict[str, Tensor]:
     """Predictions are matched to true slots, the empty ones included, at the least total cost.
 
-    states (B, A, 5), logits (B, A), true_states (B, A, 5), exists (B, A) bool -> mean classification loss, and the L1
-    of the boxes per existing agent, both unweighted. The matching weighs as the loss does; of a box it reads x, y.
+    ``agent_states`` (B, A, 5) and ``agent_labels`` (B, A), logits in predicted and bool in the batch -> ``agent_cls``,
+    the mean classification loss, and ``agent_box``, the L1 of the boxes per existing agent; both weighted, without
+    those of weight 0. The matching weighs as the loss does; of a box it reads x, y.
     """
+    states, logits = predicted["agent_states"], predicted["agent_labels"]
+    true_states, exists = batch["agent_states"].to(states.dtype), batch["agent_labels"]
     truth = exists.to(logits.dtype)
     b, n = truth.shape
     with torch.no_grad():
@@ -28,4 +33,9 @@ def agent_losses(
     samples = torch.arange(b, device=exists.device)[:, None]
     truth, true_states = truth[samples, match], true_states[samples, match]
     box = ((states - true_states).abs().sum(-1) * truth).sum() / truth.sum().clamp(min=1)
-    return F.binary_cross_entropy_with_logits(logits, truth), box
+    terms = {}
+    if class_weight:
+        terms["agent_cls"] = class_weight * F.binary_cross_entropy_with_logits(logits, truth)
+    if box_weight:
+        terms["agent_box"] = box_weight * box
+    return terms

@@ -47,11 +47,7 @@ def compute_losses(outputs: dict[str, Tensor], batch: Batch, weights: LossWeight
         if weights.trajectory:
             terms["trajectory"] = weights.trajectory * F.l1_loss(plan, batch["trajectory"].to(plan.dtype))
         if weights.agent_cls or weights.agent_box:
-            states, labels = predicted["agent_states"], predicted["agent_labels"]
-            truth, exists = batch["agent_states"].to(states.dtype), batch["agent_labels"]
-            classes, boxes = agent_losses(states, labels, truth, exists, weights.agent_cls, weights.agent_box)
-            both = {"agent_cls": weights.agent_cls * classes, "agent_box": weights.agent_box * boxes}
-            terms |= {name: term for name, term in both.items() if getattr(weights, name)}
+            terms |= agent_losses(predicted, batch, weights.agent_cls, weights.agent_box)
         if weights.map:
             of_class = class_weights(weights.map_class_weights, logits)
             truth = batch["bev_map"].long()

@@ -64,7 +64,11 @@ def compute_losses(predictions: dict[str, Tensor], batch: Batch, weights: LossWe
         }
         losses = {name: getattr(weights, name) * term() for name, term in terms.items() if getattr(weights, name)}
         if weights.agent_cls or weights.agent_box:
-            losses |= _weighted_agent_losses(predicted, batch, weights)
+            if "agent_states" not in predicted:
+                raise UserError(
+                    "losses.agent_cls and agent_box need the agent head: set model.agent_head=true, or both to 0"
+                )
+            losses |= agent_losses(predicted, batch, weights.agent_cls, weights.agent_box)
     return losses
 
 
@@ -98,15 +102,3 @@ def focal_loss(logits: Tensor, target: Tensor, class_weights: Tensor | None = No
     confidence = (-cross_entropy).exp().clamp(min=EPSILON)
     loss = FOCAL_ALPHA * (1 - confidence) ** FOCAL_GAMMA * cross_entropy
     return (loss if class_weights is None else loss * class_weights[target.long()]).mean()
-
-
-def _weighted_agent_losses(predicted: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
-    if "agent_states" not in predicted:
-        raise UserError("losses.agent_cls and agent_box need the agent head: set model.agent_head=true, or both to 0")
-    states, logits = predicted["agent_states"], predicted["agent_labels"]
-    true_states = batch["agent_states"].to(states.dtype)
-    classes, boxes = agent_losses(
-        states, logits, true_states, batch["agent_labels"], weights.agent_cls, weights.agent_box
-    )
-    terms = {"agent_cls": weights.agent_cls * classes, "agent_box": weights.agent_box * boxes}
-    return {name: term for name, term in terms.items() if getattr(weights, name)}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, Metric
+from torch import Tensor
+from torchmetrics import MeanAbsoluteError, MetricCollection
 from torchmetrics.classification import BinaryAccuracy
 
 from wotempo.batch import Batch
@@ -20,9 +18,7 @@ class ValidationMetrics(PlanMetrics):
 
     def __init__(self, num_classes: int = 8) -> None:
         super().__init__(num_classes)
-        self.rewards = nn.ModuleDict(
-            {name: MeanAbsoluteError() if name == "ep" else BinaryAccuracy() for name in REWARDS}
-        )
+        self.rewards = MetricCollection({n: MeanAbsoluteError() if n == "ep" else BinaryAccuracy() for n in REWARDS})
         self.future_bev = overlaps(num_classes)
 
     def update(self, outputs: dict[str, Tensor], batch: Batch) -> None:
@@ -32,20 +28,11 @@ class ValidationMetrics(PlanMetrics):
         for index, name in enumerate(REWARDS):
             predicted, truth = outputs["sim_rewards"][:, index].float(), batch["sim_reward"][:, index]
             # contiguous: the metric views its input flat
-            self.reward(name).update(predicted, truth.contiguous() if name == "ep" else (truth > 0.75).long())
+            self.rewards[name].update(predicted, truth.contiguous() if name == "ep" else (truth > 0.75).long())
         self.future_bev.update(outputs["fut_bev_semantic_map"].argmax(1), batch["future_map"].flatten(0, 1).long())
 
     def compute(self) -> dict[str, Tensor]:
         values = super().compute()
         for name in REWARDS:
-            values[f"val/{name}_{'mae' if name == 'ep' else 'accuracy'}"] = self.reward(name).compute()
+            values[f"val/{name}_{'mae' if name == 'ep' else 'accuracy'}"] = self.rewards[name].compute()
         return values | figures("future_bev", self.future_bev)
-
-    def reset(self) -> None:
-        super().reset()
-        self.future_bev.reset()
-        for name in REWARDS:
-            self.reward(name).reset()
-
-    def reward(self, name: str) -> Metric:
-        return cast(Metric, self.rewards[name])

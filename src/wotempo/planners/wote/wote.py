@@ -22,12 +22,12 @@ from wotempo.planners.config import ModelConfig
 from wotempo.planners.heads.agents import AgentHead
 from wotempo.planners.heads.bev_map import BEVUpsampleHead, map_head, to_map
 from wotempo.planners.heads.layers import mlp, transformer_decoder
+from wotempo.planners.shapes import common_contract
 from wotempo.planners.wote.action import ego_cells, splat_weights
 from wotempo.planners.wote.losses import LossWeights, compute_losses
 from wotempo.planners.wote.metrics import ValidationMetrics
 from wotempo.planners.wote.offset import OffsetHead
 from wotempo.planners.wote.reward import RewardConvNet, final_score
-from wotempo.planners.wote.shapes import shape_contract
 from wotempo.planners.wote.world_model import roll_out
 
 
@@ -106,7 +106,18 @@ class WoTE(BevPlanner):
 
     def shape_contract(self) -> dict[str, str]:
         """See ``Planner``."""
-        return shape_contract(self.config, self.fusion.num_frames, self.fusion.level)
+        c = self.config
+        rows, cols = c.map_shape
+        return common_contract(c, self.fusion.num_frames, self.fusion.level) | {
+            "batch.sim_reward": "B 5 N float",
+            "batch.sampled_anchor": "B S int64",
+            "batch.future_map": f"B S {rows} {cols} uint8",
+            "model:out.im_rewards": "B N float",
+            "model:out.sim_rewards": "B 5 N float",
+            "model:out.trajectory_offset": f"B N {c.num_poses} 3 float",
+            "model:out.trajectory_offset_rewards": "B N float",
+            "model:out.fut_bev_semantic_map": f"M {c.num_bev_classes} {rows} {cols} float",
+        }
 
     # ---- the parts
 
