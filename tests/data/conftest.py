@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from score_tables import write_score_table
 from tiny_dataset import NUM_ANCHORS, read_scenes, write_dataset
 
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.schema import DataPaths, Scene
-from wotempo.navsim.scores import write_score_table
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from score_tables import write_score_table
 from tiny_dataset import SPEC, SPLIT, TARGETS
 from torch import nn
 
@@ -15,7 +16,6 @@ from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.schema import DataPaths
-from wotempo.navsim.scores import write_score_table
 from wotempo.needs import WindowNeeds
 
 # Lightning 2.6 with torch 2.14, and what it thinks of short loaders with few workers.

@@ -178,16 +178,16 @@ def test_long_and_strided_windows(num_frames, stride, current, indices):
     motion = window_motion(window)
     for place, index in enumerate(indices):
         if index is None:
-            assert not motion.pose[place].any()
-            assert motion.dt[place] == motion.timestamp_us[place] == motion.speed[place] == 0
+            assert not motion["pose"][place].any()
+            assert motion["dt"][place] == motion["timestamp_us"][place] == motion["speed"][place] == 0
             continue
         past, now = log.frames[index], log.frames[current]
-        np.testing.assert_allclose(motion.dt[place], LONG[current] - LONG[index], rtol=1e-6)
-        assert motion.timestamp_us[place] == past.timestamp_us
-        np.testing.assert_allclose(compose(now.pose, motion.pose[place].astype(float)), past.pose, atol=2e-6)
+        np.testing.assert_allclose(motion["dt"][place], LONG[current] - LONG[index], rtol=1e-6)
+        assert motion["timestamp_us"][place] == past.timestamp_us
+        np.testing.assert_allclose(compose(now.pose, motion["pose"][place].astype(float)), past.pose, atol=2e-6)
         way = past.pose[:2] - now.pose[:2]
         forward = np.array([np.cos(now.pose[2]), np.sin(now.pose[2])])
-        np.testing.assert_allclose(motion.pose[place, 0], way @ forward, atol=1e-5)
+        np.testing.assert_allclose(motion["pose"][place, 0], way @ forward, atol=1e-5)
 
 
 def test_a_history_that_no_log_holds_is_refused():
@@ -212,10 +212,10 @@ def test_order_on_the_golden_drives(shared_dir):
         ]
         motion = window_motion(window)
         assert window[-1].token == scene.token
-        np.testing.assert_allclose(motion.dt, [1.5, 1.0, 0.5, 0.0], atol=1e-6)
-        assert not motion.pose[-1].any()
+        np.testing.assert_allclose(motion["dt"], [1.5, 1.0, 0.5, 0.0], atol=1e-6)
+        assert not motion["pose"][-1].any()
         # Integrating the speed backwards arrives where the pose says, roughly: the drives curve and brake.
-        assert np.linalg.norm(motion.pose[0, :2]) == pytest.approx(motion.speed.mean() * 1.5, abs=1.5)
+        assert np.linalg.norm(motion["pose"][0, :2]) == pytest.approx(motion["speed"].mean() * 1.5, abs=1.5)
 
 
 def test_a_gap_ends_the_history(scenes, make_dataset):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +10,7 @@ import numpy as np
 
 from wotempo.data.build import BuildReport, Progress, Task, build_records
 from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.identity import key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
 
@@ -33,9 +32,8 @@ class BevCache:
 
     def __init__(self, root: Path, frames: FrameCache, encoder: FrameEncoder) -> None:
         self.frames, self.encoder = frames, encoder
-        made_of = json.dumps([frames.spec.content_hash, encoder.fingerprint])
-        content_hash = hashlib.sha256(made_of.encode()).hexdigest()[:16]
-        self.store = RecordStore(root, "bev", content_hash, np.dtype([("bev", "<f4", encoder.shape)]))
+        made_of = key_of([frames.spec.content_hash, encoder.fingerprint])
+        self.store = RecordStore(root, "bev", made_of, np.dtype([("bev", "<f4", encoder.shape)]))
 
     def build(self, refs: Iterable[FrameRef], progress: Progress | None = None, verify: bool = False) -> BuildReport:
         """Make the maps of all frames present and good, one frame after the other in this process: a map must not

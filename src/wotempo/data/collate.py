@@ -10,10 +10,11 @@ import torch
 
 from wotempo.batch import Batch
 from wotempo.data.dataset import MISSING, WindowDataset
+from wotempo.data.window import MOTION
 from wotempo.errors import UserError
 from wotempo.targets import paint_ego
 
-_WINDOW_FIELDS = ("valid", "pose", "dt", "timestamp_us", "speed", "status")
+_WINDOW_FIELDS = ("valid", *(MOTION.names or ()), "status")
 _TARGET_FIELDS = ("trajectory", "agent_states", "agent_labels", "bev_map")
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from wotempo.data.bev_cache import BevCache
-from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.frame_cache import FrameCache, FrameRef, window_refs
 from wotempo.data.stack_cache import StackCache
-from wotempo.data.target_cache import TargetCache
-from wotempo.data.window import window_frames, window_motion
+from wotempo.data.store import Ref
+from wotempo.data.target_cache import TargetCache, scene_ref
+from wotempo.data.window import MOTION, window_motion
 from wotempo.features import status_feature
 from wotempo.navsim.schema import Scene
 from wotempo.navsim.scores import ScoreTable
@@ -60,54 +61,40 @@ class WindowDataset(Dataset):
         self.num_sampled = 0 if targets is None or anchors is None else targets.spec.num_sampled
 
         self.tokens = np.array([scene.token for scene in scenes], dtype=str)
-        windows = [window_frames(scene, num_frames, frame_stride) for scene in scenes]
-        refs = self._place(scenes, windows, frames, mask_missing)
+        windows = [window_refs(scene, num_frames, frame_stride) for scene in scenes]
+        current = {scene_ref(scene) for scene in scenes} if mask_missing else None
+        refs = self._place(windows, frames, current)
         self.bev_reader = None if bev is None else bev.reader(refs)
-        self._measure(windows)
+        self.window_motion = np.zeros(self.valid.shape, MOTION)
+        for row, window in enumerate(windows):
+            known = [
+                ref.frame if ref is not None and ok else None for ref, ok in zip(window, self.valid[row], strict=True)
+            ]
+            self.window_motion[row] = window_motion(known)
         self.status = np.array([status_feature(scene.current) for scene in scenes]).reshape(-1, 8)
         self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
         self.log_index = np.array([scene.index for scene in scenes], np.int64)
         self.stack_reader = None if stacks is None else stacks.reader(scenes)
         spec = TargetSpec() if targets is None else targets.spec
-        self.motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
+        self.agent_motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
         self.target_reader = None if targets is None else targets.reader(scenes)
 
-    def _place(self, scenes: Sequence[Scene], windows: list, frames: FrameCache, mask_missing: bool) -> list[FrameRef]:
+    def _place(
+        self, windows: list[list[FrameRef | None]], frames: FrameCache, current: set[Ref] | None
+    ) -> list[FrameRef]:
         """Number the unique frames, which are returned: ``frame`` (n, T) int64 into ``frame_reader``, MISSING where
-        absent."""
-        refs: dict[tuple[str, str], FrameRef] = {}
-        for scene, window in zip(scenes, windows, strict=True):
-            for frame in window:
-                if frame is not None:
-                    ref = FrameRef(scene.log.split, frame)
-                    refs.setdefault(ref.record, ref)
-        unique = list(refs.values())
-        if mask_missing:
+        absent. ``current``: the frames that are needed where those that are not cached count as missing."""
+        unique = list({ref.record: ref for window in windows for ref in window if ref is not None}.values())
+        if current is not None:
             present = frames.has(unique)
-            current = {(f"{s.log.split}/{s.log.name}", s.token) for s in scenes}
             unique = [ref for ref, here in zip(unique, present, strict=True) if here or ref.record in current]
         number = {ref.record: i for i, ref in enumerate(unique)}
         self.frame_reader = frames.reader(unique)
         self.frame_tokens = np.array([ref.frame.token for ref in unique], dtype=str)
-        self.frame = np.full((len(windows), self.num_frames), MISSING, np.int64)
-        for row, (scene, window) in enumerate(zip(scenes, windows, strict=True)):
-            for column, frame in enumerate(window):
-                if frame is not None:
-                    self.frame[row, column] = number.get(FrameRef(scene.log.split, frame).record, MISSING)
+        places = [[MISSING if ref is None else number.get(ref.record, MISSING) for ref in window] for window in windows]
+        self.frame = np.array(places, np.int64).reshape(len(windows), self.num_frames)
         self.valid = self.frame != MISSING
         return unique
-
-    def _measure(self, windows: list) -> None:
-        shape = self.valid.shape
-        self.pose = np.zeros((*shape, 3), np.float32)
-        self.dt = np.zeros(shape, np.float32)
-        self.timestamp_us = np.zeros(shape, np.int64)
-        self.speed = np.zeros(shape, np.float32)
-        for row, window in enumerate(windows):
-            known = [frame if ok else None for frame, ok in zip(window, self.valid[row], strict=True)]
-            motion = window_motion(known)
-            self.pose[row], self.dt[row] = motion.pose, motion.dt
-            self.timestamp_us[row], self.speed[row] = motion.timestamp_us, motion.speed
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -120,16 +107,13 @@ class WindowDataset(Dataset):
             "token": token,
             "frame": self.frame[index],
             "valid": self.valid[index],
-            "pose": self.pose[index],
-            "dt": self.dt[index],
-            "timestamp_us": self.timestamp_us[index],
-            "speed": self.speed[index],
+            **{name: self.window_motion[name][index] for name in MOTION.names or ()},
             "status": self.status[index],
         }
         if self.stack_reader is not None:
             item["lidar_stack"] = self.stack_reader.read(index)
-        if self.motion is not None:
-            item["agent_motion"] = self.motion[index]
+        if self.agent_motion is not None:
+            item["agent_motion"] = self.agent_motion[index]
         if self.target_reader is not None:
             item["target"] = self.target_reader.read(index)
         if self.num_sampled:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.identity import file_stamp, key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
+from wotempo.data.window import window_frames
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec, camera_feature, check_image, lidar_feature
 from wotempo.navsim.images import read_image
 from wotempo.navsim.pcd import read_pcd
-from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
+from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame, Scene
 
 
 class FrameRef(NamedTuple):
@@ -30,6 +30,12 @@ class FrameRef(NamedTuple):
     @property
     def record(self) -> Ref:
         return Ref(f"{self.split}/{self.frame.log_name}", self.frame.token)
+
+
+def window_refs(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[FrameRef | None]:
+    """The ``window_frames`` of a scene."""
+    frames = window_frames(scene, num_frames, frame_stride)
+    return [None if frame is None else FrameRef(scene.log.split, frame) for frame in frames]
 
 
 @dataclass(frozen=True)
@@ -81,17 +87,12 @@ class FrameCache:
         """None when a sensor file is not there."""
         blobs = self.paths.blob_dir(ref.split)
         files = self._files(ref)
-        identity = []
-        for name in files:
-            try:
-                state = (blobs / name).stat()
-            except FileNotFoundError:
-                return None
-            identity.append([name, state.st_size, state.st_mtime_ns])
-        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        stamps = [file_stamp(blobs / name, name) for name in files]
+        if None in stamps:
+            return None
         images = dict(zip(STITCHED_CAMERAS, (blobs / name for name in files[:-1]), strict=True))
         group, token = ref.record
-        return Task(group, token, key, FrameSource(images, blobs / files[-1], self.spec))
+        return Task(group, token, key_of(stamps), FrameSource(images, blobs / files[-1], self.spec))
 
     def build(
         self,
@@ -106,28 +107,20 @@ class FrameCache:
         A record is re-used when the paths, sizes and modification times of its sensor files and the feature parameters
         are unchanged. Raises UserError, with count and first file, when a required frame has no sensor file.
         """
-        tasks: list[Task] = []
-        missing: list[FrameRef] = []
-        seen: set[Ref] = set()
-        for must, refs in ((True, required), (False, optional)):
-            for ref in refs:
-                if ref.record in seen:
-                    continue
-                seen.add(ref.record)
-                task = self._task(ref)
-                if task is not None:
-                    tasks.append(task)
-                elif must:
-                    missing.append(ref)
+        must = {ref.record: ref for ref in required}
+        wanted = must | {ref.record: ref for ref in optional}
+        tasks = {record: self._task(ref) for record, ref in wanted.items()}
+        missing = [ref for record, ref in must.items() if tasks[record] is None]
         if missing:
             first = missing[0]
             blobs = self.paths.blob_dir(first.split)
             absent = next(blobs / name for name in self._files(first) if not (blobs / name).exists())
             raise UserError(
-                f"{len(missing)} of {len(seen)} frames lack sensor files, first {absent}: complete the download, "
+                f"{len(missing)} of {len(wanted)} frames lack sensor files, first {absent}: complete the download, "
                 "or set missing_history=mask if only history frames are absent"
             )
-        return build_records(self.store, tasks, compute_frame, workers, progress, verify)
+        present = [task for task in tasks.values() if task is not None]
+        return build_records(self.store, present, compute_frame, workers, progress, verify)
 
     def has(self, refs: Sequence[FrameRef]) -> np.ndarray:
         """(n,) bool: which frames are in the cache."""

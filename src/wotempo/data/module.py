@@ -13,12 +13,11 @@ from wotempo.data.bev_cache import BevCache, FrameEncoder
 from wotempo.data.build import BuildReport, Progress
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
-from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.frame_cache import FrameCache, FrameRef, window_refs
 from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
-from wotempo.data.window import window_frames
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim.schema import DataPaths, Scene
@@ -104,10 +103,9 @@ class NavsimDataModule(L.LightningDataModule):
         current: dict = {}
         history: dict = {}
         for scene in scenes:
-            *past, now = window_frames(scene, self.needs.frames, self.needs.stride)
-            for frame, group in ((now, current), *((frame, history) for frame in past)):
-                if frame is not None:
-                    ref = FrameRef(scene.log.split, frame)
+            *past, now = window_refs(scene, self.needs.frames, self.needs.stride)
+            for ref, group in ((now, current), *((ref, history) for ref in past)):
+                if ref is not None:
                     group[ref.record] = ref
         if self.mask_missing:
             return list(current.values()), list(history.values())
@@ -146,7 +144,28 @@ class NavsimDataModule(L.LightningDataModule):
                 self.datasets[name] = self._dataset(name)
 
     def _dataset(self, name: str) -> WindowDataset:
-        dataset = self._windows(name)
+        scenes = self.scenes[name]
+        if not scenes:
+            raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
+        supervised = name in self.supervised
+        anchors = self.anchors if supervised else None
+        labels = None
+        if self.labels_path is not None and anchors is not None:
+            labels = open_labels(self.labels_path, anchors, [scene.token for scene in scenes])
+        dataset = WindowDataset(
+            scenes,
+            self.frames,
+            self.targets if supervised else None,
+            labels,
+            anchors,
+            num_frames=self.needs.frames,
+            frame_stride=self.needs.stride,
+            mask_missing=self.mask_missing,
+            seed=self.seed,
+            stacks=self.stacks,
+            bev=self.bev,
+            with_motion=self.needs.motion,
+        )
         if name == "train" and not dataset.valid.all(1).any():
             longest = int(dataset.valid.sum(1).max())
             raise UserError(
@@ -154,26 +173,6 @@ class NavsimDataModule(L.LightningDataModule):
                 f"{longest}: set fusion.num_frames={longest}, or complete the download"
             )
         return dataset
-
-    def _windows(self, name: str) -> WindowDataset:
-        scenes = self.scenes[name]
-        if not scenes:
-            raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
-        inputs: dict[str, Any] = {
-            "num_frames": self.needs.frames,
-            "frame_stride": self.needs.stride,
-            "mask_missing": self.mask_missing,
-            "seed": self.seed,
-            "stacks": self.stacks,
-            "bev": self.bev,
-            "with_motion": self.needs.motion,
-        }
-        if name not in self.supervised:
-            return WindowDataset(scenes, self.frames, **inputs)
-        labels = None
-        if self.labels_path is not None and self.anchors is not None:
-            labels = open_labels(self.labels_path, self.anchors, [scene.token for scene in scenes])
-        return WindowDataset(scenes, self.frames, self.targets, labels, self.anchors, **inputs)
 
     def _loader(self, name: str) -> WindowLoader:
         if name not in self.scenes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.identity import file_stamp, key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore
 from wotempo.data.target_cache import scene_ref
@@ -63,18 +62,16 @@ class StackCache:
         poses = np.zeros((len(past), 3))
         identity: list = []
         for i, frame in enumerate(past):
-            state = None
-            if frame is not None:
-                poses[i] = relative_to(now.pose, frame.pose)
-                try:
-                    state = (blobs / frame.lidar_path).stat()
-                    identity.append([frame.lidar_path, state.st_size, state.st_mtime_ns, poses[i].tolist()])
-                except FileNotFoundError:  # the frame cache refuses or masks it, as missing_history says
-                    identity.append(None)
-            clouds.append(blobs / frame.lidar_path if frame is not None and state is not None else None)
-        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+            if frame is None:
+                clouds.append(None)
+                continue
+            poses[i] = relative_to(now.pose, frame.pose)
+            cloud = blobs / frame.lidar_path
+            stamp = file_stamp(cloud, frame.lidar_path)  # None: the frame cache refuses or masks it
+            identity.append(None if stamp is None else [*stamp, poses[i].tolist()])
+            clouds.append(None if stamp is None else cloud)
         group, token = scene_ref(scene)
-        return Task(group, token, key, StackSource(tuple(clouds), poses, self.spec))
+        return Task(group, token, key_of(identity), StackSource(tuple(clouds), poses, self.spec))
 
     def build(
         self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None, verify: bool = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.identity import file_stamp, key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
 from wotempo.errors import UserError
@@ -71,18 +70,16 @@ class TargetCache:
 
     def _identity(self, path: Path) -> list:
         if path not in self._identities:
-            try:
-                state = path.stat()
-            except FileNotFoundError:
-                raise UserError(f"{path}: is gone, its scenes were read from there; put it back") from None
-            self._identities[path] = ["/".join(path.parts[-3:]), state.st_size, state.st_mtime_ns]
+            stamp = file_stamp(path, "/".join(path.parts[-3:]))
+            if stamp is None:
+                raise UserError(f"{path}: is gone, its scenes were read from there; put it back")
+            self._identities[path] = stamp
         return self._identities[path]
 
     def _task(self, scene: Scene) -> Task:
         log_path = self.paths.log_dir(scene.log.split) / f"{scene.log.name}.pkl"
         map_path = read_map(self.paths.maps, scene.current.map_location).path
-        identity = [self._identity(log_path), self._identity(map_path)]
-        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        key = key_of([self._identity(log_path), self._identity(map_path)])
         group, token = scene_ref(scene)
         return Task(group, token, key, SceneSource(_slim(scene), self.paths.maps, self.spec))
 
@@ -91,9 +88,8 @@ class TargetCache:
     ) -> BuildReport:
         """Make the targets of all scenes present and good; re-used while log file, map file and parameters stay."""
         self._identities.clear()  # a file may have changed since an earlier build
-        return build_records(
-            self.store, [self._task(scene) for scene in scenes], compute_target, workers, progress, verify
-        )
+        tasks = [self._task(scene) for scene in scenes]
+        return build_records(self.store, tasks, compute_target, workers, progress, verify)
 
     def reader(self, scenes: Sequence[Scene]) -> RecordReader:
         """Records of ``target_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,32 +36,20 @@ def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int,
     )
 
 
-@dataclass(frozen=True)
-class WindowMotion:
-    """Of T frames; zeros where a frame is missing."""
-
-    pose: np.ndarray  # (T, 3) float32: x, y (m), heading (rad) of each frame in the current one
-    dt: np.ndarray  # (T,) float32 seconds before the current frame, ≥ 0
-    timestamp_us: np.ndarray  # (T,) int64
-    speed: np.ndarray  # (T,) float32 m/s, norm of the ego velocity
+MOTION = np.dtype([("pose", "<f4", (3,)), ("dt", "<f4"), ("timestamp_us", "<i8"), ("speed", "<f4")])
+"""Of one frame of a window: x, y (m), heading (rad) in the current frame · seconds before it, at least 0 · the log's
+own time, microseconds · norm of the ego's velocity, m/s."""
 
 
-def window_motion(frames: list[Frame | None]) -> WindowMotion:
-    """Relative poses are computed in float64 from UTM poses and only then cast."""
+def window_motion(frames: list[Frame | None]) -> np.ndarray:
+    """(T,) of ``MOTION``, zeros where a frame is missing. Relative poses are computed in float64 from UTM poses and
+    only then cast."""
     current = frames[-1]
     assert current is not None
-    count = len(frames)
-    motion = WindowMotion(
-        np.zeros((count, 3), np.float32),
-        np.zeros(count, np.float32),
-        np.zeros(count, np.int64),
-        np.zeros(count, np.float32),
-    )
+    motion = np.zeros(len(frames), MOTION)
     for i, frame in enumerate(frames):
-        if frame is None:
-            continue
-        motion.pose[i] = relative_to(current.pose, frame.pose)
-        motion.dt[i] = (current.timestamp_us - frame.timestamp_us) * 1e-6
-        motion.timestamp_us[i] = frame.timestamp_us
-        motion.speed[i] = np.hypot(*frame.velocity)
+        if frame is not None:
+            pose = relative_to(current.pose, frame.pose)
+            dt = (current.timestamp_us - frame.timestamp_us) * 1e-6
+            motion[i] = (pose, dt, frame.timestamp_us, np.hypot(*frame.velocity))
     return motion
