@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
+from score_tables import write_score_table
 
 from wotempo.commands.doctor import work
 from wotempo.config.checks import check_config
@@ -17,7 +18,6 @@ from wotempo.doctor.dataset import dataset_findings
 from wotempo.doctor.environment import environment
 from wotempo.maps.locations import map_path
 from wotempo.navsim import DataPaths, fingerprint, write_anchors
-from wotempo.navsim.scores import write_score_table
 from wotempo.preparation.anchors import anchors_file
 from wotempo.preparation.labels import labels_folder
 

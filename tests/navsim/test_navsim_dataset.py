@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from navsim_builders import LOG_NAME, make_frame, make_log, refusing_files_larger_than
+from score_tables import write_score_table
 
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, atomic_path, check_frames, log_paths, read_splits, write_anchors
@@ -17,7 +18,6 @@ from wotempo.navsim.files import atomic_folder
 from wotempo.navsim.images import write_image
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.pcd import write_pcd
-from wotempo.navsim.scores import write_score_table
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from score_tables import write_score_table
 
 from wotempo.errors import UserError
 from wotempo.navsim import ScoreTable, fingerprint, read_anchors, write_anchors
-from wotempo.navsim.scores import write_score_table
 
 ANCHORS = np.random.default_rng(0).normal(size=(7, 8, 3)).astype(np.float32)
 TOKENS = ["aa", "bb", "cc", "dd"]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from score_tables import write_score_table
 
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
-from wotempo.navsim.scores import write_score_table
 from wotempo.targets import open_labels, sampled_anchors
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 from wotempo.errors import UserError
 from wotempo.geometry import LIDAR_HISTOGRAM, BevGrid
@@ -15,17 +14,6 @@ REVISION = 1
 
 # The stitched view is 4096×1024 before it is scaled.
 STITCH_ASPECT = 4
-
-
-class ModelInputs(Protocol):
-    """The sizes that a model wants its inputs in; ``ModelConfig`` is one."""
-
-    @property
-    def image_height(self) -> int: ...
-    @property
-    def image_width(self) -> int: ...
-    @property
-    def lidar_grid(self) -> BevGrid: ...
 
 
 @dataclass(frozen=True)
@@ -47,11 +35,6 @@ class FeatureSpec:
             )
         if not 1 <= self.lidar_max <= 255:
             raise UserError(f"lidar_max = {self.lidar_max} does not fit uint8 counts: choose 1 … 255")
-
-    @classmethod
-    def of(cls, inputs: ModelInputs) -> FeatureSpec:
-        """The features that fit a model."""
-        return cls(image_height=inputs.image_height, image_width=inputs.image_width, lidar_grid=inputs.lidar_grid)
 
     @property
     def content_hash(self) -> str:

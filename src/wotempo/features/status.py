@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
-
-class EgoMotion(Protocol):
-    """What the status is made of; ``navsim.Frame`` is one."""
-
-    @property
-    def command(self) -> np.ndarray: ...  # (4,) one-hot
-    @property
-    def velocity(self) -> np.ndarray: ...  # (2,) m/s, ego axes
-    @property
-    def acceleration(self) -> np.ndarray: ...  # (2,) m/s², ego axes
+from wotempo.navsim.schema import Frame
 
 
-def status_feature(frame: EgoMotion) -> np.ndarray:
+def status_vector(command: np.ndarray, velocity: np.ndarray, acceleration: np.ndarray) -> np.ndarray:
     """(8,) float32: command one-hot (left, forward, right, unknown), velocity x, y (m/s), acceleration x, y (m/s²),
     the latter four in the ego frame. The order is TransFuser's and WoTE's."""
-    return np.concatenate((frame.command, frame.velocity, frame.acceleration)).astype(np.float32)
+    return np.concatenate((command, velocity, acceleration)).astype(np.float32)
+
+
+def status_feature(frame: Frame) -> np.ndarray:
+    """``status_vector`` of a frame of a log."""
+    return status_vector(frame.command, frame.velocity, frame.acceleration)

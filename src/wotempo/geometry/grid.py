@@ -53,11 +53,6 @@ class BevGrid:
         """The same extent at another resolution."""
         return BevGrid(self.x_min, self.x_max, self.y_min, self.y_max, rows, cols)
 
-    def front(self) -> BevGrid:
-        """The part with x ≥ 0 (whole rows; the row that x = 0 cuts must not exist)."""
-        start = self.row_of_edge(0.0)
-        return BevGrid(0.0, self.x_max, self.y_min, self.y_max, self.rows - start, self.cols)
-
     def row_of_edge(self, x: float) -> int:
         """Index of the first row at or beyond the row edge ``x``; ValueError where ``x`` is inside a row."""
         edge = (x - self.x_min) / self.cell_x

@@ -8,23 +8,17 @@ taken to be FRAME_PERIOD_S apart. Only its attributes are read, so nothing here 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from wotempo.errors import UserError
-from wotempo.features import FeatureSpec, camera_feature, lidar_feature, moved_points, status_feature
+from wotempo.features import FeatureSpec, camera_feature, lidar_feature, moved_points, status_vector
 from wotempo.navsim import FRAME_PERIOD_S, STITCHED_CAMERAS
 from wotempo.planners.base import Planner
 
 MISSING_HISTORY = ("error", "mask")
-
-
-class _Motion(NamedTuple):
-    command: np.ndarray
-    velocity: np.ndarray
-    acceleration: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,9 @@ class AgentWindow:
                 f"log, and the devkit hands over {num_history}: set train_test_split.scene_filter.num_history_frames="
                 f"{steps[0] + 1}, or agent.missing_history=mask to plan without the older ones"
             )
+        spec = FeatureSpec(model.config.image_height, model.config.image_width, model.config.lidar_grid)
         images, masked = "camera" in needs.history_sensors, missing_history == "mask"
-        return cls(places, steps, num_history, images, needs.stacks, masked, FeatureSpec.of(model.config))
+        return cls(places, steps, num_history, images, needs.stacks, masked, spec)
 
     @property
     def lidar_frames(self) -> list[int]:
@@ -97,7 +92,6 @@ class AgentWindow:
                 stack[0, i, 0] = lidar_feature(moved, self.spec)
         frame_index[~valid] = len(shown) - 1  # a missing frame points at the current one
         now = agent_input.ego_statuses[-1]
-        motion = _Motion(*(np.asarray(x) for x in (now.driving_command, now.ego_velocity, now.ego_acceleration)))
         arrays = {
             "camera": np.stack([camera for camera, _ in shown]),
             "lidar": np.stack([lidar for _, lidar in shown]),
@@ -105,7 +99,7 @@ class AgentWindow:
             "valid": valid,
             "pose": pose,
             "dt": dt,
-            "status": status_feature(motion)[None],
+            "status": status_vector(now.driving_command, now.ego_velocity, now.ego_acceleration)[None],
         }
         if self.stacked:
             arrays |= {"lidar_stack": stack, "lidar_stack_pose": pose.copy()}

@@ -102,24 +102,6 @@ def pack_scores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flags, progress.astype(np.float16)
 
 
-def write_score_table(
-    path: Path,
-    tokens: Sequence[str],
-    scores: np.ndarray,
-    anchors_fingerprint: str,
-    scorer_version: str,
-    invalid: Mapping[str, str] | None = None,
-) -> None:
-    """Write scores (n, 5, N) in the order NC, DAC, EP, TTC, C; atomic, replaces an older table.
-
-    Raises ValueError for scores outside their ranges or repeated tokens, UserError when the disk is full.
-    """
-    scores = np.asarray(scores)
-    if scores.ndim != 3 or scores.shape[:2] != (len(tokens), len(METRICS)):
-        raise ValueError(f"scores {scores.shape} need the shape (tokens, {len(METRICS)}, anchors), tokens once each")
-    write_packed_table(path, tokens, *pack_scores(scores), anchors_fingerprint, scorer_version, invalid)
-
-
 def write_packed_table(
     path: Path,
     tokens: Sequence[str],
@@ -129,7 +111,10 @@ def write_packed_table(
     scorer_version: str,
     invalid: Mapping[str, str] | None = None,
 ) -> None:
-    """``write_score_table`` for what `pack_scores` returns, (n, N) each."""
+    """Write what ``pack_scores`` returns, (n, N) each, and the scenes without scores; atomic, replaces an older table.
+
+    Raises ValueError for repeated tokens, UserError when the disk is full.
+    """
     invalid = dict(invalid or {})
     if (
         flags.shape != progress.shape

@@ -24,7 +24,7 @@ def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
 
 def feature_spec(model: ModelConfig) -> FeatureSpec:
     """The features that fit the model's inputs."""
-    return FeatureSpec.of(model)
+    return FeatureSpec(model.image_height, model.image_width, model.lidar_grid)
 
 
 def target_spec(model: ModelConfig) -> TargetSpec:

@@ -19,6 +19,15 @@ def boxes_of(frame: Frame) -> Boxes:
     return frame.boxes
 
 
+def nearest_first(found: np.ndarray, count: int) -> np.ndarray:
+    """found (n, K) whose columns begin with x, y (m) -> (count, K) float32: the nearest to the ego first, zeros where
+    there are no more."""
+    nearest = found[np.argsort(np.linalg.norm(found[:, :2], axis=-1), kind="stable")[:count]]
+    padded = np.zeros((count, found.shape[1]), np.float32)
+    padded[: len(nearest)] = nearest
+    return padded
+
+
 def agent_target(frame: Frame, spec: TargetSpec) -> tuple[np.ndarray, np.ndarray]:
     """The nearest vehicles whose centre lies in ``spec.agent_grid`` (borders included), nearest first.
 
@@ -29,9 +38,4 @@ def agent_target(frame: Frame, spec: TargetSpec) -> tuple[np.ndarray, np.ndarray
     x, y = boxes.boxes[:, 0], boxes.boxes[:, 1]
     inside = (x >= grid.x_min) & (x <= grid.x_max) & (y >= grid.y_min) & (y <= grid.y_max)
     found = boxes.boxes[(boxes.names == "vehicle") & inside][:, _COLUMNS].astype(np.float32)
-    nearest = found[np.argsort(np.linalg.norm(found[:, :2], axis=-1), kind="stable")[: spec.num_agents]]
-    states = np.zeros((spec.num_agents, 5), np.float32)
-    labels = np.zeros(spec.num_agents, bool)
-    states[: len(nearest)] = nearest
-    labels[: len(nearest)] = True
-    return states, labels
+    return nearest_first(found, spec.num_agents), np.arange(spec.num_agents) < len(found)

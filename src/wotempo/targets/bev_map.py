@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from wotempo.errors import UserError
 from wotempo.geometry import compose, relative_to
 from wotempo.maps import MapIndex
-from wotempo.navsim.schema import STATIC_NAMES, Boxes, Scene
+from wotempo.navsim.schema import STATIC_NAMES, Scene
 from wotempo.targets.agents import boxes_of
 from wotempo.targets.raster import BevCanvas
 from wotempo.targets.spec import BevClass, TargetSpec
+from wotempo.targets.trajectory import future_frames
 
 # (class, names of the annotations, compat's class where it differs)
 _BOX_CLASSES = (
@@ -81,25 +81,14 @@ def bev_map_target(scene: Scene, city: MapIndex, spec: TargetSpec) -> np.ndarray
     return paint_ego(base, np.zeros((1, 3)), spec)[0]
 
 
-def _boxes_in_current(scene: Scene, future_index: int) -> tuple[Boxes, np.ndarray]:
-    future = scene.future
-    if len(future) < future_index:
-        raise UserError(
-            f"scene {scene.token} of log {scene.log.name} has {len(future)} future frames, the future map needs "
-            f"{future_index}: choose scenes with num_future ≥ {future_index}, or load it without targets"
-        )
-    frame = future[future_index - 1]
-    annotated = boxes_of(frame)
-    moved = annotated.boxes.copy()
-    there = relative_to(scene.current.pose, frame.pose)
-    moved[:, [0, 1, 6]] = compose(there, annotated.boxes[:, [0, 1, 6]])
-    return annotated, moved
-
-
 def future_base_map(scene: Scene, city: MapIndex, spec: TargetSpec) -> np.ndarray:
     """The recorded road users of frame ``spec.future_index`` on the map, all in the current ego frame, without ego.
 
     (rows, cols) uint8. It does not depend on the anchors, so it can be cached.
     """
-    annotated, moved = _boxes_in_current(scene, spec.future_index)
+    frame = future_frames(scene, spec.future_index, "the future map")[-1]
+    annotated = boxes_of(frame)
+    moved = annotated.boxes.copy()
+    there = relative_to(scene.current.pose, frame.pose)
+    moved[:, [0, 1, 6]] = compose(there, annotated.boxes[:, [0, 1, 6]])
     return _base_map(scene, city, annotated.names, moved, spec)

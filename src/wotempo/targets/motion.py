@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wotempo.navsim.schema import Frame
-from wotempo.targets.agents import boxes_of
+from wotempo.targets.agents import boxes_of, nearest_first
 from wotempo.targets.spec import TargetSpec
 
 NUM_MOVING = 64
@@ -23,7 +23,4 @@ def agent_motion(frame: Frame, spec: TargetSpec) -> np.ndarray:
     inside = (x >= grid.x_min) & (x < grid.x_max) & (y >= grid.y_min) & (y < grid.y_max)
     chosen = np.isin(boxes.names, MOVING) & inside
     found = np.column_stack((boxes.boxes[chosen, :2], boxes.velocity[chosen, :2], np.ones(chosen.sum())))
-    nearest = found[np.argsort(np.linalg.norm(found[:, :2], axis=-1), kind="stable")[:NUM_MOVING]]
-    motion = np.zeros((NUM_MOVING, 5), np.float32)
-    motion[: len(nearest)] = nearest
-    return motion
+    return nearest_first(found, NUM_MOVING)

@@ -6,7 +6,18 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
-from wotempo.navsim.schema import Scene
+from wotempo.navsim.schema import Frame, Scene
+
+
+def future_frames(scene: Scene, count: int, what: str) -> list[Frame]:
+    """The next ``count`` frames, as ``what`` needs them. Raises UserError when the log holds fewer."""
+    future = scene.future
+    if len(future) < count:
+        raise UserError(
+            f"scene {scene.token} of log {scene.log.name} has {len(future)} future frames, {what} needs {count}: "
+            f"choose scenes with num_future ≥ {count}, or load it without targets"
+        )
+    return future[:count]
 
 
 def trajectory_target(scene: Scene, num_poses: int = 8) -> np.ndarray:
@@ -14,11 +25,5 @@ def trajectory_target(scene: Scene, num_poses: int = 8) -> np.ndarray:
 
     Computed in float64 from global poses. Raises UserError when the log holds fewer future frames.
     """
-    future = scene.future
-    if len(future) < num_poses:
-        raise UserError(
-            f"scene {scene.token} of log {scene.log.name} has {len(future)} future frames, a trajectory needs "
-            f"{num_poses}: choose scenes with num_future ≥ {num_poses}, or load it without targets"
-        )
-    poses = np.stack([frame.pose for frame in future[:num_poses]])
+    poses = np.stack([frame.pose for frame in future_frames(scene, num_poses, "a trajectory")])
     return relative_to(scene.current.pose, poses).astype(np.float32)

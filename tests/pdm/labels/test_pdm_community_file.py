@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from score_tables import write_score_table
 
 from wotempo.errors import UserError
 from wotempo.navsim import ScoreTable, fingerprint
-from wotempo.navsim.scores import write_score_table
 from wotempo.pdm.labels.community_file import COMMUNITY_SCORER, export_community_file, import_community_file
 
 ANCHORS = np.random.default_rng(0).normal(size=(7, 8, 3)).astype(np.float32)
