@@ -136,20 +136,15 @@ def test_caches_are_built_once_and_setup_alone_says_what_lacks(make_module, tmp_
     first = data.build_caches()
     assert (first["frames"].built, first["targets"].built) == (13, 13)
     assert {news[0] for news in heard} == {"frames", "targets"}
-    again = data.build_caches(verify=True)
+    again = data.build_caches()
     assert (again["frames"].built, again["targets"].built) == (0, 0)
     data.setup("fit")
     assert len(data.train_dataloader()) == 1
 
 
-def test_a_trusted_cache_needs_no_source_files(make_module, dataset):
-    make_module().prepare_data()
-    data = make_module(paths=DataPaths(dataset.root / "nowhere", dataset.maps), trust_cache=True)
-    data.prepare_data()
-    data.setup("fit")
-    assert next(iter(data.train_dataloader()))["valid"].any()
+def test_absent_source_files_are_an_error(make_module, dataset):
     with pytest.raises(UserError, match="lack sensor files"):
-        data.build_caches()
+        make_module(paths=DataPaths(dataset.root / "nowhere", dataset.maps)).build_caches()
 
 
 def test_stacks_are_built_and_served_where_the_stage_asks(make_module):

@@ -41,9 +41,8 @@ class Points2Batches(NavsimDataModule):
         L.LightningDataModule.__init__(self)
         self.scenes = {"train": [], "val": []}
         self.datasets = {"train": Points(), "val": Points(4)}  # type: ignore[dict-item]
-        self.batch_size = self.eval_batch_size = self.run_length = 2
+        self.batch_size = self.run_length = 2
         self.seed, self.num_workers, self.pin_memory = 7, workers, False
-        self.persistent_workers = workers > 0
         self._begun = {}
 
     def prepare_data(self) -> None: ...

@@ -152,7 +152,7 @@ def measure(
     config: RunConfig, prepared: Prepared, data: NavsimDataModule, options: EstimateConfig, batch_size: int
 ) -> Measurement | None:
     """With ``batch_size`` instead of the run's. None where that runs out of GPU memory."""
-    data.batch_size = data.eval_batch_size = batch_size
+    data.batch_size = batch_size
     L.seed_everything(config.seed, workers=True, verbose=False)
     module, _ = build_module(config, prepared)
     meter = Meter(options)

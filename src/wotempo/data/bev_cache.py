@@ -35,7 +35,7 @@ class BevCache:
         made_of = key_of([frames.spec.content_hash, encoder.fingerprint])
         self.store = RecordStore(root, "bev", made_of, np.dtype([("bev", "<f4", encoder.shape)]))
 
-    def build(self, refs: Iterable[FrameRef], progress: Progress | None = None, verify: bool = False) -> BuildReport:
+    def build(self, refs: Iterable[FrameRef], progress: Progress | None = None) -> BuildReport:
         """Make the maps of all frames present and good, one frame after the other in this process: a map must not
         depend on the frames beside it."""
         unique: dict[Ref, FrameRef] = {ref.record: ref for ref in refs}
@@ -48,7 +48,7 @@ class BevCache:
             return record
 
         tasks = [Task(ref.group, ref.token, f"{reader.crc[i]:08x}", i) for i, ref in enumerate(unique)]
-        return build_records(self.store, tasks, encoded, 1, progress, verify)
+        return build_records(self.store, tasks, encoded, progress=progress)
 
     def reader(self, refs: Sequence[FrameRef]) -> RecordReader:
         """Records with the field ``bev`` by position in ``refs``; UserError with the count where some are absent."""

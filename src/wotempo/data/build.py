@@ -65,7 +65,6 @@ def build_records(
     compute: Callable[[Any], np.ndarray],
     workers: int = 1,
     progress: Progress | None = None,
-    verify: bool = False,
 ) -> BuildReport:
     """Make every record of ``tasks`` present and good.
 
@@ -76,7 +75,7 @@ def build_records(
     wanted: dict[str, dict[str, str]] = {}
     for task in unique.values():
         wanted.setdefault(task.group, {})[task.token] = task.key
-    good = {group: store.usable(group, keys, verify) for group, keys in wanted.items()}
+    good = {group: store.usable(group, keys) for group, keys in wanted.items()}
     todo = [task for task in unique.values() if task.token not in good[task.group]]
     report = BuildReport(built=len(todo), reused=len(unique) - len(todo))
     done = 0

@@ -57,8 +57,6 @@ class WindowDataset(Dataset):
         self.labels, self.anchors, self.seed = labels, anchors, seed
         self.feature_spec = frames.spec
         self.target_spec = None if targets is None else targets.spec
-        self.num_anchors = 0 if anchors is None else len(anchors)
-        self.num_sampled = 0 if targets is None or anchors is None else targets.spec.num_sampled
 
         self.tokens = np.array([scene.token for scene in scenes], dtype=str)
         windows = [window_refs(scene, num_frames, frame_stride) for scene in scenes]
@@ -75,7 +73,7 @@ class WindowDataset(Dataset):
         self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
         self.log_index = np.array([scene.index for scene in scenes], np.int64)
         self.stack_reader = None if stacks is None else stacks.reader(scenes)
-        spec = TargetSpec() if targets is None else targets.spec
+        spec = self.target_spec or TargetSpec()
         self.agent_motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
         self.target_reader = None if targets is None else targets.reader(scenes)
 
@@ -116,8 +114,9 @@ class WindowDataset(Dataset):
             item["agent_motion"] = self.agent_motion[index]
         if self.target_reader is not None:
             item["target"] = self.target_reader.read(index)
-        if self.num_sampled:
-            item["sampled_anchor"] = sampled_anchors(token, epoch, self.num_anchors, self.num_sampled, self.seed)
+        if self.anchors is not None and self.target_spec is not None:
+            count = self.target_spec.num_sampled
+            item["sampled_anchor"] = sampled_anchors(token, epoch, len(self.anchors), count, self.seed)
         if self.labels is not None:
             item["sim_reward"] = self.labels.scores(token)
         return item

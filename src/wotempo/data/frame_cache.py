@@ -100,7 +100,6 @@ class FrameCache:
         optional: Iterable[FrameRef] = (),
         workers: int = 1,
         progress: Progress | None = None,
-        verify: bool = False,
     ) -> BuildReport:
         """Make the features of all frames present and good; those of ``optional`` whose files are absent are left out.
 
@@ -120,7 +119,7 @@ class FrameCache:
                 "or set missing_history=mask if only history frames are absent"
             )
         present = [task for task in tasks.values() if task is not None]
-        return build_records(self.store, present, compute_frame, workers, progress, verify)
+        return build_records(self.store, present, compute_frame, workers, progress)
 
     def has(self, refs: Sequence[FrameRef]) -> np.ndarray:
         """(n,) bool: which frames are in the cache."""

@@ -47,25 +47,18 @@ class NavsimDataModule(L.LightningDataModule):
         target_spec: TargetSpec | None = None,
         needs: WindowNeeds = ONE_FRAME,
         missing_history: Literal["error", "mask"] = "error",
-        eval_batch_size: int | None = None,
         run_length: int = 1,
         num_workers: int = 0,
-        persistent_workers: bool = True,
         pin_memory: bool = False,
         prepare_workers: int = 1,
         supervised: Sequence[str] = ("train", "val"),
         seed: int = 0,
-        cache_is_shared: bool = True,
-        trust_cache: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """``anchors`` (N, 8, 3) float32, and ``labels``, a score-table folder that is checked against anchors and
         scenes at setup: looked at where ``needs`` asks for them. ``needs``: what the planner wants in its batches.
 
         ``missing_history``: what to do when a *history* frame's sensor files are absent: refuse, or mask the frame.
-        ``cache_is_shared``: all nodes see one ``cache_root``, so only one process fills it.
-        ``trust_cache``: do not look at the source files at all (they may be slow to ask, or not on this machine); setup
-        still refuses a cache that lacks records, and every record read is compared with its checksum.
         """
         super().__init__()
         unknown = set(scenes) - set(SPLITS)
@@ -80,15 +73,12 @@ class NavsimDataModule(L.LightningDataModule):
         self.anchors = np.asarray(anchors, np.float32) if needs.anchors else None
         self.labels_path = labels if needs.labels else None
         self.mask_missing = missing_history == "mask"
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
-        self.run_length, self.seed = run_length, seed
+        self.batch_size, self.run_length, self.seed = batch_size, run_length, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
-        self.persistent_workers = persistent_workers and num_workers > 0
         self.prepare_workers = prepare_workers
         self.supervised = tuple(supervised)
         self.progress = progress
-        self.prepare_data_per_node = not cache_is_shared
-        self.trust_cache = trust_cache
+        self.prepare_data_per_node = False  # all nodes see one cache_root, so only one process fills it
         self.frames = FrameCache(cache_root, paths, feature_spec or FeatureSpec())
         self.bev: BevCache | None = None
         self.stacks = None
@@ -111,12 +101,11 @@ class NavsimDataModule(L.LightningDataModule):
             return list(current.values()), list(history.values())
         return list((current | history).values()), []
 
-    def build_caches(self, verify: bool = False) -> dict[str, BuildReport]:
-        """Make everything the scenes need present; ``verify`` reads every cached record instead of trusting file
-        stamps. Returns what was built and re-used, by cache."""
+    def build_caches(self) -> dict[str, BuildReport]:
+        """Make everything the scenes need present. Returns what was built and re-used, by cache."""
         required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
         supervised = [s for split in self.supervised for s in self.scenes.get(split, ())]
-        how: tuple[Any, ...] = (self.prepare_workers, self.progress, verify)
+        how = (self.prepare_workers, self.progress)
         reports = {
             "frames": self.frames.build(required, optional, *how),
             "targets": self.targets.build(supervised, *how),
@@ -134,8 +123,7 @@ class NavsimDataModule(L.LightningDataModule):
         return self.bev.build([*required, *there], self.progress)
 
     def prepare_data(self) -> None:
-        if not self.trust_cache:
-            self.build_caches()
+        self.build_caches()
 
     def setup(self, stage: str) -> None:
         wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}[stage]
@@ -195,12 +183,12 @@ class NavsimDataModule(L.LightningDataModule):
             sampler.resume_at(self._begun["epoch"], self._begun["batches"] * self._begun["batch_size"])
         return WindowLoader(
             dataset,
-            batch_size=self.batch_size if training else self.eval_batch_size,
+            batch_size=self.batch_size,
             seed=self.seed,
             sampler=sampler,
             collate_fn=WindowCollator(dataset),
             num_workers=self.num_workers,
-            persistent_workers=self.persistent_workers,
+            persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,
         )
 

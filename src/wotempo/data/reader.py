@@ -32,9 +32,6 @@ class RecordReader:
     crc: np.ndarray  # (n,)
     _open: OrderedDict[int, np.ndarray] = field(default_factory=OrderedDict, repr=False)
 
-    def __len__(self) -> int:
-        return len(self.row)
-
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_open": OrderedDict()}
 

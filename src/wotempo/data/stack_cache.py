@@ -73,12 +73,10 @@ class StackCache:
         group, token = scene_ref(scene)
         return Task(group, token, key_of(identity), StackSource(tuple(clouds), poses, self.spec))
 
-    def build(
-        self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None, verify: bool = False
-    ) -> BuildReport:
+    def build(self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None) -> BuildReport:
         """Make the stacks of all scenes present and good; re-used while clouds, poses and parameters stay."""
         tasks = [self._task(scene) for scene in scenes]
-        return build_records(self.store, tasks, compute_stack, workers, progress, verify)
+        return build_records(self.store, tasks, compute_stack, workers, progress)
 
     def reader(self, scenes: Sequence[Scene]) -> RecordReader:
         """Records of ``stack_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""

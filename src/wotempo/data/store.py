@@ -82,23 +82,23 @@ class RecordStore:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return GroupIndex({}, {})
 
-    def usable(self, group: str, wanted: Mapping[str, str], verify: bool = False) -> set[str]:
+    def usable(self, group: str, wanted: Mapping[str, str]) -> set[str]:
         """Which of the ``wanted`` tokens (token -> key) have a good record of exactly that key.
 
-        A part whose file is as the index remembers it counts as good; a part that was touched, and every part when
-        ``verify``, is read and each record compared with its checksum.
+        A part whose file is as the index remembers it counts as good; a part that was touched is read and each record
+        compared with its checksum.
         """
-        index = self._checked(group, verify)
+        index = self._checked(group)
         return {token for token, key in wanted.items() if token in index.entries and index.entries[token].key == key}
 
-    def _checked(self, group: str, verify: bool) -> GroupIndex:
+    def _checked(self, group: str) -> GroupIndex:
         """The index without records that are absent or damaged; what was found out is written back."""
         index = self.index(group)
         entries, stamps = dict(index.entries), dict(index.parts)
         for name in {entry.part for entry in index.entries.values()}:
             path = self.root / group / name
             stamp = PartStamp.of(path) if path.is_file() else None
-            if stamp is not None and stamp == index.parts.get(name) and not verify:
+            if stamp is not None and stamp == index.parts.get(name):
                 continue
             members = {token: entry for token, entry in index.entries.items() if entry.part == name}
             for token in members.keys() - self._matching(path, members):

@@ -83,13 +83,11 @@ class TargetCache:
         group, token = scene_ref(scene)
         return Task(group, token, key, SceneSource(_slim(scene), self.paths.maps, self.spec))
 
-    def build(
-        self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None, verify: bool = False
-    ) -> BuildReport:
+    def build(self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None) -> BuildReport:
         """Make the targets of all scenes present and good; re-used while log file, map file and parameters stay."""
         self._identities.clear()  # a file may have changed since an earlier build
         tasks = [self._task(scene) for scene in scenes]
-        return build_records(self.store, tasks, compute_target, workers, progress, verify)
+        return build_records(self.store, tasks, compute_target, workers, progress)
 
     def reader(self, scenes: Sequence[Scene]) -> RecordReader:
         """Records of ``target_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""

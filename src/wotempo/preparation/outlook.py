@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from wotempo.config.schema import RunConfig
-from wotempo.data import window_frames
 from wotempo.data.build import PART_RECORDS
-from wotempo.data.frame_cache import FrameCache, FrameRef
+from wotempo.data.frame_cache import FrameCache, window_refs
 from wotempo.data.target_cache import TargetCache, scene_ref
 from wotempo.navsim import DataPaths, Scene
 from wotempo.preparation.datamodule import cache_root, feature_spec, target_spec
@@ -19,13 +18,8 @@ def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[S
     frames = FrameCache(root, paths, feature_spec(config.model))
     targets = TargetCache(root, paths, target_spec(config.model))
     members = [scene for group in scenes.values() for scene in group]
-    refs = {
-        ref.record: ref
-        for scene in members
-        for frame in window_frames(scene, needs.frames, needs.stride)
-        if frame is not None
-        for ref in [FrameRef(scene.log.split, frame)]
-    }
+    windows = [window_refs(scene, needs.frames, needs.stride) for scene in members]
+    refs = {ref.record: ref for window in windows for ref in window if ref is not None}
     absent = [ref for ref, here in zip(refs.values(), frames.has(list(refs.values())), strict=True) if not here]
     groups = {scene_ref(scene).group for scene in members}
     known = {group: targets.store.index(group).entries for group in groups}
