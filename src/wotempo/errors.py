@@ -12,8 +12,8 @@ class UserError(Exception):
     exit_code = 2
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """'did you mean …?', or the list of what is known."""
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """'did you mean …?' for a name at least so similar (0: whatever is nearest), or the list of what is known."""
     names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.5)
+    close = get_close_matches(word, names, n=1, cutoff=cutoff)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"

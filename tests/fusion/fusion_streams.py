@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
+from chained_poses import step_poses
 from fusion_windows import CHANNELS, GRID
 from static_world import drives
 
 from wotempo.fusion import TemporalFusion
 from wotempo.geometry import relative_to
-from wotempo.geometry.pose import step_poses
 
 LENGTH, DROPPED = 9, 4
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from chained_poses import step_poses
 
 from wotempo.geometry import compose, inverse, relative_to
-from wotempo.geometry.pose import step_poses, wrap_angle
+from wotempo.geometry.pose import wrap_angle
 
 RNG = np.random.default_rng(0)
 LOCAL = RNG.uniform((-50, -50, -math.pi), (50, 50, math.pi), (3, 200, 3))

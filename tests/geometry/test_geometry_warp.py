@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from chained_poses import step_poses
 from static_world import drives, error_limit, render, to_global
 
 from wotempo.geometry import BACKBONE_BEV, LIDAR_HISTOGRAM, BevGrid, compose, inverse, relative_to
-from wotempo.geometry.pose import step_poses
 from wotempo.geometry.warp import affine_theta, warp_bev, warp_with_mask
 
 MAP_64 = BACKBONE_BEV.with_shape(64, 64)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from chained_poses import step_poses
 from torch import Tensor
 from torch.nn import functional as F
 
 from wotempo.geometry import BevGrid, compose, inverse, relative_to
-from wotempo.geometry.pose import step_poses
 from wotempo.geometry.warp import affine_theta, warp_with_mask
 
 

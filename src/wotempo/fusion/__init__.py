@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from wotempo.configs import values
-from wotempo.errors import UserError
+from wotempo.errors import UserError, nearest
 from wotempo.found_by_file import found_by_file
 from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
 from wotempo.fusion.controls.controls import CONTROLS, ControlledFusion
@@ -32,13 +31,6 @@ def _is_stage(kind: type) -> bool:
 STAGES: dict[str, type[TemporalFusion]] = found_by_file(__name__, _is_stage, "stages")
 ORACLES = ("oracle_velocity", "oracle_position")
 SHARED = ("level", "frame_stride", "control", "frame_dropout")  # options that are no keywords of a constructor
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = get_close_matches(word, known, n=1, cutoff=0.0)
-    return f"did you mean '{close[0]}'?" if close else "it takes none"
-
-
 OF_POSES = ("no_warp", "wrong_pose", "pose_only")  # controls that mean something to a stage that warps
 
 
@@ -46,7 +38,7 @@ def options_of(fusion: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a stage: those of ``fusion``, over those of the yaml of its name in configs/fusion. ``num_frames``
     and ``level`` may be None there, too. UserError for an unknown name."""
     if (name := fusion.get("name", "")) not in STAGES:
-        hint = f"{_nearest(name, list(STAGES))} Known: {', '.join(STAGES)}"
+        hint = f"{nearest(name, STAGES, cutoff=0.0)} Known: {', '.join(STAGES)}"
         raise UserError(f"fusion.name is '{name}', which is no fusion stage: {hint}")
     given = {key: value for key, value in fusion.items() if value is not None or key not in ("num_frames", "level")}
     return {**values("fusion/base/window"), **values(f"fusion/{name}"), **given}
@@ -89,7 +81,8 @@ def build_fusion(
     if control is not None:
         known = ["single_frame_wide", *ORACLES, *CONTROLS]
         if control not in known:
-            raise UserError(f"fusion.control is '{control}', which is no control: {_nearest(control, known)}")
+            hint = nearest(control, known, cutoff=0.0)
+            raise UserError(f"fusion.control is '{control}', which is no control: {hint}")
         if stage.num_frames == 1 and control not in ORACLES:
             raise UserError(f"fusion.control is '{control}', but fusion.num_frames is 1: no history to control")
         if stage.level == POINTS and control in OF_POSES:
@@ -114,7 +107,7 @@ def _plain(channels: int, grid: BevGrid, name: str, **options: Any) -> TemporalF
     known = [key for key in inspect.signature(stage).parameters if key not in ("channels", "grid")]
     for key in options:
         if key not in known:
-            raise UserError(f"fusion.{key} is no option of the stage '{name}': {_nearest(key, known)}")
+            raise UserError(f"fusion.{key} is no option of the stage '{name}': {nearest(key, known, cutoff=0.0)}")
     hints = get_type_hints(stage.__init__)
     for key, value in options.items():
         wanted = get_args(hints[key]) or (hints[key],)

@@ -56,11 +56,3 @@ def relative_to(origin: Array, pose: Array) -> Array:
     cos, sin = ops.cos(origin[..., 2]), ops.sin(origin[..., 2])
     heading = wrap_angle(pose[..., 2] - origin[..., 2])
     return ops.stack((cos * dx + sin * dy, -sin * dx + cos * dy, heading), -1)
-
-
-def step_poses(pose: Array) -> Array:
-    """Pose of each frame in its *successor's* frame, from poses in the current frame (geometry: recurrent chaining).
-
-    (..., T, 3), oldest first, current last -> (..., T-1, 3); entry i is inverse(q_{i+1})∘q_i.
-    """
-    return relative_to(pose[..., 1:, :], pose[..., :-1, :])

@@ -29,12 +29,14 @@ def affine_theta(pose: Tensor, grid: BevGrid) -> Tensor:
     return torch.stack((row_u, row_v), -2)
 
 
-def _sampling_grid(pose: Tensor, grid: BevGrid, dtype: torch.dtype) -> Tensor:
+def _sampling_grid(feature: Tensor, pose: Tensor, grid: BevGrid) -> Tensor:
+    if tuple(feature.shape[-2:]) != grid.shape:
+        raise ValueError(f"the feature map is {tuple(feature.shape[-2:])} but the grid has {grid.shape} cells")
     if torch.promote_types(pose.dtype, torch.float32) != pose.dtype:
         raise ValueError(f"poses must be float32 or float64, not {pose.dtype}: rounding them moves the map")
     # At least float32 even under autocast, which would multiply in bf16 inside affine_grid: 0.16 cell off at 64×64.
     with torch.autocast(pose.device.type, enabled=False):
-        theta = affine_theta(pose.to(torch.promote_types(dtype, torch.float32)), grid)
+        theta = affine_theta(pose.to(torch.promote_types(feature.dtype, torch.float32)), grid)
         return F.affine_grid(theta, [pose.shape[0], 1, grid.rows, grid.cols], align_corners=False)
 
 
@@ -47,9 +49,7 @@ def _sample(feature: Tensor, sampling: Tensor) -> Tensor:
 def warp_bev(feature: Tensor, pose: Tensor, grid: BevGrid) -> Tensor:
     """Bilinear warp, zeros outside. feature (N, C, H, W) of the history frame, pose (N, 3) of it in the current frame
     -> (N, C, H, W) in the current frame, same dtype."""
-    if tuple(feature.shape[-2:]) != grid.shape:
-        raise ValueError(f"the feature map is {tuple(feature.shape[-2:])} but the grid has {grid.shape} cells")
-    return _sample(feature, _sampling_grid(pose, grid, feature.dtype)).to(feature.dtype)
+    return _sample(feature, _sampling_grid(feature, pose, grid)).to(feature.dtype)
 
 
 def warp_with_mask(feature: Tensor, pose: Tensor, grid: BevGrid, renormalise: bool = False) -> tuple[Tensor, Tensor]:
@@ -60,9 +60,7 @@ def warp_with_mask(feature: Tensor, pose: Tensor, grid: BevGrid, renormalise: bo
     quarter of the cells that a gentle turn costs at 8×8, at the price of extrapolating by up to half a cell.
     Cells outside the mask are zero.
     """
-    if tuple(feature.shape[-2:]) != grid.shape:
-        raise ValueError(f"the feature map is {tuple(feature.shape[-2:])} but the grid has {grid.shape} cells")
-    sampling = _sampling_grid(pose, grid, feature.dtype)
+    sampling = _sampling_grid(feature, pose, grid)
     cover = _sample(torch.ones_like(sampling[..., :1]).permute(0, 3, 1, 2), sampling)
     warped = _sample(feature, sampling)
     if renormalise:

@@ -46,9 +46,6 @@ class Boxes:
     instance_tokens: list[str]  # one per frame
     track_tokens: list[str]  # stable over the log
 
-    def __len__(self) -> int:
-        return len(self.boxes)
-
 
 @dataclass(frozen=True)
 class Frame:

@@ -80,14 +80,18 @@ class Planner(nn.Module, ABC):
         return None if anchors is None else anchors.detach().float().cpu().numpy()
 
     @property
-    @abstractmethod
     def dtype(self) -> torch.dtype:
         """Of its weights."""
+        return self._weight.dtype
 
     @property
-    @abstractmethod
     def device(self) -> torch.device:
         """Of its weights."""
+        return self._weight.device
+
+    @property
+    def _weight(self) -> Tensor:
+        return self.frame_encoder.image_encoder.conv1.weight  # type: ignore[return-value]  # timm types it as a module
 
     @property
     @abstractmethod

@@ -45,20 +45,8 @@ class BevPlanner(Planner):
         return self
 
     @property
-    def dtype(self) -> torch.dtype:
-        return self._weight.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self._weight.device
-
-    @property
     def frame_encoder(self) -> Backbone:
         return self._backbone
-
-    @property
-    def _weight(self) -> Tensor:
-        return self._backbone.image_encoder.conv1.weight  # type: ignore[return-value]  # timm types it as a module
 
     # ---- from a batch
 

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.navsim.schema import Frame
+from wotempo.navsim.schema import AGENT_NAMES, FRAME_PERIOD_S, Frame
 from wotempo.targets.agents import boxes_of
-from wotempo.targets.motion import MOVING
 from wotempo.targets.spec import EGO_BOX
 
-INTERVAL = 0.5  # s between poses
 FAR = 60.0  # m: no agent nearer than this
 
 
@@ -23,14 +21,14 @@ def clearance(frame: Frame, anchors: np.ndarray, moving: bool) -> np.ndarray:
     across the ego's heading, between the ego's box and the agent's bounding box in that heading.
     """
     boxes = boxes_of(frame)
-    near = np.isin(boxes.names, MOVING) & (np.linalg.norm(boxes.boxes[:, :2], axis=1) < FAR)
+    near = np.isin(boxes.names, AGENT_NAMES) & (np.linalg.norm(boxes.boxes[:, :2], axis=1) < FAR)
     box, velocity = boxes.boxes[near], boxes.velocity[near, :2] * moving
     if not len(box):
         return np.full(len(anchors), FAR)
     ego = EGO_BOX["fixed"]
     heading = anchors[:, None, :, 2]  # (N, 1, P), against agents (1, A, P)
     cos, sin = np.cos(heading), np.sin(heading)
-    time = INTERVAL * np.arange(1, anchors.shape[1] + 1)
+    time = FRAME_PERIOD_S * np.arange(1, anchors.shape[1] + 1)
     dx, dy = (
         box[None, :, None, axis] + velocity[None, :, None, axis] * time - anchors[:, None, :, axis] - shift
         for axis, shift in ((0, ego.offset * cos), (1, ego.offset * sin))

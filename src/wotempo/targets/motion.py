@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.navsim.schema import Frame
+from wotempo.navsim.schema import AGENT_NAMES, Frame
 from wotempo.targets.agents import boxes_of, nearest_first
 from wotempo.targets.spec import TargetSpec
 
 NUM_MOVING = 64
-MOVING = ("vehicle", "pedestrian", "bicycle")
 
 
 def agent_motion(frame: Frame, spec: TargetSpec) -> np.ndarray:
@@ -21,6 +20,6 @@ def agent_motion(frame: Frame, spec: TargetSpec) -> np.ndarray:
     boxes, grid = boxes_of(frame), spec.agent_grid
     x, y = boxes.boxes[:, 0], boxes.boxes[:, 1]
     inside = (x >= grid.x_min) & (x < grid.x_max) & (y >= grid.y_min) & (y < grid.y_max)
-    chosen = np.isin(boxes.names, MOVING) & inside
+    chosen = np.isin(boxes.names, AGENT_NAMES) & inside
     found = np.column_stack((boxes.boxes[chosen, :2], boxes.velocity[chosen, :2], np.ones(chosen.sum())))
     return nearest_first(found, NUM_MOVING)

@@ -126,7 +126,7 @@ def test_sensors_are_asked_for_every_frame_with_what_the_frame_says(tmp_path, mo
         gap = np.abs(frame.boxes.boxes[:, None, :6] - local[None, :, :6]).max(-1)  # every annotated thing is shown
         assert gap.min(1).max() < 1e-6
         assert (np.array(CLASS_NAMES)[actors.classes[gap.argmin(1)]] == frame.boxes.names).all()
-        assert len(actors.colours) == len(local) > len(frame.boxes)  # and things further away, too
+        assert len(actors.colours) == len(local) > len(frame.boxes.boxes)  # and things further away, too
         assert np.hypot(*relative_to(frame.pose, actors.lights[:, :3])[:, :2].T).max(initial=0.0) < 150.0
 
 
