@@ -214,7 +214,7 @@ def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):
 def test_bad_arguments_are_named(make_module, scenes):
     with pytest.raises(UserError, match="splits \\['training'\\]"):
         make_module(scenes={"training": scenes})
-    with pytest.raises(UserError, match="missing_history = 'skip'"):
+    with pytest.raises(UserError, match=r"data\.missing_history is 'skip'"):
         make_module(missing_history="skip")
     data = make_module(scenes={"train": [], "val": scenes})
     with pytest.raises(UserError, match="no scenes for train"):

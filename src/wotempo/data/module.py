@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -46,7 +46,7 @@ class NavsimDataModule(L.LightningDataModule):
         feature_spec: FeatureSpec | None = None,
         target_spec: TargetSpec | None = None,
         needs: WindowNeeds = ONE_FRAME,
-        missing_history: Literal["error", "mask"] = "error",
+        missing_history: str = "error",
         run_length: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
@@ -58,14 +58,14 @@ class NavsimDataModule(L.LightningDataModule):
         """``anchors`` (N, 8, 3) float32, and ``labels``, a score-table folder that is checked against anchors and
         scenes at setup: looked at where ``needs`` asks for them. ``needs``: what the planner wants in its batches.
 
-        ``missing_history``: what to do when a *history* frame's sensor files are absent: refuse, or mask the frame.
+        ``missing_history``: ``error`` refuses a *history* frame whose sensor files are absent, ``mask`` masks it.
         """
         super().__init__()
         unknown = set(scenes) - set(SPLITS)
         if unknown:
             raise UserError(f"unknown splits {sorted(unknown)} of scenes: known are {', '.join(SPLITS)}")
         if missing_history not in ("error", "mask"):
-            raise UserError(f"missing_history = '{missing_history}' is unknown: choose error or mask")
+            raise UserError(f"data.missing_history is '{missing_history}'; set it to error or mask")
         self.scenes = {split: list(members) for split, members in scenes.items()}
         if needs.anchors and anchors is None:
             raise ValueError("the planner needs anchors, and the data module is given none")

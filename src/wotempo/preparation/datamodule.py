@@ -9,7 +9,6 @@ import numpy as np
 
 from wotempo.config.schema import DataConfig
 from wotempo.data.module import NavsimDataModule
-from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim import DataPaths, Scene
 from wotempo.needs import WindowNeeds
@@ -43,8 +42,6 @@ def data_module(
     **options: Any,
 ) -> NavsimDataModule:
     """``options``: further keywords of ``NavsimDataModule`` (labels, batch_size, …)."""
-    if data.missing_history not in ("error", "mask"):
-        raise UserError(f"data.missing_history is '{data.missing_history}'; set it to error or mask")
     return NavsimDataModule(
         paths,
         cache,
@@ -53,7 +50,7 @@ def data_module(
         needs=needs,
         feature_spec=feature_spec(model),
         target_spec=target_spec(model),
-        missing_history=cast(Any, data.missing_history),
+        missing_history=data.missing_history,
         prepare_workers=data.prepare_workers,
         **options,
     )
