@@ -247,7 +247,7 @@ def test_history_that_is_not_cached_is_refused_or_masked(dataset, scenes, tmp_pa
         WindowDataset(scenes[4:], frames, num_frames=4)
     masked = WindowDataset(scenes[4:8], frames, num_frames=4, mask_missing=True)
     np.testing.assert_array_equal(masked.valid, np.tri(4, 4, dtype=bool)[:, ::-1])
-    assert (masked.pose[~masked.valid] == 0).all()
+    assert (masked.window_motion["pose"][~masked.valid] == 0).all()
     with pytest.raises(UserError, match="lacks"):  # a current frame is never masked
         WindowDataset(scenes[2:6], frames, num_frames=4, mask_missing=True)
 
