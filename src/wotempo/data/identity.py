@@ -1,4 +1,4 @@
-"""What cached records were made from, as short keys: a record is re-used while its key stays."""
+"""Keys of cached records: short hashes of what each was made from. A record is re-used while its key stays."""
 
 from __future__ import annotations
 
