@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from wotempo.config.schema import DataConfig
-from wotempo.data import NavsimDataModule, WindowNeeds
+from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import Progress
 from wotempo.navsim import DataPaths, Scene
+from wotempo.needs import WindowNeeds
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.training.module import LitPlanner
 
