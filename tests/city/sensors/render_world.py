@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from wotempo.city.sensors.lidar import scan_snapshot
+from wotempo.city.sensors.render import render_view
+from wotempo.city.sensors.scenery import take_snapshot
 from wotempo.city.sensors.world import AXLE_HEIGHT, CLASS_NAMES, Actors, GroundClass, SolidKind, StaticWorld
+from wotempo.navsim.schema import Camera
 
 SIZE, CELL = 400, 0.5  # ground cells, metres: a square of 200 m with the ego in its middle
 POSE = np.array([664_100.0, 3_997_100.0, 0.7])
@@ -86,3 +90,24 @@ def busy_street(seed: int, pose: np.ndarray = POSE) -> tuple[StaticWorld, Actors
     standing.append((TREE, (0.5, 1.0, 4.0, 8.0, 8.0, 8.0, 0.3), (60, 110, 50)))  # the ego stands under this one
     lights = tuple((*random.uniform(-40, 40, 2), 4.0, 240, 40, 30) for _ in range(4))
     return bare_world(*standing, pose=pose), actors(*things, lights=lights, pose=pose)
+
+
+def render_camera(world: StaticWorld, who: Actors, pose: np.ndarray, camera: Camera) -> np.ndarray:
+    """(270, 480, 3) uint8 of what ``camera`` sees from an ego at global ``pose``."""
+    return render_view(take_snapshot(world, who, pose, AXLE_HEIGHT), camera)
+
+
+def scan_lidar(world: StaticWorld, who: Actors, pose: np.ndarray, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """xyz, intensity, ring and lidar id of a sweep from an ego at global ``pose``."""
+    return scan_snapshot(take_snapshot(world, who, pose, AXLE_HEIGHT), seed)
+
+
+def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ego-frame points (..., 3) -> pixels (..., 2) as (u, v) of the full image, and depth (...) along the optical axis.
+
+    Points with depth ≤ 0 are behind the camera; their pixels mean nothing.
+    """
+    local = (points - camera.translation) @ camera.rotation  # Rᵀ (p − t), written for row vectors
+    homogeneous = local @ camera.intrinsics.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return homogeneous[..., :2] / homogeneous[..., 2:], local[..., 2]

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from render_world import BUILDING, POSE, actors, bare_world, busy_street, in_box_frame
+from render_world import BUILDING, POSE, actors, bare_world, busy_street, in_box_frame, scan_lidar
 
 from wotempo.city.sensors import lidar
-from wotempo.city.sensors.lidar import AZIMUTHS, BEAMS, MAX_RANGE, ORIGIN, RANGE_NOISE, beam_windows, scan_lidar, trace
+from wotempo.city.sensors.lidar import AZIMUTHS, BEAMS, MAX_RANGE, ORIGIN, RANGE_NOISE, beam_windows, trace
 from wotempo.city.sensors.scenery import take_snapshot
 from wotempo.city.sensors.world import AXLE_HEIGHT, GroundClass
 from wotempo.geometry import LIDAR_HISTOGRAM

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from render_world import POSE, actors, bare_world, busy_street, corners
+from render_world import POSE, actors, bare_world, busy_street, corners, project, render_camera
 
 from wotempo.city.sensors import render
 from wotempo.city.sensors.raycast import SOURCES, cast
-from wotempo.city.sensors.render import RENDER_HEIGHT, RENDER_WIDTH, render_camera, scaled_intrinsics, trace, view_of
-from wotempo.city.sensors.rig import project, rig_camera
+from wotempo.city.sensors.render import scaled_intrinsics, trace, view_of
+from wotempo.city.sensors.rig import rig_camera
 from wotempo.city.sensors.scenery import take_snapshot
 from wotempo.city.sensors.world import AXLE_HEIGHT
 from wotempo.navsim.schema import CAMERAS
@@ -20,7 +20,7 @@ MAGENTA, GREEN = (255, 0, 255), (0, 255, 0)
 
 
 def picture(world, who, name="CAM_F0", pose=POSE):
-    return render_camera(world, who, pose, AXLE_HEIGHT, rig_camera(name, "x.jpg")).astype(int)
+    return render_camera(world, who, pose, rig_camera(name, "x.jpg")).astype(int)
 
 
 def is_magenta(image):
@@ -36,7 +36,7 @@ def surfaces(world, who, name, pose=POSE):
 
 
 def seen_by(camera, world, who, pose=POSE):
-    view = view_of(camera, RENDER_WIDTH, RENDER_HEIGHT)
+    view = view_of(camera)
     return trace(take_snapshot(world, who, pose, AXLE_HEIGHT), view)
 
 
@@ -88,7 +88,7 @@ def test_side_cameras_see_their_own_side():
 
 def test_the_ground_is_0_4_m_below_the_rear_axle():
     depth, hit, _, _ = surfaces(bare_world(), actors(), "CAM_F0")
-    view = view_of(rig_camera("CAM_F0", "x.jpg"), RENDER_WIDTH, RENDER_HEIGHT)
+    view = view_of(rig_camera("CAM_F0", "x.jpg"))
     ground = np.isfinite(depth)
     z = view.origin[2] + depth[ground] * view.rays[ground][:, 2]
     np.testing.assert_allclose(z, -0.4, atol=1e-4)

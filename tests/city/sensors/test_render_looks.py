@@ -7,30 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from render_world import CELL, POSE, SIZE, actors, bare_world, busy_street, to_global
+from render_world import CELL, POSE, SIZE, actors, bare_world, busy_street, project, render_camera, to_global
 
-from wotempo.city.sensors.primitives import (
-    COS,
-    ELLIPSOID,
-    HALF_L,
-    HALF_W,
-    SHAPE,
-    SIN,
-    Z0,
-    Z1,
-    X,
-    Y,
-    actor_primitives,
-)
-from wotempo.city.sensors.render import render_camera
-from wotempo.city.sensors.rig import project, rig_camera
+from wotempo.city.sensors.primitives import ELLIPSOID, actor_primitives
+from wotempo.city.sensors.rig import rig_camera
 from wotempo.city.sensors.world import AXLE_HEIGHT, GroundClass
 
 CAR = (4.6, 1.9, 1.5)
 
 
 def picture(world, who, pose=POSE, name="CAM_F0"):
-    return render_camera(world, who, pose, AXLE_HEIGHT, rig_camera(name, "x.jpg")).astype(int)
+    return render_camera(world, who, pose, rig_camera(name, "x.jpg")).astype(int)
 
 
 def pixel_of(point, name="CAM_F0") -> tuple[int, int]:
@@ -130,12 +117,12 @@ def test_road_users_stay_inside_their_boxes(height):
         box[:, 5], box[:, 2] = height, height / 2
         only = replace(who, boxes=box, classes=who.classes[k : k + 1], colours=who.colours[k : k + 1])
         rows = actor_primitives(only, (float(box[0, 0]), float(box[0, 1])))
-        turn = np.arctan2(rows[:, SIN], rows[:, COS])
+        turn = np.arctan2(rows["sin"], rows["cos"])
         np.testing.assert_allclose(np.cos(turn - box[0, 6]), 1.0)  # parts share the owner's axes
         cos, sin = np.cos(box[0, 6]), np.sin(box[0, 6])
-        along, across = cos * rows[:, X] + sin * rows[:, Y], cos * rows[:, Y] - sin * rows[:, X]
-        assert (np.abs(along) + rows[:, HALF_L] <= box[0, 3] / 2 + 1e-9).all()
-        assert (np.abs(across) + rows[:, HALF_W] <= box[0, 4] / 2 + 1e-9).all()
-        assert (rows[:, Z0] >= -1e-9).all()
-        assert (rows[:, Z1] <= height + 1e-9).all()
-        assert ((rows[:, SHAPE] != ELLIPSOID) | (rows[:, HALF_W] > 0)).all()
+        along, across = cos * rows["x"] + sin * rows["y"], cos * rows["y"] - sin * rows["x"]
+        assert (np.abs(along) + rows["half_l"] <= box[0, 3] / 2 + 1e-9).all()
+        assert (np.abs(across) + rows["half_w"] <= box[0, 4] / 2 + 1e-9).all()
+        assert (rows["z0"] >= -1e-9).all()
+        assert (rows["z1"] <= height + 1e-9).all()
+        assert ((rows["shape"] != ELLIPSOID) | (rows["half_w"] > 0)).all()

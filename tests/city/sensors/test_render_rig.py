@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from render_world import project
 
-from wotempo.city.sensors.rig import MOUNTS, project, rig_camera
+from wotempo.city.sensors.rig import MOUNTS, rig_camera
 from wotempo.errors import UserError
 from wotempo.navsim.schema import CAMERAS
 

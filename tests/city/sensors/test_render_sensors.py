@@ -9,11 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from render_world import POSE, busy_street
+from render_world import POSE, busy_street, render_camera, scan_lidar
 
 from wotempo.city.sensors.files import enlarge, write_sensors
-from wotempo.city.sensors.lidar import scan_lidar
-from wotempo.city.sensors.render import render_camera
 from wotempo.city.sensors.rig import rig_camera
 from wotempo.city.sensors.world import AXLE_HEIGHT
 from wotempo.errors import UserError
@@ -61,7 +59,7 @@ def test_images_are_the_rendered_ones_at_full_size(street, frame, tmp_path):
     write_sensors(*street, frame, tmp_path, cameras=("CAM_L0",))
     image = read_image(tmp_path / frame.cameras["CAM_L0"].path)
     assert image.shape == (1080, 1920, 3)
-    rendered = render_camera(*street, POSE, AXLE_HEIGHT, rig_camera("CAM_L0", "x.jpg"))
+    rendered = render_camera(*street, POSE, rig_camera("CAM_L0", "x.jpg"))
     error = np.abs(image.astype(int) - enlarge(rendered))
     assert error.mean() < 2.0
 
@@ -93,7 +91,7 @@ def test_a_full_disk_is_a_user_error_and_leaves_no_halves(street, frame, tmp_pat
 
 
 def test_a_model_sees_what_was_rendered(street):
-    small = {name: render_camera(*street, POSE, AXLE_HEIGHT, rig_camera(name, "x.jpg")) for name in STITCHED_CAMERAS}
+    small = {name: render_camera(*street, POSE, rig_camera(name, "x.jpg")) for name in STITCHED_CAMERAS}
     seen = camera_feature({name: enlarge(image) for name, image in small.items()}, FeatureSpec())
     # the same crops on the quarter-size images, without any resampling
     parts = [small[name][7:-7] if name == "CAM_F0" else small[name][7:-7, 104:-104] for name in STITCHED_CAMERAS]

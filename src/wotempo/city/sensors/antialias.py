@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.sensors.primitives import COS, HALF_L, HALF_W, SHAPE, SIN, TAPER_L, TAPER_W, Z0, Z1, X, Y
 from wotempo.city.sensors.raycast import SOURCES, entry, jit, kernel
 
 # The pixel itself, its sides, its corners: where the extra rays look for what they hit and for its colour.
@@ -30,11 +29,11 @@ def _first(origin, ray, ground_z, prims, candidates, count):
     nearest, nearest_side = np.int64(-1), np.int64(0)
     for k in range(count):
         p = prims[candidates[k]]
-        x, y = origin[0] - p[X], origin[1] - p[Y]
+        x, y = origin[0] - p.x, origin[1] - p.y
         t, side = entry(
-            p[SHAPE], p[HALF_L], p[HALF_W], p[Z1] - p[Z0], p[TAPER_L], p[TAPER_W],
-            p[COS] * x + p[SIN] * y, p[COS] * y - p[SIN] * x, origin[2] - p[Z0],
-            p[COS] * ray_x + p[SIN] * ray_y, p[COS] * ray_y - p[SIN] * ray_x, ray_z,
+            p.shape, p.half_l, p.half_w, p.z1 - p.z0, p.taper_l, p.taper_w,
+            p.cos * x + p.sin * y, p.cos * y - p.sin * x, origin[2] - p.z0,
+            p.cos * ray_x + p.sin * ray_y, p.cos * ray_y - p.sin * ray_x, ray_z,
         )  # fmt: skip
         if 0.0 < t < best:
             best, nearest, nearest_side = t, candidates[k], side

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.sensors.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
-from wotempo.city.sensors.raycast import cast
+from wotempo.city.sensors.raycast import first_hits, ground_depth
 from wotempo.city.sensors.returns import GROUND, SURFACES, receive
-from wotempo.city.sensors.scenery import Snapshot, take_snapshot
-from wotempo.city.sensors.world import AXLE_HEIGHT, Actors, StaticWorld
+from wotempo.city.sensors.scenery import Snapshot
 
 ORIGIN = np.array([1.0, 0.0, 1.7])  # metres in the ego frame: on the roof
 LIDAR_ID = 0  # "top"
@@ -36,16 +34,9 @@ def _directions() -> np.ndarray:
 _RAYS = _directions()
 
 
-def scan_lidar(
-    world: StaticWorld, actors: Actors, ego_pose: np.ndarray, ego_z: float = AXLE_HEIGHT, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One sweep from an ego at global ``ego_pose`` (x, y, heading): xyz (n, 3) float32 in the ego frame, intensity,
-    ring and lidar id (n,) uint8. ``seed`` fixes noise and lost returns."""
-    return scan_snapshot(take_snapshot(world, actors, ego_pose, ego_z), seed)
-
-
 def scan_snapshot(snapshot: Snapshot, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """As ``scan_lidar``, from a snapshot that several sensors of one frame share."""
+    """One sweep: xyz (n, 3) float32 in the ego frame, intensity, ring and lidar id (n,) uint8. ``seed`` fixes noise and
+    lost returns."""
     distance, hit, face, primitives = trace(snapshot)
     # Drawn for every ray of the sweep, so that one thing's noise does not depend on what else is there.
     random = np.random.default_rng(seed)
@@ -63,29 +54,22 @@ def trace(snapshot: Snapshot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     """What every beam meets first: distance (beams, azimuths) float32 in metres (inf: nothing), hit int32 (row of the
     returned primitives, -1: ground or nothing), face uint8, and the primitives in the order that ``hit`` counts."""
     windows, nearest = beam_windows(snapshot.primitives)
-    visible = np.flatnonzero((nearest < MAX_RANGE) & (windows[:, 0] < windows[:, 1]))
-    order = visible[np.argsort(nearest[visible], kind="stable")]
-    primitives = snapshot.primitives[order]
-    descending = BEAMS < 0
-    ground = np.where(descending, (snapshot.ground_z - ORIGIN[2]) / np.where(descending, np.sin(BEAMS), -1.0), np.inf)
-    distance = np.repeat(ground[:, None], AZIMUTHS, axis=1).astype(np.float32)
-    hit = np.full(distance.shape, -1, dtype=np.int32)
-    face = np.zeros(distance.shape, dtype=np.uint8)
-    cast(ORIGIN, _RAYS, primitives, windows[order], nearest[order], distance, hit, face)
-    return distance, hit, face, primitives
+    seen = (nearest < MAX_RANGE) & (windows[:, 0] < windows[:, 1])
+    distance = np.repeat(ground_depth(np.sin(BEAMS), snapshot.ground_z - ORIGIN[2])[:, None], AZIMUTHS, axis=1)
+    return distance, *first_hits(ORIGIN, _RAYS, snapshot.primitives, windows, nearest, seen, distance)
 
 
 def beam_windows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The beams and azimuths that can meet each primitive, as ``cast`` wants them: windows (M, 4) int64, and a lower
     bound of its distance (M,)."""
-    dx, dy = ORIGIN[0] - rows[:, X], ORIGIN[1] - rows[:, Y]
-    local_x = rows[:, COS] * dx + rows[:, SIN] * dy
-    local_y = rows[:, COS] * dy - rows[:, SIN] * dx
-    half_l, half_w = rows[:, HALF_L], rows[:, HALF_W]
+    dx, dy = ORIGIN[0] - rows["x"], ORIGIN[1] - rows["y"]
+    local_x = rows["cos"] * dx + rows["sin"] * dy
+    local_y = rows["cos"] * dy - rows["sin"] * dx
+    half_l, half_w = rows["half_l"], rows["half_w"]
     close = np.hypot(np.maximum(np.abs(local_x) - half_l, 0.0), np.maximum(np.abs(local_y) - half_w, 0.0))
     wide = np.hypot(np.abs(local_x) + half_l, np.abs(local_y) + half_w)
 
-    low, high = rows[:, Z0] - ORIGIN[2], rows[:, Z1] - ORIGIN[2]
+    low, high = rows["z0"] - ORIGIN[2], rows["z1"] - ORIGIN[2]
     bottom = np.arctan2(low, np.where(low < 0, close, wide))
     top = np.arctan2(high, np.where(high > 0, close, wide))
     nearest = np.hypot(close, np.maximum(np.maximum(low, -high), 0.0))
@@ -96,7 +80,7 @@ def beam_windows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     corner_y = np.array([1, -1, 1, -1]) * half_w[:, None] - local_y[:, None]
     spread = np.arctan2(corner_y, corner_x) - bearing[:, None]
     spread = np.arctan2(np.sin(spread), np.cos(spread))
-    bearing = bearing + np.arctan2(rows[:, SIN], rows[:, COS])
+    bearing = bearing + np.arctan2(rows["sin"], rows["cos"])
     first = np.ceil((bearing + spread.min(1)) / _STEP - 1e-6).astype(np.int64)
     last = np.floor((bearing + spread.max(1)) / _STEP + 1e-6).astype(np.int64) + 1
     inside = close == 0.0

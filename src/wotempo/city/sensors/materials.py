@@ -8,28 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.sensors.primitives import (
-    BLUE,
-    BODY,
-    BOX,
-    CABIN,
-    COACH,
-    FACADE,
-    FOLIAGE,
-    GREEN,
-    HALF_L,
-    HALF_W,
-    LAMP,
-    MATERIAL,
-    RED,
-    SEED,
-    SHAPE,
-    STRIPES,
-    TAPER_L,
-    TAPER_W,
-    Z0,
-    Z1,
-)
+from wotempo.city.sensors.primitives import BODY, BOX, CABIN, COACH, FACADE, FOLIAGE, STRIPES
 from wotempo.city.sensors.raycast import BACK, FRONT, LEFT, RIGHT, TOP, jit
 
 
@@ -64,7 +43,7 @@ def cover(inside, pixel):
 
 
 @jit
-def _mix(base, over, weight):
+def mix(base, over, weight):
     """``over`` painted on ``base`` with a weight in [0, 1]."""
     return (
         base[0] + (over[0] - base[0]) * weight,
@@ -76,11 +55,11 @@ def _mix(base, over, weight):
 @jit
 def _facade(p, side, lx, ly, z, pixel, sky):
     """A wall of windows: (r, g, b) before lighting. ``pixel`` is the size of a pixel on the wall."""
-    seed = p[SEED]
+    seed = p.seed
     if side >= TOP:
-        return 0.55 * p[RED] + 0.2, 0.55 * p[GREEN] + 0.2, 0.55 * p[BLUE] + 0.2
-    along, half = (ly, p[HALF_W]) if side <= BACK else (lx, p[HALF_L])
-    height = p[Z1] - p[Z0]
+        return 0.55 * p.red + 0.2, 0.55 * p.green + 0.2, 0.55 * p.blue + 0.2
+    along, half = (ly, p.half_w) if side <= BACK else (lx, p.half_l)
+    height = p.z1 - p.z0
     pitch = 2.4 + 1.6 * cell_hash(seed, 1.0, 7.0)
     pitch = 2.0 * half / max(1.0, np.floor(2.0 * half / pitch))
     storey = height / max(1.0, np.floor(height / 3.3 + 0.5))
@@ -98,7 +77,7 @@ def _facade(p, side, lx, ly, z, pixel, sky):
     ledge = cover(0.12 - abs(z - np.floor(z / storey + 0.5) * storey), pixel)
     wall = 1.0 + 0.12 * ledge - 0.18 * cover(0.5 - z, pixel) + 0.1 * cover(z - height + 0.6, pixel)
     wall *= 0.96 + 0.08 * noise(along * 0.7, z * 0.5, seed)
-    return _mix((p[RED] * wall, p[GREEN] * wall, p[BLUE] * wall), (red, green, blue), glass)
+    return mix((p.red * wall, p.green * wall, p.blue * wall), (red, green, blue), glass)
 
 
 @jit
@@ -106,111 +85,105 @@ def _running_gear(colour, lx, z, half_l, radius, pixel):
     """A vehicle's side: underbody and two wheels."""
     across = min(abs(lx - 0.62 * half_l), abs(lx + 0.62 * half_l))
     distance = np.sqrt(across * across + (z - radius) ** 2)
-    colour = _mix(colour, (0.1, 0.1, 0.11), cover(0.22 - z, pixel))
-    colour = _mix(colour, (0.08, 0.08, 0.09), cover(1.05 * radius - distance, pixel))
-    return _mix(colour, (0.5, 0.5, 0.52), cover(0.58 * radius - distance, pixel))
+    colour = mix(colour, (0.1, 0.1, 0.11), cover(0.22 - z, pixel))
+    colour = mix(colour, (0.08, 0.08, 0.09), cover(1.05 * radius - distance, pixel))
+    return mix(colour, (0.5, 0.5, 0.52), cover(0.58 * radius - distance, pixel))
 
 
 @jit
 def _lamps(colour, side, outward, z, low, high, pixel):
     """Red lamps behind, white ones in front, where ``outward`` metres beyond the inner edge of a lamp is positive."""
     lamp = (0.85, 0.05, 0.06) if side == BACK else (0.97, 0.96, 0.88)
-    return _mix(colour, lamp, cover(outward, pixel) * cover(min(z - low, high - z), pixel))
+    return mix(colour, lamp, cover(outward, pixel) * cover(min(z - low, high - z), pixel))
 
 
 @jit
 def _body(p, side, lx, ly, z, pixel):
     """Lower body of a car: wheels on the sides, lamps on the ends."""
-    colour = (p[RED], p[GREEN], p[BLUE])
-    height, half_w = p[Z1] - p[Z0], p[HALF_W]
+    colour = (p.red, p.green, p.blue)
+    height, half_w = p.z1 - p.z0, p.half_w
     if side in (LEFT, RIGHT):
-        return _running_gear(colour, lx, z, p[HALF_L], min(0.34, 0.45 * height), pixel)
+        return _running_gear(colour, lx, z, p.half_l, min(0.34, 0.45 * height), pixel)
     if side <= BACK:
-        colour = _mix(colour, (0.55 * p[RED], 0.55 * p[GREEN], 0.55 * p[BLUE]), cover(0.42 * height - z, pixel))
-        colour = _mix(colour, (0.1, 0.1, 0.11), cover(0.2 - z, pixel))
+        colour = mix(colour, (0.55 * p.red, 0.55 * p.green, 0.55 * p.blue), cover(0.42 * height - z, pixel))
+        colour = mix(colour, (0.1, 0.1, 0.11), cover(0.2 - z, pixel))
         colour = _lamps(colour, side, abs(ly) - 0.58 * half_w, z, 0.55 * height, 0.88 * height, pixel)
         plate = (0.82, 0.82, 0.78) if side == BACK else (0.12, 0.12, 0.13)  # number plate behind, grille in front
         shown = cover(0.3 * half_w - abs(ly), pixel) * cover(0.085 * height - abs(z - 0.535 * height), pixel)
-        colour = _mix(colour, plate, shown)
+        colour = mix(colour, plate, shown)
     return colour
 
 
 @jit
 def _cabin(p, side, lx, ly, z, pixel, sky):
     """Glasshouse of a car: dark glass between pillars, painted roof."""
-    colour = (p[RED], p[GREEN], p[BLUE])
+    colour = (p.red, p.green, p.blue)
     if side >= TOP:
         return colour
-    height = p[Z1] - p[Z0]
+    height = p.z1 - p.z0
     if side <= BACK:
-        glass = cover(p[HALF_W] - p[TAPER_W] * z - 0.07 - abs(ly), pixel)
+        glass = cover(p.half_w - p.taper_w * z - 0.07 - abs(ly), pixel)
     else:
-        glass = cover(min(p[HALF_L] - p[TAPER_L] * z - 0.12 - abs(lx), abs(lx) - 0.04), pixel)
+        glass = cover(min(p.half_l - p.taper_l * z - 0.12 - abs(lx), abs(lx) - 0.04), pixel)
     shine = 0.1 + 0.16 * sky + 0.14 * z / height
-    return _mix(colour, (0.9 * shine, shine, 1.12 * shine), glass * cover(height - 0.07 - z, pixel))
+    return mix(colour, (0.9 * shine, shine, 1.12 * shine), glass * cover(height - 0.07 - z, pixel))
 
 
 @jit
 def _coach(p, side, lx, ly, z, pixel):
     """Van, lorry or bus: one tall box with a windscreen; buses have windows all along."""
-    colour = (p[RED], p[GREEN], p[BLUE])
-    height, half_l, half_w = p[Z1] - p[Z0], p[HALF_L], p[HALF_W]
+    colour = (p.red, p.green, p.blue)
+    height, half_l, half_w = p.z1 - p.z0, p.half_l, p.half_w
     glazed = cover(min(z - 0.45 * height, 0.82 * height - z), pixel)
     if side in (LEFT, RIGHT):
         glass = cover(min(lx - half_l + 1.6, half_l - 0.3 - lx), pixel)  # the driver's door
         if half_l > 4.5:
             pane = lx / 1.4 - np.floor(lx / 1.4) - 0.5
             glass = max(glass, cover(1.4 * (0.44 - abs(pane)), pixel))
-        colour = _mix(colour, (0.14, 0.17, 0.2), glazed * glass)
+        colour = mix(colour, (0.14, 0.17, 0.2), glazed * glass)
         return _running_gear(colour, lx, z, half_l, 0.45, pixel)
     if side <= BACK:
         if side == FRONT:
-            colour = _mix(colour, (0.16, 0.19, 0.22), glazed * cover(half_w - 0.12 - abs(ly), pixel))
+            colour = mix(colour, (0.16, 0.19, 0.22), glazed * cover(half_w - 0.12 - abs(ly), pixel))
         else:  # the gap between two doors
-            colour = _mix(colour, (0.5 * p[RED], 0.5 * p[GREEN], 0.5 * p[BLUE]), cover(0.03 - abs(ly), pixel))
+            colour = mix(colour, (0.5 * p.red, 0.5 * p.green, 0.5 * p.blue), cover(0.03 - abs(ly), pixel))
         colour = _lamps(colour, side, abs(ly) - 0.72 * half_w, z, 0.18 * height, 0.34 * height, pixel)
-        colour = _mix(colour, (0.1, 0.1, 0.11), cover(0.3 - z, pixel))
+        colour = mix(colour, (0.1, 0.1, 0.11), cover(0.3 - z, pixel))
     return colour
 
 
 @jit
 def _stripes(p, side, lx, ly, z, pixel):
     """Warning colours: slanted white bands on the owner's colour, one level band on a cone."""
-    height = p[Z1] - p[Z0]
-    if p[SHAPE] == BOX:
+    height = p.z1 - p.z0
+    if p.shape == BOX:
         along = ly if side <= BACK else lx
         phase = (along + z) / 0.5
-        white = cover(0.5 * (0.25 - abs(phase - np.floor(phase) - 0.5)), pixel) * cover(
-            min(z, height - z) - 0.08, pixel
-        )
-        white *= side < TOP
+        slanted = cover(0.5 * (0.25 - abs(phase - np.floor(phase) - 0.5)), pixel)
+        white = slanted * cover(min(z, height - z) - 0.08, pixel) * (side < TOP)
     else:
         white = cover(0.15 * height - abs(z - 0.5 * height), pixel)
-    return _mix((p[RED], p[GREEN], p[BLUE]), (0.93, 0.93, 0.9), white)
+    return mix((p.red, p.green, p.blue), (0.93, 0.93, 0.9), white)
 
 
 @jit
 def surface(p, side, lx, ly, z, pixel, sky):
-    """Unlit colour of a primitive at a local point, and whether it shines by itself: (r, g, b, shines).
+    """Unlit colour (r, g, b) of a primitive at a local point.
 
     ``pixel`` is a pixel's size there in metres, ``sky`` in [0, 1] how much of the bright sky a glass there mirrors.
     """
-    material = p[MATERIAL]
-    if material == FACADE:
-        red, green, blue = _facade(p, side, lx, ly, z, pixel, sky)
-    elif material == FOLIAGE:
-        seed = p[SEED]
-        leaf = noise(1.3 * (lx + ly), 1.3 * (z + lx - ly), seed) + 0.6 * noise(3.0 * (lx - z), 3.0 * (ly + z), seed)
-        leaf = 0.66 + 0.45 * leaf
-        red, green, blue = p[RED] * leaf, p[GREEN] * leaf, p[BLUE] * leaf
-    elif material == BODY:
-        red, green, blue = _body(p, side, lx, ly, z, pixel)
-    elif material == CABIN:
-        red, green, blue = _cabin(p, side, lx, ly, z, pixel, sky)
-    elif material == COACH:
-        red, green, blue = _coach(p, side, lx, ly, z, pixel)
-    elif material == STRIPES:
-        red, green, blue = _stripes(p, side, lx, ly, z, pixel)
-    else:
-        red, green, blue = p[RED], p[GREEN], p[BLUE]
-    return red, green, blue, material == LAMP
+    if p.material == FACADE:
+        return _facade(p, side, lx, ly, z, pixel, sky)
+    if p.material == FOLIAGE:
+        leaf = noise(1.3 * (lx + ly), 1.3 * (z + lx - ly), p.seed)
+        leaf = 0.66 + 0.45 * (leaf + 0.6 * noise(3.0 * (lx - z), 3.0 * (ly + z), p.seed))
+        return p.red * leaf, p.green * leaf, p.blue * leaf
+    if p.material == BODY:
+        return _body(p, side, lx, ly, z, pixel)
+    if p.material == CABIN:
+        return _cabin(p, side, lx, ly, z, pixel, sky)
+    if p.material == COACH:
+        return _coach(p, side, lx, ly, z, pixel)
+    if p.material == STRIPES:
+        return _stripes(p, side, lx, ly, z, pixel)
+    return p.red, p.green, p.blue

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from wotempo.city.sensors.world import CLASS_NAMES, Actors, SolidKind, StaticWorld
 
-# Columns of a primitive. A frustum's radius is HALF_L at Z0; TAPER is what a half extent loses per metre of height.
-SHAPE, X, Y, Z0, Z1, HALF_L, HALF_W, COS, SIN, TAPER_L, TAPER_W, MATERIAL, RED, GREEN, BLUE, SEED = range(16)
-COLUMNS = 16
+# One primitive. A frustum's radius is half_l at z0; taper is what a half extent loses per metre of height.
+_FIELDS = "shape x y z0 z1 half_l half_w cos sin taper_l taper_w material red green blue seed"
+PRIMITIVE = np.dtype([(name, np.float64) for name in _FIELDS.split()], align=True)
 
 BOX, ELLIPSOID, FRUSTUM = range(3)
 PLAIN, FACADE, FOLIAGE, BODY, CABIN, COACH, STRIPES, LAMP = range(8)
@@ -35,65 +35,62 @@ def _part(
 ) -> np.ndarray:
     """One primitive per owner box (n, 7): half extents, [z0, z1] and the offset ``at`` in the owner's own frame."""
     cos, sin = np.cos(owner[:, 6]), np.sin(owner[:, 6])
-    rows = np.zeros((len(owner), COLUMNS))
-    rows[:, SHAPE], rows[:, MATERIAL] = shape, material
-    rows[:, X] = owner[:, 0] + cos * at[0] - sin * at[1]
-    rows[:, Y] = owner[:, 1] + sin * at[0] + cos * at[1]
-    rows[:, Z0], rows[:, Z1] = z
-    rows[:, HALF_L], rows[:, HALF_W] = half
-    rows[:, COS], rows[:, SIN] = cos, sin
-    rows[:, TAPER_L], rows[:, TAPER_W] = taper
-    rows[:, RED : BLUE + 1] = np.asarray(colour, dtype=float) / 255.0
+    rows = np.zeros(len(owner), PRIMITIVE)
+    rows["shape"], rows["material"] = shape, material
+    rows["x"] = owner[:, 0] + cos * at[0] - sin * at[1]
+    rows["y"] = owner[:, 1] + sin * at[0] + cos * at[1]
+    rows["z0"], rows["z1"] = z
+    rows["half_l"], rows["half_w"] = half
+    rows["cos"], rows["sin"] = cos, sin
+    rows["taper_l"], rows["taper_w"] = taper
+    rows["red"], rows["green"], rows["blue"] = np.asarray(colour, dtype=float).T / 255.0
     return rows
 
 
+def whole_boxes(boxes: np.ndarray, material: int, colour: ArrayLike) -> np.ndarray:
+    """(n,) primitives that fill their boxes (n, 7) (x, y, z of the centre, length, width, height, yaw)."""
+    return _part(boxes, BOX, material, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 1.0))
+
+
 def static_primitives(world: StaticWorld) -> np.ndarray:
-    """(M, COLUMNS) primitives of the buildings, poles and trees, in the district frame."""
+    """(M,) primitives of the buildings, poles and trees, in the district frame."""
     solids = world.solids.astype(np.float64)
-    kind = solids[:, 10].astype(int)
-    seeds = np.arange(len(solids), dtype=float)
+    x, y, z0, z1, length, width, yaw = solids[:, :7].T
+    boxes = np.column_stack((x, y, (z0 + z1) / 2, length, width, z1 - z0, yaw))
+    colour, seed = solids[:, 7:10], np.arange(len(solids), dtype=float)
+    building, pole, tree = (solids[:, 10] == kind for kind in SolidKind)
+    parts = [
+        (building, whole_boxes(boxes[building], FACADE, colour[building])),
+        (pole, whole_boxes(boxes[pole], PLAIN, colour[pole])),
+        *((tree, part) for part in _trees(boxes[tree], colour[tree], seed[tree])),
+    ]
+    for owners, rows in parts:
+        rows["seed"] = seed[owners]
+    return np.concatenate([rows for _, rows in parts])
 
-    def owners(which: SolidKind) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        s = solids[kind == which]
-        centre = (s[:, 2] + s[:, 3]) / 2
-        boxes = np.column_stack((s[:, 0], s[:, 1], centre, s[:, 4], s[:, 5], s[:, 3] - s[:, 2], s[:, 6]))
-        return boxes, s[:, 7:10], s[:, 2], s[:, 3], seeds[kind == which]
 
-    parts = []
-    boxes, colour, z0, z1, seed = owners(SolidKind.BUILDING)
-    parts.append((_part(boxes, BOX, FACADE, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), (z0, z1)), seed))
-    boxes, colour, z0, z1, seed = owners(SolidKind.POLE)
-    parts.append((_part(boxes, BOX, PLAIN, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), (z0, z1)), seed))
-    boxes, colour, z0, z1, seed = owners(SolidKind.TREE)
-    length, width, height = boxes[:, 3], boxes[:, 4], z1 - z0
+def _trees(boxes: np.ndarray, colour: np.ndarray, seed: np.ndarray) -> list[np.ndarray]:
+    length, width = boxes[:, 3], boxes[:, 4]
     trunk = 0.07 * np.minimum(length, width)
-    parts.append((_part(boxes, FRUSTUM, PLAIN, (92, 74, 58), (trunk, trunk), (z0, z0 + 0.5 * height)), seed))
+    parts = [_part(boxes, FRUSTUM, PLAIN, (92, 74, 58), (trunk, trunk), _span(boxes, 0.0, 0.5))]
     for size, low, high, offset, angle in _CROWN:
         half = (0.5 * size * length, 0.5 * size * width)
         at = (offset * length * np.cos(seed + angle), offset * width * np.sin(seed + angle))
-        crown = _part(boxes, ELLIPSOID, FOLIAGE, colour, half, (z0 + low * height, z0 + high * height), at=at)
-        parts.append((crown, seed))
-    for rows, seed in parts:
-        rows[:, SEED] = seed
-    return np.concatenate([rows for rows, _ in parts])
+        parts.append(_part(boxes, ELLIPSOID, FOLIAGE, colour, half, _span(boxes, low, high), at=at))
+    return parts
 
 
 def actor_primitives(actors: Actors, origin: tuple[float, float]) -> np.ndarray:
-    """(M, COLUMNS) primitives of one frame's road users, static objects and traffic lights, in the district frame."""
+    """(M,) primitives of one frame's road users, static objects and traffic lights, in the district frame."""
     boxes = actors.boxes - np.array([*origin, 0, 0, 0, 0, 0])
-    names = np.array(CLASS_NAMES)[actors.classes]
+    names, colours = np.array(CLASS_NAMES)[actors.classes], actors.colours.astype(float)
     parts = []
     for name, build in _BUILDERS.items():
-        mask = names == name
-        if mask.any():
-            parts += build(boxes[mask], actors.colours[mask].astype(float))
-    if len(actors.lights):
-        parts += _traffic_lights(actors.lights - np.array([*origin, 0, 0, 0, 0]))
-    if not parts:
-        return np.zeros((0, COLUMNS))
+        parts += build(boxes[names == name], colours[names == name])
+    parts += _traffic_lights(actors.lights - np.array([*origin, 0, 0, 0, 0]))
     rows = np.concatenate(parts)
     # A thing's colour is all that stays with it from frame to frame, so the colour seeds its texture.
-    rows[:, SEED] = np.round(255 * (rows[:, RED] + 3 * rows[:, GREEN] + 7 * rows[:, BLUE]))
+    rows["seed"] = np.round(255 * (rows["red"] + 3 * rows["green"] + 7 * rows["blue"]))
     return rows
 
 
@@ -111,9 +108,7 @@ def _vehicles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     sides = (0.34 * length, 0.47 * width)
     slope = (0.12 * length / (0.44 * height), 0.07 * width / (0.44 * height))  # windscreens lean by 12 % of the length
     cabin = _part(car, BOX, CABIN, paint, sides, _span(car, 0.56, 1.0), at=(-0.07 * length, 0.0), taper=slope)
-    big = boxes[tall]
-    coach = _part(big, BOX, COACH, colour[tall], (big[:, 3] / 2, big[:, 4] / 2), _span(big, 0.0, 1.0))
-    return [body, cabin, coach]
+    return [body, cabin, whole_boxes(boxes[tall], COACH, colour[tall])]
 
 
 def _pedestrians(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
@@ -132,7 +127,7 @@ def _pedestrians(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
 
 def _bicycles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     length, width, height = boxes[:, 3], boxes[:, 4], boxes[:, 5]
-    wheel, thin = np.minimum(0.19 * length, 0.2 * height), np.full(len(boxes), 0.03)
+    wheel, thin = np.minimum(0.19 * length, 0.2 * height), 0.03
     span = (boxes[:, 2] - height / 2, boxes[:, 2] - height / 2 + 2 * wheel)
     wheels = [
         _part(boxes, ELLIPSOID, PLAIN, (38, 38, 40), (wheel, thin), span, at=(s * (length / 2 - wheel), 0.0))
@@ -163,31 +158,20 @@ def _cones(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _barriers(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
-    return [_part(boxes, BOX, STRIPES, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 1.0))]
-
-
 def _signs(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     length, width = boxes[:, 3], boxes[:, 4]
     post = _part(boxes, BOX, PLAIN, (110, 110, 112), (0.15 * length, 0.15 * width), _span(boxes, 0.0, 0.45))
     return [post, _part(boxes, BOX, STRIPES, colour, (length / 2, width / 2), _span(boxes, 0.4, 1.0))]
 
 
-def _generic(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
-    return [_part(boxes, BOX, PLAIN, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 1.0))]
-
-
 def _traffic_lights(lights: np.ndarray) -> list[np.ndarray]:
     """Dark heads with one lit ball each, seen from all sides: red at the top, green at the bottom, amber between."""
     height, red, green = lights[:, 2], lights[:, 3], lights[:, 4]
-    owner = np.zeros((len(lights), 7))
-    owner[:, :3] = lights[:, :3]
-    half = np.full(len(lights), 0.15)
-    housing = _part(owner, BOX, PLAIN, (24, 24, 24), (half, half), (height - 0.6, height + 0.6))
+    owner = np.pad(lights[:, :3], ((0, 0), (0, 4)))
+    housing = _part(owner, BOX, PLAIN, (24, 24, 24), (0.15, 0.15), (height - 0.6, height + 0.6))
     slot = np.where(red > 1.5 * green, 0.4, np.where(green > 1.2 * red, -0.4, 0.0))
-    ball = np.full(len(lights), 0.24)
-    span = (height + slot - ball, height + slot + ball)
-    return [housing, _part(owner, ELLIPSOID, LAMP, lights[:, 3:6], (ball, ball), span)]
+    ball, span = (0.24, 0.24), (height + slot - 0.24, height + slot + 0.24)
+    return [housing, _part(owner, ELLIPSOID, LAMP, lights[:, 3:6], ball, span)]
 
 
 _BUILDERS = {
@@ -195,9 +179,9 @@ _BUILDERS = {
     "pedestrian": _pedestrians,
     "bicycle": _bicycles,
     "traffic_cone": _cones,
-    "barrier": _barriers,
+    "barrier": lambda boxes, colour: [whole_boxes(boxes, STRIPES, colour)],
     "czone_sign": _signs,
-    "generic_object": _generic,
+    "generic_object": lambda boxes, colour: [whole_boxes(boxes, PLAIN, colour)],
 }
 
 
@@ -205,10 +189,10 @@ def to_ego(rows: np.ndarray, pose: tuple[float, float, float], z: float) -> np.n
     """Primitives of the district frame in the frame of an ego at ``pose`` (district x, y, heading) and height ``z``."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     moved = rows.copy()
-    dx, dy = rows[:, X] - pose[0], rows[:, Y] - pose[1]
-    moved[:, X], moved[:, Y] = cos * dx + sin * dy, cos * dy - sin * dx
-    moved[:, COS] = cos * rows[:, COS] + sin * rows[:, SIN]
-    moved[:, SIN] = cos * rows[:, SIN] - sin * rows[:, COS]
-    moved[:, Z0] -= z
-    moved[:, Z1] -= z
+    dx, dy = rows["x"] - pose[0], rows["y"] - pose[1]
+    moved["x"], moved["y"] = cos * dx + sin * dy, cos * dy - sin * dx
+    moved["cos"] = cos * rows["cos"] + sin * rows["sin"]
+    moved["sin"] = cos * rows["sin"] - sin * rows["cos"]
+    moved["z0"] -= z
+    moved["z1"] -= z
     return moved

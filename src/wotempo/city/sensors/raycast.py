@@ -13,21 +13,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from wotempo.city.sensors.primitives import (
-    BOX,
-    COS,
-    ELLIPSOID,
-    HALF_L,
-    HALF_W,
-    SHAPE,
-    SIN,
-    TAPER_L,
-    TAPER_W,
-    Z0,
-    Z1,
-    X,
-    Y,
-)
+from wotempo.city.sensors.primitives import BOX, ELLIPSOID
 
 # numpy's error model: division by zero gives inf, without a test before each division. Helpers are only ever called by
 # kernels: leaving out their Python entry points saves seconds of compilation.
@@ -59,19 +45,16 @@ def box_interval(ox, oy, oz, dx, dy, dz, half_l, half_w, height, taper_l, taper_
     """
     entry, leave, face = -np.inf, np.inf, -1
     base_l, base_w = half_l - taper_l * oz, half_w - taper_w * oz
+    sides = (
+        (base_l - ox, dx + taper_l * dz),
+        (base_l + ox, taper_l * dz - dx),
+        (base_w - oy, dy + taper_w * dz),
+        (base_w + oy, taper_w * dz - dy),
+        (height - oz, dz),
+        (oz, -dz),
+    )
     for side in range(6):
-        if side == 0:
-            slack, rate = base_l - ox, dx + taper_l * dz
-        elif side == 1:
-            slack, rate = base_l + ox, taper_l * dz - dx
-        elif side == 2:
-            slack, rate = base_w - oy, dy + taper_w * dz
-        elif side == 3:
-            slack, rate = base_w + oy, taper_w * dz - dy
-        elif side == 4:
-            slack, rate = height - oz, dz
-        else:
-            slack, rate = oz, -dz
+        slack, rate = sides[side]
         if rate < 0.0:
             t = slack / rate
             if t > entry:
@@ -129,7 +112,7 @@ def entry(shape, half_l, half_w, height, taper_l, taper_w, ox, oy, oz, dx, dy, d
 def cast(origin, rays, prims, windows, nearest, depth, hit, face, sources=SOURCES):
     """Intersects every ray with the primitives, keeping the nearest hit.
 
-    origin (3,) float64; rays (H, W, 3) float32; prims (M, COLUMNS) float64 in the same frame, sorted by ``nearest``
+    origin (3,) float64; rays (H, W, 3) float32; prims (M,) PRIMITIVE in the same frame, sorted by ``nearest``
     (M,), a lower bound of their t; windows (M, 4) int64: rows [r0, r1) and columns [c0, c1) that the primitive can
     cover, where c1 may pass W and then wraps around. In and out: depth (H, W) float32, the t to beat (ground or inf);
     hit (H, W) int32 and face (H, W) uint8 are written where a primitive is nearer.
@@ -137,12 +120,12 @@ def cast(origin, rays, prims, windows, nearest, depth, hit, face, sources=SOURCE
     width = rays.shape[1]
     for i in range(len(prims)):
         p = prims[i]
-        cos, sin, shape, bound = p[COS], p[SIN], p[SHAPE], nearest[i]
-        half_l, half_w, height = p[HALF_L], p[HALF_W], p[Z1] - p[Z0]
-        taper_l, taper_w = p[TAPER_L], p[TAPER_W]
-        ox = cos * (origin[0] - p[X]) + sin * (origin[1] - p[Y])
-        oy = cos * (origin[1] - p[Y]) - sin * (origin[0] - p[X])
-        oz = origin[2] - p[Z0]
+        cos, sin, shape, bound = p.cos, p.sin, p.shape, nearest[i]
+        half_l, half_w, height = p.half_l, p.half_w, p.z1 - p.z0
+        taper_l, taper_w = p.taper_l, p.taper_w
+        ox = cos * (origin[0] - p.x) + sin * (origin[1] - p.y)
+        oy = cos * (origin[1] - p.y) - sin * (origin[0] - p.x)
+        oz = origin[2] - p.z0
         for r in range(windows[i, 0], windows[i, 1]):
             for column in range(windows[i, 2], windows[i, 3]):
                 c = column if column < width else column - width
@@ -159,12 +142,33 @@ def cast(origin, rays, prims, windows, nearest, depth, hit, face, sources=SOURCE
                     face[r, c] = side
 
 
+def ground_depth(up: np.ndarray, height: float) -> np.ndarray:
+    """t (...) float32 at which rays meet the ground plane at ``height`` relative to their origin, from their vertical
+    components; inf for rays that do not descend."""
+    return np.where(up < 0, height / np.where(up < 0, up, -1.0), np.inf).astype(np.float32)
+
+
+def first_hits(
+    origin: np.ndarray, rays: np.ndarray, primitives: np.ndarray, windows: np.ndarray, nearest: np.ndarray,
+    seen: np.ndarray, depth: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """What every ray meets first among the primitives that are ``seen`` (M,) bool; the other arguments as of ``cast``,
+    in any order. Writes ``depth``; returns hit (H, W) int32 (row of the returned primitives, -1: none of them), face
+    (H, W) uint8, and the primitives in the order that ``hit`` counts."""
+    order = np.flatnonzero(seen)
+    order = order[np.argsort(nearest[order], kind="stable")]
+    hit, face = np.full(depth.shape, -1, dtype=np.int32), np.zeros(depth.shape, dtype=np.uint8)
+    primitives = primitives[order]
+    cast(origin, rays, primitives, windows[order], nearest[order], depth, hit, face)
+    return hit, face, primitives
+
+
 @jit
 def surface_normal(p, side, x, y, z):
     """Unit normal (in the primitive's own axes) at the local point (x, y, z above its foot) of ``side``."""
     if side <= RIGHT:
         sign = 1.0 - 2.0 * (side % 2)
-        taper = p[TAPER_L] if side <= BACK else p[TAPER_W]
+        taper = p.taper_l if side <= BACK else p.taper_w
         scale = 1.0 / np.sqrt(1.0 + taper * taper)
         if side <= BACK:
             return sign * scale, 0.0, taper * scale
@@ -173,10 +177,10 @@ def surface_normal(p, side, x, y, z):
         return 0.0, 0.0, 1.0
     if side == BOTTOM:
         return 0.0, 0.0, -1.0
-    if p[SHAPE] == ELLIPSOID:
-        half_h = (p[Z1] - p[Z0]) / 2
-        nx, ny, nz = x / p[HALF_L] ** 2, y / p[HALF_W] ** 2, (z - half_h) / half_h**2
+    if p.shape == ELLIPSOID:
+        half_h = (p.z1 - p.z0) / 2
+        nx, ny, nz = x / p.half_l**2, y / p.half_w**2, (z - half_h) / half_h**2
     else:
-        nx, ny, nz = x, y, p[TAPER_L] * np.sqrt(x * x + y * y)
+        nx, ny, nz = x, y, p.taper_l * np.sqrt(x * x + y * y)
     scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
     return nx * scale, ny * scale, nz * scale

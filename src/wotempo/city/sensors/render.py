@@ -11,12 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 from wotempo.city.sensors.antialias import antialias
-from wotempo.city.sensors.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
-from wotempo.city.sensors.raycast import cast
+from wotempo.city.sensors.raycast import first_hits, ground_depth
 from wotempo.city.sensors.rig import IMAGE_WIDTH
-from wotempo.city.sensors.scenery import PALETTE, SHADOW_RANGE, Snapshot, take_snapshot
+from wotempo.city.sensors.scenery import PALETTE, SHADOW_RANGE, Snapshot
 from wotempo.city.sensors.shade import shade, shadow
-from wotempo.city.sensors.world import Actors, StaticWorld
 from wotempo.navsim.schema import Camera
 
 RENDER_HEIGHT, RENDER_WIDTH = 270, 480
@@ -36,37 +34,30 @@ def scaled_intrinsics(intrinsics: np.ndarray, scale: float) -> np.ndarray:
     return scaled
 
 
-def render_camera(
-    world: StaticWorld,
-    actors: Actors,
-    ego_pose: np.ndarray,
-    ego_z: float,
-    camera: Camera,
-    width: int = RENDER_WIDTH,
-    height: int = RENDER_HEIGHT,
-) -> np.ndarray:
-    """(height, width, 3) uint8 RGB of what ``camera`` sees from an ego whose rear axle is at global ``ego_pose``
-    (x, y, heading) and height ``ego_z``. ``camera.intrinsics`` are those of the 1920 pixels wide image."""
-    return render_view(take_snapshot(world, actors, ego_pose, ego_z), camera, width, height)
-
-
-def render_view(
-    snapshot: Snapshot, camera: Camera, width: int = RENDER_WIDTH, height: int = RENDER_HEIGHT
-) -> np.ndarray:
-    """As ``render_camera``, from a snapshot that several sensors of one frame share."""
-    view = view_of(camera, width, height)
+def render_view(snapshot: Snapshot, camera: Camera) -> np.ndarray:
+    """(270, 480, 3) uint8 RGB of what ``camera`` sees, whose intrinsics are those of the 1920 pixels wide image."""
+    view = view_of(camera)
     depth, hit, face, primitives = trace(snapshot, view)
-    light = np.ones((height, width), dtype=np.float32)
-    bounds = _shadow_bounds(snapshot)
-    windows, nearest = screen_windows(bounds, view)
+    light = np.ones(depth.shape, dtype=np.float32)
+    windows, nearest = screen_windows(_shadow_bounds(snapshot), view)
     seen = nearest < SHADOW_RANGE
     shadow(view.origin, view.rays, depth, hit, snapshot.casters[seen], windows[seen], snapshot.sun, light)
     world, scenery = snapshot.world, snapshot.scenery
     ground = (scenery.ground, float(world.ground_cell), PALETTE, scenery.tone, scenery.tone_ratio)
-    colours = np.empty((height, width, 3), dtype=np.float32)
+    colours = np.empty((*depth.shape, 3), dtype=np.float32)
     surfaces = (depth, hit, face, primitives)
-    shade(view.origin, view.rays, view.focal, *surfaces, *ground, snapshot.place, light, snapshot.sun, colours)
-    image = np.empty((height, width, 3), dtype=np.uint8)
+    shade(
+        view.origin,
+        view.rays,
+        float(view.intrinsics[0, 0]),
+        *surfaces,
+        *ground,
+        snapshot.place,
+        light,
+        snapshot.sun,
+        colours,
+    )
+    image = np.empty(colours.shape, dtype=np.uint8)
     antialias(view.origin, view.rays, snapshot.ground_z, primitives, depth, hit, face, colours, image)
     return image
 
@@ -80,24 +71,17 @@ class View:
     intrinsics: np.ndarray  # (3, 3) of the rendered size
     rays: np.ndarray  # (H, W, 3) float32
 
-    @property
-    def focal(self) -> float:
-        return float(self.intrinsics[0, 0])
 
-
-def view_of(camera: Camera, width: int, height: int) -> View:
-    """The view of ``camera`` at a rendered size; cached, because a rig does not change from frame to frame."""
-    intrinsics = scaled_intrinsics(camera.intrinsics, width / IMAGE_WIDTH)
-    return _view(
-        tuple(camera.translation.tolist()), tuple(camera.rotation.ravel().tolist()),
-        tuple(intrinsics.ravel().tolist()), width, height,
-    )  # fmt: skip
+def view_of(camera: Camera) -> View:
+    """The view of ``camera``; cached, because a rig does not change from frame to frame."""
+    return _view(*(tuple(a.ravel().tolist()) for a in (camera.translation, camera.rotation, camera.intrinsics)))
 
 
 @lru_cache(maxsize=16)
-def _view(origin: tuple, rotation: tuple, intrinsics: tuple, width: int, height: int) -> View:
-    matrix, camera_to_ego = np.reshape(intrinsics, (3, 3)), np.reshape(rotation, (3, 3))
-    u, v = np.meshgrid(np.arange(width), np.arange(height))
+def _view(origin: tuple[float, ...], rotation: tuple[float, ...], intrinsics: tuple[float, ...]) -> View:
+    matrix = scaled_intrinsics(np.reshape(intrinsics, (3, 3)), RENDER_WIDTH / IMAGE_WIDTH)
+    camera_to_ego = np.reshape(rotation, (3, 3))
+    u, v = np.meshgrid(np.arange(RENDER_WIDTH), np.arange(RENDER_HEIGHT))
     local = np.stack((u, v, np.ones_like(u)), -1) @ np.linalg.inv(matrix).T
     rays = np.ascontiguousarray(local @ camera_to_ego.T, dtype=np.float32)
     return View(np.array(origin), camera_to_ego, matrix, rays)
@@ -107,20 +91,9 @@ def trace(snapshot: Snapshot, view: View) -> tuple[np.ndarray, np.ndarray, np.nd
     """What every ray meets first: depth (H, W) float32 (inf: sky), hit (H, W) int32 (row of the returned primitives,
     -1: ground or sky), face (H, W) uint8, and the primitives in the order that ``hit`` counts."""
     windows, nearest = screen_windows(snapshot.primitives, view)
-    visible = np.flatnonzero(np.isfinite(nearest))
-    order = visible[np.argsort(nearest[visible], kind="stable")]
-    primitives = snapshot.primitives[order]
-    depth = ground_depth(view.origin, view.rays, snapshot.ground_z)
-    hit = np.full(depth.shape, -1, dtype=np.int32)
-    face = np.zeros(depth.shape, dtype=np.uint8)
-    cast(view.origin, view.rays, primitives, windows[order], nearest[order], depth, hit, face)
-    return depth, hit, face, primitives
-
-
-def ground_depth(origin: np.ndarray, rays: np.ndarray, ground_z: float) -> np.ndarray:
-    """t (H, W) float32 at which each ray meets the ground plane; inf for rays that do not descend."""
-    down = rays[..., 2] < 0
-    return np.where(down, (ground_z - origin[2]) / np.where(down, rays[..., 2], -1.0), np.inf).astype(np.float32)
+    depth = ground_depth(view.rays[..., 2], snapshot.ground_z - view.origin[2])
+    seen = np.isfinite(nearest)
+    return depth, *first_hits(view.origin, view.rays, snapshot.primitives, windows, nearest, seen, depth)
 
 
 def screen_windows(rows: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
@@ -132,12 +105,12 @@ def screen_windows(rows: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray
     windows, nearest = np.zeros((len(rows), 4), dtype=np.int64), np.full(len(rows), np.inf)
     seen = np.flatnonzero(_in_frustum(rows, view))
     rows = rows[seen]
-    half = np.stack((rows[:, HALF_L], rows[:, HALF_W], rows[:, Z1] - rows[:, Z0]), -1)
+    half = np.stack((rows["half_l"], rows["half_w"], rows["z1"] - rows["z0"]), -1)
     local = _CORNERS * half[:, None]  # (M, 8, 3) in the primitive's own axes
-    cos, sin = rows[:, None, COS], rows[:, None, SIN]
-    x = rows[:, None, X] + cos * local[..., 0] - sin * local[..., 1]
-    y = rows[:, None, Y] + sin * local[..., 0] + cos * local[..., 1]
-    points = (np.stack((x, y, rows[:, None, Z0] + local[..., 2]), -1) - view.origin) @ view.rotation  # camera axes
+    cos, sin = rows["cos"][:, None], rows["sin"][:, None]
+    x = rows["x"][:, None] + cos * local[..., 0] - sin * local[..., 1]
+    y = rows["y"][:, None] + sin * local[..., 0] + cos * local[..., 1]
+    points = (np.stack((x, y, rows["z0"][:, None] + local[..., 2]), -1) - view.origin) @ view.rotation  # camera axes
 
     deep = points[..., 2]
     low, high = np.full((len(rows), 2), np.inf), np.full((len(rows), 2), -np.inf)
@@ -162,9 +135,9 @@ def screen_windows(rows: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray
 
 def _in_frustum(rows: np.ndarray, view: View) -> np.ndarray:
     """Whether the ball around each primitive reaches between the planes through the image's left and right sides."""
-    half_height = (rows[:, Z1] - rows[:, Z0]) / 2
-    reach = np.sqrt(rows[:, HALF_L] ** 2 + rows[:, HALF_W] ** 2 + half_height**2)
-    centre = np.stack((rows[:, X], rows[:, Y], rows[:, Z0] + half_height), -1) - view.origin
+    half_height = (rows["z1"] - rows["z0"]) / 2
+    reach = np.sqrt(rows["half_l"] ** 2 + rows["half_w"] ** 2 + half_height**2)
+    centre = np.stack((rows["x"], rows["y"], rows["z0"] + half_height), -1) - view.origin
     inside = np.ones(len(rows), dtype=bool)
     for column in (0, -1):
         normal = np.cross(view.rays[0, column], view.rays[-1, column])
@@ -181,13 +154,13 @@ def _pixels(points: np.ndarray, view: View) -> np.ndarray:
 def _shadow_bounds(snapshot: Snapshot) -> np.ndarray:
     """Flat boxes on the ground that hold the shadow of each caster, contact shadow included."""
     bounds = snapshot.casters.copy()
-    height = bounds[:, Z1] - snapshot.ground_z
+    height = bounds["z1"] - snapshot.ground_z
     reach_x, reach_y = -snapshot.sun[0] / snapshot.sun[2] * height, -snapshot.sun[1] / snapshot.sun[2] * height
-    bounds[:, X] += reach_x / 2
-    bounds[:, Y] += reach_y / 2
-    along = np.abs(bounds[:, COS] * reach_x + bounds[:, SIN] * reach_y)
-    across = np.abs(bounds[:, COS] * reach_y - bounds[:, SIN] * reach_x)
-    bounds[:, HALF_L] += along / 2 + 0.5
-    bounds[:, HALF_W] += across / 2 + 0.5
-    bounds[:, Z0] = bounds[:, Z1] = snapshot.ground_z
+    bounds["x"] += reach_x / 2
+    bounds["y"] += reach_y / 2
+    along = np.abs(bounds["cos"] * reach_x + bounds["sin"] * reach_y)
+    across = np.abs(bounds["cos"] * reach_y - bounds["sin"] * reach_x)
+    bounds["half_l"] += along / 2 + 0.5
+    bounds["half_w"] += across / 2 + 0.5
+    bounds["z0"] = bounds["z1"] = snapshot.ground_z
     return bounds

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.sensors.primitives import (
-    BODY,
-    CABIN,
-    COACH,
-    COS,
-    FACADE,
-    FOLIAGE,
-    LAMP,
-    MATERIAL,
-    PLAIN,
-    SIN,
-    STRIPES,
-    Z0,
-    X,
-    Y,
-)
+from wotempo.city.sensors.primitives import BODY, CABIN, COACH, FACADE, FOLIAGE, LAMP, PLAIN, STRIPES
 from wotempo.city.sensors.raycast import RIGHT, SOURCES, kernel, surface_normal
 from wotempo.city.sensors.world import GroundClass
 
@@ -69,11 +54,11 @@ def receive(
                 cosine, brightness = -dz, paints[name]
             else:
                 p = prims[hit[r, c]]
-                lx, ly = p[COS] * (x - p[X]) + p[SIN] * (y - p[Y]), p[COS] * (y - p[Y]) - p[SIN] * (x - p[X])
-                nx, ny, nz = surface_normal(p, face[r, c], lx, ly, z - p[Z0])
-                ahead, left = p[COS] * dx + p[SIN] * dy, p[COS] * dy - p[SIN] * dx
+                lx, ly = p.cos * (x - p.x) + p.sin * (y - p.y), p.cos * (y - p.y) - p.sin * (x - p.x)
+                nx, ny, nz = surface_normal(p, face[r, c], lx, ly, z - p.z0)
+                ahead, left = p.cos * dx + p.sin * dy, p.cos * dy - p.sin * dx
                 cosine = -(nx * ahead + ny * left + nz * dz)
-                material = np.int64(p[MATERIAL])
+                material = np.int64(p.material)
                 brightness = surfaces[material, 0]
                 if face[r, c] <= RIGHT:
                     mirrored = surfaces[material, 1]

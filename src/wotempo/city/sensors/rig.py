@@ -53,14 +53,3 @@ def rig_camera(name: str, path: str) -> Camera:
         intrinsics=INTRINSICS.copy(),
         distortion=np.zeros(5),
     )
-
-
-def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ego-frame points (..., 3) -> pixels (..., 2) as (u, v) of the full image, and depth (...) along the optical axis.
-
-    Points with depth ≤ 0 are behind the camera; their pixels mean nothing.
-    """
-    local = (points - camera.translation) @ camera.rotation  # Rᵀ (p − t), written for row vectors
-    homogeneous = local @ camera.intrinsics.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return homogeneous[..., :2] / homogeneous[..., 2:], local[..., 2]

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from wotempo.city.sensors.primitives import (
-    COLUMNS,
-    COS,
-    HALF_L,
-    HALF_W,
-    SIN,
-    Z0,
-    Z1,
-    X,
-    Y,
-    actor_primitives,
-    static_primitives,
-    to_ego,
-)
+from wotempo.city.sensors.primitives import PLAIN, actor_primitives, static_primitives, to_ego, whole_boxes
 from wotempo.city.sensors.shade import MIXED
 from wotempo.city.sensors.world import Actors, GroundClass, SolidKind, StaticWorld
 
@@ -50,7 +38,7 @@ PALETTE = np.array([_PALETTE[name] for name in GroundClass], dtype=np.float64) /
 class Scenery:
     """A district made ready: primitives in the district frame and the baked brightness of its ground."""
 
-    primitives: np.ndarray  # (M, COLUMNS)
+    primitives: np.ndarray  # (M,)
     ground: np.ndarray  # (H, W) uint8: GroundClass, plus MIXED where the neighbourhood holds several
     tone: np.ndarray  # (h, w) float32: shadows of buildings and trees, patches and stains
     tone_ratio: float  # ground cells per tone cell
@@ -60,8 +48,8 @@ class Scenery:
 class Snapshot:
     """One instant, in the ego frame."""
 
-    primitives: np.ndarray  # (M, COLUMNS) within VIEW_RANGE
-    casters: np.ndarray  # (S, COLUMNS) whole boxes of the road users near enough to see their shadow
+    primitives: np.ndarray  # (M,) within VIEW_RANGE
+    casters: np.ndarray  # (S,) whole boxes of the road users near enough to see their shadow
     place: np.ndarray  # (4,) x, y, cos, sin of the ego in the district frame
     ground_z: float
     sun: np.ndarray  # (3,)
@@ -69,17 +57,11 @@ class Snapshot:
     scenery: Scenery
 
 
-_latest: list[tuple[StaticWorld, Scenery]] = []
-
-
+@lru_cache(maxsize=1)  # a whole log is rendered in one district
 def prepare(world: StaticWorld) -> Scenery:
-    """The scenery of ``world``; the latest one is kept, since a whole log is rendered in one district."""
-    if not (_latest and _latest[0][0] is world):
-        ratio = _TONE_CELL / world.ground_cell
-        _latest[:] = [
-            (world, Scenery(static_primitives(world), _mark_mixed(world.ground), _bake_tone(world, ratio), ratio))
-        ]
-    return _latest[0][1]
+    """The scenery of ``world``."""
+    ratio = _TONE_CELL / world.ground_cell
+    return Scenery(static_primitives(world), _mark_mixed(world.ground), _bake_tone(world, ratio), ratio)
 
 
 def take_snapshot(world: StaticWorld, actors: Actors, ego_pose: np.ndarray, ego_z: float) -> Snapshot:
@@ -87,29 +69,20 @@ def take_snapshot(world: StaticWorld, actors: Actors, ego_pose: np.ndarray, ego_
     scenery = prepare(world)
     place = (ego_pose[0] - world.ground_origin[0], ego_pose[1] - world.ground_origin[1], ego_pose[2])
     rows = np.concatenate((scenery.primitives, actor_primitives(actors, world.ground_origin)))
-    reach = np.hypot(rows[:, HALF_L], rows[:, HALF_W])
-    near = np.hypot(rows[:, X] - place[0], rows[:, Y] - place[1]) - reach < VIEW_RANGE
+    reach = np.hypot(rows["half_l"], rows["half_w"])
+    near = np.hypot(rows["x"] - place[0], rows["y"] - place[1]) - reach < VIEW_RANGE
+    boxes = actors.boxes - np.array([*world.ground_origin, 0, 0, 0, 0, 0])
+    shady = np.hypot(boxes[:, 0] - place[0], boxes[:, 1] - place[1]) < SHADOW_RANGE
     cos, sin = np.cos(place[2]), np.sin(place[2])
     return Snapshot(
         primitives=to_ego(rows[near], place, ego_z),
-        casters=to_ego(_casters(actors, world.ground_origin, place), place, ego_z),
+        casters=to_ego(whole_boxes(boxes[shady], PLAIN, (0, 0, 0)), place, ego_z),
         place=np.array([place[0], place[1], cos, sin]),
         ground_z=-ego_z,
         sun=np.array([cos * SUN[0] + sin * SUN[1], cos * SUN[1] - sin * SUN[0], SUN[2]]),
         world=world,
         scenery=scenery,
     )
-
-
-def _casters(actors: Actors, origin: tuple[float, float], place: tuple[float, float, float]) -> np.ndarray:
-    boxes = actors.boxes - np.array([*origin, 0, 0, 0, 0, 0])
-    boxes = boxes[np.hypot(boxes[:, 0] - place[0], boxes[:, 1] - place[1]) < SHADOW_RANGE]
-    rows = np.zeros((len(boxes), COLUMNS))
-    rows[:, [X, Y]] = boxes[:, :2]
-    rows[:, Z0], rows[:, Z1] = boxes[:, 2] - boxes[:, 5] / 2, boxes[:, 2] + boxes[:, 5] / 2
-    rows[:, HALF_L], rows[:, HALF_W] = boxes[:, 3] / 2, boxes[:, 4] / 2
-    rows[:, COS], rows[:, SIN] = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
-    return rows
 
 
 def _mark_mixed(ground: np.ndarray) -> np.ndarray:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.city.sensors.materials import cell_hash, clamp, noise, surface
-from wotempo.city.sensors.primitives import COS, HALF_L, HALF_W, SIN, Z0, Z1, X, Y
+from wotempo.city.sensors.materials import cell_hash, clamp, mix, noise, surface
+from wotempo.city.sensors.primitives import LAMP
 from wotempo.city.sensors.raycast import SOURCES, box_interval, jit, kernel, surface_normal
 
 MIXED = 128  # bit of a ground cell that has another class among its eight neighbours
 HAZE = 320.0  # metres at which 63 % of a colour is haze
+HAZE_COLOUR = (0.80, 0.86, 0.91)  # also that of the sky above the horizon
 _TAPS = 48  # most samples along the footprint of a grazing ground pixel
 
 
@@ -104,8 +105,7 @@ def _sky(x, y, z, glow):
         u, v = 1.6 * x / (up + 0.15), 1.6 * y / (up + 0.15)
         cloud = 0.6 * noise(u, v, 11.0) + 0.3 * noise(2.1 * u, 2.1 * v, 12.0) + 0.15 * noise(4.3 * u, 4.3 * v, 13.0)
         cloud = clamp(2.6 * (cloud - 0.5)) * clamp(8.0 * up) * 0.75
-    red, green, blue = red + 0.2 * glow, green + 0.16 * glow, blue + 0.08 * glow
-    return red + (0.96 - red) * cloud, green + (0.96 - green) * cloud, blue + (0.97 - blue) * cloud
+    return mix((red + 0.2 * glow, green + 0.16 * glow, blue + 0.08 * glow), (0.96, 0.96, 0.97), cloud)
 
 
 @kernel
@@ -117,19 +117,19 @@ def shadow(origin, rays, depth, hit, casters, windows, sun, light, sources=SOURC
     """
     for i in range(len(casters)):
         p = casters[i]
-        cos, sin, height = p[COS], p[SIN], p[Z1] - p[Z0]
+        cos, sin, height = p.cos, p.sin, p.z1 - p.z0
         sx, sy = cos * sun[0] + sin * sun[1], cos * sun[1] - sin * sun[0]
         for r in range(windows[i, 0], windows[i, 1]):
             for c in range(windows[i, 2], windows[i, 3]):
                 if hit[r, c] >= 0 or depth[r, c] == np.inf:
                     continue
                 t = depth[r, c]
-                x, y = origin[0] + t * rays[r, c, 0] - p[X], origin[1] + t * rays[r, c, 1] - p[Y]
-                z = origin[2] + t * rays[r, c, 2] - p[Z0]
+                x, y = origin[0] + t * rays[r, c, 0] - p.x, origin[1] + t * rays[r, c, 1] - p.y
+                z = origin[2] + t * rays[r, c, 2] - p.z0
                 lx, ly = cos * x + sin * y, cos * y - sin * x
-                entry, leave, _ = box_interval(lx, ly, z, sx, sy, sun[2], p[HALF_L], p[HALF_W], height, 0.0, 0.0)
+                entry, leave, _ = box_interval(lx, ly, z, sx, sy, sun[2], p.half_l, p.half_w, height, 0.0, 0.0)
                 dark = 0.45 * clamp((leave - max(entry, 0.0)) / 0.5)
-                gap = np.sqrt(max(abs(lx) - p[HALF_L], 0.0) ** 2 + max(abs(ly) - p[HALF_W], 0.0) ** 2)
+                gap = np.sqrt(max(abs(lx) - p.half_l, 0.0) ** 2 + max(abs(ly) - p.half_w, 0.0) ** 2)
                 dark = max(dark, 0.6 * clamp(1.0 - gap / 0.5))
                 light[r, c] *= 1.0 - dark
 
@@ -154,8 +154,7 @@ def shade(
             if t == np.inf:  # clouds are fixed to the world, not to the ego
                 wx, wy = (place[2] * dx - place[3] * dy) / norm, (place[3] * dx + place[2] * dy) / norm
                 glow = max((dx * sun[0] + dy * sun[1] + dz * sun[2]) / norm, 0.0)
-                red, green, blue = _sky(wx, wy, dz / norm, glow)
-                out[r, c, 0], out[r, c, 1], out[r, c, 2] = red, green, blue
+                out[r, c, 0], out[r, c, 1], out[r, c, 2] = _sky(wx, wy, dz / norm, glow)
                 continue
             x, y, z = origin[0] + t * dx, origin[1] + t * dy, origin[2] + t * dz
             pixel = t / focal
@@ -172,16 +171,15 @@ def shade(
                 lit = np.float64(light[r, c])
             else:
                 p = prims[hit[r, c]]
-                lx, ly = p[COS] * (x - p[X]) + p[SIN] * (y - p[Y]), p[COS] * (y - p[Y]) - p[SIN] * (x - p[X])
-                nx, ny, nz = surface_normal(p, face[r, c], lx, ly, z - p[Z0])
-                ex, ey = p[COS] * nx - p[SIN] * ny, p[SIN] * nx + p[COS] * ny
+                lx, ly = p.cos * (x - p.x) + p.sin * (y - p.y), p.cos * (y - p.y) - p.sin * (x - p.x)
+                nx, ny, nz = surface_normal(p, face[r, c], lx, ly, z - p.z0)
+                ex, ey = p.cos * nx - p.sin * ny, p.sin * nx + p.cos * ny
                 facing = -(ex * dx + ey * dy + nz * dz) / norm
                 mirrored = clamp(dz / norm + 2.0 * facing * nz + 0.5)
-                red, green, blue, shines = surface(p, face[r, c], lx, ly, z - p[Z0], pixel / max(facing, 0.1), mirrored)
-                if shines:
+                red, green, blue = surface(p, face[r, c], lx, ly, z - p.z0, pixel / max(facing, 0.1), mirrored)
+                if p.material == LAMP:  # shines by itself
                     lit, haze = 1.0, 0.3 * haze
                 else:
                     lit = 0.62 + 0.46 * max(ex * sun[0] + ey * sun[1] + nz * sun[2], 0.0) + 0.1 * nz
-            out[r, c, 0] = red * lit + (0.80 - red * lit) * haze
-            out[r, c, 1] = green * lit + (0.86 - green * lit) * haze
-            out[r, c, 2] = blue * lit + (0.91 - blue * lit) * haze
+            hazy = mix((red * lit, green * lit, blue * lit), HAZE_COLOUR, haze)
+            out[r, c, 0], out[r, c, 1], out[r, c, 2] = hazy

@@ -40,7 +40,7 @@ class SolidKind(IntEnum):
     TREE = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity: what is prepared for a world is kept with it
 class StaticWorld:
     """One district: what does not move and is not annotated.
 
