@@ -36,7 +36,7 @@ def signal_furniture(network: Network) -> tuple[list[SignalHead], list[list[floa
     for n in sorted({node for _, node, _ in network.phases}):
         node = network.layout.nodes[n]
         for arm in node.arms:
-            street = network.layout.edges[arm.edge].street
+            street = network.roads[arm.edge]
             inward, right = direction(arm.outward + np.pi), direction(arm.outward + np.pi / 2)
             lanes = street.median / 2 + street.lanes * street.lane_width / 2  # middle of the incoming lanes
             near = node.position - (arm.setback + 0.3) * inward + (street.half_width + 0.6) * right
@@ -55,15 +55,13 @@ def signal_furniture(network: Network) -> tuple[list[SignalHead], list[list[floa
 def _far_kerb(network: Network, n: int, arm: Arm) -> np.ndarray:
     """(2,) where the far head's pole stands: right of the road straight ahead, or behind the kerb of a T-junction."""
     node = network.layout.nodes[n]
-    half_widths = {other.edge: network.layout.edges[other.edge].street.half_width for other in node.arms}
+    half_widths = {other.edge: network.roads[other.edge].half_width for other in node.arms}
     right = direction(arm.outward + np.pi / 2)
     for other in node.arms:
         if abs(angle_between(other.outward, arm.outward + np.pi)) < np.radians(45.0):
             side = (half_widths[other.edge] + 0.8) * direction(other.outward - np.pi / 2)
             return node.position + (other.setback + 0.3) * direction(other.outward) + side
-    along = next(
-        direction(other.outward) for other in node.arms if other.edge != arm.edge
-    )  # the road that goes through
+    along = next(direction(other.outward) for other in node.arms if other.edge != arm.edge)  # the road through
     along = along * np.sign(along @ right)
     away = np.array([along[1], -along[0]])
     away = away * np.sign(away @ direction(arm.outward + np.pi))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
 from shapely.geometry import Polygon
 
 from wotempo.city.sensors.world import GroundClass
 from wotempo.city.streets.curves import Line, arc_lengths
-from wotempo.city.streets.network import Network, RoadShape
+from wotempo.city.streets.network import CROSSWALK_WIDTH, Crosswalk, Network, RoadShape
 from wotempo.city.streets.surroundings import BAY_LENGTH, BAY_WIDTH, Surroundings
 
 CELL = 0.2  # metres
@@ -33,9 +35,10 @@ class Canvas:
         column, row = ((point - self.corner) / CELL).astype(int)
         return GroundClass(self.cells[row, column])
 
-    def fill(self, polygon: Polygon | np.ndarray, value: GroundClass) -> None:
-        points = np.asarray(polygon.exterior.coords) if isinstance(polygon, Polygon) else polygon
-        cv2.fillPoly(self.cells, [self._pixels(points)], int(value), cv2.LINE_8, _SHIFT)
+    def fill(self, polygons: Iterable[Polygon], value: GroundClass) -> None:
+        for polygon in polygons:
+            points = self._pixels(np.asarray(polygon.exterior.coords))
+            cv2.fillPoly(self.cells, [points], int(value), cv2.LINE_8, _SHIFT)
 
     def stroke(self, points: np.ndarray, value: GroundClass) -> None:
         """A line one cell wide."""
@@ -47,23 +50,18 @@ def paint_ground(network: Network, surroundings: Surroundings) -> Canvas:
     outline = np.concatenate([np.asarray(band.exterior.coords) for band in surroundings.road_bands])
     low, high = outline.min(0) - MARGIN, outline.max(0) + MARGIN
     canvas = Canvas(low, high - low)
-    for polygon in surroundings.walkways:
-        canvas.fill(polygon, GroundClass.WALKWAY)
-    for band in surroundings.road_bands:
-        canvas.fill(band, GroundClass.ROAD)
-    for _, surface in network.intersections:
-        canvas.fill(surface, GroundClass.INTERSECTION)
+    canvas.fill(surroundings.walkways, GroundClass.WALKWAY)
+    canvas.fill(surroundings.road_bands, GroundClass.ROAD)
+    canvas.fill((surface for _, surface in network.intersections), GroundClass.INTERSECTION)
+    canvas.fill((park.polygon for park in surroundings.car_parks), GroundClass.CAR_PARK)
     for park in surroundings.car_parks:
-        canvas.fill(park.polygon, GroundClass.CAR_PARK)
         _paint_bays(canvas, park.bays)
-    for median in surroundings.medians:
-        canvas.fill(median, GroundClass.GRASS)
+    canvas.fill(surroundings.medians, GroundClass.GRASS)
     for road in network.roads:
         _paint_road(canvas, road)
     for crosswalk in network.crosswalks:
-        _paint_crosswalk(canvas, crosswalk.start, crosswalk.end, crosswalk.width)
-    for _, polygon, _ in network.stop_lines:
-        canvas.fill(polygon, GroundClass.STOP_LINE)
+        canvas.fill(_bars(crosswalk), GroundClass.CROSSWALK)
+    canvas.fill((polygon for _, polygon, _ in network.stop_lines), GroundClass.STOP_LINE)
     return canvas
 
 
@@ -87,14 +85,12 @@ def _dashes(canvas: Canvas, centre: Line, offset: float) -> None:
         canvas.stroke(dash, GroundClass.MARKING_WHITE)
 
 
-def _paint_crosswalk(canvas: Canvas, start: np.ndarray, end: np.ndarray, width: float) -> None:
-    """Bars along the driving direction."""
-    length = np.hypot(*(end - start))
-    along = (end - start) / length
-    across = np.array([-along[1], along[0]]) * width / 2
-    for u in np.arange(0.4, length - 0.6, 1.2):
-        a, b = start + u * along, start + (u + 0.4) * along  # painted, a cell wider
-        canvas.fill(np.array([a - across, b - across, b + across, a + across]), GroundClass.CROSSWALK)
+def _bars(crosswalk: Crosswalk) -> Iterator[Polygon]:
+    """Painted along the driving direction."""
+    across = crosswalk.left * CROSSWALK_WIDTH / 2
+    for u in np.arange(0.4, crosswalk.length - 0.6, 1.2):
+        a, b = (crosswalk.start + v * crosswalk.along for v in (u, u + 0.4))  # painted, a cell wider
+        yield Polygon([a - across, b - across, b + across, a + across])
 
 
 def _paint_bays(canvas: Canvas, bays: np.ndarray) -> None:

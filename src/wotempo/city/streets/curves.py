@@ -101,18 +101,15 @@ def turn(
     """
     t0, t1 = direction(start_heading), direction(end_heading)
     bend = angle_between(start_heading, end_heading)
-    first, last = start, end
-    cross = t0[0] * t1[1] - t0[1] * t1[0]
-    gap = end - start
+    first, last, gap = start, end, end - start
+    reach = 0.5 * float(np.hypot(*gap))
     if abs(bend) > np.radians(15.0):
+        cross = t0[0] * t1[1] - t0[1] * t1[0]
         before = (gap[0] * t1[1] - gap[1] * t1[0]) / cross  # distances from the ends to where the two legs meet
         after = (t0[0] * gap[1] - t0[1] * gap[0]) / cross
-        reach = 0.5 * float(np.hypot(*gap))
         if min(before, after) > 0:
             reach = min(before, after, radius / 0.8 * np.tan(abs(bend) / 2))
             first, last = start + (before - reach) * t0, end - (after - reach) * t1
-    else:
-        reach = 0.5 * float(np.hypot(*gap))
     handle = reach * (0.375 - 0.078 * abs(bend) / (np.pi / 2))
     control = [first, first + handle * t0, first + 2 * handle * t0, last - 2 * handle * t1, last - handle * t1, last]
     u = np.linspace(0.0, 1.0, max(32, int(np.hypot(*gap) / 0.1)))[:, None]

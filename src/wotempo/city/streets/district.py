@@ -13,19 +13,19 @@ from wotempo.city.streets.conflicts import find_conflicts
 from wotempo.city.streets.crosswalks import arm_crosswalk, middle_crosswalk
 from wotempo.city.streets.curves import Line
 from wotempo.city.streets.junctions import connector_line, lane_pairs, posted_speed, surfaces, turn_of
-from wotempo.city.streets.layout import ROUNDABOUT, SIGNAL, Layout, draw_layout
-from wotempo.city.streets.network import STRAIGHT, Crosswalk, Element, Group, Network, RoadShape
+from wotempo.city.streets.layout import ROUNDABOUT, SIGNAL, Layout, Street, draw_layout
+from wotempo.city.streets.network import STRAIGHT, Element, Group, Network, RoadShape
 from wotempo.city.streets.roads import centre_lines, group_polygon, lane_lines, strip_polygon
 
 _Linked = TypeVar("_Linked", Element, Group)
 
 
 def draw_network(rng: np.random.Generator) -> Network:
-    """A whole district by seed."""
+    """A whole district by seed: every junction open enough, every road long and gentle enough."""
     while True:
         layout = draw_layout(rng)
-        centres = centre_lines(layout)
-        if centres is not None and _apart(layout, centres):
+        centres = centre_lines(layout) if layout else None
+        if layout and centres and _apart(layout, centres):
             return _build(layout, centres, rng)
 
 
@@ -38,20 +38,8 @@ def _apart(layout: Layout, centres: list[Line]) -> bool:
     return all(not bands[a].intersects(bands[b]) for a in range(len(bands)) for b in range(a))
 
 
-class _Builder:
-    """Elements and groups in the making: graph links are known only when all connectors are."""
-
-    def __init__(self) -> None:
-        self.elements: list[Element] = []
-        self.groups: list[Group] = []
-
-    def link(self) -> None:
-        """Fill ``before`` and ``after`` of lanes and lane groups from those of the connectors."""
-        self.elements = _linked(self.elements)
-        self.groups = _linked(self.groups)
-
-
 def _linked(items: list[_Linked]) -> list[_Linked]:
+    """With ``before`` and ``after`` of lanes and lane groups filled in from those of the connectors."""
     before: dict[int, list[int]] = {}
     after: dict[int, list[int]] = {}
     for k, item in enumerate(items):
@@ -65,14 +53,14 @@ def _linked(items: list[_Linked]) -> list[_Linked]:
 
 
 def _build(layout: Layout, centres: list[Line], rng: np.random.Generator) -> Network:
-    builder = _Builder()
-    roads = [_add_road(builder, layout, e, centres[e]) for e in range(len(layout.edges))]
-    arm_of = [_add_connectors(builder, layout, n, roads) for n in range(len(layout.nodes))]
-    builder.link()
-    elements = builder.elements
+    elements: list[Element] = []
+    groups: list[Group] = []
+    roads = [_add_road(elements, groups, e.street, centre) for e, centre in zip(layout.edges, centres, strict=True)]
+    arm_of = [_add_connectors(elements, groups, layout, n, roads) for n in range(len(layout.nodes))]
+    elements, groups = _linked(elements), _linked(groups)
     intersections, crosswalks, stop_lines, conflicts, phases = [], [], [], [], []
     for n, node in enumerate(layout.nodes):
-        halves = [layout.edges[arm.edge].street.half_width for arm in node.arms]
+        halves = [roads[arm.edge].half_width for arm in node.arms]
         intersections += [(n, surface) for surface in surfaces(node, halves)]
         conflicts.append(find_conflicts(node, list(arm_of[n]), elements, arm_of[n]))
         signal = node.control == SIGNAL
@@ -81,21 +69,18 @@ def _build(layout: Layout, centres: list[Line], rng: np.random.Generator) -> Net
         crosswalks += [arm_crosswalk(layout, n, k, halves[k], elements, list(arm_of[n])) for k in range(len(halves))]
         for arm in node.arms:
             road = roads[arm.edge]
-            stop_lines.append((road.directions[1 if arm.at_start else 0], _stop_line(road, arm.at_start), signal))
+            stop_lines.append((road.directions[arm.at_start], _stop_line(road, arm.at_start), signal))
     for road in roads:
         where, wanted = rng.uniform(0.4, 0.6), rng.random() < 0.5
         bend = abs(np.interp(where * road.centre.length, road.centre.s, road.centre.curvature))
         if wanted and road.centre.length > 105.0 and bend < 1 / 80:
-            lanes = [e for g in road.directions for e in builder.groups[g].elements]
+            lanes = [e for g in road.directions for e in groups[g].elements]
             crosswalks.append(middle_crosswalk(road, where, elements, lanes))
     return Network(
-        layout, tuple(roads), tuple(elements), tuple(builder.groups), tuple(intersections), _with_crossings(crosswalks),
-        tuple(stop_lines), tuple(conflicts), tuple(phases),
+        layout, tuple(roads), tuple(elements), tuple(groups), tuple(intersections),
+        tuple(crosswalk for crosswalk in crosswalks if crosswalk.crossings), tuple(stop_lines), tuple(conflicts),
+        tuple(phases),
     )  # fmt: skip
-
-
-def _with_crossings(crosswalks: list[Crosswalk]) -> tuple[Crosswalk, ...]:
-    return tuple(crosswalk for crosswalk in crosswalks if crosswalk.crossings)
 
 
 def _stop_line(road: RoadShape, at_start: bool) -> Polygon:
@@ -103,63 +88,47 @@ def _stop_line(road: RoadShape, at_start: bool) -> Polygon:
     line = road.centre if at_start else road.centre.reversed()
     points = line.points[:2]
     end = Line(np.array([points[0] + f * (points[1] - points[0]) for f in (0.1, 0.3, 0.5)]))
-    inner, outer = road.median / 2 + 0.1, road.lane_edge - 0.1
-    return Polygon(end.strip(inner, outer))
+    return Polygon(end.strip(road.median / 2 + 0.1, road.lane_edge - 0.1))
 
 
-def _add_road(builder: _Builder, layout: Layout, e: int, centre: Line) -> RoadShape:
-    edge = layout.edges[e]
-    street = edge.street
-    directions = []
+def _add_road(elements: list[Element], groups: list[Group], street: Street, centre: Line) -> RoadShape:
     for against in (False, True):
-        group, first = len(builder.groups), len(builder.elements)
-        for line in lane_lines(centre, edge, against):
-            end_node = edge.nodes[0 if against else 1]
-            builder.elements.append(
-                Element(line, street.lane_width, street.speed_limit, group, False, (), (), end_node)
-            )
-        members = tuple(range(first, len(builder.elements)))
-        builder.groups.append(Group(group_polygon(centre, edge, against), members, False, (), (), e, -1))
-        directions.append(group)
-    lane_edge = street.median / 2 + street.lanes * street.lane_width
-    return RoadShape(
-        centre,
-        street.half_width,
-        lane_edge,
-        street.median,
-        street.lane_width,
-        street.lanes,
-        (directions[0], directions[1]),
-    )
+        lines = lane_lines(centre, street, against)
+        members = tuple(range(len(elements), len(elements) + len(lines)))
+        elements += [Element(line, street.lane_width, street.speed_limit, len(groups), False, (), ()) for line in lines]
+        groups.append(Group(group_polygon(centre, street, against), members, False, (), ()))
+    return RoadShape(**vars(street), centre=centre, directions=(len(groups) - 2, len(groups) - 1))
 
 
-def _add_connectors(builder: _Builder, layout: Layout, n: int, roads: list[RoadShape]) -> dict[int, int]:
+def _add_connectors(
+    elements: list[Element], groups: list[Group], layout: Layout, n: int, roads: list[RoadShape]
+) -> dict[int, int]:
     """Connectors and their groups of one node; returns connector -> arm that it comes in on."""
     node = layout.nodes[n]
-    into = [roads[arm.edge].directions[1 if arm.at_start else 0] for arm in node.arms]
-    out = [roads[arm.edge].directions[0 if arm.at_start else 1] for arm in node.arms]
-    counts = [len(builder.groups[g].elements) for g in into]
+    into = [roads[arm.edge].directions[arm.at_start] for arm in node.arms]
+    out = [roads[arm.edge].directions[not arm.at_start] for arm in node.arms]
+    counts = [len(groups[g].elements) for g in into]
     arm_of: dict[int, int] = {}
     by_arms: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for a, lane_in, b, lane_out in lane_pairs(node, counts):
         by_arms.setdefault((a, b), []).append((lane_in, lane_out))
     for (a, b), pairs in by_arms.items():
-        group, members = len(builder.groups), []
+        group, members = len(groups), []
         kind = turn_of(node.arms[a].outward, node.arms[b].outward)
         for lane_in, lane_out in pairs:
-            source, target = builder.groups[into[a]].elements[lane_in], builder.groups[out[b]].elements[lane_out]
-            ends = builder.elements[source], builder.elements[target]
+            source, target = groups[into[a]].elements[lane_in], groups[out[b]].elements[lane_out]
+            ends = elements[source], elements[target]
             line = connector_line(node, ends[0].line, ends[1].line, a, b)
             limit = min(end.speed_limit for end in ends)
             limit = limit if kind == STRAIGHT and node.control != ROUNDABOUT else posted_speed(line, limit)
-            members.append(len(builder.elements))
+            members.append(len(elements))
             arm_of[members[-1]] = a
             width = min(end.width for end in ends)
-            builder.elements.append(Element(line, width, limit, group, True, (source,), (target,), n, kind))
-        shape = unary_union([element_polygon(builder.elements[m]) for m in members])
+            elements.append(Element(line, width, limit, group, True, (source,), (target,), n, kind))
+        shape = unary_union([element_polygon(elements[m]) for m in members])
         shape = shape if isinstance(shape, Polygon) else shape.convex_hull
         shape = Polygon(shape.exterior)
-        builder.groups.append(Group(shape, tuple(members), True, (into[a],), (out[b],), -1, n))
+        groups.append(Group(shape, tuple(members), True, (into[a],), (out[b],)))
     return arm_of
 
 

@@ -10,19 +10,13 @@ from shapely.affinity import rotate, translate
 from shapely.geometry import Point, Polygon
 
 from wotempo.city.streets.curves import Line, angle_between, spline, turn
-from wotempo.city.streets.layout import (
-    CORNER_RADIUS,
-    ROUNDABOUT,
-    ROUNDABOUT_INNER,
-    ROUNDABOUT_LANE,
-    ROUNDABOUT_OUTER,
-    Node,
-)
+from wotempo.city.streets.layout import CORNER_RADIUS, ROUNDABOUT, ROUNDABOUT_RADIUS, Node
 from wotempo.city.streets.network import LEFT, RIGHT, STRAIGHT
 from wotempo.city.streets.roads import OVERLAP
 
 CONNECTOR_SPACING = 0.5  # metres between vertices: connectors bend more than lanes do
 RIGHT_RADIUS, LEFT_RADIUS = 9.5, 18.0  # metres: a wider right turn would cut the kerb
+RING_RADIUS, ISLAND_RADIUS = 17.0, 13.6  # metres: the centre of a roundabout's lane, and what it goes around
 ROUNDABOUT_KERB = 13.0  # metres: the radius of the kerb between ring and arms
 LATERAL_COMFORT = 2.2  # m/s² sideways that a turn's posted speed allows
 
@@ -77,7 +71,7 @@ def connector_line(node: Node, lane_in: Line, lane_out: Line, arm_in: int, arm_o
         first = last = first + angle_between(first, last) / 2
         sweep = 0.0
     angles = first + np.linspace(0.0, sweep, 1 + int(np.ceil(sweep / 0.3)))
-    ring = node.position + ROUNDABOUT_LANE * np.stack([np.cos(angles), np.sin(angles)], 1)
+    ring = node.position + RING_RADIUS * np.stack([np.cos(angles), np.sin(angles)], 1)
     points = np.concatenate([start[None], ring, end[None]])
     return spline(points, *headings, CONNECTOR_SPACING)
 
@@ -106,8 +100,8 @@ def surfaces(node: Node, half_widths: list[float]) -> list[Polygon]:
     arms = [_arm_surface(node, k, half) for k, half in enumerate(half_widths)]
     if node.control != ROUNDABOUT:
         return [_rounded(unary_union(arms), CORNER_RADIUS).simplify(0.01)]
-    disc = Point(node.position).buffer(ROUNDABOUT_OUTER, quad_segs=24)
-    island = Point(node.position).buffer(ROUNDABOUT_INNER, quad_segs=24)
+    disc = Point(node.position).buffer(ROUNDABOUT_RADIUS, quad_segs=24)
+    island = Point(node.position).buffer(ISLAND_RADIUS, quad_segs=24)
     whole = _rounded(unary_union([disc, *arms]), ROUNDABOUT_KERB).difference(island)
     outward = [arm.outward for arm in node.arms]
     cuts = [a + np.mod(b - a, 2 * np.pi) / 2 for a, b in pairwise([*outward, outward[0]])]

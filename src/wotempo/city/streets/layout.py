@@ -13,7 +13,7 @@ from wotempo.city.streets.curves import angle_between, direction, turn
 
 CORNER_RADIUS = 6.0  # of the kerb between two arms of a junction, metres
 CROSSWALK_NEAR, CROSSWALK_FAR = 1.0, 4.5  # a crosswalk lies this far beyond the stop line
-ROUNDABOUT_LANE, ROUNDABOUT_INNER, ROUNDABOUT_OUTER = 17.0, 13.6, 20.6  # radii: lane centre, island, kerb
+ROUNDABOUT_RADIUS = 20.6  # of the kerb around it
 MIN_RADIUS = 38.0  # of any road's centre line
 MIN_ROAD = 45.0  # metres between two stop lines
 GRIDS = ((3, 4), (4, 3), (4, 4))  # rows, columns of nodes; the four corners become bends
@@ -31,9 +31,14 @@ class Street:
     speed_limit: float
 
     @property
+    def lane_edge(self) -> float:
+        """From the centre line to the outer edge of the outer lane."""
+        return self.median / 2 + self.lanes * self.lane_width
+
+    @property
     def half_width(self) -> float:
         """From the centre line to the kerb."""
-        return self.median / 2 + self.lanes * self.lane_width + self.shoulder
+        return self.lane_edge + self.shoulder
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,6 @@ class Arm:
     at_start: bool  # the edge begins here
     outward: float
     setback: float  # from the node to the stop line
-    through: bool  # another arm continues this one straight across
     phase: int  # of the signal; also 0 = major, 1 = minor
 
 
@@ -75,14 +79,6 @@ class Layout:
     edges: tuple[Edge, ...]
 
 
-def draw_layout(rng: np.random.Generator) -> Layout:
-    """A plan that can be built: every junction open enough, every road long and gentle enough."""
-    while True:  # about every second draw is good
-        layout = _draw(rng)
-        if layout is not None:
-            return layout
-
-
 def _street(rng: np.random.Generator, lanes: int) -> Street:
     wide = lanes < 3 and rng.random() < 0.7
     return Street(
@@ -94,7 +90,8 @@ def _street(rng: np.random.Generator, lanes: int) -> Street:
     )
 
 
-def _draw(rng: np.random.Generator) -> Layout | None:
+def draw_layout(rng: np.random.Generator) -> Layout | None:
+    """A plan, or None when two of its arms came out too close: about every second draw is good."""
     rows, cols = GRIDS[rng.integers(len(GRIDS))]
     ring = _street(rng, int(rng.choice([1, 2])))
     small = rng.integers(1, rows - 1 + cols - 1 - 1)  # one inner street is always a single-lane one
@@ -185,15 +182,14 @@ def _assemble(rng: np.random.Generator, positions: list[np.ndarray], edges: list
             return None
         control = _control(rng, streets)
         if control == ROUNDABOUT:
-            setbacks = [ROUNDABOUT_OUTER + 14.0] * len(ends)
+            setbacks = [ROUNDABOUT_RADIUS + 14.0] * len(ends)
         else:
             setbacks = _setbacks([s.half_width for s in streets], gaps)
         arms = []
         for k, (e, start) in enumerate(ends):
-            opposite = [j for j in range(len(ends)) if abs(angle_between(outward[j], outward[k] + np.pi)) < 0.3]
-            through = bool(opposite)
+            through = any(abs(angle_between(other, outward[k] + np.pi)) < 0.3 for other in outward)
             phase = int(k % 2) if len(ends) == 4 else int(not through)
-            arms.append(Arm(e, start, float(outward[k]), float(setbacks[k]), through, phase))
+            arms.append(Arm(e, start, float(outward[k]), float(setbacks[k]), phase))
         nodes.append(Node(position, control, tuple(arms)))
     return Layout(tuple(nodes), tuple(edges))
 

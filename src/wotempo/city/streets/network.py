@@ -12,9 +12,10 @@ import numpy as np
 from shapely.geometry import Polygon
 
 from wotempo.city.streets.curves import Line
-from wotempo.city.streets.layout import Layout
+from wotempo.city.streets.layout import CROSSWALK_FAR, CROSSWALK_NEAR, Layout, Street
 
 LEFT, STRAIGHT, RIGHT = "left", "straight", "right"
+CROSSWALK_WIDTH = CROSSWALK_FAR - CROSSWALK_NEAR  # metres
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Element:
     connector: bool
     before: tuple[int, ...]  # elements that lead into this one
     after: tuple[int, ...]
-    node: int  # a connector's junction; the junction that a lane ends at
+    node: int = -1  # a connector's junction
     turn: str = STRAIGHT
 
 
@@ -41,8 +42,6 @@ class Group:
     connector: bool
     before: tuple[int, ...]
     after: tuple[int, ...]
-    road: int  # -1 for connectors
-    node: int  # -1 for lanes
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,6 @@ class Crosswalk:
 
     start: np.ndarray  # (2,) at one kerb
     end: np.ndarray
-    width: float
     crossings: tuple[Crossing, ...]
     node: int  # -1 between junctions
     phase: int  # of the vehicles that it stops at ``node``
@@ -71,23 +69,27 @@ class Crosswalk:
     def length(self) -> float:
         return float(np.hypot(*(self.end - self.start)))
 
+    @property
+    def along(self) -> np.ndarray:
+        """(2,) unit vector from start to end."""
+        return (self.end - self.start) / self.length
+
+    @property
+    def left(self) -> np.ndarray:
+        """(2,) unit vector to the left of ``along``."""
+        return self.along[::-1] * (-1.0, 1.0)
+
     @cached_property
     def polygon(self) -> Polygon:
-        along = (self.end - self.start) / self.length
-        side = np.array([-along[1], along[0]]) * self.width / 2
+        side = self.left * CROSSWALK_WIDTH / 2
         return Polygon([self.start - side, self.end - side, self.end + side, self.start + side])
 
 
 @dataclass(frozen=True)
-class RoadShape:
-    """A road between its two stop lines."""
+class RoadShape(Street):
+    """A road between its two stop lines: the cross-section of its street along a centre line."""
 
     centre: Line
-    half_width: float  # centre to kerb
-    lane_edge: float  # centre to the outer edge of the outer lane
-    median: float
-    lane_width: float
-    lanes: int
     directions: tuple[int, int]  # group along the centre line, group against it
 
 
@@ -115,7 +117,3 @@ class Network:
     stop_lines: tuple[tuple[int, Polygon, bool], ...]  # (group that ends there, polygon, signalised)
     conflicts: tuple[Conflict, ...]  # one per node
     phases: tuple[tuple[int, int, int], ...]  # signalised connectors: (element, node, phase)
-
-    @property
-    def lane_count(self) -> int:
-        return sum(not element.connector for element in self.elements)
