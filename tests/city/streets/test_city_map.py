@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from wotempo.city.sensors.town import LOCATION, PITCH, PROJECTED_CRS, district_origin, draw_district
-from wotempo.city.streets.map_layers import district_layers, write_town_map
+from wotempo.city.streets.map_layers import town_layers, write_town_map
 from wotempo.maps import read_map
 from wotempo.maps.layers import ESSENTIAL, EXTRA
 
 
 @pytest.fixture(scope="module")
 def layers():
-    return [district_layers(draw_district(0, k)) for k in range(2)]
+    return [town_layers([draw_district(0, k)]) for k in range(2)]
 
 
 def test_all_layers_are_there_and_ids_are_unique_over_all_of_them(layers):
@@ -46,7 +46,7 @@ def test_written_map_agrees_to_a_millimetre(layers, tmp_path):
 
 def test_lane_graph_survives_the_file(town):
     district = draw_district(town.config.seed, 0)
-    ids = [str(fid) for fid in (*district_layers(district)["lanes_polygons"]["fid"],)]
+    ids = [str(fid) for fid in (*town_layers([district])["lanes_polygons"]["fid"],)]
     for lane_id in ids:
         lane = town.map.lane(lane_id)
         assert not lane.is_connector

@@ -156,8 +156,8 @@ def simulate_log(config: CityConfig, plan: LogPlan, district: District) -> tuple
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([config.seed, _SPLITS.index(plan.split), plan.number, attempt])
         drive = run_drive(district.network, seconds, EXPERTS, rng)
-        standing, strollers = draw_props(district.network, district.surroundings, drive.closed, rng)
-        people = gather(drive, standing, strollers, int(rng.integers(2**31)))
+        props = draw_props(district.network, district.surroundings, drive.closed, rng)
+        people = gather(drive, props, int(rng.integers(2**31)))
         ego = choose_ego(drive, people, area, rng)
         if ego is not None:
             return drive, people, ego

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from wotempo.city.sensors.world import CLASS_NAMES
 from wotempo.city.traffic.drive import Drive
-from wotempo.city.traffic.props import Standing, Stroller
+from wotempo.city.traffic.props import Stroller, Thing
 from wotempo.city.traffic.simulation import DT
 
-VEHICLE, PEDESTRIAN, BICYCLE = (CLASS_NAMES.index(name) for name in ("vehicle", "pedestrian", "bicycle"))
+VEHICLE, PEDESTRIAN = CLASS_NAMES.index("vehicle"), CLASS_NAMES.index("pedestrian")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class People:
         return np.concatenate([pose[:, :2], self.sizes[:, 2:] / 2, self.sizes, pose[:, 2:]], 1)
 
 
-def gather(drive: Drive, standing: Standing, strollers: list[Stroller], seed: int) -> People:
+def gather(drive: Drive, props: Sequence[Thing | Stroller], seed: int) -> People:
     """``seed`` draws the crossing pedestrians' looks."""
     steps, fleet, crossers = len(drive.poses), drive.fleet, drive.crossers
     rng = np.random.default_rng([seed, 103])
@@ -43,25 +44,14 @@ def gather(drive: Drive, standing: Standing, strollers: list[Stroller], seed: in
     walkers = crossers.place(drive.network, crossers.shown(drive.network, drive.tracks.walked, DT))
     count = len(crossers.pace)
     walker_sizes = rng.uniform((0.5, 0.5, 1.55), (0.75, 0.75, 1.9), (count, 3))
-    side = np.stack([stroller.poses(time) for stroller in strollers], 1) if strollers else np.empty((steps, 0, 3))
-    still = np.broadcast_to(standing.boxes[:, [0, 1, 6]], (steps, len(standing.boxes), 3))
-    poses = np.concatenate([cars, walkers, side, still], 1)
+    beside = np.reshape([prop.poses(time) for prop in props], (-1, steps, 3)).swapaxes(0, 1)
+    poses = np.concatenate([cars, walkers, beside], 1)
+    kinds = [VEHICLE] * len(fleet) + [PEDESTRIAN] * count + [CLASS_NAMES.index(prop.kind) for prop in props]
+    walker_colours = rng.integers(20, 230, (count, 3))
     return People(
         poses=poses,
         velocity=np.gradient(poses[..., :2], DT, axis=0),
-        sizes=np.concatenate(
-            [car_sizes, walker_sizes, np.array([s.size for s in strollers]).reshape(-1, 3), standing.boxes[:, 3:6]]
-        ),
-        classes=np.concatenate(
-            [
-                np.full(len(fleet), VEHICLE), np.full(count, PEDESTRIAN),
-                np.array([CLASS_NAMES.index(s.kind) for s in strollers], np.int64), standing.classes,
-            ]
-        ),
-        colours=np.concatenate(
-            [
-                fleet.colour, rng.integers(20, 230, (count, 3)).astype(np.uint8),
-                np.array([s.colour for s in strollers], np.uint8).reshape(-1, 3), standing.colours,
-            ]
-        ),
-    )  # fmt: skip
+        sizes=np.concatenate([car_sizes, walker_sizes, np.reshape([prop.size for prop in props], (-1, 3))]),
+        classes=np.array(kinds, np.int64),
+        colours=np.array([*fleet.colour, *walker_colours, *(prop.colour for prop in props)], np.uint8),
+    )

@@ -5,11 +5,11 @@ Their motion does not depend on the traffic; the traffic never comes where they 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from wotempo.city.sensors.world import CLASS_NAMES
 from wotempo.city.streets.curves import Line, direction
 from wotempo.city.streets.network import Network
 from wotempo.city.streets.surroundings import Surroundings
@@ -24,12 +24,18 @@ ORANGE, RED_WHITE = (235, 110, 30), (205, 60, 50)
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Things that do not move, in local metres: (n, 7) boxes with z above the road, class index (n,), colour (n, 3)."""
+class Thing:
+    """Something that stands on the ground and does not move: at ``point`` (2,) in local metres, turned by ``yaw``."""
 
-    boxes: np.ndarray
-    classes: np.ndarray
-    colours: np.ndarray
+    kind: str  # of CLASS_NAMES
+    point: np.ndarray
+    yaw: float
+    size: Sequence[float]  # length, width, height
+    colour: Sequence[int]
+
+    def poses(self, t: np.ndarray) -> np.ndarray:
+        """(T,) seconds -> (T, 3) x, y, heading, all the same."""
+        return np.tile([*self.point, self.yaw], (len(t), 1))
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,9 @@ class Stroller:
     line: Line
     start: float
     pace: float
-    size: tuple[float, float, float]
+    size: Sequence[float]
     kind: str
-    colour: tuple[int, int, int]
+    colour: Sequence[int]
 
     def poses(self, t: np.ndarray) -> np.ndarray:
         """(T,) seconds -> (T, 3) x, y, heading. Walkers turn round at the end of the road, cyclists wait there."""
@@ -57,28 +63,12 @@ class Stroller:
         return np.stack([x, y, heading + np.pi * (back ^ (self.pace < 0))], 1)
 
 
-class _Collection:
-    def __init__(self) -> None:
-        self.rows: list[tuple[list[float], int, tuple]] = []
-
-    def add(self, kind: str, point: np.ndarray, size: tuple[float, float, float], yaw: float, colour: tuple) -> None:
-        box = [float(point[0]), float(point[1]), size[2] / 2, *size, float(yaw)]
-        self.rows.append((box, CLASS_NAMES.index(kind), tuple(int(c) for c in colour)))
-
-    def done(self) -> Standing:
-        boxes, classes, colours = zip(*self.rows, strict=True) if self.rows else ((), (), ())
-        return Standing(
-            boxes=np.array(boxes, float).reshape(-1, 7),
-            classes=np.array(classes, np.int64),
-            colours=np.array(colours, np.uint8).reshape(-1, 3),
-        )
-
-
 def draw_props(
     network: Network, surroundings: Surroundings, closed: frozenset[int], rng: np.random.Generator
-) -> tuple[Standing, list[Stroller]]:
+) -> list[Thing | Stroller]:
     """One log's. Every wide shoulder is used for parking, by cyclists, for a small work site, or stays empty."""
-    things, strollers = _Collection(), []
+    things: list[Thing] = []
+    strollers: list[Stroller] = []
     for road in network.roads:
         wide = road.half_width - road.lane_edge > 2.0
         for side in (-1, 1):
@@ -101,27 +91,16 @@ def draw_props(
         line, width = network.elements[lane].line, network.elements[lane].width
         first = rng.uniform(0.2, 0.35) * line.length
         _work_site(things, line, first, max(first + 20.0, rng.uniform(0.6, 0.8) * line.length), width / 2 - 0.4, rng)
-    return things.done(), strollers
+    return [*strollers, *things]
 
 
-def _size(
-    rng: np.random.Generator, length: tuple[float, float], width: tuple[float, float], height: tuple[float, float]
-) -> tuple[float, float, float]:
-    return float(rng.uniform(*length)), float(rng.uniform(*width)), float(rng.uniform(*height))
-
-
-def _colour(rng: np.random.Generator, low: int, high: int) -> tuple[int, int, int]:
-    red, green, blue = (int(value) for value in rng.integers(low, high, 3))
-    return red, green, blue
-
-
-def _parked_car(things: _Collection, point: np.ndarray, yaw: float, rng: np.random.Generator) -> None:
-    size = _size(rng, (4.0, 5.0), (1.72, 1.92), (1.4, 1.85))
-    things.add("vehicle", point, size, yaw + rng.normal(0, 0.015), PAINTS[rng.integers(len(PAINTS))])
+def _parked_car(things: list[Thing], point: np.ndarray, yaw: float, rng: np.random.Generator) -> None:
+    size = rng.uniform((4.0, 1.72, 1.4), (5.0, 1.92, 1.85))
+    things.append(Thing("vehicle", point, yaw + rng.normal(0, 0.015), size, PAINTS[rng.integers(len(PAINTS))]))
 
 
 def _park_along(
-    things: _Collection, network: Network, surroundings: Surroundings, line: Line, rng: np.random.Generator
+    things: list[Thing], network: Network, surroundings: Surroundings, line: Line, rng: np.random.Generator
 ) -> None:
     """Parked cars on a shoulder, clear of crosswalks and driveways."""
     s = rng.uniform(CLEAR_OF_ENDS, CLEAR_OF_ENDS + 8.0)
@@ -141,36 +120,36 @@ def _inside(area, point: np.ndarray) -> bool:
 
 
 def _work_site(
-    things: _Collection, line: Line, start: float, end: float, half: float, rng: np.random.Generator
+    things: list[Thing], line: Line, start: float, end: float, half: float, rng: np.random.Generator
 ) -> None:
     """Cones along the traffic side (the left) of a strip of half width ``half``, barriers across its ends, a sign."""
     end = min(end, line.length - 4.0)
     left = line.parallel(half - 0.1)
     for s in np.arange(start, end, rng.uniform(3.5, 6.0)):
         point = np.array([np.interp(s, line.s, left[:, k]) for k in (0, 1)])
-        things.add("traffic_cone", point, (0.4, 0.4, 0.75), 0.0, ORANGE)
+        things.append(Thing("traffic_cone", point, 0.0, (0.4, 0.4, 0.75), ORANGE))
     for s in (start - 1.0, end + 1.0):
         point, heading = line.at(s)
-        things.add("barrier", point, (0.5, 2 * half - 0.4, 1.0), heading, RED_WHITE)
+        things.append(Thing("barrier", point, heading, (0.5, 2 * half - 0.4, 1.0), RED_WHITE))
     point, heading = line.at(start - 4.0)
-    things.add("czone_sign", point, (0.3, 0.9, 1.9), heading, ORANGE)
+    things.append(Thing("czone_sign", point, heading, (0.3, 0.9, 1.9), ORANGE))
     for _ in range(int(rng.integers(1, 4))):
         point, heading = line.at(rng.uniform(start + 2.0, end - 2.0))
         spot = point + rng.uniform(-0.4, 0.4) * half * direction(heading + np.pi / 2)
         if rng.random() < 0.5:
-            things.add("generic_object", spot, _size(rng, (0.6, 1.6), (0.6, 1.0), (0.5, 1.2)), heading, (150, 140, 120))
+            size = rng.uniform((0.6, 0.6, 0.5), (1.6, 1.0, 1.2))
+            things.append(Thing("generic_object", spot, heading, size, (150, 140, 120)))
         else:
-            things.add("pedestrian", spot, _size(rng, (0.5, 0.7), (0.5, 0.7), (1.65, 1.9)), heading, ORANGE)
+            size = rng.uniform((0.5, 0.5, 1.65), (0.7, 0.7, 1.9))
+            things.append(Thing("pedestrian", spot, heading, size, ORANGE))
 
 
 def _cyclists(line: Line, rng: np.random.Generator) -> list[Stroller]:
-    count = 1 + rng.poisson(line.length / 90.0)
     found = []
-    for _ in range(count):
+    for _ in range(1 + rng.poisson(line.length / 90.0)):
         start, pace = float(rng.uniform(2.0, line.length - 10.0)), float(rng.uniform(2.5, 5.5))
-        size = _size(rng, (1.65, 1.85), (0.55, 0.7), (1.55, 1.8))
-        colour = _colour(rng, 30, 230)
-        found.append(Stroller(line, start, pace, size, "bicycle", colour))
+        size = rng.uniform((1.65, 0.55, 1.55), (1.85, 0.7, 1.8))
+        found.append(Stroller(line, start, pace, size, "bicycle", rng.integers(30, 230, 3)))
     return found
 
 
@@ -179,19 +158,19 @@ def _walkers(base: Line, half_width: float, rng: np.random.Generator) -> list[St
     for _ in range(rng.poisson(base.length * WALKERS_PER_METRE)):
         line = Line(base.parallel(-(half_width + rng.uniform(1.1, 2.9))))
         pace = float(rng.uniform(0.8, 1.8) * rng.choice([-1, 1]) * (rng.random() > 0.12))
-        size = _size(rng, (0.5, 0.75), (0.5, 0.75), (1.55, 1.9))
-        colour = _colour(rng, 20, 230)
+        size = rng.uniform((0.5, 0.5, 1.55), (0.75, 0.75, 1.9))
+        colour = rng.integers(20, 230, 3)
         found.append(Stroller(line, float(rng.uniform(2.0, base.length - 2.0)), pace, size, "pedestrian", colour))
     return found
 
 
 def _litter(
-    things: _Collection, surroundings: Surroundings, base: Line, half_width: float, rng: np.random.Generator
+    things: list[Thing], surroundings: Surroundings, base: Line, half_width: float, rng: np.random.Generator
 ) -> None:
     """Bins, boxes and the like on the kerb side of the walkway."""
     line = Line(base.parallel(-(half_width + 0.85)))
     for _ in range(rng.poisson(line.length / 70.0)):
         point, heading = line.at(rng.uniform(8.0, line.length - 8.0))
         if not any(_inside(park.driveway.buffer(2.0), point) for park in surroundings.car_parks):
-            size = _size(rng, (0.5, 0.9), (0.5, 0.8), (0.8, 1.3))
-            things.add("generic_object", point, size, heading, _colour(rng, 50, 190))
+            size = rng.uniform((0.5, 0.5, 0.8), (0.9, 0.8, 1.3))
+            things.append(Thing("generic_object", point, heading, size, rng.integers(50, 190, 3)))
