@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from wotempo.city.dataset.config import CityConfig
-from wotempo.city.dataset.plan import train_districts
 from wotempo.city.sensors.town import draw_district
 from wotempo.city.traffic.drive import WARM_UP_S, Drive, run_drive
 from wotempo.city.traffic.simulation import DT
@@ -25,14 +24,10 @@ def simulate_futures(config: CityConfig, count: int, seed: int) -> np.ndarray:
     From the training districts only, in traffic that no log shows; standing and straight ones are thinned out.
     """
     rng = np.random.default_rng([config.seed, seed, 104])
-    districts = train_districts(config)
     found: list[np.ndarray] = []
-    total, turn = 0, 0
-    while total < count:
-        network = draw_district(config.seed, districts[turn % len(districts)]).network
+    while sum(map(len, found)) < count:
+        network = draw_district(config.seed, len(found) % config.train.districts).network  # those of train come first
         found.append(_futures(run_drive(network, DRIVE_S, EXPERTS, rng), rng))
-        total += len(found[-1])
-        turn += 1
     futures = np.concatenate(found)
     return futures[rng.permutation(len(futures))[:count]]
 

@@ -42,11 +42,6 @@ def district_count(config: CityConfig) -> int:
     return sum(size.districts for _, size in config.splits.values())
 
 
-def train_districts(config: CityConfig) -> range:
-    """Where training data may come from."""
-    return range(config.train.districts)
-
-
 def _identity(config: CityConfig, split: str, number: int) -> LogIdentity:
     """Names as nuPlan's: date, vehicle, first and last second."""
     start = _FIRST_DAYS[split] + timedelta(days=number // 20, minutes=37 * (number % 20), hours=8)

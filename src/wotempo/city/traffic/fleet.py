@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,9 +37,6 @@ class Fleet:
 
     def __len__(self) -> int:
         return len(self.front)
-
-    def take(self, keep: np.ndarray) -> Fleet:
-        return Fleet(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
 
 
 def draw_fleet(count: int, experts: int, rng: np.random.Generator) -> Fleet:

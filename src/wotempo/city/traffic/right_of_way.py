@@ -26,14 +26,13 @@ class RightOfWay:
         self._network, self._paths, self._fleet = network, paths, fleet
         count = len(network.elements)
         self._node, self._phase, self._local = np.full(count, -1), np.full(count, -1), np.full(count, -1)
+        self._rank = np.zeros(count)
         for n, conflict in enumerate(network.conflicts):
             self._node[conflict.connectors] = n
             self._local[conflict.connectors] = np.arange(len(conflict.connectors))
+            self._rank[conflict.connectors] = conflict.yields.sum(1)
         for element, _, phase in network.phases:
             self._phase[element] = phase
-        self._rank = np.zeros(count)
-        for conflict in network.conflicts:
-            self._rank[conflict.connectors] = conflict.yields.sum(1)
         self.held = np.full(len(fleet), -1)
         self._every = np.arange(len(fleet))
 

@@ -41,20 +41,18 @@ class Paths:
 
     elements: np.ndarray  # (V, K) int
     starts: np.ndarray  # (V, K + 1) metres along the path at which each element begins
-    x: np.ndarray  # (V, P)
-    y: np.ndarray
-    heading: np.ndarray  # unwrapped
-    curvature: np.ndarray
-    limit: np.ndarray  # m/s
+    poses: np.ndarray  # (V, P, 3) x, y, heading, unwrapped
+    curvature: np.ndarray  # (V, P)
+    limit: np.ndarray  # (V, P) m/s
     length: np.ndarray  # (V,)
 
     def pose(self, s: np.ndarray) -> np.ndarray:
         """(..., V) metres along the paths -> (..., V, 3) x, y, heading."""
-        place = np.clip(s / STEP, 0.0, self.x.shape[1] - 1.001)
+        place = np.clip(s / STEP, 0.0, self.poses.shape[1] - 1.001)
         k = place.astype(np.int64)
-        f = place - k
-        v = np.broadcast_to(np.arange(len(self.x)), s.shape)
-        return np.stack([a[v, k] * (1 - f) + a[v, k + 1] * f for a in (self.x, self.y, self.heading)], -1)
+        f = (place - k)[..., None]
+        v = np.arange(len(self.poses))
+        return self.poses[v, k] * (1 - f) + self.poses[v, k + 1] * f
 
 
 def build_paths(network: Network, routes: list[tuple[int, ...]], sway: np.ndarray) -> Paths:
@@ -62,7 +60,7 @@ def build_paths(network: Network, routes: list[tuple[int, ...]], sway: np.ndarra
     count, most = len(routes), max(len(route) for route in routes) + 4  # so that looking ahead needs no bounds check
     elements = np.full((count, most), -1)
     starts = np.full((count, most + 1), np.inf)
-    columns = []
+    samples = []
     for v, route in enumerate(routes):
         lines = [network.elements[e].line for e in route]
         begin = np.concatenate([[0.0], np.cumsum([line.length for line in lines])])
@@ -77,16 +75,13 @@ def build_paths(network: Network, routes: list[tuple[int, ...]], sway: np.ndarra
         wave = 2 * np.pi * even / wavelength + phase
         h = np.interp(even, s, heading)
         drift = amplitude * np.sin(wave)
-        columns.append((
+        samples.append(np.column_stack((
             np.interp(even, s, points[:, 0]) - drift * np.sin(h),
             np.interp(even, s, points[:, 1]) + drift * np.cos(h),
             h + amplitude * 2 * np.pi / wavelength * np.cos(wave),
             np.interp(even, s, curvature),
             limits[np.clip(np.searchsorted(s, even, "right") - 1, 0, len(s) - 1)],
-        ))  # fmt: skip
-    most_samples = max(len(column[0]) for column in columns)
-    x, y, headings, curvatures, speeds = (
-        np.stack([np.pad(c[k], (0, most_samples - len(c[k])), "edge") for c in columns]) for k in range(5)
-    )
-    length = np.array([len(column[0]) * STEP - STEP for column in columns])
-    return Paths(elements, starts, x, y, headings, curvatures, speeds, length)
+        )))  # fmt: skip
+    counts = np.array([len(path) for path in samples])
+    padded = np.stack([np.pad(a, ((0, counts.max() - len(a)), (0, 0)), "edge") for a in samples])
+    return Paths(elements, starts, padded[..., :3], padded[..., 3], padded[..., 4], counts * STEP - STEP)

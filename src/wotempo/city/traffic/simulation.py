@@ -49,10 +49,9 @@ def simulate(
     allowed = allowed_speed(paths, fleet)
     time = np.arange(steps) * DT
     lights, red_left = plan.state(time), plan.red_left(time)
-    record: list[list[np.ndarray]] = [[], [], [], []]
+    record = []
     for k in range(steps):
-        for store, now in zip(record, (s, v, a, watch.walked), strict=True):
-            store.append(now.copy())
+        record.append((s, v, a, watch.walked.copy()))
         gap, lead_speed, lead_a, leader = leaders.find(s, v, a)
         watch.step(s, v, lights[k], red_left[k], DT)
         walker_stop = watch.stops(s, v)
@@ -62,8 +61,7 @@ def simulate(
         faster = np.maximum(0.0, v + a * DT)
         a = (faster - v) / DT
         s, v = s + 0.5 * (v + faster) * DT, faster
-    places, speeds, accelerations, walked = (np.array(store) for store in record)
-    return Tracks(places, speeds, accelerations, walked, lights)
+    return Tracks(*map(np.array, zip(*record, strict=True)), lights)
 
 
 def allowed_speed(paths: Paths, fleet: Fleet) -> np.ndarray:
