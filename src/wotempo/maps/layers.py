@@ -48,6 +48,7 @@ EXTRA = {
     "road_segments": LayerSpec("Polygon"),
     "generic_drivable_areas": LayerSpec("Polygon"),
 }
+LAYERS = ESSENTIAL | EXTRA
 # Their ids share one dictionary in the official code.
 POOLED_IDS = (
     "lanes_polygons",

@@ -9,18 +9,14 @@ from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
 
 INDEX_NAME = "nuplan-maps-v1.0.json"
-MAP_VERSIONS = {
-    "sg-one-north": "9.17.1964",
-    "us-ma-boston": "9.12.1817",
-    "us-nv-las-vegas-strip": "9.15.1915",
-    "us-pa-pittsburgh-hazelwood": "9.17.1937",
+_MAPS = {
+    "sg-one-north": ("9.17.1964", "EPSG:32648"),
+    "us-ma-boston": ("9.12.1817", "EPSG:32619"),
+    "us-nv-las-vegas-strip": ("9.15.1915", "EPSG:32611"),
+    "us-pa-pittsburgh-hazelwood": ("9.17.1937", "EPSG:32617"),
 }
-PROJECTED_CRS = {
-    "sg-one-north": "EPSG:32648",
-    "us-ma-boston": "EPSG:32619",
-    "us-nv-las-vegas-strip": "EPSG:32611",
-    "us-pa-pittsburgh-hazelwood": "EPSG:32617",
-}
+MAP_VERSIONS = {location: version for location, (version, _) in _MAPS.items()}
+PROJECTED_CRS = {location: crs for location, (_, crs) in _MAPS.items()}
 
 
 def map_path(maps_root: Path, location: str) -> Path:

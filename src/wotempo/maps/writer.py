@@ -12,7 +12,7 @@ import pyogrio
 import shapely
 
 from wotempo.errors import UserError
-from wotempo.maps.layers import ESSENTIAL, EXTRA, POOLED_IDS, LayerSpec
+from wotempo.maps.layers import ESSENTIAL, LAYERS, POOLED_IDS, LayerSpec
 from wotempo.maps.locations import INDEX_NAME, MAP_VERSIONS, PROJECTED_CRS
 from wotempo.navsim.files import atomic_path, write_bytes
 
@@ -42,8 +42,7 @@ def write_map(
     frames = _complete({name: _complete_columns(name, frame) for name, frame in layers.items()})
     _check_ids(frames)
     path = maps_root / location / (version or MAP_VERSIONS[location]) / "map.gpkg"
-    specs = ESSENTIAL | EXTRA
-    _write(path, {name: (frame, specs[name].geometry) for name, frame in frames.items()}, projected_crs, store_crs)
+    _write(path, frames, projected_crs, store_crs)
     return path
 
 
@@ -53,29 +52,24 @@ def write_map_root(maps_root: Path, location: str, version: str | None = None) -
     versions = {**MAP_VERSIONS, location: version or MAP_VERSIONS[location]}
     for other, crs in PROJECTED_CRS.items():
         if other != location:
-            stub = {"lane_connectors": (_stub_connectors(), "LineString")}
+            stub = {"lane_connectors": _stub_connectors()}
             _write(maps_root / other / versions[other] / "map.gpkg", stub, crs, crs)
     index = {name: {"version": versions[name], "layers": {}} for name in MAP_VERSIONS}
     write_bytes(maps_root / INDEX_NAME, json.dumps(index).encode())
 
 
-def _write(
-    path: Path, frames: dict[str, tuple[geopandas.GeoDataFrame, str]], projected_crs: str, store_crs: str
-) -> None:
-    meta = pd.DataFrame(
-        {
-            "key": ["geographicCoordSystem", "projectedCoordSystem"],
-            "value": [GEOGRAPHIC_CRS.lower(), projected_crs.lower()],
-        }
-    )
+def _write(path: Path, frames: dict[str, geopandas.GeoDataFrame], projected_crs: str, store_crs: str) -> None:
+    systems = {"geographicCoordSystem": GEOGRAPHIC_CRS.lower(), "projectedCoordSystem": projected_crs.lower()}
+    meta = pd.DataFrame(systems.items(), columns=["key", "value"])
     pyogrio.set_gdal_config_options(_GDAL_OPTIONS)
     try:
         with atomic_path(path, suffix=".gpkg") as temporary:
-            for name, (frame, geometry) in frames.items():
+            for name, frame in frames.items():
                 stored = frame.set_crs(projected_crs, allow_override=True).to_crs(store_crs)
                 options = {"FID": "fid", "SPATIAL_INDEX": "NO"}  # read whole, never by window
+                kind = LAYERS[name].geometry
                 pyogrio.write_dataframe(
-                    stored, temporary, layer=name, driver="GPKG", geometry_type=geometry, layer_options=options
+                    stored, temporary, layer=name, driver="GPKG", geometry_type=kind, layer_options=options
                 )
             pyogrio.write_dataframe(meta, temporary, layer="meta", driver="GPKG")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
@@ -85,9 +79,9 @@ def _write(
 
 
 def _complete_columns(name: str, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
-    spec = (ESSENTIAL | EXTRA).get(name)
+    spec = LAYERS.get(name)
     if spec is None:
-        raise ValueError(f"unknown map layer {name!r}; a map has {sorted(ESSENTIAL | EXTRA)}")
+        raise ValueError(f"unknown map layer {name!r}; a map has {sorted(LAYERS)}")
     if missing := [column for column in ("fid", *spec.required) if column not in frame]:
         raise ValueError(f"map layer {name} lacks the columns {missing}")
     if set(frame.geometry.geom_type) - {spec.geometry}:
@@ -102,9 +96,7 @@ def _complete(frames: dict[str, geopandas.GeoDataFrame]) -> dict[str, geopandas.
     if missing := [name for name in needed if name not in frames]:
         raise ValueError(f"a map needs the layers {missing}")
     origin = frames["lanes_polygons"].total_bounds[:2] - 1000.0  # a placeholder far from every street
-    absent = {name: _placeholder(name, spec, origin) for name, spec in ESSENTIAL.items() if name not in frames}
-    essential = {name: frames.get(name, absent.get(name)) for name in ESSENTIAL}
-    return essential | frames
+    return {name: _placeholder(name, spec, origin) for name, spec in ESSENTIAL.items()} | frames
 
 
 def _placeholder(name: str, spec: LayerSpec, origin: np.ndarray) -> geopandas.GeoDataFrame:

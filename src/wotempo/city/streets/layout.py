@@ -6,6 +6,7 @@ Only topology and rough geometry are drawn here. ``roads`` and ``junctions`` tur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -17,6 +18,7 @@ ROUNDABOUT_RADIUS = 20.6  # of the kerb around it
 MIN_RADIUS = 38.0  # of any road's centre line
 MIN_ROAD = 45.0  # metres between two stop lines
 GRIDS = ((3, 4), (4, 3), (4, 4))  # rows, columns of nodes; the four corners become bends
+_STEPS = {"row": (0, 1), "col": (1, 0)}  # from a node to the next one on the same grid line
 SIGNAL, PRIORITY, ROUNDABOUT = "signal", "priority", "roundabout"
 
 
@@ -103,12 +105,12 @@ def draw_layout(rng: np.random.Generator) -> Layout | None:
     index = {rc: k for k, rc in enumerate(sorted(set(at) - corner))}
 
     edges: list[Edge] = []
-    for kind, (r, c), (r2, c2) in _pairs(rows, cols):
-        if {(r, c), (r2, c2)} & corner:
-            continue
-        heads = (_tangent(at, kind, r, c), _tangent(at, kind, r2, c2))
-        bow = _bow(rng, at[r, c], at[r2, c2])
-        edges.append(Edge((index[r, c], index[r2, c2]), heads, bow, streets[kind, r if kind == "row" else c]))
+    for (r, c), (kind, (dr, dc)) in product(at, _STEPS.items()):
+        end = (r + dr, c + dc)
+        if (r, c) in index and end in index:
+            heads = (_tangent(at, kind, r, c), _tangent(at, kind, *end))
+            bow = _bow(rng, at[r, c], at[end])
+            edges.append(Edge((index[r, c], index[end]), heads, bow, streets[kind, r if kind == "row" else c]))
     for r, c in sorted(corner):
         a = (r, 1 if c == 0 else cols - 2)
         b = (1 if r == 0 else rows - 2, c)
@@ -134,18 +136,9 @@ def _grid(rng: np.random.Generator, rows: int, cols: int) -> dict[tuple[int, int
     return at
 
 
-def _pairs(rows: int, cols: int):
-    for r in range(rows):
-        for c in range(cols):
-            if c + 1 < cols:
-                yield "row", (r, c), (r, c + 1)
-            if r + 1 < rows:
-                yield "col", (r, c), (r + 1, c)
-
-
 def _tangent(at: dict[tuple[int, int], np.ndarray], kind: str, r: int, c: int) -> float:
     """Heading of a grid line at a node, towards growing row or column."""
-    dr, dc = (0, 1) if kind == "row" else (1, 0)
+    dr, dc = _STEPS[kind]
     after = at.get((r + dr, c + dc), at[r, c])
     before = at.get((r - dr, c - dc), at[r, c])
     return float(np.arctan2(*(after - before)[::-1]))
