@@ -33,13 +33,15 @@ def _part(
     at=(0.0, 0.0),
     taper=(0.0, 0.0),
 ) -> np.ndarray:
-    """One primitive per owner box (n, 7): half extents, [z0, z1] and the offset ``at`` in the owner's own frame."""
+    """One primitive per owner box (n, 7): half extents, the offset ``at`` in the owner's own frame, and ``z`` of its
+    foot and top above the owner's foot, all in metres."""
     cos, sin = np.cos(owner[:, 6]), np.sin(owner[:, 6])
+    foot = owner[:, 2] - owner[:, 5] / 2
     rows = np.zeros(len(owner), PRIMITIVE)
     rows["shape"], rows["material"] = shape, material
     rows["x"] = owner[:, 0] + cos * at[0] - sin * at[1]
     rows["y"] = owner[:, 1] + sin * at[0] + cos * at[1]
-    rows["z0"], rows["z1"] = z
+    rows["z0"], rows["z1"] = foot + z[0], foot + z[1]
     rows["half_l"], rows["half_w"] = half
     rows["cos"], rows["sin"] = cos, sin
     rows["taper_l"], rows["taper_w"] = taper
@@ -49,7 +51,7 @@ def _part(
 
 def whole_boxes(boxes: np.ndarray, material: int, colour: ArrayLike) -> np.ndarray:
     """(n,) primitives that fill their boxes (n, 7) (x, y, z of the centre, length, width, height, yaw)."""
-    return _part(boxes, BOX, material, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 1.0))
+    return _part(boxes, BOX, material, colour, (boxes[:, 3] / 2, boxes[:, 4] / 2), (0.0, boxes[:, 5]))
 
 
 def static_primitives(world: StaticWorld) -> np.ndarray:
@@ -70,13 +72,13 @@ def static_primitives(world: StaticWorld) -> np.ndarray:
 
 
 def _trees(boxes: np.ndarray, colour: np.ndarray, seed: np.ndarray) -> list[np.ndarray]:
-    length, width = boxes[:, 3], boxes[:, 4]
+    length, width, height = boxes[:, 3:6].T
     trunk = 0.07 * np.minimum(length, width)
-    parts = [_part(boxes, FRUSTUM, PLAIN, (92, 74, 58), (trunk, trunk), _span(boxes, 0.0, 0.5))]
+    parts = [_part(boxes, FRUSTUM, PLAIN, (92, 74, 58), (trunk, trunk), (0.0, 0.5 * height))]
     for size, low, high, offset, angle in _CROWN:
         half = (0.5 * size * length, 0.5 * size * width)
         at = (offset * length * np.cos(seed + angle), offset * width * np.sin(seed + angle))
-        parts.append(_part(boxes, ELLIPSOID, FOLIAGE, colour, half, _span(boxes, low, high), at=at))
+        parts.append(_part(boxes, ELLIPSOID, FOLIAGE, colour, half, (low * height, high * height), at=at))
     return parts
 
 
@@ -94,84 +96,70 @@ def actor_primitives(actors: Actors, origin: tuple[float, float]) -> np.ndarray:
     return rows
 
 
-def _span(boxes: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Heights of two fractions of a box's height."""
-    bottom = boxes[:, 2] - boxes[:, 5] / 2
-    return bottom + low * boxes[:, 5], bottom + high * boxes[:, 5]
-
-
 def _vehicles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     tall = boxes[:, 5] > _TALL_VEHICLE
     car, paint = boxes[~tall], colour[~tall]
-    length, width, height = car[:, 3], car[:, 4], car[:, 5]
-    body = _part(car, BOX, BODY, paint, (length / 2, width / 2), _span(car, 0.0, 0.56), taper=(0.06, 0.03))
+    length, width, height = car[:, 3:6].T
+    body = _part(car, BOX, BODY, paint, (length / 2, width / 2), (0.0, 0.56 * height), taper=(0.06, 0.03))
     sides = (0.34 * length, 0.47 * width)
     slope = (0.12 * length / (0.44 * height), 0.07 * width / (0.44 * height))  # windscreens lean by 12 % of the length
-    cabin = _part(car, BOX, CABIN, paint, sides, _span(car, 0.56, 1.0), at=(-0.07 * length, 0.0), taper=slope)
+    cabin = _part(car, BOX, CABIN, paint, sides, (0.56 * height, height), at=(-0.07 * length, 0.0), taper=slope)
     return [body, cabin, whole_boxes(boxes[tall], COACH, colour[tall])]
 
 
 def _pedestrians(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
-    length, width = boxes[:, 3], boxes[:, 4]
+    length, width, height = boxes[:, 3:6].T
     size = np.minimum(length, width)
-    leg, low = 0.12 * size, _span(boxes, 0.0, 0.5)
+    leg, low = 0.12 * size, (0.0, 0.5 * height)
     trousers = 0.35 * colour + 15
     legs = [
         _part(boxes, FRUSTUM, PLAIN, trousers, (leg, leg), low, at=(s * 0.15 * length, s * 0.15 * width))
         for s in (-1, 1)
     ]
-    torso = _part(boxes, ELLIPSOID, PLAIN, colour, (0.26 * size, 0.42 * size), _span(boxes, 0.4, 0.88))
-    head = _part(boxes, ELLIPSOID, PLAIN, (190, 150, 125), (0.16 * size, 0.16 * size), _span(boxes, 0.85, 1.0))
+    torso = _part(boxes, ELLIPSOID, PLAIN, colour, (0.26 * size, 0.42 * size), (0.4 * height, 0.88 * height))
+    head = _part(boxes, ELLIPSOID, PLAIN, (190, 150, 125), (0.16 * size, 0.16 * size), (0.85 * height, height))
     return [*legs, torso, head]
 
 
 def _bicycles(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
-    length, width, height = boxes[:, 3], boxes[:, 4], boxes[:, 5]
+    length, width, height = boxes[:, 3:6].T
     wheel, thin = np.minimum(0.19 * length, 0.2 * height), 0.03
-    span = (boxes[:, 2] - height / 2, boxes[:, 2] - height / 2 + 2 * wheel)
+    reach = length / 2 - wheel
     wheels = [
-        _part(boxes, ELLIPSOID, PLAIN, (38, 38, 40), (wheel, thin), span, at=(s * (length / 2 - wheel), 0.0))
+        _part(boxes, ELLIPSOID, PLAIN, (38, 38, 40), (wheel, thin), (0.0, 2 * wheel), at=(s * reach, 0.0))
         for s in (-1, 1)
     ]
-    frame = _part(boxes, BOX, PLAIN, 0.6 * colour, (0.22 * length, thin), _span(boxes, 0.3, 0.38))
-    rider = _part(boxes, ELLIPSOID, PLAIN, colour, (0.13 * length, 0.4 * width), _span(boxes, 0.42, 0.88))
-    legs = _part(boxes, BOX, PLAIN, (45, 48, 60), (0.08 * length, 0.22 * width), _span(boxes, 0.15, 0.5))
-    head = _part(
-        boxes,
-        ELLIPSOID,
-        PLAIN,
-        (225, 225, 215),
-        (0.07 * length, 0.18 * width),
-        _span(boxes, 0.85, 1.0),
-        at=(0.06 * length, 0.0),
-    )
+    frame = _part(boxes, BOX, PLAIN, 0.6 * colour, (0.22 * length, thin), (0.3 * height, 0.38 * height))
+    rider = _part(boxes, ELLIPSOID, PLAIN, colour, (0.13 * length, 0.4 * width), (0.42 * height, 0.88 * height))
+    legs = _part(boxes, BOX, PLAIN, (45, 48, 60), (0.08 * length, 0.22 * width), (0.15 * height, 0.5 * height))
+    helmet, half = (225, 225, 215), (0.07 * length, 0.18 * width)
+    head = _part(boxes, ELLIPSOID, PLAIN, helmet, half, (0.85 * height, height), at=(0.06 * length, 0.0))
     return [*wheels, frame, legs, rider, head]
 
 
 def _cones(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
     radius, height = np.minimum(boxes[:, 3], boxes[:, 4]) / 2, boxes[:, 5]
     taper = 0.75 * radius / (0.95 * height)
-    foot = _part(boxes, BOX, PLAIN, (40, 40, 42), (boxes[:, 3] / 2, boxes[:, 4] / 2), _span(boxes, 0.0, 0.05))
+    foot = _part(boxes, BOX, PLAIN, (40, 40, 42), (boxes[:, 3] / 2, boxes[:, 4] / 2), (0.0, 0.05 * height))
     return [
         foot,
-        _part(boxes, FRUSTUM, STRIPES, colour, (0.85 * radius,) * 2, _span(boxes, 0.05, 1.0), taper=(taper, taper)),
+        _part(boxes, FRUSTUM, STRIPES, colour, (0.85 * radius,) * 2, (0.05 * height, height), taper=(taper, taper)),
     ]
 
 
 def _signs(boxes: np.ndarray, colour: np.ndarray) -> list[np.ndarray]:
-    length, width = boxes[:, 3], boxes[:, 4]
-    post = _part(boxes, BOX, PLAIN, (110, 110, 112), (0.15 * length, 0.15 * width), _span(boxes, 0.0, 0.45))
-    return [post, _part(boxes, BOX, STRIPES, colour, (length / 2, width / 2), _span(boxes, 0.4, 1.0))]
+    length, width, height = boxes[:, 3:6].T
+    post = _part(boxes, BOX, PLAIN, (110, 110, 112), (0.15 * length, 0.15 * width), (0.0, 0.45 * height))
+    return [post, _part(boxes, BOX, STRIPES, colour, (length / 2, width / 2), (0.4 * height, height))]
 
 
 def _traffic_lights(lights: np.ndarray) -> list[np.ndarray]:
     """Dark heads with one lit ball each, seen from all sides: red at the top, green at the bottom, amber between."""
-    height, red, green = lights[:, 2], lights[:, 3], lights[:, 4]
-    owner = np.pad(lights[:, :3], ((0, 0), (0, 4)))
-    housing = _part(owner, BOX, PLAIN, (24, 24, 24), (0.15, 0.15), (height - 0.6, height + 0.6))
-    slot = np.where(red > 1.5 * green, 0.4, np.where(green > 1.2 * red, -0.4, 0.0))
-    ball, span = (0.24, 0.24), (height + slot - 0.24, height + slot + 0.24)
-    return [housing, _part(owner, ELLIPSOID, LAMP, lights[:, 3:6], ball, span)]
+    red, green = lights[:, 3], lights[:, 4]
+    head = np.pad(lights[:, :3], ((0, 0), (0, 4)))
+    housing = _part(head, BOX, PLAIN, (24, 24, 24), (0.15, 0.15), (-0.6, 0.6))
+    head[:, 2] += np.where(red > 1.5 * green, 0.4, np.where(green > 1.2 * red, -0.4, 0.0))
+    return [housing, _part(head, ELLIPSOID, LAMP, lights[:, 3:6], (0.24, 0.24), (-0.24, 0.24))]
 
 
 _BUILDERS = {

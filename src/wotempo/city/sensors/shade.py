@@ -34,8 +34,7 @@ def _class_colour(ground, palette, column, row, weights):
     if name < MIXED:
         return palette[name, 0], palette[name, 1], palette[name, 2]
     u, v = column - j - 0.5, row - i - 0.5
-    for k in range(len(weights)):
-        weights[k] = 0.0
+    weights[:] = 0.0
     for di in range(-1, 2):
         down = 0.75 - v * v if di == 0 else 0.5 * (0.5 + di * v) ** 2
         for dj in range(-1, 2):

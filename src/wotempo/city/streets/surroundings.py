@@ -46,27 +46,23 @@ def draw_surroundings(network: Network, rng: np.random.Generator) -> Surrounding
     car_parks = _draw_car_parks(network, [*bands, *outlines], rng)
     driveways = unary_union([park.driveway.buffer(0.3) for park in car_parks])
     roads = unary_union([strip_polygon(r.centre, -r.half_width - 0.3, r.half_width + 0.3, 0.6) for r in network.roads])
-    walkways = []
+    walkways, shoulders, medians = [], [], []
     for road in network.roads:
         for side in (-1, 1):
-            inner, outer = sorted((side * (road.half_width + WALK_INNER), side * (road.half_width + WALK_OUTER)))
-            walkways += _pieces(strip_polygon(road.centre, inner, outer, OVERLAP).difference(driveways))
+            walkway = _beside(road, side, road.half_width + WALK_INNER, road.half_width + WALK_OUTER, OVERLAP)
+            walkways += _pieces(walkway.difference(driveways))
+            shoulders.append(_beside(road, side, road.lane_edge - OVERLAP, road.half_width))
+        if road.median > 0:
+            medians.append(strip_polygon(road.centre, GUTTER - road.median / 2, road.median / 2 - GUTTER))
     for outline in outlines:
         ring = outline.buffer(WALK_OUTER).difference(outline.buffer(WALK_INNER))
         walkways += _pieces(ring.difference(roads).difference(driveways))
-    return Surroundings(
-        road_bands=tuple(bands),
-        shoulders=tuple(
-            strip_polygon(road.centre, *sorted((side * (road.lane_edge - OVERLAP), side * road.half_width)))
-            for road in network.roads
-            for side in (-1, 1)
-        ),
-        medians=tuple(
-            strip_polygon(r.centre, GUTTER - r.median / 2, r.median / 2 - GUTTER) for r in network.roads if r.median > 0
-        ),
-        walkways=tuple(walkways),
-        car_parks=tuple(car_parks),
-    )
+    return Surroundings(tuple(bands), tuple(shoulders), tuple(medians), tuple(walkways), tuple(car_parks))
+
+
+def _beside(road: RoadShape, side: int, inner: float, outer: float, extend: float = 0.0) -> Polygon:
+    """The band between two distances from the centre line, on the left (``side`` 1) or the right (-1)."""
+    return strip_polygon(road.centre, *sorted((side * inner, side * outer)), extend)
 
 
 def _outline(surfaces: list[Polygon]) -> Polygon:
