@@ -41,7 +41,7 @@ def gather(drive: Drive, props: Sequence[Thing | Stroller], seed: int) -> People
     forward = np.concatenate([np.cos(heading), np.sin(heading)], -1)
     cars = np.concatenate([drive.poses[..., :2] + ahead * forward, heading], -1)
     car_sizes = np.stack([fleet.front + fleet.rear, fleet.width, fleet.height], 1)
-    walkers = crossers.place(drive.network, crossers.shown(drive.network, drive.tracks.walked, DT))
+    walkers = crossers.poses(drive.network, drive.tracks.walked, DT)
     count = len(crossers.pace)
     walker_sizes = rng.uniform((0.5, 0.5, 1.55), (0.75, 0.75, 1.9), (count, 3))
     beside = np.reshape([prop.poses(time) for prop in props], (-1, steps, 3)).swapaxes(0, 1)

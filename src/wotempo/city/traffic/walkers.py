@@ -33,25 +33,22 @@ class Crossers:
     pace: np.ndarray  # m/s
     beside: np.ndarray  # metres off the crosswalk's middle line
 
-    def shown(self, network: Network, walked: np.ndarray, dt: float) -> np.ndarray:
-        """``walked`` (T, P) of a simulation, with the steps before and after: they come over the walkway and leave."""
+    def poses(self, network: Network, walked: np.ndarray, dt: float) -> np.ndarray:
+        """``walked`` (T, P) of a simulation -> (T, P, 3) local x, y, heading, with the steps before and after it: they
+        come over the walkway and leave."""
+        ends = np.array([(network.crosswalks[k].start, network.crosswalks[k].end) for k in self.crosswalk])
+        ends = np.where(self.forward[:, None, None], ends, ends[:, ::-1])
+        along = ends[:, 1] - ends[:, 0]
+        length = np.hypot(along[:, 0], along[:, 1])
+        along = along / length[:, None]
+        left = np.stack([-along[:, 1], along[:, 0]], 1)
         time = np.arange(len(walked))[:, None] * dt
-        length = np.array([c.length for c in network.crosswalks])[self.crosswalk] + 2 * KERB
-        over = walked >= length
+        over = walked >= length + 2 * KERB
         since = np.where(over.any(0), time - over.argmax(0) * dt, -1.0)
         before = np.clip((self.ready - time) * self.pace, 0.0, WALKWAY)
-        return walked - np.where(walked > 0, 0.0, before) + np.clip(since * self.pace, 0.0, WALKWAY)
-
-    def place(self, network: Network, walked: np.ndarray) -> np.ndarray:
-        """Metres walked (..., P) -> (..., P, 3) local x, y, heading."""
-        starts = np.array([c.start for c in network.crosswalks])[self.crosswalk]
-        ends = np.array([c.end for c in network.crosswalks])[self.crosswalk]
-        first = np.where(self.forward[:, None], starts, ends)
-        along = np.where(self.forward[:, None], ends - starts, starts - ends)
-        along = along / np.hypot(along[:, 0], along[:, 1])[:, None]
-        left = np.stack([-along[:, 1], along[:, 0]], 1)
-        point = first + along * (walked[..., None] - KERB) + self.beside[:, None] * left
-        heading = np.broadcast_to(np.arctan2(along[:, 1], along[:, 0]), walked.shape)
+        shown = walked - np.where(walked > 0, 0.0, before) + np.clip(since * self.pace, 0.0, WALKWAY)
+        point = ends[:, 0] + along * (shown[..., None] - KERB) + self.beside[:, None] * left
+        heading = np.broadcast_to(np.arctan2(along[:, 1], along[:, 0]), shown.shape)
         return np.concatenate([point, heading[..., None]], -1)
 
 
@@ -72,8 +69,8 @@ class CrosswalkWatch:
 
     def __init__(self, network: Network, paths: Paths, fleet: Fleet, crossers: Crossers) -> None:
         self._fleet, self._crossers = fleet, crossers
-        self._length = np.array([c.length for c in network.crosswalks])[crossers.crosswalk] + 2 * KERB
         crosswalks = [network.crosswalks[k] for k in crossers.crosswalk]
+        self._length = np.array([c.length for c in crosswalks]) + 2 * KERB
         self._node = np.array([c.node if c.signalised else -1 for c in crosswalks])
         self._phase = np.array([c.phase for c in crosswalks])
         self.walked = np.zeros(len(crosswalks))
