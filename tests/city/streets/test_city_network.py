@@ -70,7 +70,7 @@ def test_surfaces_are_simple_and_neighbours_overlap(network):
         if group.connector:
             continue
         for end in (*group.before, *group.after):
-            node = network.groups[end].node
+            node = network.elements[network.groups[end].elements[0]].node
             assert max(group.polygon.intersection(surface).area for surface in surfaces[node]) > 0.1
     for parts in surfaces.values():
         for part in parts:

@@ -98,12 +98,11 @@ def _lanes(district: District) -> Iterator[Feature]:
 def _groups(district: District) -> Iterator[Feature]:
     """Lane groups and their connectors."""
     for k, group in enumerate(district.network.groups):
-        layer, ends = "lane_groups_polygons", {}
+        columns = {"fid": feature_id(district.index, "group", k)}
         if group.connector:
-            layer = "lane_group_connectors"
-            for end, other in (("from", group.before[0]), ("to", group.after[0])):
-                ends[f"{end}_lane_group_fid"] = feature_id(district.index, "group", other)
-        yield layer, group.polygon, {"fid": feature_id(district.index, "group", k), **ends}
+            columns["from_lane_group_fid"] = feature_id(district.index, "group", group.before[0])
+            columns["to_lane_group_fid"] = feature_id(district.index, "group", group.after[0])
+        yield "lane_group_connectors" if group.connector else "lane_groups_polygons", group.polygon, columns
 
 
 def _areas(district: District) -> Iterator[Feature]:

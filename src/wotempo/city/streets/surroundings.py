@@ -62,7 +62,8 @@ def draw_surroundings(network: Network, rng: np.random.Generator) -> Surrounding
 
 def _beside(road: RoadShape, side: int, inner: float, outer: float, extend: float = 0.0) -> Polygon:
     """The band between two distances from the centre line, on the left (``side`` 1) or the right (-1)."""
-    return strip_polygon(road.centre, *sorted((side * inner, side * outer)), extend)
+    right, left = sorted((side * inner, side * outer))
+    return strip_polygon(road.centre, right, left, extend)
 
 
 def _outline(surfaces: list[Polygon]) -> Polygon:

@@ -5,10 +5,10 @@ Their motion does not depend on the traffic; the traffic never comes where they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from wotempo.city.streets.curves import Line, direction
 from wotempo.city.streets.network import Network
@@ -30,8 +30,8 @@ class Thing:
     kind: str  # of CLASS_NAMES
     point: np.ndarray
     yaw: float
-    size: Sequence[float]  # length, width, height
-    colour: Sequence[int]
+    size: ArrayLike  # (3,) length, width, height
+    colour: ArrayLike  # (3,) 0..255
 
     def poses(self, t: np.ndarray) -> np.ndarray:
         """(T,) seconds -> (T, 3) x, y, heading, all the same."""
@@ -45,9 +45,9 @@ class Stroller:
     line: Line
     start: float
     pace: float
-    size: Sequence[float]
+    size: ArrayLike
     kind: str
-    colour: Sequence[int]
+    colour: ArrayLike
 
     def poses(self, t: np.ndarray) -> np.ndarray:
         """(T,) seconds -> (T, 3) x, y, heading. Walkers turn round at the end of the road, cyclists wait there."""

@@ -61,7 +61,8 @@ def simulate(
         faster = np.maximum(0.0, v + a * DT)
         a = (faster - v) / DT
         s, v = s + 0.5 * (v + faster) * DT, faster
-    return Tracks(*map(np.array, zip(*record, strict=True)), lights)
+    places, speeds, accelerations, walked = (np.array(values) for values in zip(*record, strict=True))
+    return Tracks(places, speeds, accelerations, walked, lights)
 
 
 def allowed_speed(paths: Paths, fleet: Fleet) -> np.ndarray:
