@@ -177,10 +177,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     sides = [side for side in SIDES if side != "public" or options.public]
     built = {side: steps_of(side, options.mode, options.public) for side in sides}
-    allocator = {
-        k: v for k, v in os.environ.items() if k.startswith(("MALLOC_", "LD_PRELOAD"))
-    } or "as the system has it"
-    print(f"layout {options.mode}, {options.threads} threads, allocator: {allocator}")
+    allocator = {k: v for k, v in os.environ.items() if k.startswith(("MALLOC_", "LD_PRELOAD"))}
+    print(f"layout {options.mode}, {options.threads} threads, allocator: {allocator or 'as the system has it'}")
     print(f"matrix product: {matrix_rate():.0f} GMAC/s in float32")
     rows = []
     for kind, batches, make in (("train", options.train, training_step), ("infer", options.infer, inference)):

@@ -162,6 +162,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
     table = []
     for name, members in by_variant.items():
         accepted = [job for job in members if job.accepted]
+        failed = [f"seed {job.seed} {job.verdict['status']}" for job in members if not job.accepted]
         shown = accepted or members
         rows = pd.concat(scored[name].values()) if scored[name] else None
         is_reference = name == reference
@@ -177,9 +178,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "variant": name,
                 "runs": len(members),
                 "accepted": len(accepted),
-                "statuses": ", ".join(
-                    f"seed {job.seed} {job.verdict['status']}" for job in members if not job.accepted
-                ),
+                "statuses": ", ".join(failed),
                 "val_loss": _mean(shown, "val/loss"),
                 "future_miou": np.nan if rows is None else future_miou(rows),
                 **{m: np.nan if rows is None else value(rows, m) for m in METRICS},

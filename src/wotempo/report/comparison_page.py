@@ -96,11 +96,9 @@ def _one(comparison: Comparison) -> str:
                              f"{a.name} minus {b.name}, with 95 % intervals; grey: within noise"))  # fmt: skip
     groups = {"The test split": "test/", **{f"Scenes with: {kind}": f"{kind}/" for kind in SITUATIONS}}
     quality = [_table(title, a, b, of) for title, prefix in groups.items() if len(of := _below(prefix, rows))]
-    validation, cost = _below("val/", rows), rows.loc[list(MEASURED)]
+    further = {"Validation": _below("val/", rows), "Cost": rows.loc[list(MEASURED)]}
     parts.append(beside(quality))
-    parts.append(
-        beside(_table(title, a, b, of) for title, of in (("Validation", validation), ("Cost", cost)) if len(of))
-    )
+    parts.append(beside(_table(title, a, b, of) for title, of in further.items() if len(of)))
     commands = [
         (f"{s.name}, seed {j.seed}", shell_line_of(j.verdict["facts"].get("command"))) for s in (a, b) for j in s.jobs
     ]

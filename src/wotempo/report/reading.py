@@ -45,9 +45,8 @@ def read_verdict(run: Path) -> dict[str, Any] | None:
 
 def _verdict(file: Path) -> dict[str, Any]:
     verdict = read_json(file)
-    lacks = [
-        name for name, kind in MUST.items() if not isinstance(verdict, dict) or not isinstance(verdict.get(name), kind)
-    ]
+    held = verdict if isinstance(verdict, dict) else {}
+    lacks = [name for name, kind in MUST.items() if not isinstance(held.get(name), kind)]
     if lacks:
         raise ValueError(f"no verdict: it lacks {', '.join(lacks)}")
     return verdict

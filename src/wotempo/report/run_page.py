@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from wotempo.program import shell_line_of
-from wotempo.report.ablation import SCORES
+from wotempo.report.ablation import LOWER_IS_BETTER, SCORES
 from wotempo.report.curves import PANELS, Panel, draw, matching
 from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import beside, facts, folded, missing, note, page, picture, section, table
@@ -48,9 +48,8 @@ def _summary(run: RunFiles) -> str:
         "next": _text(verdict.get("next")),
     }
     remark = note(run.facts["note"]) if run.facts.get("note") else ""
-    what = " · ".join(
-        [job.variant, *([run.facts["fusion"]["name"]] if "fusion" in run.facts else []), f"seed {job.seed}"]
-    )
+    stage = [run.facts["fusion"]["name"]] if "fusion" in run.facts else []
+    what = " · ".join([job.variant, *stage, f"seed {job.seed}"])
     return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), remark)
 
 
@@ -90,9 +89,8 @@ def _curves(run: RunFiles) -> str:
     last = int(run.curves["step"].max())
     for panel in PANELS:
         if series := matching(panel, run.curves):
-            shown.append(
-                picture(draw(panel, series, last), "svg+xml", panel.caption, f"{panel.title}: {panel.caption}")
-            )
+            spoken = f"{panel.title}: {panel.caption}"
+            shown.append(picture(draw(panel, series, last), "svg+xml", panel.caption, spoken))
         else:
             lacking.append(panel.title)
     samples = _memory(run).get("details", {}).get("peak_gb_by_batch")
@@ -115,19 +113,17 @@ def _scores(run: RunFiles) -> str:
     for name in SITUATIONS:
         if f"{PREFIX}{name}" in rows:
             kinds[name] = rows[rows[f"{PREFIX}{name}"]]
-    lines = [
-        [name, str(len(of)), *(_mean(of, metric) for metric in (*SCORES, "ade", "fde"))] for name, of in kinds.items()
-    ]
-    heads = ("", "scenes", *(word(name) for name in (*SCORES, "ade", "fde")))
+    metrics = (*SCORES, *LOWER_IS_BETTER)
+    lines = [[name, str(len(of)), *(_mean(of, metric) for metric in metrics)] for name, of in kinds.items()]
+    heads = ("", "scenes", *(word(metric) for metric in metrics))
     text = (
         "Means over scenes, by what happens in them (a scene may be of several kinds); in brackets the 95 % interval "
         f"of PDMS, which draws whole logs. {GLOSSARY}"
     )
     old = ""
     if len(kinds) == 1:
-        old = missing(
-            "It was scored before situations were stored.", f"rm {run.folder}/test.parquet; {run.again('test=true')}"
-        )
+        anew = f"rm {run.folder}/test.parquet; {run.again('test=true')}"
+        old = missing("It was scored before situations were stored.", anew)
     return section("Test split", table(heads, lines, numeric=heads[1:]), note(text), old)
 
 
