@@ -1,9 +1,10 @@
-"""The one error that a user can mend, and what it says of a misspelt name."""
+"""The one error that a user can mend, and what it says of a misspelt name or a number that is too small."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from operator import attrgetter
 
 
 class UserError(Exception):
@@ -17,3 +18,29 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=cutoff)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+
+
+def unknown_key(key: str, known: Iterable[str], place: str = "") -> UserError:
+    """The error for a key of the configuration that is none of ``known``; ``place``: the dotted name before it."""
+    return UserError(f"unknown config key '{place}{key}': {nearest(key, known)}")
+
+
+def require_named(what: str, name: str, known: Collection[str]) -> None:
+    """UserError with the nearest name where there is no ``what`` of this name."""
+    if name not in known:
+        raise UserError(f"there is no {what} '{name}': {nearest(name, known)}")
+
+
+def require_value(key: str, value: str, known: Collection[str]) -> None:
+    """UserError with the nearest valid value where ``value``, of the configuration's ``key``, is none."""
+    if value not in known:
+        raise UserError(f"{key} is '{value}': {nearest(value, known)}")
+
+
+def require_least(least: int, config: object, *keys: str, place: str = "") -> None:
+    """UserError for the first of ``keys``, dotted names in ``config``, whose number is below ``least``; None is none.
+    ``place``: the dotted name of ``config`` in the configuration."""
+    for key in keys:
+        value = attrgetter(key)(config)
+        if value is not None and value < least:
+            raise UserError(f"{place}{key} is {value}: set it to {least} or more")

@@ -11,7 +11,7 @@ import pytest
 
 from wotempo.command_line.completion import CONFIGS, OF_FOLDERS, TRAINING
 from wotempo.command_line.help import help_of_keys
-from wotempo.command_line.keys import Key, composed, keys_of
+from wotempo.command_line.keys import composed, keys_of
 from wotempo.command_line.table import module_of
 from wotempo.errors import UserError
 
@@ -36,12 +36,12 @@ class Schema(Base):
 def test_types_and_comments_are_the_schemas_and_values_the_configurations():
     values = {"size": 2, "kind": None, "step": 1e-4, "inner": {"kind": "a"}, "free": {"on": True, "off": None}}
     assert list(keys_of(values, Schema, {"free.on": "from the yaml"})) == [
-        Key("size", "int", "2", ""),
-        Key("kind", "str | None", "null", "A sentence before it, over two lines."),
-        Key("step", "float", "0.0001", "metres"),
-        Key("inner.kind", "str | None", "a", "A sentence before it, over two lines."),
-        Key("free.on", "bool", "true", "from the yaml"),
-        Key("free.off", "any", "null", ""),
+        ("size=2", "int", ""),
+        ("kind=null", "str | None", "A sentence before it, over two lines."),
+        ("step=0.0001", "float", "metres"),
+        ("inner.kind=a", "str | None", "A sentence before it, over two lines."),
+        ("free.on=true", "bool", "from the yaml"),
+        ("free.off=null", "any", ""),
     ]
 
 

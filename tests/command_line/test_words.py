@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from wotempo.command_line.words import Option, folders_and_options
@@ -15,7 +17,7 @@ def test_folders_of_sweeps_hold_an_equals_sign(tmp_path):
     folder.mkdir()
     folders, given = folders_and_options([str(folder), "page=x=y.html"], PAGE)
     assert folders == [folder]
-    assert given == {"page": "x=y.html"}
+    assert given == {"page": Path("x=y.html")}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from defaults import run_config, tracking
 from offline_run import begin, criterion, end, read_back, verdict
 from wandb_service import KEY, service
 
-from wotempo.config.tracking_rules import check_tracking
+from wotempo.config.checks import check_tracking
 from wotempo.errors import UserError
 from wotempo.report.ablation import METRICS
 from wotempo.tracking.evaluation import track_evaluation

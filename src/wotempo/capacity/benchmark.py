@@ -7,7 +7,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from statistics import median
 from typing import Any
@@ -21,7 +21,7 @@ from wotempo.data.module import NavsimDataModule
 from wotempo.planners.backbone.frozen import FrozenEncoder
 from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.prepare import Prepared
-from wotempo.runs.build import OURS, build_module
+from wotempo.runs.build import build_module
 from wotempo.training.averaging import RunningAverage
 
 
@@ -115,8 +115,7 @@ class Meter(L.Callback):
 
 def trainer_options(config: RunConfig, options: EstimateConfig) -> dict[str, Any]:
     """Those of the run, on one device, cut short."""
-    chosen = {key: value for key, value in asdict(config.trainer).items() if key not in OURS}
-    return chosen | {
+    return config.trainer.options() | {
         "devices": 1,
         "strategy": "auto",
         "max_epochs": 1,

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from wotempo.config.checks import check_config
-from wotempo.config.composition import compose_checked
-from wotempo.config.schema import RunConfig, typed
-from wotempo.errors import UserError
+from wotempo.config.schema import typed
+from wotempo.errors import UserError, require_least
 
 
 @dataclass
@@ -58,24 +56,20 @@ def check_machine(raw: DictConfig) -> MachineConfig:
     for key in ("cpus", "memory_gb", "batch_size", "ceiling_gb", "hours", "warn_seconds"):
         if getattr(machine, key) <= 0:
             raise UserError(f"machine.{key} is {getattr(machine, key)}: set it above 0")
-    for key in ("gpus", "max_restarts"):
-        if getattr(machine, key) < 0:
-            raise UserError(f"machine.{key} is {getattr(machine, key)}: set it to 0 or more")
+    require_least(0, machine, "gpus", "max_restarts", place="machine.")
     if machine.warn_seconds >= 60 * machine.minutes:
         raise UserError(f"machine.warn_seconds is {machine.warn_seconds}, as long as the job: set machine.hours higher")
     return machine
 
 
-def read(overrides: list[str]) -> SlurmConfig:
-    """Compose and check, inside of an initialised Hydra."""
-    raw = compose_checked("slurm", overrides)
+def check_slurm(raw: DictConfig) -> SlurmConfig:
+    """The profile and whether to submit, or UserError with the key that cannot be."""
     return SlurmConfig(machine=check_machine(raw.machine), dry_run=typed(raw, SlurmConfig).dry_run)
 
 
 def run_overrides(machine: MachineConfig, given: list[str]) -> list[str]:
     """What the profile says about the training run, before what the command line says, which wins."""
     trainer = "cpu" if machine.gpus == 0 else "gpu" if machine.gpus == 1 else "ddp"
-    processes = max(1, machine.gpus)
     implied = {
         "trainer": trainer,
         "trainer.batch_size": str(machine.batch_size),
@@ -83,13 +77,6 @@ def run_overrides(machine: MachineConfig, given: list[str]) -> list[str]:
         "acceptance.memory.ceiling_gb": f"{machine.ceiling_gb:g}",
     }
     if machine.gpus > 0:
-        implied |= {"trainer.devices": str(machine.gpus), "trainer.num_workers": str(machine.cpus // processes)}
+        implied |= {"trainer.devices": str(machine.gpus), "trainer.num_workers": str(machine.cpus // machine.gpus)}
     keys = {text.split("=", 1)[0].lstrip("+~") for text in given}
     return [*(f"{key}={value}" for key, value in implied.items() if key not in keys), *given]
-
-
-def run_config(overrides: list[str]) -> RunConfig:
-    """The checked configuration of the run, for a folder that is not known yet."""
-    raw = compose_checked("train", overrides)
-    raw.run_dir = "unset"
-    return check_config(raw)

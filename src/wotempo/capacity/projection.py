@@ -101,19 +101,11 @@ def fitting_batch(
 def shorter(job: Job, m: Measurement, allowed_hours: float) -> list[str]:
     """Overrides that end the run within ``ROOM`` of the allowed hours; none where not even one batch does."""
     allowed = ROOM * allowed_hours
-    whole = int(allowed / job.epoch_hours(m))
-    if whole >= 1 and job.trainer.max_steps == -1:
-        return [f"trainer.max_epochs={whole}"]
-    train, val = job.batches(m.batch_size)
-    share = allowed * HOUR
     if job.trainer.max_steps != -1:
         steps = int(job.trainer.max_steps * allowed / job.hours(m))
         return [f"trainer.max_steps={steps}"] if steps else []
-    batches = min(int((share - val * m.val_s / job.trainer.check_val_every_n_epoch) / m.step_s), train)
+    if whole := int(allowed / job.epoch_hours(m)):
+        return [f"trainer.max_epochs={whole}"]
+    train, val = job.batches(m.batch_size)
+    batches = min(int((allowed * HOUR - val * m.val_s / job.trainer.check_val_every_n_epoch) / m.step_s), train)
     return ["trainer.max_epochs=1", f"trainer.limit_train_batches={batches}"] if batches >= 1 else []
-
-
-def shortened(job: Job, overrides: list[str]) -> Job:
-    """The job with the trainer's whole-number overrides of ``shorter``."""
-    changes: dict[str, Any] = {text.split("=")[0].split(".")[1]: int(text.split("=")[1]) for text in overrides}
-    return replace(job, trainer=replace(job.trainer, **changes))

@@ -42,13 +42,8 @@ class Space:
 
     def corners(self) -> list[list[str]]:
         """Overrides that show whether the keys exist and take such values: all lowest, all highest."""
-        ends = []
-        for end in (0, -1):
-            values = {
-                k: o["choices"][end] if "choices" in o else (o["low"], o["high"])[end] for k, o in self.keys.items()
-            }
-            ends.append([f"{key}={text(value)}" for key, value in values.items()])
-        return ends
+        ends = {key: options.get("choices") or (options["low"], options["high"]) for key, options in self.keys.items()}
+        return [[f"{key}={text(of[end])}" for key, of in ends.items()] for end in (0, -1)]
 
 
 def text(value: Any) -> str:

@@ -23,23 +23,20 @@ LINE = "COMP_LINE"  # by which shells hand over what was typed so far
 
 def complete(words: list[str]) -> None:
     """Print the shell's code (install=…, uninstall=…) or the completions of the line in the environment (query=…)."""
+    config = "train"  # the shell's code is the same for all
     if any(word.startswith("query=") for word in words):
-        program, *rest = os.environ[LINE].split()
+        program, *typed = os.environ[LINE].split()
         ended = os.environ[LINE][-1:].isspace()
-        if not rest or (len(rest) == 1 and not ended):
+        if len(typed) + ended < 2:  # the command itself is being typed
             print(" ".join(COMMANDS))
             return
-        if rest[0] not in CONFIGS:
+        if typed[0] not in CONFIGS:
             return
-        os.environ[LINE] = " ".join([program, *rest[1:]]) + " " * (ended or len(rest) == 1)
-        words = [word for word in words if word not in COMMANDS]
-        config = CONFIGS[rest[0]]
-    else:
-        config = "train"  # the shell's code is the same for all
-        words = [word for word in words if word not in COMMANDS]
+        os.environ[LINE] = " ".join([program, *typed[1:]]) + " " * ended
+        config = CONFIGS[typed[0]]
     if sys.argv[0].endswith(".py"):  # python -m wotempo: Hydra would install it for every Python program
         sys.argv[0] = "wotempo"
-    sys.argv[1:] = words
+    sys.argv[1:] = [word for word in words if word not in COMMANDS]
 
     @hydra.main(version_base="1.3", config_path="pkg://wotempo.configs", config_name=config)
     def nothing(_: object) -> None:

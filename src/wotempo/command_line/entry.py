@@ -12,8 +12,8 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from functools import wraps
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 import hydra
 from hydra import initialize_config_module
@@ -29,13 +29,14 @@ from wotempo.config.composition import compose_checked, jobs_of, sweep_overrides
 from wotempo.errors import UserError
 from wotempo.runs.sweep import SweepTable
 
+Checked = TypeVar("Checked")
 INTERRUPTED = 130  # as shells say it
 
 
-def check_command_line(config_name: str, check: Callable[[DictConfig], object], argv: list[str]) -> None:
-    """Compose and check every job of the command line before anything is loaded."""
+def check_command_line(config_name: str, check: Callable[[DictConfig], Checked], argv: list[str]) -> list[Checked]:
+    """Compose and check every job of the command line before anything is loaded -> what ``check`` returns of each."""
     if any(arg in ("--hydra-help", "--info", "--cfg", "-c") for arg in argv):
-        return
+        return []
     overrides = [arg for arg in argv if "=" in arg and not arg.startswith("-")]
     strays = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
     if strays:
@@ -48,15 +49,16 @@ def check_command_line(config_name: str, check: Callable[[DictConfig], object], 
             raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
         if len(jobs) > 1 and not multirun:
             raise UserError("several values for one key are a sweep: add --multirun")
-        config = compose_checked(config_name, jobs[0])
         if multirun:
             jobs = jobs_of(overrides + sweep_overrides(config_name, overrides))
+        checked = []
         for job in jobs:
             config = compose_checked(config_name, job)
             if "run_dir" in config:
                 OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
-            check(config)
+            checked.append(check(config))
     GlobalHydra.instance().clear()
+    return checked
 
 
 def quieten() -> None:
@@ -77,10 +79,18 @@ def say(error: UserError) -> int:
     return error.exit_code
 
 
-def interrupted() -> int:
-    """Say that nothing is lost -> the exit code."""
-    print("interrupted: what was prepared so far is kept", file=sys.stderr)
-    return INTERRUPTED
+def helped_or_done(words: Sequence[str], text: Callable[[], str], work: Callable[[], int]) -> int:
+    """The frame of every command: its help ``text``, where ``words`` ask for it, or its ``work`` -> the exit code."""
+    try:
+        if any(word in HELP for word in words):
+            show(text())
+            return 0
+        return work()
+    except UserError as error:
+        return say(error)
+    except KeyboardInterrupt:
+        print("interrupted: what was prepared so far is kept", file=sys.stderr)
+        return INTERRUPTED
 
 
 def command(
@@ -97,21 +107,15 @@ def command(
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
         @wraps(main)
         def safely(words: list[str], *arguments: Any, **keywords: Any) -> int:
-            try:
-                if any(word in HELP for word in words):
-                    module = sys.modules[main.__module__]
-                    if configuration is None:
-                        show(help_of_folders(module, takes, options))
-                    else:
-                        own = {field.name for field in fields(configuration[1])}
-                        given = [word for word in words if re.split(r"[.=]", word)[0] in own]
-                        show(help_of_keys(module, *configuration, given, takes))
-                    return 0
-                return main(words, *arguments, **keywords)
-            except UserError as error:
-                return say(error)
-            except KeyboardInterrupt:
-                return interrupted()
+            def text() -> str:
+                module = sys.modules[main.__module__]
+                if configuration is None:
+                    return help_of_folders(module, takes, options)
+                own = {field.name for field in fields(configuration[1])}
+                given = [word for word in words if re.split(r"[.=]", word)[0] in own]
+                return help_of_keys(module, *configuration, given, takes)
+
+            return helped_or_done(words, text, partial(main, words, *arguments, **keywords))
 
         return safely
 
@@ -129,12 +133,6 @@ def run(
     a UserError exits 2. In a multirun a job that is not accepted lets the others run, and the command exits 1."""
     quieten()
     sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
-    if any(word in HELP for word in sys.argv[1:]):
-        try:
-            show(help_of_keys(sys.modules["__main__"], config_name, schema, sys.argv[1:]))
-        except UserError as error:
-            sys.exit(say(error))
-        sys.exit(0)
     multirun = is_multirun(sys.argv[1:])
     codes: list[int] = []
 
@@ -148,12 +146,10 @@ def run(
             print(f"this job ended with code {codes[-1]}; the sweep goes on")
         return codes[-1]
 
-    try:
+    def checked() -> int:
         check_command_line(config_name, check, sys.argv[1:])
-    except UserError as error:
-        sys.exit(say(error))
-    try:
         job()
-    except KeyboardInterrupt:
-        sys.exit(interrupted())
-    sys.exit(SweepTable.worst if multirun else codes[-1] if codes else 0)
+        return SweepTable.worst if multirun else codes[-1] if codes else 0
+
+    text = partial(help_of_keys, sys.modules["__main__"], config_name, schema, sys.argv[1:])
+    sys.exit(helped_or_done(sys.argv[1:], text, checked))

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from wotempo.command_line.keys import composed, keys_of, options_of, yaml_comments
+from wotempo.command_line.keys import composed, keys_of, yaml_comments
 from wotempo.command_line.table import NAMES
 from wotempo.command_line.words import Option
+from wotempo.configs import option_names
 from wotempo.program import shell_line
 
 
@@ -28,9 +29,9 @@ def help_of_keys(module: ModuleType, config_name: str, schema: type, words: list
     lines = _head(module, takes or "[key=value …]")
     if chosen:
         lines += ["", "groups, by name:"]
-        lines += _table((f"{group}={option}", " | ".join(options_of(group)), "") for group, option in chosen.items())
+        lines += _table((f"{group}={option}", " | ".join(option_names(group)), "") for group, option in chosen.items())
     keys = keys_of(values, schema, yaml_comments(config_name, chosen))
-    return "\n".join([*lines, "", "keys:", *_table((f"{k.name}={k.value}", k.kind, k.comment) for k in keys)])
+    return "\n".join([*lines, "", "keys:", *_table(keys)])
 
 
 def _head(module: ModuleType, takes: str) -> list[str]:

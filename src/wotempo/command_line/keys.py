@@ -9,77 +9,52 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 from omegaconf import OmegaConf
 
 from wotempo.config.composition import compose_checked
+from wotempo.configs import FOLDER
 
-CONFIGS = "wotempo.configs"
 BESIDE = re.compile(r"\s#\s+(.*)$")
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key, dotted; ``value`` as yaml writes it."""
-
-    name: str
-    kind: str
-    value: str
-    comment: str
 
 
 def composed(config_name: str, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Values by key, interpolations as they are written, and the chosen option of every group, or "null"."""
-    with initialize_config_module(CONFIGS, version_base="1.3"):
-        compose_checked(config_name, overrides)  # UserError for what Hydra would refuse
-        config = compose(config_name, overrides=overrides, return_hydra_config=True)
-    choices = config.hydra.runtime.choices
-    chosen = {
-        str(group): str(choices[group] or "null") for group in sorted(choices) if not str(group).startswith("hydra/")
-    }
-    values = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}, chosen
-
-
-def options_of(group: str) -> list[str]:
-    folder = files(CONFIGS).joinpath(group)
-    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        values: Any = OmegaConf.to_container(compose_checked(config_name, overrides, with_hydra=True))
+    choices = values.pop("hydra")["runtime"]["choices"]
+    return values, {group: choices[group] or "null" for group in sorted(choices) if not group.startswith("hydra/")}
 
 
 def keys_of(
-    values: Mapping[str, Any], schema: Any = None, comments: Mapping[str, str] | None = None, prefix: str = ""
-) -> Iterator[Key]:
-    """The leaves of ``values``. ``schema``: the dataclass of their types; ``comments``: by dotted name."""
-    comments = comments or {}
-    known: Any = schema if is_dataclass(schema) else None
-    hints = get_type_hints(known) if known else {}
-    beside = _field_comments(known) if known else {}
+    values: Mapping[str, Any], schema: Any, comments: Mapping[str, str], prefix: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Of every leaf of ``values``: <dotted name>=<value as yaml writes it>, type, comment. ``schema``: the dataclass of
+    their types; ``comments``: by dotted name."""
+    hints, beside = (get_type_hints(schema), _field_comments(schema)) if is_dataclass(schema) else ({}, {})
     for name, value in values.items():
         full, hint = f"{prefix}{name}", hints.get(name)
         if isinstance(value, Mapping) and value:
             yield from keys_of(value, hint, comments, f"{full}.")
         else:
-            yield Key(full, _kind(hint, value), _text(value), beside.get(name) or comments.get(full, ""))
+            yield f"{full}={_text(value)}", _kind(hint, value), beside.get(name) or comments.get(full, "")
 
 
 def yaml_comments(config_name: str, chosen: Mapping[str, str]) -> dict[str, str]:
     """Comments beside the keys of a command's yaml and of the chosen options."""
-    root = files(CONFIGS)
-    found = _comments_in(root.joinpath(f"{config_name}.yaml"), "")
+    found = _comments_in(FOLDER / f"{config_name}.yaml", "")
     for group, option in chosen.items():
-        if (file := root.joinpath(group, f"{option}.yaml")).is_file():
+        if (file := FOLDER / group / f"{option}.yaml").is_file():
             found |= _comments_in(file, f"{group.replace('/', '.')}.")
     return found
 
 
-def _comments_in(file: Traversable, prefix: str) -> dict[str, str]:
+def _comments_in(file: Path, prefix: str) -> dict[str, str]:
     text = file.read_text()
     lines, found = text.splitlines(), dict[str, str]()
     if text.startswith("# @package _global_"):
@@ -96,12 +71,11 @@ def _comments_in(file: Traversable, prefix: str) -> dict[str, str]:
     return found
 
 
-def _field_comments(schema: type) -> dict[str, str]:
+def _field_comments(schema: Any) -> dict[str, str]:
     """Comments beside the fields of a dataclass and of its bases, or the sentences on the lines before; a line that
     begins with a small letter is a heading."""
     found: dict[str, str] = {}
-    bases: list[type] = [base for base in reversed(schema.__mro__) if is_dataclass(base)]
-    for base in bases:
+    for base in reversed(schema.__mro__[:-1]):  # all but object
         above: list[str] = []
         for line in inspect.getsource(base).splitlines():
             if match := re.match(r"    (\w+):", line):

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option, folders_and_options
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, require_named
 from wotempo.navsim import write_bytes
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number
@@ -47,13 +47,11 @@ def reference_of(found: list[Side], given: str | None, folders: list[Path]) -> S
     """The named side; else the one that the runs' own configuration names; else the last."""
     names = [side.name for side in found]
     if given is not None:
-        if given not in names:
-            raise UserError(f"there is no side '{given}': {nearest(given, names)}")
+        require_named("side", given, names)
         return found[names.index(given)]
-    for run in (run for folder in folders for run in run_folders(folder, CONFIG)):
-        named = (read_config(run / CONFIG).get("comparison") or {}).get("reference")
-        return found[names.index(named)] if named in names else found[-1]
-    return found[-1]
+    if runs := [run for folder in folders for run in run_folders(folder, CONFIG)]:
+        given = (read_config(runs[0] / CONFIG).get("comparison") or {}).get("reference")
+    return found[names.index(given)] if given in names else found[-1]
 
 
 def table(comparison: Comparison) -> Table:
@@ -76,7 +74,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
     found = sides(folders)
     if len(found) < 2:
         raise UserError(f'one configuration is named ({found[0].name}): name another (make: RUNS="runs/… runs/…")')
-    reference = reference_of(found, given.get("reference"), folders)
+    reference = reference_of(found, given["reference"], folders)
     comparisons = [compare(side, reference) for side in found if side is not reference]
     for folder in folders:
         print(folder)
@@ -84,7 +82,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
         Console(width=120).print(table(comparison))
         for note in comparison.notes:
             print(f"  {note}")
-    out = Path(given.get("page", root / "comparison.html"))
+    out = given["page"] or root / "comparison.html"
     write_bytes(out, comparison_page(comparisons).encode())
     print(f"page: {out}")
     return 0

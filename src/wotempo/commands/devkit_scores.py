@@ -41,16 +41,12 @@ def differences(ours: pd.DataFrame, devkit: pd.DataFrame) -> pd.DataFrame:
     tokens = devkit.index.intersection(ours.index)
     if not len(tokens):
         raise UserError("the two tables share no token: evaluate the same split with both")
-    rows = []
-    for column in [name for name in devkit.columns if name in ours.columns and name not in NO_SCORE]:
-        both = [table.loc[tokens, column].astype(float).to_numpy() for table in (ours, devkit)]
-        difference = np.abs(both[0] - both[1])
-        difference[np.isnan(both[0]) & np.isnan(both[1])] = 0
-        difference[np.isnan(difference)] = np.inf
-        beyond = difference > TOLERANCE
-        first = str(tokens[beyond.argmax()]) if beyond.any() else ""
-        rows.append({"score": column, "largest": difference.max(), "tokens": int(beyond.sum()), "first": first})
-    return pd.DataFrame(rows).set_index("score")
+    columns = [name for name in devkit.columns if name in ours.columns and name not in NO_SCORE]
+    a, b = (table.loc[tokens, columns].astype(float) for table in (ours, devkit))
+    difference = (a - b).abs().mask(a.isna() & b.isna(), 0.0).fillna(np.inf)
+    beyond = difference > TOLERANCE
+    first = beyond.idxmax().where(beyond.any(), "")
+    return pd.DataFrame({"largest": difference.max(), "tokens": beyond.sum(), "first": first}).rename_axis("score")
 
 
 @command("<model.csv of an evaluation> <csv of the devkit> [more of its csv files …]")

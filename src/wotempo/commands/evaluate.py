@@ -6,7 +6,6 @@ wotempo evaluate checkpoint=runs/…/checkpoints/last.ckpt
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from wotempo.checkpoints.rebuild import VARIANTS, load_module
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import run
-from wotempo.config.checks import check_accelerator, check_precision, check_scenes
+from wotempo.config.checks import check_accelerator, check_precision, check_scenes, check_tracking
 from wotempo.config.schema import DataConfig, TrackingConfig, typed
-from wotempo.config.tracking_rules import check_tracking
 from wotempo.datasets import Dataset, check_split, dataset_of, split_scenes
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all
@@ -68,11 +66,9 @@ def check(raw: DictConfig) -> EvaluateConfig:
     config = typed(raw, EvaluateConfig)
     check_tracking(config.tracking)
     for name in config.baselines:
-        if name not in BASELINES:
-            raise UserError(f"there is no baseline '{name}': {nearest(name, list(BASELINES))}")
+        require_named("baseline", name, BASELINES)
     check_precision("precision", config.precision, config.accelerator)
-    if config.metric not in METRICS:
-        raise UserError(f"there is no metric '{config.metric}': {nearest(config.metric, list(METRICS))}")
+    require_named("metric", config.metric, METRICS)
     if config.metric == "epdms" and not config.data.full_history_only:
         raise UserError("metric=epdms looks at the human's last 1.5 s: set data.full_history_only=true")
     check_split(config.split)
@@ -84,9 +80,7 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError("nothing to score: give checkpoint=<file>, or baselines=[human,pdm_closed]")
     if config.checkpoint is None and (config.untrained or config.imitation or config.history):
         raise UserError("untrained, imitation and history ask about a model: give checkpoint=<file>")
-    for key, value in (("batch_size", config.batch_size), ("data.prepare_workers", config.data.prepare_workers)):
-        if value < 1:
-            raise UserError(f"{key} is {value}: set it to 1 or more")
+    require_least(1, config, "batch_size", "data.prepare_workers")
     check_accelerator("accelerator", config.accelerator)
     check_scenes(config.data)
     if config.submission:
@@ -109,7 +103,7 @@ def plans_of(
     train = split_scenes(dataset, paths, "train", progress) if blind else []
     plans = {name: drive(name, train, scenes, config.seed) for name in config.baselines if name != PDM_CLOSED}
     wanted = {"model": True, "imitation": config.imitation, "untrained": config.untrained}
-    for variant in VARIANTS if config.checkpoint else ():
+    for variant in wanted if config.checkpoint else ():
         if wanted[variant]:
             L.seed_everything(config.seed, verbose=False)
             module = load_module(Path(str(config.checkpoint)), variant)
@@ -152,12 +146,11 @@ def _known(values: dict[str, Any]) -> dict[str, Any]:
 
 def failures(rows: pd.DataFrame) -> str:
     """One line a reason, or nothing."""
-    failed = rows[~rows["valid"]]
-    lines = []
-    for (driver, reason), count in Counter(zip(failed["driver"], failed["reason"], strict=True)).items():
-        first = failed[(failed["driver"] == driver) & (failed["reason"] == reason)]["token"].iloc[0]
-        lines.append(f"{driver}: {count} tokens failed and count as 0, first {first}: {reason}")
-    return "\n".join(lines)
+    tokens = rows[~rows["valid"]].groupby(["driver", "reason"], sort=False)["token"]
+    return "\n".join(
+        f"{driver}: {len(failed)} tokens failed and count as 0, first {failed.iloc[0]}: {reason}"
+        for (driver, reason), failed in tokens
+    )
 
 
 def work(raw: DictConfig) -> int:

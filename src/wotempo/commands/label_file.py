@@ -12,12 +12,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
+from wotempo.config.checks import check_direction
 from wotempo.config.schema import typed
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError
 from wotempo.navsim import ScoreTable, read_anchors
 from wotempo.pdm.labels.community_file import export_community_file, import_community_file
-
-DIRECTIONS = ("import", "export")
 
 
 @dataclass
@@ -32,11 +31,7 @@ class LabelFileConfig:
 
 def check(raw: DictConfig) -> LabelFileConfig:
     config = typed(raw, LabelFileConfig)
-    for key in ("direction", "file", "labels"):
-        if getattr(config, key) is None:
-            raise UserError(f"{key} is missing: direction=import|export file=<.npy> labels=<folder>")
-    if config.direction not in DIRECTIONS:
-        raise UserError(f"there is no direction '{config.direction}': {nearest(config.direction, list(DIRECTIONS))}")
+    check_direction(config, "file", "labels", example="file=<.npy> labels=<folder>")
     if config.direction == "import" and config.anchors is None:
         raise UserError("anchors is missing: the file does not say which anchors it was made with (docs/labels.md)")
     if config.direction == "export" and config.anchors is not None:

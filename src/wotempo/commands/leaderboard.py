@@ -19,7 +19,7 @@ from rich.console import Console
 
 from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option, folders_and_options
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, require_named
 from wotempo.navsim import write_bytes
 from wotempo.report.ablation import METRICS, summarise
 from wotempo.report.ablation_page import markdown
@@ -30,27 +30,11 @@ from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import all_sides
 
 OPTIONS = (
-    Option("reference", "str", "", "the variant that the others are held against; else the one most runs name"),
+    Option("reference", "str", None, "the variant that the others are held against; else the one most runs name"),
     Option("metric", "str", "pdms", "the score"),
     Option("margin", "float", "0.02", "the smallest difference of the score that matters"),
     Option("out", "path", "runs/leaderboard", "of the page (.html), the table (.md) and its rows (.json)"),
 )
-
-
-def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str]]:
-    """-> folders, options."""
-    named, given = folders_and_options(arguments, OPTIONS)
-    folders = named or [Path("runs")]
-    if not named and not folders[0].is_dir():
-        raise UserError("there are no runs yet: make train-convgru-1epoch")
-    options = {option.name: option.default or "" for option in OPTIONS} | given
-    if options["metric"] not in METRICS:
-        raise UserError(f"there is no metric '{options['metric']}': {nearest(options['metric'], list(METRICS))}")
-    try:
-        float(options["margin"])
-    except ValueError:
-        raise UserError(f"margin is '{options['margin']}': set it to a number, such as 0.02") from None
-    return folders, options
 
 
 def by_data(found: list[Side]) -> dict[str, list[Side]]:
@@ -62,10 +46,10 @@ def by_data(found: list[Side]) -> dict[str, list[Side]]:
     return groups
 
 
-def reference_of(found: list[Side], folders: list[Path], given: str) -> str:
+def reference_of(found: list[Side], folders: list[Path], given: str | None) -> str:
     """The named variant, where it is among them; else the one that most of the runs' own configurations name."""
     names = [side.name for side in found]
-    if given in names:
+    if given is not None and given in names:
         return given
     named = Counter((config.get("comparison") or {}).get("reference") for config in _configs(folders))
     # Names that two sweeps share carry the sweep in brackets.
@@ -83,22 +67,26 @@ def _configs(folders: list[Path]) -> Iterator[dict[str, Any]]:
 @command("[folder of runs or sweeps …]", OPTIONS)
 def main(arguments: list[str]) -> int:
     """-> the exit code: 0, or 2 where there is nothing to show."""
-    folders, options = parse(arguments)
+    named, options = folders_and_options(arguments, OPTIONS)
+    folders = named or [Path("runs")]
+    if not named and not folders[0].is_dir():
+        raise UserError("there are no runs yet: make train-convgru-1epoch")
+    metric, margin, given = options["metric"], options["margin"], options["reference"]
+    require_named("metric", metric, METRICS)
     found, repeated = all_sides(folders)
-    if (given := options["reference"]) and given not in (names := [side.name for side in found]):
-        raise UserError(f"there is no variant '{given}': {nearest(given, names)}")
-    metric, margin = options["metric"], float(options["margin"])
+    if given:
+        require_named("variant", given, [side.name for side in found])
     boards, pages, lines = {}, [], []
     for data, members in by_data(found).items():
         jobs = [replace(job, variant=side.name) for side in members for job in side.jobs]
-        reference = reference_of(members, folders, options["reference"])
+        reference = reference_of(members, folders, given)
         boards[data] = view = summarise(jobs, reference, metric, margin)
         pages += [f"## {data}", "", markdown(view, reference, metric, margin, "")]
         lines += [{"data": data, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]
     notes = repeated + sorted(
         {note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
     )
-    out = options["out"].removesuffix(".html")
+    out = str(options["out"]).removesuffix(".html")
     page = f"{out}.html"
     write_bytes(Path(page), leaderboard_page(boards, metric, margin, notes).encode())
     write_bytes(Path(f"{out}.md"), "\n".join([*notes, "", *pages]).encode())

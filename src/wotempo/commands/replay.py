@@ -34,8 +34,7 @@ def check(raw: DictConfig) -> ReplayConfig:
     config = typed(raw, ReplayConfig)
     if config.run is None:
         raise UserError("no run is named: give run=<folder of the run> (make: RUN=<folder>)")
-    if config.accelerator != "auto":
-        check_accelerator("accelerator", config.accelerator)
+    check_accelerator("accelerator", config.accelerator)
     failure_folder(config)
     return config
 

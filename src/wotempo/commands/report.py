@@ -7,7 +7,6 @@ planned for them.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from wotempo.command_line.entry import command, quieten
 from wotempo.command_line.words import Option, folders_and_options
@@ -18,35 +17,23 @@ from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.run_files import read_files
 from wotempo.report.run_page import run_page
 
-COUNTS = (
+OPTIONS = (
     Option("scenes", "int", "3", "so many worst scenes, and as many best ones"),
     Option("windows", "int", "12", "of the test split that are planned to find them; 0: none"),
+    Option("out", "path", None, "the page; else report.html in the folder"),
 )
-OUT = Option("out", "path", None, "the page; else report.html in the folder")
 
 
-def parse(arguments: list[str]) -> tuple[Path, dict[str, int], Path]:
-    """-> the run's folder, counts, and where the page goes."""
-    folders, given = folders_and_options(arguments, (*COUNTS, OUT))
-    if len(folders) != 1:
-        raise UserError("name one run folder (make: RUN=folder)")
-    counts = {}
-    for option in COUNTS:
-        text = given.get(option.name, str(option.default))
-        if not text.isdigit():
-            raise UserError(f"{option.name} is '{text}': set it to 0 or more")
-        counts[option.name] = int(text)
-    return folders[0], counts, Path(given.get("out", folders[0] / "report.html"))
-
-
-@command("<folder of a run>", (*COUNTS, OUT))
+@command("<folder of a run>", OPTIONS)
 def main(arguments: list[str]) -> int:
     """-> the exit code: 0, or 2 where there is nothing to report on."""
     quieten()
-    folder, counts, out = parse(arguments)
-    run = read_files(folder)
+    folders, given = folders_and_options(arguments, OPTIONS)
+    if len(folders) != 1:
+        raise UserError("name one run folder (make: RUN=folder)")
+    run, out = read_files(folders[0]), given["out"] or folders[0] / "report.html"
     with PreparationProgress(sys.stderr.isatty()) as progress:
-        pictures = take_pictures(run, counts, progress)
+        pictures = take_pictures(run, given, progress)
     write_bytes(out, run_page(run, pictures).encode())
     print(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB)")
     for what, remedy in pictures.lacking:

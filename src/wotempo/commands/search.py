@@ -103,9 +103,7 @@ class Search:
 
     def open(self) -> list[FrozenTrial]:
         """Trials that were asked for and have no result yet."""
-        import optuna
-
-        return self.study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+        return [trial for trial in self.study.get_trials() if trial.state.name == "RUNNING"]
 
     def tell(self) -> None:
         """Give the study the results of trials that have ended. A run that was not accepted has failed."""
@@ -149,9 +147,7 @@ class Search:
 
     def accepted(self) -> list[FrozenTrial]:
         """The best first."""
-        import optuna
-
-        found = self.study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+        found = [trial for trial in self.study.get_trials() if trial.state.name == "COMPLETE"]
         return sorted(found, key=lambda t: t.value or 0.0, reverse=self.space.direction == "maximize")
 
     def table(self) -> Table:

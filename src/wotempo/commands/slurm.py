@@ -16,10 +16,8 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from hydra import initialize_config_module
-
 from wotempo.capacity.job_script import JOB_ID, LOG, SCRIPT, job_script
-from wotempo.capacity.machine import MachineConfig, SlurmConfig, read, run_config, run_overrides, split
+from wotempo.capacity.machine import MachineConfig, SlurmConfig, check_slurm, run_overrides, split
 from wotempo.command_line.entry import check_command_line, command, is_multirun
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
@@ -147,15 +145,12 @@ def main(arguments: list[str]) -> int:
     given = [text for text in rest if text not in ("-m", "--multirun")]
     if strays := [text for text in given if text.startswith("-")]:
         raise UserError(f"there is no option {strays[0]}: use --dry-run, --multirun or key=value")
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
-        slurm = read(ours)
+    (slurm,) = check_command_line("slurm", check_slurm, ours)
     overrides = run_overrides(slurm.machine, given)
-    check_command_line("train", check_config, [*overrides, *(["--multirun"] if multirun else [])])
+    configs = check_command_line("train", check_config, [*overrides, *(["--multirun"] if multirun else [])])
     if multirun:
         return sweep(slurm, overrides)
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
-        config = run_config(overrides)
-    one_job(slurm, config, overrides)
+    one_job(slurm, configs[0], overrides)
     return 0
 
 

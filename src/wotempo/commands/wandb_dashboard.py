@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from wotempo.command_line.entry import command
-from wotempo.command_line.words import Option
+from wotempo.command_line.words import Option, folders_and_options
 from wotempo.configs import values
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError
 from wotempo.tracking.dashboard_panels import VIEWS, Panel, View
 from wotempo.tracking.options import require_key
 
@@ -23,19 +23,6 @@ OPTIONS = (
     Option("dry_run", "bool", "false", "only print the dashboard; --dry-run is the same"),
 )
 STEP = "trainer/global_step"
-
-
-def parse(arguments: list[str]) -> tuple[str, str, bool]:
-    """-> project, entity ("" for that of the key), whether only to print."""
-    given = {}
-    for argument in ("dry_run=true" if argument == "--dry-run" else argument for argument in arguments):
-        name, _, text = argument.partition("=")
-        if name not in (known := [option.name for option in OPTIONS]):
-            raise UserError(f"there is no option '{name}': {nearest(name, known)}")
-        given[name] = text
-    if (dry := given.get("dry_run", "false").lower()) not in ("true", "false"):
-        raise UserError(f"dry_run is '{dry}': set it to true or false")
-    return given.get("project", str(OPTIONS[0].default)), given.get("entity", ""), dry == "true"
 
 
 def _panel(panel: Panel, grouped: bool) -> Any:
@@ -59,17 +46,13 @@ def workspace(view: View, project: str, entity: str) -> Any:
         ws.Section(name=name, panels=[_panel(panel, view.grouped) for panel in panels], is_open=True)
         for name, panels in view.sections.items()
     ]
-    table = ws.RunsetSettings(
+    latest_first = expr.Ordering(expr.Metric("CreatedTimestamp"), ascending=False)
+    table = ws.RunsetSettings(order=[latest_first], pinned_columns=list(view.columns))
+    if view.grouped:
         # Nothing follows from a run that was not accepted, and figures of different data do not compare.
-        filters=expr.And(expr.Summary("verdict") == "accepted", expr.Metric("JobType") == "ablation")
-        if view.grouped
-        else "",
-        groupby=[expr.Config("facts.data"), expr.Config("variant")] if view.grouped else [],
-        order=[expr.Ordering(expr.Summary("test/pdms"), ascending=False)]
-        if view.grouped
-        else [expr.Ordering(expr.Metric("CreatedTimestamp"), ascending=False)],
-        pinned_columns=list(view.columns),
-    )
+        table.filters = expr.And(expr.Summary("verdict") == "accepted", expr.Metric("JobType") == "ablation")
+        table.groupby = [expr.Config("facts.data"), expr.Config("variant")]
+        table.order = [expr.Ordering(expr.Summary("test/pdms"), ascending=False)]
     made = ws.Workspace(entity=entity, project=project, name=view.title, sections=sections, runset_settings=table)
     made._internal_name = f"nw-{view.id}-v"  # as in the address of a view: …?nw=<id>
     return made
@@ -108,10 +91,11 @@ def write(project: str, entity: str) -> None:
 @command("", OPTIONS)
 def main(arguments: list[str]) -> int:
     """-> the exit code."""
-    project, entity, dry = parse(arguments)
+    _, given = folders_and_options(arguments, OPTIONS, takes_folders=False)
+    project, entity = given["project"], given["entity"] or ""  # "": that of the key
     if find_spec("wandb_workspaces") is None:
         raise UserError("the dashboard needs wandb-workspaces: pip install -e '.[dashboard]'")
-    if dry:
+    if given["dry_run"]:
         models = [workspace(view, project, entity)._to_model() for view in VIEWS]
         specs = [model.model_dump(by_alias=True, exclude_none=True, mode="json") for model in models]
         print(json.dumps(specs, indent=1))

@@ -24,16 +24,6 @@ OPTIONS = (
 CUT_OFF = "ends with an incomplete record"  # how wandb says that it uploaded all that a killed process wrote
 
 
-def parse(arguments: list[str]) -> tuple[list[Path], dict[str, str], bool]:
-    """-> folders, keywords of wandb, whether only to say what would be done."""
-    arguments = ["dry_run=true" if argument == "--dry-run" else argument for argument in arguments]
-    folders, given = folders_and_options(arguments, OPTIONS)
-    dry = given.pop("dry_run", "false").lower()
-    if dry not in ("true", "false"):
-        raise UserError(f"dry_run is '{dry}': set it to true or false")
-    return folders, given, dry == "true"
-
-
 def find(folders: list[Path]) -> list[Attempt]:
     found = {attempt.file: attempt for folder in folders for attempt in attempts(folder)}
     if not found:
@@ -42,9 +32,9 @@ def find(folders: list[Path]) -> list[Attempt]:
     return list(found.values())
 
 
-def sync(these: list[Attempt], given: dict[str, str]) -> str:
+def sync(these: list[Attempt], given: dict[str, str | None]) -> str:
     """Let wandb upload them -> what it said. It exits 0 whatever happened; what it uploaded bears its marker."""
-    options = [f"--{name}={value}" for name, value in given.items()]
+    options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     command = [sys.executable, "-m", "wandb", "sync", *options, *(str(attempt.file.parent) for attempt in these)]
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it may say offline
     environment["WANDB_DIR"] = str(these[0].folder)  # for its own log, which goes into ./wandb otherwise
@@ -56,7 +46,7 @@ def sync(these: list[Attempt], given: dict[str, str]) -> str:
     return done.stdout
 
 
-def upload(wanted: list[Attempt], given: dict[str, str]) -> list[Attempt]:
+def upload(wanted: list[Attempt], given: dict[str, str | None]) -> list[Attempt]:
     """-> those that were not uploaded. A run that was killed is uploaded as far as its file goes; wandb calls that an
     error and would do it again each time, so that its marker is set here."""
     whole = [attempt for attempt in wanted if attempt.exit_code is not None]
@@ -71,7 +61,8 @@ def upload(wanted: list[Attempt], given: dict[str, str]) -> list[Attempt]:
 @command("[folder of a run or of runs …]", OPTIONS)
 def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, or 1 where something was not uploaded."""
-    folders, given, dry = parse(arguments)
+    folders, given = folders_and_options(arguments, OPTIONS)
+    dry = given.pop("dry_run")
     found = find(folders or [root])
     latest = {attempt.folder: attempt.file for attempt in found}
     wanted = [attempt for attempt in found if not attempt.skipped]
@@ -80,7 +71,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
     for attempt in found:
         what = attempt.skipped or attempt.description(latest[attempt.folder] == attempt.file)
         does = "skip" if attempt.skipped else "would upload" if dry else "upload"
-        where = "" if attempt.skipped else f" → {given.get('project', attempt.project)}"
+        where = "" if attempt.skipped else f" → {given['project'] or attempt.project}"
         print(f"{does} {attempt.file.parent}: {what}{where}")
     if dry or not wanted:
         print(f"{len(wanted)} of {len(found)} to upload")

@@ -12,9 +12,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
+from wotempo.config.checks import check_direction
 from wotempo.config.schema import typed
 from wotempo.configs import option_names
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, require_least, require_named
 from wotempo.interop import (
     DifferentWeights,
     WoTEWeights,
@@ -26,10 +27,8 @@ from wotempo.interop import (
     write_checkpoint,
 )
 from wotempo.navsim import write_bytes
-from wotempo.planners.config import ModelConfig, sizes
+from wotempo.planners.config import sizes
 from wotempo.program import shell_line
-
-DIRECTIONS = ("import", "export")
 
 
 @dataclass
@@ -43,54 +42,33 @@ class WeightsConfig:
     run_dir: str
 
 
-@dataclass(frozen=True)
-class Job:
-    """A checked ``WeightsConfig``; ``model`` are the sizes of the official side."""
-
-    direction: str
-    checkpoint: Path
-    output: Path
-    overwrite: bool
-    preset: str
-    model: ModelConfig
-    run_dir: Path
-
-
-def check(raw: DictConfig) -> Job:
+def check(raw: DictConfig) -> WeightsConfig:
     config = typed(raw, WeightsConfig)
-    for key in ("direction", "checkpoint", "output"):
-        if getattr(config, key) is None:
-            raise UserError(f"{key} is missing: direction=import|export checkpoint=<to read> output=<to write>")
-    for key, value, known in (
-        ("direction", config.direction, DIRECTIONS),
-        ("preset", config.preset, option_names("model")),
-    ):
-        if value not in known:
-            raise UserError(f"there is no {key} '{value}': {nearest(value, list(known))}")
-    if config.num_anchors is not None and config.num_anchors < 1:
-        raise UserError(f"num_anchors is {config.num_anchors}: set it to 1 or more")
-    checkpoint, output = Path(config.checkpoint), Path(config.output)
-    if not checkpoint.is_file():
-        raise UserError(f"there is no checkpoint {checkpoint}")
-    check_output(output, checkpoint, config.overwrite)
-    model = sizes(config.preset)
+    check_direction(config, "checkpoint", "output", example="checkpoint=<to read> output=<to write>")
+    require_named("preset", config.preset, option_names("model"))
+    require_least(1, config, "num_anchors")
+    if not Path(config.checkpoint).is_file():
+        raise UserError(f"there is no checkpoint {config.checkpoint}")
+    check_output(Path(config.output), Path(config.checkpoint), config.overwrite)
+    return config
+
+
+def convert(config: WeightsConfig) -> tuple[WoTEWeights, Written]:
+    official = sizes(config.preset)
     if config.num_anchors is not None:
-        model = replace(model, num_anchors=config.num_anchors)
-    return Job(config.direction, checkpoint, output, config.overwrite, config.preset, model, Path(config.run_dir))
+        official = replace(official, num_anchors=config.num_anchors)
+    checkpoint, output = Path(str(config.checkpoint)), Path(str(config.output))
+    if config.direction == "import":
+        weights = import_official(checkpoint, official)
+        return weights, write_checkpoint(weights, output, config.overwrite)
+    weights = read_single_frame(checkpoint)
+    return weights, export_official(weights, output, official, config.overwrite)
 
 
-def convert(job: Job) -> tuple[WoTEWeights, Written]:
-    if job.direction == "import":
-        weights = import_official(job.checkpoint, job.model)
-        return weights, write_checkpoint(weights, job.output, job.overwrite)
-    weights = read_single_frame(job.checkpoint)
-    return weights, export_official(weights, job.output, job.model, job.overwrite)
-
-
-def advice(job: Job, weights: WoTEWeights, written: Written) -> str:
+def advice(config: WeightsConfig, weights: WoTEWeights, written: Written) -> str:
     """What to do with the files."""
     steps = weights.config.future_steps
-    if job.direction == "export":
+    if config.direction == "export":
         return (
             "the official agent drops a checkpoint's anchors: in its config set\n"
             f"  cluster_file_path = {written.anchors}\n  num_fut_timestep = {steps}"
@@ -99,27 +77,27 @@ def advice(job: Job, weights: WoTEWeights, written: Written) -> str:
     keys += [f"data.anchors={written.anchors}", f"init_from={written.checkpoint}"]
     return (
         f"score it:        {shell_line('evaluate', f'checkpoint={written.checkpoint}')}\n"
-        f"train from it:   {shell_line('train', 'experiment=convgru_1epoch', f'model={job.preset}', *keys)}"
+        f"train from it:   {shell_line('train', 'experiment=convgru_1epoch', f'model={config.preset}', *keys)}"
     )
 
 
 def work(raw: DictConfig) -> int:
-    job = check(raw)
+    config = check(raw)
     try:
-        weights, written = convert(job)
+        weights, written = convert(config)
     except DifferentWeights as error:
         if not error.abbreviated:
             raise
-        complete = job.run_dir / "differences.txt"
+        complete = Path(config.run_dir) / "differences.txt"
         write_bytes(complete, ("\n".join(error.differences) + "\n").encode())
         raise UserError(f"{error}; all of them: {complete}") from None
-    config = weights.config
+    model = weights.config
     print(
-        f"{job.direction}ed {len(weights.tensors)} tensors: K = {config.future_steps}, {config.num_anchors} anchors "
-        f"({weights.anchors_fingerprint}), layout {config.mode}, step {weights.global_step}"
+        f"{config.direction}ed {len(weights.tensors)} tensors: K = {model.future_steps}, {model.num_anchors} anchors "
+        f"({weights.anchors_fingerprint}), layout {model.mode}, step {weights.global_step}"
     )
     print(f"  {written.checkpoint}\n  {written.anchors}")
-    print(advice(job, weights, written))
+    print(advice(config, weights, written))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict, make_dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start
-from wotempo.config.schema import DataConfig, RunConfig, typed
-from wotempo.config.tracking_rules import check_tracking
-from wotempo.errors import UserError, nearest
+from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, typed
+from wotempo.errors import UserError, nearest, require_least, require_named, require_value, unknown_key
 from wotempo.fusion import build_fusion, level_of
 from wotempo.planners.registry import planner_class
 from wotempo.training.optimiser import SCHEDULES
+
+POLICIES = ("fail", "halve")  # of trainer.on_oom, see runs/out_of_memory.py
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
+MODES = ("offline", "online", "off")  # of tracking.wandb
+ARTIFACTS = ("checkpoint", "checkpoint_reference", "verdict", "report")
 
 
 def check_config(raw: DictConfig) -> RunConfig:
@@ -75,23 +81,28 @@ def check_constructor(place: str, options: Any) -> None:
         target = get_class(options["_target_"])
     except (ImportError, ValueError):
         raise UserError(f"{place}._target_ is '{options['_target_']}', which does not exist") from None
-    known = list(inspect.signature(target).parameters)
+    known = inspect.signature(target).parameters
     for key in options:
         if not key.startswith("_") and key not in known:
-            raise UserError(f"unknown config key '{place}.{key}': {nearest(key, known)}")
+            raise unknown_key(key, known, f"{place}.")
 
 
 def check_files(config: RunConfig) -> None:
-    files = {
-        "init_from": config.init_from,
-        "image_checkpoint": config.image_checkpoint,
-        "data.anchors": config.data.anchors,
-        "data.train.scene_filter": config.data.train.scene_filter,
-        "data.val.scene_filter": config.data.val.scene_filter,
-    }
-    for key, value in files.items():
+    filters = ("data.train.scene_filter", "data.val.scene_filter")
+    for key in ("init_from", "image_checkpoint", "data.anchors", *filters):
+        value = attrgetter(key)(config)
         if value is not None and not Path(value).is_file():
             raise UserError(f"{key}: there is no file {value}")
+
+
+def check_tracking(tracking: TrackingConfig) -> None:
+    if tracking.wandb not in MODES:
+        raise UserError(f"tracking.wandb is '{tracking.wandb}'; set it to {', '.join(MODES)}")
+    for kind in tracking.artifacts:
+        if kind not in ARTIFACTS:
+            raise UserError(f"tracking.artifacts has '{kind}': {nearest(kind, ARTIFACTS)}")
+    if {"checkpoint", "checkpoint_reference"} <= set(tracking.artifacts):
+        raise UserError("tracking.artifacts has checkpoint and checkpoint_reference: leave one of them out")
 
 
 def check_start(config: RunConfig) -> None:
@@ -100,18 +111,8 @@ def check_start(config: RunConfig) -> None:
         require_start(read_stored(Path(config.init_from)), config.planner, config.model.mode, config.fusion)
 
 
-POLICIES = ("fail", "halve")  # of trainer.on_oom, see runs/out_of_memory.py
-
-
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-
-
-ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
-
-
 def check_accelerator(place: str, accelerator: str) -> None:
-    if accelerator not in ACCELERATORS:
-        raise UserError(f"{place} is '{accelerator}': {nearest(accelerator, list(ACCELERATORS))}")
+    require_value(place, accelerator, ACCELERATORS)
 
 
 def check_given_checkpoint(checkpoint: str | None, purpose: str) -> None:
@@ -122,6 +123,14 @@ def check_given_checkpoint(checkpoint: str | None, purpose: str) -> None:
         raise UserError(f"there is no checkpoint {checkpoint}")
 
 
+def check_direction(config: Any, *keys: str, example: str) -> None:
+    """UserError where a command that converts both ways lacks its ``direction`` or another of the ``keys``."""
+    for key in ("direction", *keys):
+        if getattr(config, key) is None:
+            raise UserError(f"{key} is missing: direction=import|export {example}")
+    require_named("direction", config.direction, ("import", "export"))
+
+
 def check_scenes(data: DataConfig) -> None:
     for split in ("train", "val", "test"):
         count = getattr(data, split).max_scenes
@@ -130,36 +139,17 @@ def check_scenes(data: DataConfig) -> None:
 
 
 def check_precision(place: str, precision: str, accelerator: str) -> None:
-    if precision not in PRECISIONS:
-        raise UserError(f"{place} is '{precision}': {nearest(precision, list(PRECISIONS))}")
+    require_value(place, precision, PRECISIONS)
     if precision == "16-mixed" and accelerator == "cpu":  # Lightning would take bf16 instead
         raise UserError(f"{place} is '16-mixed', which needs a GPU: on a CPU set it to bf16-mixed")
 
 
 def check_numbers(config: RunConfig) -> None:
     trainer = config.trainer
-    positive = {
-        "trainer.batch_size": trainer.batch_size,
-        "trainer.run_length": trainer.run_length,
-        "model.num_anchors": config.model.num_anchors,
-        "data.prepare_workers": config.data.prepare_workers,
-        "trainer.accumulate_grad_batches": trainer.accumulate_grad_batches,
-        "trainer.check_val_every_n_epoch": trainer.check_val_every_n_epoch,
-        "trainer.log_every_n_steps": trainer.log_every_n_steps,
-    }
-    for key, value in positive.items():
-        if value < 1:
-            raise UserError(f"{key} is {value}: set it to 1 or more")
-    not_negative = {
-        "seed": config.seed,
-        "data.seed": config.data.seed,
-        "data.extra_drives": config.data.extra_drives,
-        "trainer.num_workers": trainer.num_workers,
-        "tracking.pictures": config.tracking.pictures,
-    }
-    for key, value in not_negative.items():
-        if value < 0:
-            raise UserError(f"{key} is {value}: set it to 0 or more")
+    require_least(1, config, "trainer.batch_size", "trainer.run_length", "model.num_anchors", "data.prepare_workers")
+    every = ("accumulate_grad_batches", "check_val_every_n_epoch", "log_every_n_steps")
+    require_least(1, trainer, *every, place="trainer.")
+    require_least(0, config, "seed", "data.seed", "data.extra_drives", "trainer.num_workers", "tracking.pictures")
     if trainer.on_oom not in POLICIES:
         raise UserError(f"trainer.on_oom is '{trainer.on_oom}': set it to {' or '.join(POLICIES)}")
     if trainer.on_oom == "halve" and trainer.devices not in (1, "1"):
@@ -189,6 +179,4 @@ def check_numbers(config: RunConfig) -> None:
         raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")
     if trainer.ema is not None and not 0 < trainer.ema < 1:
         raise UserError(f"trainer.ema is {trainer.ema}: set it between 0 and 1, 0.99 for some hundred steps")
-    if config.optimiser.schedule not in SCHEDULES:
-        hint = nearest(config.optimiser.schedule, list(SCHEDULES))
-        raise UserError(f"optimiser.schedule is '{config.optimiser.schedule}': {hint}")
+    require_value("optimiser.schedule", config.optimiser.schedule, SCHEDULES)

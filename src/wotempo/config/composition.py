@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, nearest, unknown_key
 
 MAX_CHECKED_JOBS = 64
 
@@ -40,10 +40,11 @@ def jobs_of(overrides: list[str]) -> list[list[str]]:
     return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
 
 
-def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
-    """Compose, or say in one sentence what is wrong and which name is nearest."""
+def compose_checked(config_name: str, overrides: list[str], with_hydra: bool = False) -> DictConfig:
+    """Compose, or say in one sentence what is wrong and which name is nearest. ``with_hydra``: with Hydra's own keys,
+    below ``hydra``."""
     try:
-        return compose(config_name=config_name, overrides=overrides)
+        return compose(config_name=config_name, overrides=overrides, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_explain(config_name, str(error))) from None
 
@@ -56,21 +57,20 @@ def _explain(config_name: str, message: str) -> str:
         hint = nearest(unknown_option.group(2), available)
         rest = "" if hint.startswith("known") else f" Known: {', '.join(available)}"
         return f"there is no {group} '{unknown_option.group(2)}': {hint}{rest}"
-    unknown_key = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
-    if unknown_key:
-        key = unknown_key.group(1).split("@")[0]
+    named = re.search(r"Could not override '([^']+)'", message) or re.search(r"full_key: (\S+)", message)
+    if named:
+        key = named.group(1).split("@")[0]
         known = _flat_keys(OmegaConf.to_container(compose(config_name=config_name)))
         if key in known:
             return f"config key '{key}' is not there with the options that are chosen: +{key}=… adds it"
         added = f" (or +{key}=… for what its constructor takes)" if key.startswith("acceptance.") else ""
-        return f"unknown config key '{key}': {nearest(key, known)}{added}"
+        return f"{unknown_key(key, known)}{added}"
     return " ".join(line.strip() for line in message.splitlines() if line.strip())[:400]
 
 
 def sweep_overrides(config_name: str, overrides: list[str]) -> list[str]:
     """What ``hydra.sweeper.params`` of the chosen configs adds; the command line wins."""
-    plain = jobs_of(overrides)[0]
-    config = compose(config_name=config_name, overrides=plain, return_hydra_config=True)
-    params = dict(config.hydra.sweeper.get("params") or {})
+    config = compose_checked(config_name, jobs_of(overrides)[0], with_hydra=True)
+    params = config.hydra.sweeper.get("params") or {}
     given = {text.split("=", 1)[0].lstrip("+~") for text in overrides}
     return [f"{key}={value}" for key, value in params.items() if key not in given]

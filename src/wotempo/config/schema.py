@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, unknown_key
 from wotempo.planners.config import ModelConfig
 from wotempo.training.optimiser import OptimiserConfig
 
@@ -48,8 +48,8 @@ class DataConfig:
 
 
 @dataclass
-class TrainerConfig:
-    """The options of Lightning's trainer, and from ``checkpoint_every_n_steps`` on our own."""
+class LightningConfig:
+    """The options of Lightning's trainer, as it takes them."""
 
     accelerator: str
     devices: Any  # their number, -1 for all, or Lightning's other forms
@@ -66,6 +66,16 @@ class TrainerConfig:
     num_sanity_val_steps: int
     deterministic: bool
     max_time: str | None  # DD:HH:MM:SS
+
+    def options(self) -> dict[str, Any]:
+        """Name -> value, without what a subclass adds."""
+        return {field.name: getattr(self, field.name) for field in fields(LightningConfig)}
+
+
+@dataclass
+class TrainerConfig(LightningConfig):
+    """Lightning's options, and our own."""
+
     checkpoint_every_n_steps: int | None  # beside the one at each epoch's end; None: every ten minutes
     on_oom: str  # the device's memory is used up: fail, or halve the batch and accumulate gradients
     batch_size: int  # samples of one process
@@ -122,16 +132,6 @@ class RunConfig:
     tracking: TrackingConfig
 
 
-def known_keys(schema: type, path: list[str]) -> list[str]:
-    """Field names of the dataclass found by walking ``path`` from ``schema``."""
-    for part in path:
-        hints = typing.get_type_hints(schema)
-        schema = hints.get(part, dict)
-        if not is_dataclass(schema):
-            return []
-    return [f.name for f in fields(schema)]
-
-
 def _empty(schema: type) -> Any:
     """The schema as a config whose keys, those of nested dataclasses too, still lack their values."""
     empty = OmegaConf.structured(schema)
@@ -151,9 +151,8 @@ def typed(config: DictConfig, schema: type = RunConfig) -> Any:
             raise UserError(f"config key '{missing[0]}' has no value: give it one (defaults stand in configs/)")
         return OmegaConf.to_object(merged)
     except ConfigKeyError as error:
-        *path, key = str(error.full_key).replace("[", ".").replace("]", "").split(".")
-        hint = nearest(key, known_keys(schema, path))
-        raise UserError(f"unknown config key '{error.full_key}': {hint}") from None
+        path, dot, key = str(error.full_key).rpartition(".")
+        raise unknown_key(key, OmegaConf.select(_empty(schema), path) or (), path + dot) from None
     except OmegaConfBaseException as error:
         if variable := re.search(r"Environment variable '(\w+)' not found", str(error)):
             raise UserError(f"set the environment variable {variable.group(1)} (docs/real_navsim.md)") from None
