@@ -23,8 +23,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from scripts.bench.guard_meter import GuardMeter, Steps
 from wotempo.config.checks import check_config
-from wotempo.preparation.prepare import prepare
-from wotempo.preparation.ready import build_data
+from wotempo.preparation.prepare import build_data, prepare
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.out_of_memory import OutOfMemoryPolicy
 from wotempo.runs.preemption import StopSignal

@@ -19,7 +19,7 @@ from wotempo.config.checks import check_config
 from wotempo.experiment import run as train_command
 from wotempo.navsim import read_anchors
 from wotempo.planners.config import sizes
-from wotempo.preparation import ready
+from wotempo.preparation import prepare
 from wotempo.preparation.prepare import Prepared
 
 Command = Callable[..., tuple[int, str, str]]
@@ -174,8 +174,8 @@ def test_training_refuses_the_import_in_another_shape(
     weights(*IMPORT)
     anchors = read_anchors(tmp_path / "ours.anchors.npy")
     prepared = Prepared(paths=None, scenes={}, anchors=anchors, labels=tmp_path, name="none", note="")
-    monkeypatch.setattr(ready, "prepare", lambda config, progress: prepared)
-    monkeypatch.setattr(ready, "build_data", lambda *_: NoCaches())
+    monkeypatch.setattr(prepare, "prepare", lambda config, progress: prepared)
+    monkeypatch.setattr(prepare, "build_data", lambda *_: NoCaches())
     argv = ("model=wote_tiny", "fusion=convgru", "tracking=off", "trainer.progress_bar=false", "init_from=ours.ckpt")
     code, _, err = typed_in("train", check_config, train_command.work, *argv, *overrides)
     assert code == 2

@@ -23,7 +23,6 @@ from wotempo.commands.drive import DriveConfig
 from wotempo.commands.estimate import EstimateKeys
 from wotempo.commands.evaluate import EvaluateConfig
 from wotempo.commands.label_file import LabelFileConfig
-from wotempo.commands.labels import LabelsConfig
 from wotempo.commands.replay import ReplayConfig
 from wotempo.commands.weights import WeightsConfig
 from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, TrainerConfig, typed
@@ -33,6 +32,7 @@ from wotempo.fusion import STAGES
 from wotempo.fusion.controls.controls import CONTROLS
 from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.registry import planner_class, planner_names
+from wotempo.preparation.labelling import LabelsConfig
 from wotempo.training.module import LitPlanner
 
 # Every yaml beside the groups -> the schema of its composed keys.
@@ -169,7 +169,6 @@ KEPT = {
     "object_response": "its steps are those of an optimisation, not of a measurement",
     "StepClock": "its warm-up is not that of an estimate",
     "WindowNeeds": "of a planner that wants nothing special",
-    "prepare": "the splits of a training run, not those that are labelled",
 }
 
 

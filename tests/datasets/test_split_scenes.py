@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_dataset import SPLIT, write_dataset
 
-from wotempo.datasets import DATASETS, split_scenes, spread
+from wotempo.datasets import DATASETS, split_scenes
+from wotempo.datasets.scenes import spread
 from wotempo.errors import UserError
 
 

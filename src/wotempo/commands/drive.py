@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from wotempo.command_line.entry import run
 from wotempo.config.checks import check_given_checkpoint
 from wotempo.config.schema import DataConfig, typed
 from wotempo.data import FrameCache, reach
-from wotempo.datasets import check_split, dataset_of, split_scenes
+from wotempo.datasets import check_split, counted, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
 from wotempo.evaluation.planning import plan_all
@@ -60,7 +59,7 @@ def check(raw: DictConfig) -> DriveConfig:
 
 def chosen(scenes: list[Scene], log: str | None) -> list[Scene]:
     """The scenes of one log."""
-    names = sorted({scene.log.name for scene in scenes})
+    names = {scene.log.name for scene in scenes}
     if log is not None and log not in names:
         raise UserError(f"there is no log '{log}' with scenes: {nearest(log, names)}")
     return [scene for scene in scenes if log in (None, scene.log.name)]
@@ -70,16 +69,16 @@ def compare(
     scenes: list[Scene], streamed: dict[str, np.ndarray], windowed: dict[str, np.ndarray]
 ) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
     """Mean ADE and FDE (m) of both, and the largest distance (m) between their plans of each scene (M,)."""
-    truth = torch.from_numpy(np.stack([human_poses(scene) for scene in scenes])).float()
-    stacked = {
-        name: torch.from_numpy(np.stack([plans[scene.token] for scene in scenes])).float()
-        for name, plans in (("streamed", streamed), ("windowed", windowed))
-    }
+    human = {scene.token: human_poses(scene) for scene in scenes}
+    truth, first, second = (
+        torch.from_numpy(np.stack([plans[scene.token] for scene in scenes])).float()
+        for plans in (human, streamed, windowed)
+    )
     errors = {}
-    for name, plans in stacked.items():
+    for name, plans in (("streamed", first), ("windowed", second)):
         ade, fde = displacement(plans, truth)
         errors[name] = (float(ade.mean()), float(fde.mean()))
-    apart = torch.linalg.vector_norm((stacked["streamed"] - stacked["windowed"])[..., :2], dim=-1).amax(-1)
+    apart = torch.linalg.vector_norm((first - second)[..., :2], dim=-1).amax(-1)
     return errors, apart.numpy()
 
 
@@ -97,12 +96,8 @@ def work(raw: DictConfig) -> int:
         logs = stretches(scenes, reach(module.num_frames, module.frame_stride))
         cache = FrameCache(cache_root(config.data, config.workspace, paths), paths, feature_spec(module.model.config))
         cache.build((), [ref for _, refs in logs for ref in refs], config.data.prepare_workers, progress)
-        rows = list[dict[str, Any]]()
-        progress("drive logs", 0, len(logs))
-        for done, (_, refs) in enumerate(logs, 1):
-            rows += replay(planner, refs, cache)
-            progress("drive logs", done, len(logs))
-    frames = pd.DataFrame(rows)
+        driven = [replay(planner, refs, cache) for _, refs in counted(logs, "drive logs", progress)]
+    frames = pd.DataFrame([row for rows in driven for row in rows])
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     frames.to_parquet(run_dir / "plans.parquet", index=False)

@@ -22,9 +22,9 @@ from wotempo.capacity.projection import Job, fitting_batch, shorter
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig, typed
-from wotempo.errors import UserError
+from wotempo.errors import UserError, require_least
 from wotempo.navsim import write_bytes
-from wotempo.preparation.ready import prepare_data
+from wotempo.preparation.prepare import prepare_data
 
 SMALLER = "no batch size or length of this run; try trainer.precision=bf16-mixed, fewer frames, or a smaller model"
 
@@ -41,11 +41,8 @@ def check(raw: DictConfig) -> tuple[RunConfig, MachineConfig, EstimateConfig]:
     """The run, the machine, and how to measure."""
     machine = check_machine(raw.machine)
     options: EstimateConfig = typed(raw.estimate, EstimateConfig)
-    for key in ("steps", "val_batches"):
-        if getattr(options, key) < 1:
-            raise UserError(f"estimate.{key} is {getattr(options, key)}: set it to 1 or more")
-    if options.warm_up < 0:
-        raise UserError(f"estimate.warm_up is {options.warm_up}: set it to 0 or more")
+    require_least(1, options, "steps", "val_batches", place="estimate.")
+    require_least(0, options, "warm_up", place="estimate.")
     rest = OmegaConf.masked_copy(raw, [str(key) for key in raw if key not in ("machine", "estimate")])
     config = check_config(rest)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():

@@ -7,55 +7,30 @@ wotempo labels --multirun cluster=slurm shards=8        # docs/labels.md
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
-from wotempo.config.schema import DataConfig, typed
+from wotempo.config.schema import typed
 from wotempo.configs import option_names
-from wotempo.datasets import SPLITS, dataset_of
-from wotempo.errors import UserError, nearest
-from wotempo.navsim import ScoreTable, read_anchors, write_bytes
-from wotempo.pdm.labels.engines import Engine
-from wotempo.planners.config import sizes
-from wotempo.preparation.labelling import Labelled, label_splits
+from wotempo.datasets import SPLITS
+from wotempo.errors import UserError, require_least, require_named
+from wotempo.navsim import write_bytes
+from wotempo.preparation.labelling import LabelsConfig, label_splits
 from wotempo.preparation.progress import PreparationProgress
 
 NAMED = 5  # invalid scenes that are named on the screen
 
 
-@dataclass
-class LabelsConfig:
-    splits: list[str]
-    output: str | None  # None: where training looks for them
-    overwrite: bool
-    engine: str  # processes | dask | ray
-    workers: int
-    address: str | None  # of a Dask or Ray cluster; None starts one here
-    shard: int | None  # this call's share of ``shards``
-    shards: int
-    scenes_per_part: int  # what a kill can cost, at most, of every worker
-    workspace: str
-    run_dir: str
-    progress_bar: bool
-    data: DataConfig
-    preset: str  # the model that the anchors are for, where data.anchors names no file
-    num_anchors: int | None  # None: the preset's
-
-
 def check(raw: DictConfig) -> LabelsConfig:
     config = typed(raw, LabelsConfig)
     for split in config.splits or [""]:
-        if split not in SPLITS:
-            raise UserError(f"there is no split '{split}': {nearest(split, list(SPLITS))}")
-    if config.preset not in option_names("model"):
-        raise UserError(f"there is no preset '{config.preset}': {nearest(config.preset, option_names('model'))}")
-    engine_of(config).check()
-    for key in ("shards", "scenes_per_part", "num_anchors"):
-        if (value := getattr(config, key)) is not None and value < 1:
-            raise UserError(f"{key} is {value}: set it to 1 or more")
+        require_named("split", split, SPLITS)
+    require_named("preset", config.preset, option_names("model"))
+    config.scoring.check()
+    require_least(1, config, "shards", "scenes_per_part", "num_anchors")
     if config.shard is None and config.shards > 1:
         raise UserError(f"shards={config.shards} needs a shard from 0 to {config.shards - 1}, or --multirun")
     if not 0 <= (config.shard or 0) < config.shards:
@@ -65,30 +40,11 @@ def check(raw: DictConfig) -> LabelsConfig:
     return config
 
 
-def engine_of(config: LabelsConfig) -> Engine:
-    return Engine(config.engine, config.workers, config.address)
-
-
-def label(config: LabelsConfig) -> tuple[Labelled, ScoreTable | None]:
-    given = len(read_anchors(Path(config.data.anchors))) if config.data.anchors is not None else config.num_anchors
-    with PreparationProgress(config.progress_bar) as progress:
-        return label_splits(
-            dataset_of(config.data, config.workspace),
-            config.splits,
-            given or sizes(config.preset).num_anchors,
-            config.output,
-            engine_of(config),
-            progress,
-            shard=config.shard or 0,
-            shards=config.shards,
-            overwrite=config.overwrite,
-            scenes_per_part=config.scenes_per_part,
-        )
-
-
 def work(raw: DictConfig) -> int:
-    result, table = label(check(raw))
-    write_bytes(Path(raw.run_dir) / "labels.json", json.dumps(asdict(result)).encode())
+    config = check(raw)
+    with PreparationProgress(config.progress_bar) as progress:
+        result, table = label_splits(config, progress)
+    write_bytes(Path(config.run_dir) / "labels.json", json.dumps(asdict(result)).encode())
     for token, reason in list(table.invalid.items() if table else [])[:NAMED]:
         print(f"invalid: {token}: {reason}")
     if result.invalid and result.invalid > NAMED:

@@ -123,9 +123,7 @@ class FrameCache:
 
     def has(self, refs: Sequence[FrameRef]) -> np.ndarray:
         """(n,) bool: which frames are in the cache."""
-        groups = {ref.record.group for ref in refs}
-        known = {group: self.store.index(group).entries for group in groups}
-        return np.array([ref.record.token in known[ref.record.group] for ref in refs], bool)
+        return self.store.has([ref.record for ref in refs])
 
     def reader(self, refs: Sequence[FrameRef]) -> RecordReader:
         """Records of ``frame_dtype`` by position in ``refs``; UserError with the count where some are not cached."""

@@ -150,6 +150,11 @@ class RecordStore:
         }
         write_bytes(self.root / group / "index.json", json.dumps(content).encode())
 
+    def has(self, refs: Sequence[Ref]) -> np.ndarray:
+        """(n,) bool: which records there are."""
+        known = {group: self.index(group).entries for group in {ref.group for ref in refs}}
+        return np.array([ref.token in known[ref.group] for ref in refs], bool)
+
     def reader(self, refs: Sequence[Ref]) -> RecordReader:
         """Access to the records of ``refs`` by their position; UserError with the count where records are absent."""
         indices = {group: self.index(group) for group in {ref.group for ref in refs}}

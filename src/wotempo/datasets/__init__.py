@@ -4,9 +4,9 @@ To add one: one file ``<kind>.py`` here with a ``Dataset``, and one ``configs/da
 (docs/adding_a_dataset.md).
 """
 
-from wotempo.datasets.base import SPLITS, Dataset, Progress, check_split
+from wotempo.datasets.base import SPLITS, Dataset, Progress, check_split, counted
 from wotempo.datasets.registry import DATASETS, dataset_class, dataset_of
-from wotempo.datasets.scenes import split_scenes, spread
+from wotempo.datasets.scenes import split_scenes
 
 __all__ = [
     "DATASETS",
@@ -14,8 +14,8 @@ __all__ = [
     "Dataset",
     "Progress",
     "check_split",
+    "counted",
     "dataset_class",
     "dataset_of",
     "split_scenes",
-    "spread",
 ]

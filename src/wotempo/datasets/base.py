@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from omegaconf import DictConfig
@@ -14,9 +14,18 @@ from wotempo.datasets.supply import Supply
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths
 
+T = TypeVar("T")
 SPLITS = ("train", "val", "test")
 
 Progress = Callable[[str, int, int], None]  # (what is done, how much of it is done, how much there is)
+
+
+def counted(items: Sequence[T], what: str, progress: Progress) -> Iterator[T]:
+    """The items, one by one, while ``progress`` says how many were dealt with."""
+    progress(what, 0, len(items))
+    for done, item in enumerate(items, 1):
+        yield item
+        progress(what, done, len(items))
 
 
 def check_split(split: str) -> None:
@@ -31,11 +40,9 @@ class Dataset(ABC):
     ``data`` is the run's configuration group of that name; what is generated or computed lies below ``workspace``.
     """
 
-    note: ClassVar[str] = ""
-    """What must stand beside every figure that was measured on it."""
-
+    note: ClassVar[str] = ""  # what must stand beside every figure that was measured on it
+    # How its files come to this machine, for ``make plan-data`` and ``make doctor``.
     supply: ClassVar[Supply] = Supply("docs/adding_a_dataset.md")
-    """How its files come to this machine, for ``make plan-data`` and ``make doctor``."""
 
     def __init__(self, data: DataConfig, workspace: str) -> None:
         self.data, self.workspace = data, workspace

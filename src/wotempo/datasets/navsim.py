@@ -16,12 +16,8 @@ from wotempo.navsim import DataPaths
 class Navsim(Dataset):
     """The folders of OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT, or of ``data.root`` and ``data.maps``."""
 
+    name = "NAVSIM"
     supply = NavsimArchives("docs/real_navsim.md")
-
-    @property
-    def name(self) -> str:
-        """NAVSIM."""
-        return "NAVSIM"
 
     def here(self) -> DataPaths:
         """UserError where neither the configuration nor the environment names its folder."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from wotempo.datasets.base import SPLITS
-from wotempo.datasets.supply import FILES_PER_FRAME, Archive, Part, Piece, Reach, Supply, absent, map_files
+from wotempo.datasets.supply import FILES_PER_FRAME, Archive, Archives, Part, Piece, Reach, Supply, absent, map_files
 
 # Scripts below <devkit>/download.
 MAPS = Archive(2, "download_maps.sh")
@@ -26,6 +26,7 @@ OF_TRAINING: dict[Part, Archive] = {
     "history": TRAIN_HISTORY,
 }
 OF_TEST: dict[Part, Archive] = {"maps": MAPS, "logs": TEST_LOGS, "current": TEST_SENSORS, "history": TEST_SENSORS}
+REACH = Reach(4, "lie further back than 1.5 s: no archive of navtrain has them, only the whole trainval split")
 LOG_FILES = {"train": 1310, "test": 147}  # val's logs lie beside train's
 
 
@@ -34,30 +35,23 @@ class NavsimArchives(Supply):
 
     tokens: ClassVar[Mapping[str, int]] = {"train": 85_109, "val": 18_179, "test": 12_146}
     frames_per_token = 1.48
-
-    def archive(self, part: Part, split: str = "train") -> Archive:
-        """Every part has one."""
-        return (OF_TEST if split == "test" else OF_TRAINING)[part]
-
-    def reach(self, split: str) -> Reach | None:
-        """navtrain's sensor files are those of its own windows; navtest's are those of whole logs."""
-        if split == "test":
-            return None
-        return Reach(4, "lie further back than 1.5 s: no archive of navtrain has them, only the whole trainval split")
+    archives: ClassVar[Archives] = {"train": OF_TRAINING, "val": OF_TRAINING, "test": OF_TEST}
+    # navtrain's sensor files are those of its own windows; navtest's are those of whole logs.
+    sensor_reach: ClassVar[Mapping[str, Reach]] = {"train": REACH, "val": REACH}
 
     def of_split(self, split: str, with_history: bool) -> list[Piece]:
         """Published counts and whole archives."""
-        pieces = []
+        pieces, archives = [], self.archives[split]
         if split in LOG_FILES:
-            pieces.append(absent(f"{split}: logs", LOG_FILES[split], self.archive("logs", split)))
+            pieces.append(absent(f"{split}: logs", LOG_FILES[split], archives["logs"]))
         now = self.tokens[split] * FILES_PER_FRAME
-        pieces.append(absent(f"{split}: current frames", now, self.archive("current", split)))
+        pieces.append(absent(f"{split}: current frames", now, archives["current"]))
         if with_history and split != "test":
             past = round(self.tokens[split] * (self.frames_per_token - 1) * FILES_PER_FRAME)
-            pieces.append(absent(f"{split}: history frames, about", past, self.archive("history", split)))
+            pieces.append(absent(f"{split}: history frames, about", past, archives["history"]))
         return pieces
 
     def whole(self, name: str, with_history: bool) -> list[Piece]:
         """The maps and every split."""
-        maps = absent("maps", len(map_files(Path())), self.archive("maps"))
+        maps = absent("maps", len(map_files(Path())), MAPS)
         return [maps, *(piece for split in SPLITS for piece in self.of_split(split, with_history))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wotempo.config.schema import DataConfig
 from wotempo.datasets.base import Dataset
-from wotempo.errors import UserError, nearest
+from wotempo.errors import require_value
 from wotempo.found_by_file import found_by_file
 
 DATASETS: dict[str, type[Dataset]] = found_by_file(
@@ -14,8 +14,7 @@ DATASETS: dict[str, type[Dataset]] = found_by_file(
 
 def dataset_class(kind: str) -> type[Dataset]:
     """The class in ``datasets/<kind>.py``. UserError with the nearest name where there is none."""
-    if kind not in DATASETS:
-        raise UserError(f"data.kind is '{kind}': {nearest(kind, list(DATASETS))}")
+    require_value("data.kind", kind, DATASETS)
     return DATASETS[kind]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import yaml
 
 from wotempo.config.schema import SplitConfig
-from wotempo.datasets.base import Dataset, Progress
+from wotempo.datasets.base import Dataset, Progress, counted
 from wotempo.errors import UserError
-from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, find_scenes, log_paths, read_log
+from wotempo.navsim import DataPaths, Scene, SceneFilter, find_scenes, log_paths, read_log
 
 
 def split_scenes(dataset: Dataset, paths: DataPaths, split: str, progress: Progress) -> list[Scene]:
@@ -19,11 +19,7 @@ def split_scenes(dataset: Dataset, paths: DataPaths, split: str, progress: Progr
     chosen: SplitConfig = getattr(dataset.data, split)
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
     files = log_paths(paths, chosen.split, _log_names(dataset, paths, split, wanted.log_names))
-    logs: list[Log] = []
-    progress(f"read {split} logs", 0, len(files))
-    for done, file in enumerate(files, 1):
-        logs.append(read_log(file, chosen.split))
-        progress(f"read {split} logs", done, len(files))
+    logs = [read_log(file, chosen.split) for file in counted(files, f"read {split} logs", progress)]
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     scenes = find_scenes(logs, everywhere)
     if not scenes:

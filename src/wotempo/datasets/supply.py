@@ -22,6 +22,9 @@ class Archive:
     script: str
 
 
+Archives = Mapping[str, Mapping[Part, Archive]]  # by split and part
+
+
 @dataclass(frozen=True)
 class Piece:
     """One part of a dataset: ``needed`` and ``here`` count files. ``bytes_here`` of them; ``bytes_missing``: of what is
@@ -51,22 +54,13 @@ class Reach(NamedTuple):
 class Supply:
     """A dataset without archives: ``how`` tells a user what makes or fetches its files."""
 
-    tokens: ClassVar[Mapping[str, int]] = {}
-    """Published number of scenes by split; empty where nothing is published."""
-
-    frames_per_token: ClassVar[float] = 1.0
-    """Distinct frames of windows with history, over scenes."""
+    tokens: ClassVar[Mapping[str, int]] = {}  # published number of scenes by split; empty where nothing is published
+    frames_per_token: ClassVar[float] = 1.0  # distinct frames of windows with history, over scenes
+    archives: ClassVar[Archives] = {}  # what brings a part of a split; empty where no archive does
+    sensor_reach: ClassVar[Mapping[str, Reach]] = {}  # by split; none where they reach as far back as logs
 
     def __init__(self, how: str) -> None:
         self.how = how
-
-    def archive(self, part: Part, split: str = "train") -> Archive | None:
-        """What brings ``part`` of ``split``; None where no archive does."""
-        return None
-
-    def reach(self, split: str) -> Reach | None:
-        """None where the sensor files reach as far back as the logs."""
-        return None
 
     def of_split(self, split: str, with_history: bool) -> list[Piece]:
         """What is known of a split before its logs are here; empty where only they can tell."""
@@ -79,7 +73,7 @@ class Supply:
     def piece(self, name: str, files: list[Path], part: Part, split: str = "train") -> Piece:
         """How much of ``files`` is here. An archive is fetched whole; without one, missing files are taken to be as
         large as those that are here."""
-        archive = self.archive(part, split)
+        archive = self.archives.get(split, {}).get(part)
         found = sizes(files)
         here = sum(size > 0 for size in found)
         if here == len(files):

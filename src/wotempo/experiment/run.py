@@ -33,8 +33,8 @@ from wotempo.navsim import write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.planners.backbone.frozen import FrozenEncoder
 from wotempo.preparation.datamodule import cache_root
+from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
-from wotempo.preparation.ready import prepare_data
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.facts import facts_of
 from wotempo.runs.out_of_memory import FACT, OutOfMemoryPolicy

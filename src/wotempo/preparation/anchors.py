@@ -27,14 +27,12 @@ def anchors_of(dataset: Dataset, paths: DataPaths, train: list[Scene], count: in
     """(count, 8, 3) x, y (m), heading (rad) in the ego frame, every 0.5 s: the file of ``data.anchors``, or k-means
     over the futures of training scenes and those that the dataset adds. UserError where the file holds another number
     of anchors."""
-    given, path = dataset.data.anchors, anchors_file(dataset, paths, train, count)
-    if given is not None:
+    path = anchors_file(dataset, paths, train, count)
+    if dataset.data.anchors is not None or path.exists():
         anchors = read_anchors(path)
         if len(anchors) != count:
-            raise UserError(f"{given} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
+            raise UserError(f"{path} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
         return anchors
-    if path.exists():
-        return read_anchors(path)
     progress("cluster anchors", 0, 1)
     futures = np.stack([human_poses(scene) for scene in train])
     if dataset.extra_drives:

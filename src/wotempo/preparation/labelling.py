@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from wotempo.datasets import Dataset, split_scenes
-from wotempo.navsim import ScoreTable
+from wotempo.config.schema import DataConfig
+from wotempo.datasets import dataset_of, split_scenes
+from wotempo.navsim import ScoreTable, read_anchors
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
+from wotempo.planners.config import sizes
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.labels import labels_folder
 from wotempo.preparation.progress import PreparationProgress
 
 WHAT = "label anchors"
+
+
+@dataclass
+class LabelsConfig:
+    splits: list[str]
+    output: str | None  # None: where training looks for them
+    overwrite: bool
+    engine: str  # processes | dask | ray
+    workers: int
+    address: str | None  # of a Dask or Ray cluster; None starts one here
+    shard: int | None  # this call's share of ``shards``
+    shards: int
+    scenes_per_part: int  # what a kill can cost, at most, of every worker
+    workspace: str
+    run_dir: str
+    progress_bar: bool
+    data: DataConfig
+    preset: str  # the model that the anchors are for, where data.anchors names no file
+    num_anchors: int | None  # None: the preset's
+
+    @property
+    def scoring(self) -> Engine:
+        """Its ``engine`` with workers."""
+        return Engine(self.engine, self.workers, self.address)
 
 
 @dataclass(frozen=True)
@@ -39,40 +66,30 @@ class Labelled:
         return f"{line}, {self.invalid} invalid, {self.bytes_per_scene:.0f} bytes a scene\n{self.output}"
 
 
-def label_splits(
-    dataset: Dataset,
-    splits: list[str],
-    num_anchors: int,
-    output: str | None,
-    engine: Engine,
-    progress: PreparationProgress,
-    *,
-    shard: int,
-    shards: int,
-    overwrite: bool,
-    scenes_per_part: int,
-) -> tuple[Labelled, ScoreTable | None]:
-    """Label every anchor at every scene of ``splits``, as far as it is not done yet. ``output``: the table's folder,
-    None for the one where training looks. The table is None before the last of ``shards`` has finished."""
+def label_splits(config: LabelsConfig, progress: PreparationProgress) -> tuple[Labelled, ScoreTable | None]:
+    """Label every anchor at every scene of the splits, as far as it is not done yet. The table is None before the last
+    of ``config.shards`` has finished."""
+    given = len(read_anchors(Path(config.data.anchors))) if config.data.anchors is not None else config.num_anchors
+    dataset, shard, shards = dataset_of(config.data, config.workspace), config.shard or 0, config.shards
     paths = dataset.ready(progress)
-    scenes = {split: split_scenes(dataset, paths, split, progress) for split in splits}
+    scenes = {split: split_scenes(dataset, paths, split, progress) for split in config.splits}
     train = scenes.get("train") or split_scenes(dataset, paths, "train", progress)
-    anchors = anchors_of(dataset, paths, train, num_anchors, progress)
+    anchors = anchors_of(dataset, paths, train, given or sizes(config.preset).num_anchors, progress)
     members = list({scene.token: scene for split in scenes.values() for scene in split}.values())
-    default = labels_folder(dataset.workspace, paths, members, anchors)
-    folder = Path(output or dataset.data.labels or default)
+    default = labels_folder(config.workspace, paths, members, anchors)
+    folder = Path(config.output or config.data.labels or default)
     began = time.monotonic()
     table = label_shard(
         members,
         paths.maps,
         anchors,
         folder,
-        engine,
+        config.scoring,
         shard=shard,
         shards=shards,
-        progress=lambda done, total: progress(WHAT, done, total),
-        overwrite=overwrite,
-        scenes_per_part=scenes_per_part,
+        progress=partial(progress, WHAT),
+        overwrite=config.overwrite,
+        scenes_per_part=config.scenes_per_part,
     )
     pace = progress.paces.get(WHAT)  # None: the table was there
     size = sum(path.stat().st_size for path in folder.iterdir()) / len(members) if table is not None else None

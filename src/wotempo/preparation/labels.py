@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def labels_of(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: 
         anchors,
         folder,
         Engine(workers=dataset.data.prepare_workers),
-        progress=lambda done, total: progress("label anchors", done, total),
+        progress=partial(progress, "label anchors"),
         wait=True,
     )
     return folder

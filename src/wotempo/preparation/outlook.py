@@ -20,10 +20,8 @@ def still_to_write(config: RunConfig, paths: DataPaths, scenes: dict[str, list[S
     members = [scene for group in scenes.values() for scene in group]
     windows = [window_refs(scene, needs.frames, needs.stride) for scene in members]
     refs = {ref.record: ref for window in windows for ref in window if ref is not None}
-    absent = [ref for ref, here in zip(refs.values(), frames.has(list(refs.values())), strict=True) if not here]
-    groups = {scene_ref(scene).group for scene in members}
-    known = {group: targets.store.index(group).entries for group in groups}
-    undrawn = [ref for scene in members if (ref := scene_ref(scene)).token not in known[ref.group]]
-    size = len(absent) * frames.store.dtype.itemsize + len(undrawn) * targets.store.dtype.itemsize
-    files = (len(absent) + len(undrawn)) // PART_RECORDS + 2 * len(groups)
+    drawn = [scene_ref(scene) for scene in members]
+    absent, undrawn = (int((~there).sum()) for there in (frames.has(list(refs.values())), targets.store.has(drawn)))
+    size = absent * frames.store.dtype.itemsize + undrawn * targets.store.dtype.itemsize
+    files = (absent + undrawn) // PART_RECORDS + 2 * len({ref.group for ref in drawn})
     return size, files if size else 0

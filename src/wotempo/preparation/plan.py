@@ -18,6 +18,7 @@ from wotempo.preparation.datamodule import feature_spec, target_spec
 from wotempo.preparation.outlook import still_to_write
 from wotempo.preparation.windows import window_needs, with_history
 
+CACHES = "caches of frames and targets"
 LABEL_BYTES = 3  # an anchor
 NO_LOGS = "the logs are not here: counts and sizes are the published ones, of whole archives"
 
@@ -65,10 +66,10 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
         fetch.append(supply.piece(f"{split}: current frames", frame_files(paths, folder, now), "current", split))
         if past:
             fetch.append(supply.piece(f"{split}: history frames", frame_files(paths, folder, past), "history", split))
-        if (reach := supply.reach(split)) and (far := beyond(reach.frames, past, windows[split])):
+        if (reach := supply.sensor_reach.get(split)) and (far := beyond(reach.frames, past, windows[split])):
             notes.append(f"{far} frames of {split} {reach.beyond}; data.missing_history=mask leaves them out")
     used = {split: members for split, members in windows.items() if split != "test"}
-    caches = caches_of(still_to_write(config, paths, used)[0]) if used else projected_caches(config, supply)
+    caches = (CACHES, float(still_to_write(config, paths, used)[0])) if used else projected_caches(config, supply)
     return Plan(fetch, [caches, labels(config, sum(map(len, used.values())))], notes)
 
 
@@ -89,18 +90,13 @@ def beyond(frames: int, past: list[Frame], scenes: list[Scene]) -> int:
     return len({frame.token for frame in past} - near)
 
 
-def caches_of(size: float, about: str = "") -> tuple[str, float]:
-    """The line about the caches."""
-    return f"caches of frames and targets{about}", float(size)
-
-
 def projected_caches(config: RunConfig, supply: Supply) -> tuple[str, float]:
     """What the caches will take, without the logs: from the size of a record and the published counts."""
     tokens = supply.tokens["train"] + supply.tokens["val"]
     frames = tokens * (supply.frames_per_token if window_needs(config).frames > 1 else 1.0)
     size = frames * frame_dtype(feature_spec(config.model)).itemsize
     size += tokens * target_dtype(target_spec(config.model)).itemsize
-    return caches_of(size, ", about")
+    return f"{CACHES}, about", float(size)
 
 
 def labels(config: RunConfig, scenes: int) -> tuple[str, float]:

@@ -1,7 +1,5 @@
-"""Everything a run needs before the first step: dataset, scenes, anchors, labels. What is there is used again.
-
-The caches of features and targets are the data module's.
-"""
+"""Everything a run needs before the first step: dataset, scenes, anchors, labels, and the data module that serves
+them. What is there is used again."""
 
 from __future__ import annotations
 
@@ -9,20 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from wotempo.config.schema import RunConfig
+from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.preparation.anchors import anchors_of
+from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.labels import labels_of, without_invalid
+from wotempo.preparation.progress import PreparationProgress
 from wotempo.preparation.windows import check_sensors, window_needs, with_history
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """``scenes`` by split; ``anchors`` (N, 8, 3); ``labels`` a score-table folder over train and val, both None
-    where the planner needs none; ``name`` and
-    ``note``: what reports call the dataset and must say of its figures."""
+    """``scenes`` by split; ``anchors`` (N, 8, 3); ``labels`` a score-table folder over train and val, both None where
+    the planner needs none; ``name`` and ``note``: what reports call the dataset and must say of its figures."""
 
     paths: DataPaths
     scenes: dict[str, list[Scene]]
@@ -32,19 +33,50 @@ class Prepared:
     note: str
 
 
-def prepare(config: RunConfig, progress: Progress, splits: tuple[str, ...] = ("train", "val")) -> Prepared:
-    """All of it; ``splits`` are those whose scenes are wanted, labels cover train and val."""
+def prepare(config: RunConfig, progress: Progress) -> Prepared:
+    """All of it but the data module, for the splits train and val."""
     dataset = dataset_of(config.data, config.workspace)
     paths = dataset.ready(progress)
-    scenes = {split: split_scenes(dataset, paths, split, progress) for split in splits}
+    scenes = {split: split_scenes(dataset, paths, split, progress) for split in ("train", "val")}
     windows = with_history(config, scenes)
     check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
     needs, anchors, labels = window_needs(config), None, None
     if needs.anchors:
-        anchors = anchors_of(dataset, paths, scenes.get("train", []), config.model.num_anchors, progress)
+        anchors = anchors_of(dataset, paths, scenes["train"], config.model.num_anchors, progress)
     if needs.labels and anchors is not None:
-        labelled = {scene.token: scene for split in ("train", "val") for scene in scenes.get(split, [])}
+        labelled = {scene.token: scene for members in scenes.values() for scene in members}
         labels = labels_of(dataset, paths, list(labelled.values()), anchors, progress)
         windows = without_invalid(windows, ScoreTable.open(labels).invalid)
     return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note)
+
+
+def build_data(config: RunConfig, prepared: Prepared, progress: Progress) -> NavsimDataModule:
+    trainer = config.trainer
+    return data_module(
+        config.model,
+        config.data,
+        prepared.paths,
+        cache_root(config.data, config.workspace, prepared.paths),
+        prepared.scenes,
+        prepared.anchors,
+        window_needs(config),
+        labels=prepared.labels,
+        batch_size=trainer.batch_size,
+        run_length=trainer.run_length,
+        num_workers=trainer.num_workers,
+        pin_memory=trainer.accelerator == "gpu",
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def prepare_data(config: RunConfig) -> tuple[Prepared, NavsimDataModule]:
+    """Everything on disk that the run needs, made where it is missing, under a progress bar."""
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    with PreparationProgress(config.trainer.progress_bar) as progress:
+        prepared = prepare(config, progress)
+        data = build_data(config, prepared, progress)
+        data.build_caches()
+    return prepared, data

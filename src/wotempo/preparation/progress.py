@@ -32,10 +32,11 @@ class Pace:
     began: float  # seconds, any clock
     done: int
     updated: float
+    printed: float  # when a line last told of it
 
     @classmethod
     def start(cls, done: int, total: int, now: float) -> Pace:
-        return cls(done, total, now, done, now)
+        return cls(done, total, now, done, now, now)
 
     def update(self, done: int, total: int, now: float) -> None:
         self.done, self.total, self.updated = done, total, now
@@ -65,8 +66,7 @@ class _Remaining(ProgressColumn):
         self.paces = paces
 
     def render(self, task: Task) -> Text:
-        pace = self.paces.get(task.description)
-        return Text("-:--:--" if pace is None else pace.clock(time.monotonic()), style="progress.remaining")
+        return Text(self.paces[task.description].clock(time.monotonic()), style="progress.remaining")
 
 
 class PreparationProgress:
@@ -86,7 +86,6 @@ class PreparationProgress:
             disable=not self.live,
         )
         self.tasks: dict[str, TaskID] = {}
-        self.printed: dict[str, float] = {}
 
     def __enter__(self) -> PreparationProgress:
         self.bars.start()
@@ -98,9 +97,8 @@ class PreparationProgress:
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
         if what not in self.tasks:
-            self.tasks[what] = self.bars.add_task(what, total=total)
             self.paces[what] = Pace.start(done, total, now)
-            self.printed[what] = now
+            self.tasks[what] = self.bars.add_task(what, total=total)
         pace = self.paces[what]
         pace.update(done, total, now)
         self.bars.update(self.tasks[what], completed=done, total=total)
@@ -111,6 +109,6 @@ class PreparationProgress:
         if pace.done == pace.total:
             earlier = f", {pace.first} of them before" if 0 < pace.first < pace.total else ""
             print(f"{what}: {pace.total} in {now - pace.began:.1f} s{earlier}", flush=True)
-        elif now - self.printed[what] >= LINE_EVERY_S:
-            self.printed[what] = now
+        elif now - pace.printed >= LINE_EVERY_S:
+            pace.printed = now
             print(f"{what}: {pace.done} of {pace.total}, {pace.clock(now)} left", flush=True)

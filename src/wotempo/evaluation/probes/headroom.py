@@ -18,8 +18,7 @@ from torchmetrics.functional.classification import binary_auroc
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.stored import config_with_images
 from wotempo.data.module import NavsimDataModule
-from wotempo.preparation.prepare import Prepared
-from wotempo.preparation.ready import prepare_data
+from wotempo.preparation.prepare import Prepared, prepare_data
 from wotempo.targets.clearance import clearance
 
 COLLISIONS = {"NC": 0, "TTC": 3}

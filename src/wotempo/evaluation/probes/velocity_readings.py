@@ -23,7 +23,7 @@ from wotempo.evaluation.probes.velocity_probe import Reading, Windows, fit
 from wotempo.planners.backbone.frozen import FrozenEncoder
 from wotempo.planners.bev_planner import BevPlanner
 from wotempo.preparation.datamodule import cache_root
-from wotempo.preparation.ready import prepare_data
+from wotempo.preparation.prepare import prepare_data
 
 SPLITS = ("train", "val")
 
