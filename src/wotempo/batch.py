@@ -12,14 +12,14 @@ A history frame that is missing is not ``valid``, points at its window's current
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple, TypedDict, get_args, get_type_hints
+from typing import Annotated, Literal, NamedTuple, TypedDict
 
 from torch import Tensor
 
+# ``images``: unless the maps of a frozen encoder come in their place (``frozen maps``). ``lidar_stack``: the fusion
+# stage takes LiDAR histories. ``motion``: an oracle control asks for velocities. ``targets``: in supervised splits, and
+# there ``anchors`` and ``labels`` for planners that need them (``WindowNeeds``).
 When = Literal["always", "images", "frozen maps", "lidar_stack", "motion", "targets", "anchors", "labels"]
-"""``images``: unless the maps of a frozen encoder come in their place (``frozen maps``). ``lidar_stack``: the fusion
-stage takes LiDAR histories. ``motion``: an oracle control asks for velocities. ``targets``: in supervised splits, and
-there ``anchors`` and ``labels`` for planners that need them (``WindowNeeds``)."""
 
 
 class Field(NamedTuple):
@@ -27,59 +27,37 @@ class Field(NamedTuple):
 
     layout: str
     when: When
-    meaning: str
 
 
 class Batch(TypedDict, total=False):
     """What ``WindowCollator`` makes of items, and models, losses, metrics and criteria read."""
 
-    camera: Annotated[Tensor, Field("F 3 H W uint8", "images", "three front cameras side by side, RGB, 0 to 255")]
-    lidar: Annotated[Tensor, Field("F 1 R C uint8", "always", "points per cell above the ground, clipped")]
-    bev: Annotated[Tensor, Field("F D U V float32", "frozen maps", "what a frozen encoder makes of a frame")]
-    frame_index: Annotated[Tensor, Field("B T int64", "always", "which of the F frames stands at each place")]
-    valid: Annotated[Tensor, Field("B T bool", "always", "False where a frame is missing")]
-    pose: Annotated[Tensor, Field("B T 3 float32", "always", "x, y (m), heading (rad) of each frame now")]
-    dt: Annotated[Tensor, Field("B T float32", "always", "seconds before now, at least 0")]
-    timestamp_us: Annotated[Tensor, Field("B T int64", "always", "the log's own time, microseconds")]
-    speed: Annotated[Tensor, Field("B T float32", "always", "of the ego at each frame, m/s")]
-    status: Annotated[
-        Tensor,
-        Field("B 8 float32", "always", "command one-hot (left, forward, right, unknown), velocity x, y (m/s), "
-              "acceleration x, y (m/s²), now"),
-    ]  # fmt: skip
-    tokens: Annotated[list[str], Field("B names", "always", "of the scenes")]
-    frame_tokens: Annotated[list[list[str | None]], Field("B T names", "always", "of the frames; None where missing")]
-    lidar_stack: Annotated[
-        Tensor, Field("B T 1 R C uint8", "lidar_stack", "as lidar, each frame's points moved to the axes of now")
-    ]
-    lidar_stack_pose: Annotated[
-        Tensor, Field("B T 3 float32", "lidar_stack", "as pose: what the points of the stack were moved by")
-    ]
-    agent_motion: Annotated[
-        Tensor,
-        Field("B 64 5 float32", "motion", "nearest agents now: x, y (m), own velocity x, y (m/s), 1"),
-    ]
-    trajectory: Annotated[
-        Tensor, Field("B 8 3 float32", "targets", "the human's next 4 s, every 0.5 s, now: x, y (m), heading (rad)")
-    ]
-    agent_states: Annotated[
-        Tensor, Field("B 30 5 float32", "targets", "nearest vehicles now: x, y (m), heading (rad), length, width (m)")
-    ]
-    agent_labels: Annotated[Tensor, Field("B 30 bool", "targets", "which of them there are")]
-    bev_map: Annotated[Tensor, Field("B P Q uint8", "targets", "``BevClass`` of each cell now")]
-    sampled_anchor: Annotated[Tensor, Field("B S int64", "anchors", "into the N anchors")]
-    future_map: Annotated[
-        Tensor,
-        Field("B S P Q uint8", "anchors", "``BevClass`` in 4 s, axes of now, the ego at the anchor's end"),
-    ]
-    sim_reward: Annotated[
-        Tensor,
-        Field("B 5 N float32", "labels", "PDM sub-scores, 0 to 1, in the order of ``navsim.METRICS``"),
-    ]
-
-
-def fields_of(*when: When) -> dict[str, Field]:
-    """Name -> description of the fields that a batch has under these conditions; of all fields without any."""
-    hints = get_type_hints(Batch, include_extras=True)
-    described = {name: next(x for x in get_args(hint) if isinstance(x, Field)) for name, hint in hints.items()}
-    return {name: field for name, field in described.items() if not when or field.when in when}
+    camera: Annotated[Tensor, Field("F 3 H W uint8", "images")]  # three front cameras side by side, RGB, 0 to 255
+    lidar: Annotated[Tensor, Field("F 1 R C uint8", "always")]  # points per cell above the ground, clipped
+    bev: Annotated[Tensor, Field("F D U V float32", "frozen maps")]  # what a frozen encoder makes of a frame
+    frame_index: Annotated[Tensor, Field("B T int64", "always")]  # which of the F frames stands at each place
+    valid: Annotated[Tensor, Field("B T bool", "always")]  # False where a frame is missing
+    pose: Annotated[Tensor, Field("B T 3 float32", "always")]  # x, y (m), heading (rad) of each frame now
+    dt: Annotated[Tensor, Field("B T float32", "always")]  # seconds before now, at least 0
+    timestamp_us: Annotated[Tensor, Field("B T int64", "always")]  # the log's own time, microseconds
+    speed: Annotated[Tensor, Field("B T float32", "always")]  # of the ego at each frame, m/s
+    # Command one-hot (left, forward, right, unknown), velocity x, y (m/s), acceleration x, y (m/s²), now.
+    status: Annotated[Tensor, Field("B 8 float32", "always")]
+    tokens: Annotated[list[str], Field("B names", "always")]  # of the scenes
+    frame_tokens: Annotated[list[list[str | None]], Field("B T names", "always")]  # of the frames; None where missing
+    # As lidar, each frame's points moved to the axes of now; and, as pose, what they were moved by.
+    lidar_stack: Annotated[Tensor, Field("B T 1 R C uint8", "lidar_stack")]
+    lidar_stack_pose: Annotated[Tensor, Field("B T 3 float32", "lidar_stack")]
+    # Nearest agents now: x, y (m), own velocity x, y (m/s), 1.
+    agent_motion: Annotated[Tensor, Field("B 64 5 float32", "motion")]
+    # The human's next 4 s, every 0.5 s, now: x, y (m), heading (rad).
+    trajectory: Annotated[Tensor, Field("B 8 3 float32", "targets")]
+    # Nearest vehicles now: x, y (m), heading (rad), length, width (m); and which of them there are.
+    agent_states: Annotated[Tensor, Field("B 30 5 float32", "targets")]
+    agent_labels: Annotated[Tensor, Field("B 30 bool", "targets")]
+    bev_map: Annotated[Tensor, Field("B P Q uint8", "targets")]  # ``BevClass`` of each cell now
+    sampled_anchor: Annotated[Tensor, Field("B S int64", "anchors")]  # into the N anchors
+    # ``BevClass`` in 4 s, axes of now, the ego at the anchor's end.
+    future_map: Annotated[Tensor, Field("B S P Q uint8", "anchors")]
+    # PDM sub-scores, 0 to 1, in the order of ``navsim.METRICS``.
+    sim_reward: Annotated[Tensor, Field("B 5 N float32", "labels")]

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from batch_fields import fields_of
 from tiny_dataset import NUM_ANCHORS, SPEC, TARGETS
 
 from callbacks.base.protocol import BATCH_FIELDS
-from wotempo.batch import Batch, fields_of
+from wotempo.batch import Batch
 from wotempo.data.module import NavsimDataModule
 from wotempo.needs import WindowNeeds
 from wotempo.planners.config import sizes

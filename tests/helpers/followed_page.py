@@ -68,12 +68,8 @@ def follow(copy: Path, command: str, more: str = "") -> str:
     if more:
         words = [f"{word} {more}" if word.startswith("ARGS=") else word for word in words]
     ours = os.pathsep.join((str(copy / "src"), str(copy)))
-    outer = (
-        "MAKEFLAGS",
-        "MAKELEVEL",
-        "MAKEOVERRIDES",
-        "ARGS",
-    )  # `make test ARGS=…` would pass its ARGS on to this make
+    # `make test ARGS=…` would pass its ARGS on to this make
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS")
     plain = {name: value for name, value in os.environ.items() if name not in outer}
     done = subprocess.run(
         words,

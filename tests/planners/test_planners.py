@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from batch_fields import fields_of
 from defaults import run_config
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
@@ -17,7 +18,6 @@ from streams import drive_frames
 from torch import Tensor
 
 from callbacks.measures.contract import Contract
-from wotempo.batch import fields_of
 from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start, start_from
 from wotempo.checkpoints.rebuild import load_module

@@ -12,7 +12,6 @@ from torch import Tensor
 from wotempo.checkpoints.plain_file import read_plain
 from wotempo.configs import completed, values
 from wotempo.errors import UserError
-from wotempo.planners.base import Planner
 from wotempo.planners.config import OLDEST, ModelConfig
 from wotempo.planners.registry import planner_class
 from wotempo.training.module import ANCHORS
@@ -33,10 +32,6 @@ class Stored:
     state: dict[str, Tensor]
     epoch: int
     global_step: int
-
-    @property
-    def kind(self) -> type[Planner]:
-        return planner_class(self.planner)
 
     @property
     def anchors_fingerprint(self) -> str:
@@ -82,10 +77,3 @@ def training_time(content: Mapping[Any, Any]) -> dict[str, int]:
     """epoch and global_step of a Lightning checkpoint; a bare state dict knows neither."""
     found = {key: content.get(key) for key in ("epoch", "global_step")}
     return {key: value if type(value) is int and value >= 0 else 0 for key, value in found.items()}
-
-
-def require_layout(stored: Stored, mode: str) -> None:
-    """UserError where a checkpoint was trained in the other layout (``compat`` | ``fixed``)."""
-    theirs = stored.config.mode
-    if theirs != mode:
-        raise UserError(f"{stored.path} was trained in the layout '{theirs}', not '{mode}': set model.mode={theirs}")

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -18,17 +18,9 @@ from wotempo.errors import UserError
 from wotempo.planners.base import Planner
 
 
-@dataclass(frozen=True)
-class PretrainedRecord:
-    """What was loaded, for the run's records."""
-
-    path: str
-    sha256: str
-    tensors: int
-
-
-def load_image_encoder(model: Planner, path: str | Path) -> PretrainedRecord:
-    """Loads timm or torchvision ResNet weights (``.pth`` state dict or ``.safetensors``) into the camera encoder.
+def load_image_encoder(model: Planner, path: str | Path) -> dict[str, Any]:
+    """Loads timm or torchvision ResNet weights (``.pth`` state dict or ``.safetensors``) into the camera encoder ->
+    {path, sha256, tensors}, for the run's records.
 
     Every tensor of the encoder must be in the file with its shape, and nothing else but the classifier ``fc.*``, which
     is dropped. UserError otherwise. (Old torchvision files lack ``num_batches_tracked``: torch then starts it at 0.)
@@ -44,7 +36,7 @@ def load_image_encoder(model: Planner, path: str | Path) -> PretrainedRecord:
             f"{path} does not fit the camera encoder ({first}): give ResNet weights with BasicBlocks "
             f"{list(model.config.stage_blocks)} and channels {list(model.config.stage_channels)}"
         ) from None
-    return PretrainedRecord(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), len(weights))
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "tensors": len(weights)}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wotempo.checkpoints.described import PREFIX, Stored, read_stored, require_layout
+from wotempo.checkpoints.described import PREFIX, Stored, read_stored
 from wotempo.checkpoints.rebuild import require_same_weights
 from wotempo.errors import UserError
 from wotempo.training.module import LitPlanner
@@ -22,7 +22,8 @@ def require_start(stored: Stored, planner: str, mode: str, fusion: dict[str, Any
             f"init_from={stored.path} holds the planner '{stored.planner}', this run trains '{planner}': give a "
             f"checkpoint of '{planner}', or set planner={stored.planner}"
         )
-    require_layout(stored, mode)
+    if (theirs := stored.config.mode) != mode:
+        raise UserError(f"{stored.path} was trained in the layout '{theirs}', not '{mode}': set model.mode={theirs}")
     if stored.fusion.get("num_frames", 1) == 1:
         return
     first, second = (

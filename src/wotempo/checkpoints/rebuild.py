@@ -12,9 +12,8 @@ from torch import Tensor
 from wotempo.checkpoints.described import described
 from wotempo.checkpoints.plain_file import read_plain
 from wotempo.errors import UserError
+from wotempo.planners.registry import planner_class
 from wotempo.training.module import LitPlanner
-
-VARIANTS = ("model", "imitation", "untrained")
 
 
 def load_module(path: Path, variant: str = "model") -> LitPlanner:
@@ -29,7 +28,7 @@ def load_module(path: Path, variant: str = "model") -> LitPlanner:
 def rebuild(path: Path, content: Mapping[Any, Any], variant: str = "model") -> LitPlanner:
     """``load_module`` of what was read from ``path``."""
     stored = described(path, content)
-    kind = stored.kind
+    kind = planner_class(stored.planner)
     if variant not in ("model", "untrained", *kind.variants):
         have = f"it has {', '.join(kind.variants)}" if kind.variants else "it plans in one way"
         raise UserError(f"{path} holds the planner '{stored.planner}', which has no variant '{variant}': {have}")

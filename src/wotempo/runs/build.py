@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,17 +27,6 @@ from wotempo.training.clock import StepClock
 from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitPlanner, plain
 
-OURS = (
-    "batch_size",
-    "on_oom",
-    "num_workers",
-    "run_length",
-    "ema",
-    "threads",
-    "progress_bar",
-    "checkpoint_every_n_steps",
-)
-
 
 def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dict[str, Any]]:
     """The LightningModule, and a record of the weights that it starts from."""
@@ -53,8 +41,7 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dic
     )
     started: dict[str, Any] = {}
     if config.image_checkpoint is not None:
-        record = load_image_encoder(module.model, Path(config.image_checkpoint))
-        started["image_checkpoint"] = plain(record)
+        started["image_checkpoint"] = load_image_encoder(module.model, Path(config.image_checkpoint))
     if config.init_from is not None:
         started["init_from"] = start_from(module, Path(config.init_from))
     return module, started
@@ -85,9 +72,6 @@ def build_callbacks(
 
 
 def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
-    options = asdict(config.trainer)
-    for ours in OURS:
-        options.pop(ours)
     plugins: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect():  # tasks of srun; their signals belong to StopSignal
         plugins.append(SLURMEnvironment(auto_requeue=False))
@@ -98,5 +82,5 @@ def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: li
         plugins=plugins,
         enable_model_summary=False,
         enable_progress_bar=config.trainer.progress_bar,
-        **options,
+        **config.trainer.options(),
     )

@@ -16,15 +16,13 @@ class ShardTable(SweepTable):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         jobs = sorted(path for path in Path(config.hydra.sweep.dir).iterdir() if path.name.isdigit())
-        results = []
+        found = []
         for job in jobs:
-            file = job / "labels.json"
-            results.append(json.loads(file.read_text()) if file.exists() else None)
-            done = (
-                f"{results[-1]['labelled']} of {results[-1]['scenes']} scenes" if results[-1] else f"failed, see {job}"
-            )
+            done = f"failed, see {job}"
+            if (file := job / "labels.json").exists():
+                found.append(json.loads(file.read_text()))
+                done = f"{found[-1]['labelled']} of {found[-1]['scenes']} scenes"
             print(f"job {job.name}: {done}")
-        found = [result for result in results if result is not None]
         complete = any(Path(result["output"], "index.json").exists() for result in found)
         if complete:
             print(f"labels: {found[0]['output']}")

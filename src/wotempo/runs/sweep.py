@@ -26,9 +26,8 @@ def ranked(jobs: list[Job]) -> list[Job]:
 
 def table(jobs: list[Job]) -> Table:
     """One line a job."""
-    view = Table(title="runs: accepted ones first, by average displacement error in validation")
-    for column in ("variant", "seed", "verdict", "failed", *COLUMNS, "s/step", "memory GB"):
-        view.add_column(column)
+    columns = ("variant", "seed", "verdict", "failed", *COLUMNS, "s/step", "memory GB")
+    view = Table(*columns, title="runs: accepted ones first, by average displacement error in validation")
     for job in ranked(jobs):
         criteria = job.verdict["criteria"]
         failed = [c["name"] for c in criteria if c["status"] == "fail"]
