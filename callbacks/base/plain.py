@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -45,12 +44,3 @@ def portable(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [portable(value) for value in tree]
     return tree if tree is None or isinstance(tree, bool | int | float | str) else str(tree)
-
-
-def on_device(tree: Any, device: torch.device) -> Any:
-    """``portable`` data with its tensors on ``device``."""
-    if isinstance(tree, Tensor):
-        return tree.to(device)
-    if isinstance(tree, Mapping):
-        return {key: on_device(value, device) for key, value in tree.items()}
-    return [on_device(value, device) for value in tree] if isinstance(tree, list) else tree

@@ -11,15 +11,20 @@ from torch import Tensor
 
 def floats(tree: Any) -> Iterator[Tensor]:
     """The floating point tensors of nested mappings, lists and tuples, in their order."""
+    return (value for _, value in named_floats(tree, ""))
+
+
+def named_floats(tree: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """``floats``, each with its path: ``name``, and behind dots the keys and places that lead to it."""
     if isinstance(tree, Tensor):
         if tree.is_floating_point():
-            yield tree
+            yield name, tree
     elif isinstance(tree, Mapping):
-        for value in tree.values():
-            yield from floats(value)
+        for key, value in tree.items():
+            yield from named_floats(value, f"{name}.{key}")
     elif isinstance(tree, list | tuple):
-        for value in tree:
-            yield from floats(value)
+        for index, value in enumerate(tree):
+            yield from named_floats(value, f"{name}.{index}")
 
 
 def largest(value: Tensor) -> float:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from callbacks.base.guard import Guard, Policy
 from callbacks.base.plain import portable
+from callbacks.base.tensors import all_finite, named_floats
 from callbacks.measures.reload import compare_forward
 
 
@@ -76,12 +76,13 @@ class CheckpointGuard(Guard):
                 self.record("fail", f"{os.path.basename(path)} {fault}", 0, path=str(path))
                 return
         newest = max(steps, key=lambda path: steps[path])
+        name = os.path.basename(newest)
         facts = {"path": str(newest), "global_step": steps[newest], "bytes": os.path.getsize(newest)}
         if self.require_final and steps[newest] != trainer.global_step:
             found = f"is of step {steps[newest]}, the run ended at step {trainer.global_step}"
-            self.record("fail", f"the newest checkpoint {os.path.basename(newest)} {found}", 0, **facts)
+            self.record("fail", f"the newest checkpoint {name} {found}", 0, **facts)
             return
-        text = f"{os.path.basename(newest)} loads, is finite, matches the model at step {steps[newest]}"
+        text = f"{name} loads, is finite, matches the model at step {steps[newest]}"
         if self.forward and steps[newest] == trainer.global_step and self._batch is not None:
             device = trainer.strategy.root_device
             difference, obstacle = compare_forward(newest, pl_module, self._batch, device)
@@ -89,10 +90,8 @@ class CheckpointGuard(Guard):
             if difference is None:
                 text += f"; its forward pass was not compared: {obstacle}"
             elif not difference <= self.tolerance:
-                found = (
-                    f"gives other outputs than the model in memory ({obstacle}, relative difference {difference:.3g})"
-                )
-                self.record("fail", f"{os.path.basename(newest)} {found}", 0, **facts)
+                text = f"{name} gives other outputs than the model in memory"
+                self.record("fail", f"{text} ({obstacle}, relative difference {difference:.3g})", 0, **facts)
                 return
             else:
                 text += ", gives the same outputs"
@@ -119,18 +118,7 @@ def inspect_checkpoint(path: str, expected: Mapping[str, tuple[int, ...]]) -> tu
         if found[key] != shape:
             return step, f"has {key} of shape {found[key]}, the model has {shape}"
     for part in ("state_dict", "optimizer_states"):
-        for key, value in _tensors(checkpoint.get(part, {}), part):
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        for key, value in named_floats(checkpoint.get(part, {}), part):
+            if not all_finite(value):
                 return step, f"holds non-finite values in {key}"
     return step, ""
-
-
-def _tensors(tree: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(tree, Tensor):
-        yield name, tree
-    elif isinstance(tree, Mapping):
-        for key, value in tree.items():
-            yield from _tensors(value, f"{name}.{key}")
-    elif isinstance(tree, list | tuple):
-        for index, value in enumerate(tree):
-            yield from _tensors(value, f"{name}.{index}")

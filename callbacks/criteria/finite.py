@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from callbacks.base.guard import Guard, Policy
 from callbacks.base.protocol import loss_terms, tokens_of
+from callbacks.base.tensors import all_finite
 from callbacks.measures.step import StepUnderWay
 
 
@@ -46,21 +47,16 @@ class FiniteGuard(Guard):
         self.max_scaler_skips = max_scaler_skips
         self.diagnose = diagnose
         self.memory = {"steps": 0, "scaler_skips": 0, "skips_in_a_row": 0}
-        self._forget_step()
-
-    def _forget_step(self) -> None:
         self._ok: dict[str, Tensor] = {}  # by loss term, on the device, over the micro-batches of this step
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._forget_step()  # of a run that failed before with the same object
+        self._ok = {}  # of a run that failed before with the same object
         StepUnderWay.of(trainer).clear()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         StepUnderWay.of(trainer).begin(trainer, pl_module, batch, batch_idx)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         StepUnderWay.of(trainer).end_batch(trainer)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
@@ -86,7 +82,7 @@ class FiniteGuard(Guard):
             self._report(trainer, pl_module, bad_loss)
         elif not bad_gradient:
             self.memory["skips_in_a_row"] = 0
-        self._forget_step()
+        self._ok = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = {k: v for k, v in trainer.callback_metrics.items() if "loss" in k}
@@ -104,7 +100,7 @@ class FiniteGuard(Guard):
             return
         # A norm of finite values may overflow, but is never finite where a value is not; one number comes to the host.
         (norm,) = self.fetch(torch.nn.utils.get_total_norm(list(values.values())).reshape(1))
-        bad = [] if math.isfinite(norm) else [n for n, v in values.items() if not bool(torch.isfinite(v).all())]
+        bad = [] if math.isfinite(norm) else [n for n, v in values.items() if not all_finite(v)]
         text = f"{len(bad)} weights or buffers are not finite as a checkpoint is to be written, first {bad[:1]}"
         self.stop_if(trainer, bool(bad), text, 1, weights=bad[:20])
 
@@ -120,7 +116,8 @@ class FiniteGuard(Guard):
             return  # under policy ``warn``: the first failure is the verdict
         terms = [name for name, ok in self._ok.items() if not bool(ok)]
         terms = [name for name in terms if name != "loss"] or terms  # the sum says nothing that its terms do not
-        parameter = _first_bad_parameter(pl_module)
+        gradients = {name: p.grad for name, p in pl_module.named_parameters() if p.grad is not None}
+        parameter = next((name for name, gradient in gradients.items() if not all_finite(gradient)), "")
         found = f"loss term {', '.join(terms)} is not finite" if terms else f"the gradient of {parameter} is not finite"
         step = StepUnderWay.of(trainer)
         facts: dict[str, Any] = {"terms": terms, "parameter": parameter}
@@ -141,10 +138,3 @@ class FiniteGuard(Guard):
             return
         note = f", {skips} steps skipped by the fp16 scaler" if skips else ""
         self.record("pass", f"losses and gradients finite in {steps} steps{note}", 0, **self.memory)
-
-
-def _first_bad_parameter(pl_module: LightningModule) -> str:
-    for name, parameter in pl_module.named_parameters():
-        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-            return name
-    return ""

@@ -66,15 +66,9 @@ class HistoryGuard(Guard):
         self.tally = Tally(self.fetch, (*FAULTS, "valid", "places", "samples", "compared"))
         self.memory = self.tally.totals
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._look(trainer, pl_module, batch, batch_idx)
-
-    def on_validation_batch_start(
+    def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        self._look(trainer, pl_module, batch, batch_idx)
-
-    def _look(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         due = batch_idx % self.every == 0
         if obstacle := missing_fields(batch, self.reads):
             self.tally.obstacle = obstacle
@@ -89,13 +83,19 @@ class HistoryGuard(Guard):
         if due:
             self._judge(trainer, batch)  # whatever this rank could count: the others wait for it
 
+    on_validation_batch_start = on_train_batch_start
+
     def _judge(self, trainer: Trainer, batch: Any) -> None:
         totals = self.tally.read(trainer)
-        if not totals.get("places"):
-            return
+        if totals.get("places"):
+            found, text = self._faults(totals)
+            self.stop_if(trainer, bool(found), text, self._valid_share(totals), faults=found, tokens=tokens_of(batch))
+
+    @staticmethod
+    def _faults(totals: dict[str, Any]) -> tuple[dict[str, int], str]:
+        """Counts by name, and in words."""
         found = {name: int(totals[name]) for name in FAULTS if totals.get(name)}
-        text = "; ".join(f"{FAULTS[name]} ({count} times)" for name, count in found.items())
-        self.stop_if(trainer, bool(found), text, self._valid_share(totals), faults=found, tokens=tokens_of(batch))
+        return found, "; ".join(f"{FAULTS[name]} ({count} times)" for name, count in found.items())
 
     @staticmethod
     def _valid_share(totals: dict[str, float]) -> float:
@@ -119,11 +119,11 @@ class HistoryGuard(Guard):
         if not totals.get("places"):
             self.record("inconclusive", self.tally.blind())
             return
-        found = {name: int(totals[name]) for name in FAULTS if totals.get(name)}
+        found, text = self._faults(totals)
         valid, compared = self._valid_share(totals), int(totals.get("compared", 0))
         facts = {"faults": found, "history_frames": int(totals["places"]), "contents_compared": compared}
         if found:
-            self.record("fail", "; ".join(f"{FAULTS[n]} ({c} times)" for n, c in found.items()), valid, **facts)
+            self.record("fail", text, valid, **facts)
         elif obstacle := self.tally.blind():
             self.record("inconclusive", obstacle, valid, **facts)
         elif valid < self.limit:

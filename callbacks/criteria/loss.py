@@ -57,9 +57,7 @@ class LossGuard(Guard):
         self.memory = {"names": ["loss"], "losses": []}  # one row per batch: the loss and its terms
         self._rows: list[Tensor] = []
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if not isinstance(loss, Tensor):
             return  # a skipped step

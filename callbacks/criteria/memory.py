@@ -24,7 +24,7 @@ CHANGED = 0.1
 FORECAST = 6
 """Samples that a forecast needs."""
 SHOWN = 200
-"""Samples of this attempt that the verdict keeps."""
+"""About so many samples of this attempt, at most, are kept in the verdict: for a curve."""
 log = logging.getLogger(__name__)
 
 
@@ -116,7 +116,8 @@ class MemoryGuard(Guard):
         ranks = [round(value / GIGABYTE, 3) for value in share(trainer, peak)]
         details = {"peak_gb_by_rank": ranks, "device": str(self.device), **device_details(self.device)}
         details["warnings"] = list(self.memory["warnings"])
-        details["peak_gb_by_batch"] = [[batch, round(gb, 3)] for batch, gb in thinned(self._samples)]
+        evenly_spread = self._samples[:: len(self._samples) // SHOWN + 1]
+        details["peak_gb_by_batch"] = [[batch, round(gb, 3)] for batch, gb in evenly_spread]
         status: Status = "pass" if max(ranks) <= self.limit else "fail"
         text = f"peak {max(ranks):.2f} GB of {self.limit:g} GB on {self.device.type}"
         self.record(status, text, max(ranks), **details)
@@ -133,11 +134,6 @@ def is_out_of_memory(exception: BaseException) -> bool:
     """Of a device, or of the host: torch's CPU allocator raises a plain RuntimeError."""
     host = isinstance(exception, RuntimeError) and "can't allocate memory" in str(exception)
     return isinstance(exception, torch.OutOfMemoryError | MemoryError) or host
-
-
-def thinned(samples: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    """At most about ``SHOWN`` of them, evenly spread: for a curve."""
-    return samples[:: len(samples) // SHOWN + 1]
 
 
 def steady_growth(samples: Sequence[tuple[int, float]]) -> float:
@@ -194,34 +190,28 @@ def tree_bytes(pid: int) -> float:
 
 def _descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            children.setdefault(_parent(entry), []).append(int(entry.name))
+    for process in (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()):
+        if stat := _text(process, "stat"):  # "pid (name) state ppid …"; the name may hold spaces and brackets
+            children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(process)
     family = [pid]
     for member in family:
         family.extend(children.get(member, []))
     return family
 
 
-def _parent(process: Path) -> int:
-    try:
-        # "pid (name) state ppid …"; the name may hold spaces and brackets
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-        return -1
-
-
 def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int((PROC / str(pid) / "statm").read_text().split()[1])
-    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-        return 0
-    return pages * resource.getpagesize()
+    statm = _text(pid, "statm")
+    return int(statm.split()[1]) * resource.getpagesize() if statm else 0
 
 
 def _proportional_bytes(pid: int) -> int:
+    lines = _text(pid, "smaps_rollup").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def _text(pid: int, name: str) -> str:
+    """The content of a file about a process; nothing where it ended meanwhile, or is not ours to look at."""
     try:
-        rollup = (PROC / str(pid) / "smaps_rollup").read_text()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended, or not ours to look at
-        return 0
-    return next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+        return (PROC / str(pid) / name).read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""

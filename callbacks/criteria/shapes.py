@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
 
 from callbacks.base.guard import Guard, Policy
 from callbacks.measures.contract import Contract
@@ -39,26 +38,16 @@ class ShapeGuard(Guard):
         self._contract: Contract | None = None
         self._found = ""  # a violation on the way, in case that torch crashes before we can report it
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any) -> None:
         self._begin(trainer, pl_module, batch, "train")
 
-    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+    def on_before_backward(self, trainer: Trainer, *_: Any) -> None:
         self._end(trainer)
 
-    def on_validation_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
+    def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any) -> None:
         self._begin(trainer, pl_module, batch, "val")
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self._end(trainer)
 
     def _begin(self, trainer: Trainer, pl_module: LightningModule, batch: Any, split: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,24 +97,17 @@ class Row:
     gradient: Tensor | None = None
 
 
-class Ring:
-    """The latest ``size`` micro-batches."""
-
-    def __init__(self, size: int) -> None:
-        self.rows: deque[Row] = deque(maxlen=size)
-
-    def plain(self) -> dict[str, Any]:
-        """Columns, oldest first; a number that a row lacks is None. Reads the device."""
-        rows = list(self.rows)
-        return {
-            "step": [row.step for row in rows],
-            "batch_idx": [row.batch_idx for row in rows],
-            "learning_rates": [row.rates for row in rows],
-            "loss": [_number(row.terms.get("loss")) for row in rows],
-            "gradient": [_number(row.gradient) for row in rows],
-            "terms": _columns([row.terms for row in rows]),
-            "fields": _columns([row.fields for row in rows]),
-        }
+def columns(rows: Collection[Row]) -> dict[str, Any]:
+    """Plain numbers by name, in the order of the rows; a number that a row lacks is None. Reads the device."""
+    return {
+        "step": [row.step for row in rows],
+        "batch_idx": [row.batch_idx for row in rows],
+        "learning_rates": [row.rates for row in rows],
+        "loss": [_number(row.terms.get("loss")) for row in rows],
+        "gradient": [_number(row.gradient) for row in rows],
+        "terms": _columns([row.terms for row in rows]),
+        "fields": _columns([row.fields for row in rows]),
+    }
 
 
 def _columns(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, list[float | None]]:

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from callbacks.base.protocol import loss_terms, tokens_of
 from callbacks.base.tensors import all_finite
 from callbacks.forensics.causes import weigh
 from callbacks.forensics.diagnosis import diagnosis
-from callbacks.forensics.evidence import Ring, Row, field_extremes, field_sizes, motion_extremes
+from callbacks.forensics.evidence import Row, columns, field_extremes, field_sizes, motion_extremes
 from callbacks.measures.rerun import Finding
 from callbacks.measures.step import MicroBatch, StepUnderWay
 
@@ -55,10 +56,10 @@ class FailureRecorder(Callback):
         self.directory = Path(directory)
         self.keep = keep
         self.record = record
-        self.ring = Ring(size)
+        self.rows: deque[Row] = deque(maxlen=size)  # the latest micro-batches
         self._step = StepUnderWay()
         self._row: Row | None = None
-        self._norm: Tensor | None = None
+        self._norm = torch.zeros(())
 
     # --- Lightning --------------------------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ class FailureRecorder(Callback):
         self._step, self._row = StepUnderWay.of(trainer), None
         self._step.clear()
         self._step.keep = self.keep
-        self.ring.rows.clear()
+        self.rows.clear()
         self._norm = weight_norm(pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -87,9 +88,7 @@ class FailureRecorder(Callback):
         if self._row is not None:
             self._row.rates = [group["lr"] for o in trainer.optimizers for group in o.param_groups]
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self._close_row()
         self._step.end_batch(trainer)
 
@@ -108,7 +107,7 @@ class FailureRecorder(Callback):
     def _close_row(self) -> None:
         if self._row is not None:
             self._row.gradient = self._step.gradient
-            self.ring.rows.append(self._row)
+            self.rows.append(self._row)
             self._row = None
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -150,8 +149,7 @@ class FailureRecorder(Callback):
             number, finding = self._step.examine(trainer, pl_module)  # only a non-finite value has a birthplace
         guilty = held[number] if held else MicroBatch(None, -1, {})
         stage = getattr(pl_module, "temporal_fusion", None)
-        names = [name for name, module in pl_module.named_modules() if module is stage] if stage is not None else []
-        start = math.nan if self._norm is None else float(self._norm)
+        start = float(self._norm)
         return {
             "criterion": getattr(exception, "criterion", ""),
             "exception": type(exception).__name__,
@@ -167,7 +165,7 @@ class FailureRecorder(Callback):
             "tokens": tokens_of(guilty.batch),
             "terms": {name: float(term) for name, term in guilty.terms.items()},
             "culprit": finding.facts(),
-            "temporal_fusion": names[0] if names else "",
+            "temporal_fusion": next((name for name, module in pl_module.named_modules() if module is stage), ""),
             "weights": {
                 "not_finite": [
                     n for n, v in pl_module.state_dict().items() if v.is_floating_point() and not all_finite(v)
@@ -176,7 +174,7 @@ class FailureRecorder(Callback):
             },
             "fields": field_extremes(guilty.batch),
             "ego_motion": motion_extremes(guilty.batch),
-            "history": self.ring.plain(),
+            "history": columns(self.rows),
         }
 
 

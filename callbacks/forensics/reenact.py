@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins import Precision
 
-from callbacks.base.plain import on_device
 from callbacks.base.random_state import rewound
 from callbacks.criteria.ego_motion import EXACT, STATISTICAL, EgoMotionGuard, motion_faults
 from callbacks.criteria.history import FAULTS, HistoryGuard, history_faults
@@ -64,7 +64,7 @@ def reenact(record: Record, pl_module: LightningModule, precision: Precision) ->
     pl_module.load_state_dict(record.weights["state_dict"])
     pl_module.train(record.step["training"])
     micro = record.step["micro_batches"][facts["micro_batch"]]
-    batch = on_device(micro["batch"], pl_module.device)
+    batch = move_data_to_device(micro["batch"], pl_module.device)
     lines = [f"batch {micro['batch_idx']} of epoch {facts['epoch']}, samples {', '.join(facts['tokens']) or 'unnamed'}"]
     if (again := JUDGES.get(facts["criterion"])) is not None:
         finding = again(batch, pl_module)
@@ -80,7 +80,9 @@ def reenact(record: Record, pl_module: LightningModule, precision: Precision) ->
         return _non_finite(facts["culprit"], found, lines, facts["terms"])
     if not facts["criterion"]:
         return Outcome(False, [*lines, f"the step does not raise the {facts['exception']} of the record"])
-    return _values(facts["terms"], found, lines)
+    lines += [f"loss term {name} = {value:.6g}" for name, value in found.terms.items()]
+    same = bool(facts["terms"]) and _apart(facts["terms"], found) <= TOLERANCE
+    return Outcome(same, [*lines, _agreement(facts["terms"], found)])
 
 
 def _non_finite(culprit: Mapping[str, Any], found: Finding, lines: list[str], terms: Mapping[str, Any]) -> Outcome:
@@ -97,12 +99,6 @@ def _non_finite(culprit: Mapping[str, Any], found: Finding, lines: list[str], te
     return Outcome(same, [*lines, _agreement(terms, found)])
 
 
-def _values(terms: Mapping[str, Any], found: Finding, lines: list[str]) -> Outcome:
-    values = [f"loss term {name} = {value:.6g}" for name, value in found.terms.items()]
-    same = bool(terms) and _apart(terms, found) <= TOLERANCE
-    return Outcome(same, [*lines, *values, _agreement(terms, found)])
-
-
 def _agreement(terms: Mapping[str, Any], found: Finding) -> str:
     return f"the finite loss terms agree with the recorded ones to {_apart(terms, found):.1e} (relative)"
 
@@ -111,11 +107,11 @@ def _apart(terms: Mapping[str, Any], found: Finding) -> float:
     """Largest relative difference of the finite loss terms; infinite where one is missing."""
     worst = 0.0
     for name, text in terms.items():
-        then, now = float(text), found.terms.get(name, math.nan)
-        if math.isfinite(then) and name in found.terms:
+        if name not in found.terms:
+            return math.inf
+        then, now = float(text), found.terms[name]
+        if math.isfinite(then):
             worst = max(worst, abs(now - then) / max(abs(then), 1e-12)) if math.isfinite(now) else math.inf
-        elif name not in found.terms:
-            worst = math.inf
     return worst
 
 

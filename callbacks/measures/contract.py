@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,21 +24,15 @@ class Contract:
         self._undo: list[Callable[[], None]] = []
 
     def check_batch(self, batch: Any) -> None:
-        for place in self.places:
-            if place.startswith("batch."):
-                self._check(place, batch, place.split(".")[1:])
+        self._check("batch", batch)
 
     def attach(self) -> None:
         """Hook the modules that the contract names."""
-        by_module: dict[str, list[str]] = {}
-        for place in self.places:
-            if not place.startswith("batch."):
-                by_module.setdefault(place.split(":")[0], []).append(place)
-        for path, places in by_module.items():
+        for path in dict.fromkeys(place.split(":")[0] for place in self.places if ":" in place):
             module = self.pl_module.get_submodule(path)
             self._undo.append(hookable(module))
-            self._undo.append(module.register_forward_pre_hook(self._before(places), with_kwargs=True).remove)
-            self._undo.append(module.register_forward_hook(self._after(places)).remove)
+            self._undo.append(module.register_forward_pre_hook(partial(self._before, path), with_kwargs=True).remove)
+            self._undo.append(module.register_forward_hook(partial(self._after, path)).remove)
 
     def detach(self) -> None:
         for undo in self._undo:
@@ -48,28 +43,19 @@ class Contract:
         missing = [place for place in self.places if place not in self.seen]
         return f"{missing[0]} was declared but never seen (is the module called as a module?)" if missing else ""
 
-    def _before(self, places: list[str]) -> Callable[..., None]:
-        def look(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            for place in places:
-                side, *path = place.split(":")[1].split(".")
-                if side == "in":
-                    self._check(place, {**dict(enumerate(args)), **kwargs}, path)
+    def _before(self, path: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._check(f"{path}:in", {**dict(enumerate(args)), **kwargs})
 
-        return look
+    def _after(self, path: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        self._check(f"{path}:out", output)
 
-    def _after(self, places: list[str]) -> Callable[..., None]:
-        def look(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            for place in places:
-                side, *path = place.split(":")[1].split(".")
-                if side == "out":
-                    self._check(place, output, path)
-
-        return look
-
-    def _check(self, place: str, tree: Any, path: list[str]) -> None:
-        self.seen.add(place)
-        violation = self._compare(place, tree, path)
-        self.first_violation = self.first_violation or violation
+    def _check(self, root: str, tree: Any) -> None:
+        """All places in ``tree``, which stands at ``root``."""
+        for place in self.places:
+            if place == root or place.startswith(f"{root}."):
+                self.seen.add(place)
+                violation = self._compare(place, tree, place.removeprefix(root).split(".")[1:])
+                self.first_violation = self.first_violation or violation
 
     def _compare(self, place: str, tree: Any, path: list[str]) -> str:
         for step in path:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from callbacks.base.plain import on_device
 from callbacks.base.tensors import floats, largest
 
 
@@ -51,7 +51,7 @@ def compare_forward(
 def _outputs(module: LightningModule, batch: Any) -> list[Tensor]:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return [value.double().cpu().clone() for value in floats(module(on_device(batch, module.device)))]
+        return [value.double().cpu().clone() for value in floats(module(move_data_to_device(batch, module.device)))]
 
 
 def _erase(module: LightningModule) -> None:

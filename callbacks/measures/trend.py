@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -85,7 +86,7 @@ def mann_kendall(values: Sequence[float], inflation: float = 1.0) -> float:
     ``inflation``: of the variance, by dependence."""
     n = len(values)
     s = sum(_sign(values[i] - values[j]) for i in range(n) for j in range(i + 1, n))  # > 0: earlier values are larger
-    variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in _ties(values))) / 18
+    variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())) / 18
     return _upper_tail(s, inflation * variance)
 
 
@@ -98,7 +99,7 @@ def rank_sum(first: Sequence[float], last: Sequence[float], inflation: float = 1
     ordered = sorted(last)
     u = sum(bisect_left(ordered, value) + bisect_right(ordered, value) for value in first) / 2
     total = n + m
-    ties = sum(t**3 - t for t in _ties([*first, *last]))
+    ties = sum(t**3 - t for t in Counter([*first, *last]).values())
     variance = n * m / 12 * (total + 1 - ties / (total * (total - 1)))
     return _upper_tail(2 * (u - n * m / 2), 4 * inflation * variance)
 
@@ -108,13 +109,6 @@ def _upper_tail(statistic: float, variance: float) -> float:
     if variance <= 0:
         return 1.0  # all values are equal
     return 1.0 - NormalDist().cdf((statistic - 1) / math.sqrt(variance))
-
-
-def _ties(values: Sequence[float]) -> list[int]:
-    counts: dict[float, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return list(counts.values())
 
 
 def _sign(value: float) -> int:

@@ -7,24 +7,12 @@ A rank that crashes alone cannot reach the others: they are inside a collective,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from callbacks.base.plain import write_json
 
 
 def note_of(directory: Path, rank: int) -> Path:
     return directory / f"verdict.rank{rank}.json"
-
-
-def forget(directory: Path, rank: int) -> None:
-    """Remove the note of an earlier attempt."""
-    note_of(directory, rank).unlink(missing_ok=True)
-
-
-def leave(directory: Path, rank: int, note: Mapping[str, Any]) -> None:
-    write_json(note_of(directory, rank), note)
 
 
 def first_of_others(directory: Path, world_size: int) -> tuple[int, dict[str, Any]] | None:

@@ -21,6 +21,9 @@ from callbacks.verdict.card import card, markdown
 
 ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
 UNFINISHED = "the run has not ended, or was killed"
+ENTRY = ("number", "name", "status", "policy", "allow_inconclusive", "measured", "limit", "sense", "unit", "message",
+         "hint", "exit_code", "details")  # fmt: skip
+"""What the verdict says of each criterion, in this order."""
 
 
 class Preempted(SystemExit):
@@ -88,7 +91,7 @@ class AcceptanceReport(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             self._end("incomplete", INCOMPLETE, UNFINISHED)
-            rank_notes.forget(self.directory, trainer.global_rank)
+            rank_notes.note_of(self.directory, trainer.global_rank).unlink(missing_ok=True)  # of an earlier attempt
             self._collect(trainer)
             self._write(trainer)
 
@@ -147,7 +150,7 @@ class AcceptanceReport(Callback):
         if not trainer.is_global_zero:
             failure = None if blamed is None else [blamed.name, blamed.message]
             own = {"status": self.status, "exit_code": self.exit_code, "reason": self.reason, "failure": failure}
-            rank_notes.leave(self.directory, trainer.global_rank, own)
+            write_json(rank_notes.note_of(self.directory, trainer.global_rank), own)
             return
         found = rank_notes.first_of_others(self.directory, trainer.world_size)
         if found is None or blamed is not None:
@@ -214,7 +217,7 @@ class AcceptanceReport(Callback):
                 "seconds": round(self._seconds(), 1),
                 "steps": self._steps,
                 "epochs": self._epochs,
-                "criteria": [_entry(guard) for guard in self.guards],
+                "criteria": [{name: getattr(guard, name) for name in ENTRY} for guard in self.guards],
                 "cost": self._cost(),
                 "facts": self.facts,
                 "versions": {"torch": torch.__version__, "lightning": lightning.__version__},
@@ -231,11 +234,9 @@ class AcceptanceReport(Callback):
         hints = [g.hint for g in self.guards if g.exit_code == self.exit_code and g.status in ("fail", "inconclusive")]
         if hints:
             return hints[0]
-        return (
-            "Start the run again; what was prepared is re-used."
-            if self.status == "incomplete"
-            else "Read the traceback."
-        )
+        if self.status == "incomplete":
+            return "Start the run again; what was prepared is re-used."
+        return "Read the traceback."
 
     def _cost(self) -> dict[str, Any]:
         """Host seconds in the hooks of the guards during training, and their share of the training time."""
@@ -274,21 +275,3 @@ class AcceptanceReport(Callback):
 def _status_of(exit_code: int) -> str:
     """Of a criterion that failed."""
     return "incomplete" if exit_code == INCOMPLETE else "rejected"
-
-
-def _entry(guard: Guard) -> dict[str, Any]:
-    return {
-        "number": guard.number,
-        "name": guard.name,
-        "status": guard.status,
-        "policy": guard.policy,
-        "allow_inconclusive": guard.allow_inconclusive,
-        "measured": guard.measured,
-        "limit": guard.limit,
-        "sense": guard.sense,
-        "unit": guard.unit,
-        "message": guard.message,
-        "hint": guard.hint,
-        "exit_code": guard.exit_code,
-        "details": guard.details,
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from wotempo.navsim import fingerprint
 from wotempo.report.pictures.scene_card import moving_scene, scene_card
 from wotempo.report.pictures.scene_picture import SAMPLE_FIELDS
 from wotempo.targets import trajectory_target
-from wotempo.training.module import LitPlanner, plain
+from wotempo.training.module import LitPlanner
 
 ANCHORS, FRAMES = 8, 3
 SIZE = ("data.kind=navsim", "model.image_height=64", "model.image_width=256", f"model.num_anchors={ANCHORS}",
@@ -57,7 +57,7 @@ def run_of(workspace):
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(raw, resolve=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            module = LitPlanner(model=config.model.to_dict(), fusion=config.fusion, optimiser=plain(config.optimiser),
+            module = LitPlanner(model=config.model.to_dict(), fusion=config.fusion, optimiser=asdict(config.optimiser),
                              losses=config.losses, anchors=anchors,
                              anchors_fingerprint=fingerprint(anchors))  # fmt: skip
         content = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), "global_step": 0}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import joblib
 import torch
 
 from wotempo.config.schema import RunConfig
 from wotempo.doctor.device import check_gpu, driver_version, visible_gpus
 from wotempo.doctor.finding import Finding
-from wotempo.doctor.machine import check_cpus, check_memory, memory_limit_gb, usable_cpus
+from wotempo.doctor.machine import check_cpus, check_memory, memory_limit_gb
 from wotempo.doctor.numerics import check_arithmetic, check_warp
 from wotempo.doctor.software import check_packages, check_python, declared
 
@@ -36,5 +37,6 @@ def environment(config: RunConfig) -> Iterator[Finding]:
         yield check_arithmetic(device, trainer.precision)
         yield check_warp(device, trainer.precision)
     threads = trainer.threads or torch.get_num_threads()
-    yield check_cpus(usable_cpus(), trainer.num_workers, config.data.prepare_workers, threads)
+    usable = joblib.cpu_count()  # after affinity and control groups
+    yield check_cpus(usable, trainer.num_workers, config.data.prepare_workers, threads)
     yield check_memory(memory_limit_gb(), trainer.num_workers, trainer.accelerator, ceiling)

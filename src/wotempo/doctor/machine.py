@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import joblib
-
 from wotempo.doctor.finding import Finding
 
 WORKER_GB = 1.0  # what a loader worker or a label process takes, rounded up
@@ -42,11 +40,6 @@ def _machine_bytes(root: Path) -> float:
     except OSError:
         return float("inf")
     return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("MemTotal:")), float("inf"))
-
-
-def usable_cpus() -> int:
-    """After affinity and control groups."""
-    return joblib.cpu_count()
 
 
 def check_cpus(cpus: int, num_workers: int, prepare_workers: int, threads: int) -> Finding:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -74,14 +75,7 @@ def warped(values: np.ndarray, pose: np.ndarray, grid: BevGrid) -> np.ndarray:
     x, y = grid.to_metres(rows, cols)
     dx, dy, cos, sin = x - pose[0], y - pose[1], np.cos(pose[2]), np.sin(pose[2])
     r, c = grid.to_index(cos * dx + sin * dy, -sin * dx + cos * dy)
-    padded = np.pad(values, 1)
-    total = np.zeros(grid.shape)
-    for i in (0, 1):
-        for j in (0, 1):
-            row, col = np.floor(r).astype(int) + i, np.floor(c).astype(int) + j
-            share = (1 - np.abs(r - row)) * (1 - np.abs(c - col))
-            total += share * padded[row.clip(-1, grid.rows) + 1, col.clip(-1, grid.cols) + 1]
-    return total
+    return map_coordinates(values, (r, c), order=1, mode="grid-constant")
 
 
 def check_warp(device: torch.device, precision: str, warp: Callable[..., Tensor] = warp_bev) -> Finding:

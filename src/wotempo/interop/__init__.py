@@ -5,13 +5,12 @@ and ``export_official`` go back; ``WoTEWeights`` is what passes between them. Co
 """
 
 from wotempo.interop.compare import DifferentWeights
-from wotempo.interop.official import OFFICIAL_PREFIX, export_official, import_official
+from wotempo.interop.official import export_official, import_official
 from wotempo.interop.trained import read_single_frame, write_checkpoint
 from wotempo.interop.weights import WoTEWeights
 from wotempo.interop.written import Written, check_output
 
 __all__ = [
-    "OFFICIAL_PREFIX",
     "DifferentWeights",
     "WoTEWeights",
     "Written",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,13 +42,11 @@ class WoTEWeights:
         return fingerprint(self.anchors)
 
 
-def wanted_tensors(
-    config: ModelConfig, prefix: str, fusion: Mapping[str, Any] = MappingProxyType(NO_FUSION)
-) -> dict[str, Tensor]:
-    """Every entry of a WoTE's state dict under ``prefix``, without values; of the single-frame one by default."""
+def wanted_tensors(config: ModelConfig, prefix: str) -> dict[str, Tensor]:
+    """Every entry of a single-frame WoTE's state dict under ``prefix``, without values."""
     anchors = np.zeros((config.num_anchors, config.num_poses, 3), np.float32)
     with torch.device("meta"):
-        state = build_planner("wote", config, dict(fusion), anchors).state_dict()
+        state = build_planner("wote", config, NO_FUSION, anchors).state_dict()
     return {prefix + key: value for key, value in state.items()}
 
 

@@ -25,7 +25,7 @@ from wotempo.training.averaging import RunningAverage
 from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, StepCheckpoint
 from wotempo.training.clock import StepClock
 from wotempo.training.history_evidence import HistoryEvidence
-from wotempo.training.module import LitPlanner, plain
+from wotempo.training.module import LitPlanner
 
 
 def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dict[str, Any]]:
@@ -33,7 +33,7 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dic
     module = LitPlanner(
         model=config.model.to_dict(),
         fusion=config.fusion,
-        optimiser=plain(config.optimiser),
+        optimiser=asdict(config.optimiser),
         losses=config.losses,
         anchors=prepared.anchors,
         anchors_fingerprint="" if prepared.anchors is None else fingerprint(prepared.anchors),

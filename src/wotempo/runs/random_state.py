@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
-import torch
 
+from callbacks.base.guard import share
 from callbacks.base.random_state import random_state, set_random_state
 from wotempo.errors import UserError
 
@@ -20,12 +20,7 @@ class RandomState(L.Callback):
         self._loaded: list[dict[str, Any]] | None = None
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        mine = random_state(pl_module.device)
-        states: list[Any] = [mine]
-        if trainer.world_size > 1:
-            states = [None] * trainer.world_size
-            torch.distributed.all_gather_object(states, mine)
-        checkpoint[KEY] = states
+        checkpoint[KEY] = share(trainer, random_state(pl_module.device))
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self._loaded = checkpoint.get(KEY)

@@ -10,8 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from wotempo.config.schema import RunConfig
 
-EVALUATE = "evaluate"
-
 
 def _hydra(run_dir: Path) -> DictConfig | None:
     """How Hydra started the run: of this process, or, in a continued run, what its first attempt left."""

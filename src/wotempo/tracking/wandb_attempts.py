@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wotempo.navsim.lock import is_locked
@@ -72,7 +72,7 @@ def read_attempt(file: Path) -> Attempt:
         json.loads(verdicts[-1]) if verdicts else "",
         ends[-1] if ends else None,
     )
-    return Attempt(**{**vars(attempt), "skipped": _why_skipped(attempt, bool(starts))})
+    return replace(attempt, skipped=_why_skipped(attempt, bool(starts)))
 
 
 def _why_skipped(attempt: Attempt, begun: bool) -> str:

@@ -84,11 +84,8 @@ class StepCheckpoint(Checkpoint):
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        if (
-            trainer.state.fn == TrainerFn.FITTING
-            and self._must_stop(trainer, batch_idx)
-            and self.stop_signal is not None
-        ):
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        if fitting and self._must_stop(trainer, batch_idx) and self.stop_signal is not None:
             self.stop_signal.leave()
 
     def _save(self, trainer: L.Trainer) -> None:
@@ -114,8 +111,7 @@ class StepCheckpoint(Checkpoint):
         return position % STEPS_PER_LOOK == 0 and trainer.strategy.broadcast(received)
 
     def _due(self, trainer: L.Trainer) -> bool:
-        stopped = trainer.should_stop or (trainer.world_size == 1 and trainer.received_sigterm)
-        if stopped:
+        if trainer.should_stop or (trainer.world_size == 1 and trainer.received_sigterm):
             return True
         if self.every_n_steps is not None:
             return trainer.global_step % self.every_n_steps == 0

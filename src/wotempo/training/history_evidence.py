@@ -141,16 +141,10 @@ class HistoryEvidence(L.Callback):
         self.tally = HistoryTally()
 
     def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         assert isinstance(pl_module, LitPlanner)
-        count = trainer.num_val_batches[dataloader_idx]
+        (count,) = trainer.num_val_batches
         every = max(1, int(count) // self.batches) if count != float("inf") else 1
         due = batch_idx % every == 0 and batch_idx // every < self.batches
         if due and pl_module.is_temporal and not trainer.sanity_checking:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import lightning as L
@@ -127,8 +126,3 @@ class LitPlanner(L.LightningModule):
     def shape_contract(self, split: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.base.protocol)."""
         return self.model.shape_contract()
-
-
-def plain(config: Any) -> dict:
-    """A dataclass -> nested plain dict."""
-    return asdict(config)
