@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -14,8 +15,4 @@ def hookable(module: nn.Module) -> Callable[[], None]:
     """
     compiled = module._compiled_call_impl
     module._compiled_call_impl = None
-
-    def restore() -> None:
-        module._compiled_call_impl = compiled
-
-    return restore
+    return partial(setattr, module, "_compiled_call_impl", compiled)

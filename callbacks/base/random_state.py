@@ -37,11 +37,8 @@ def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
 
 
 @contextmanager
-def rewound(state: Mapping[str, Any] | None, device: torch.device) -> Iterator[None]:
+def rewound(state: Mapping[str, Any], device: torch.device) -> Iterator[None]:
     """As if nothing had been drawn since ``state``, and afterwards as if nothing had been drawn inside."""
-    if state is None:
-        yield
-        return
     present = random_state(device)
     set_random_state(state, device)
     try:

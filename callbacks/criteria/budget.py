@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -16,6 +17,7 @@ from callbacks.base.progress import remaining
 HOUR = 3600.0
 
 
+@dataclass(eq=False)
 class BudgetGuard(Guard):
     """Projects the end of the run from the batches done so far and stops one that cannot fit: hours since ``fit``
     began, plus the batches still to come at the median time of the latest ones (loading included), plus the
@@ -39,27 +41,22 @@ class BudgetGuard(Guard):
     sense = "≤"
     hint = "Give it more time, fewer epochs or a faster machine; `loader` says whether the data is what is slow."
 
-    def __init__(
-        self,
-        budget_hours: float | None = None,
-        warm_up: int = 5,
-        min_batches: int = 20,
-        every: int = 20,
-        policy: Policy = "fail",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(policy)
-        if budget_hours is not None and not budget_hours > 0:
-            raise ValueError(f"budget_hours is {budget_hours}; give hours above 0, or null for no budget")
-        self.limit = budget_hours
-        self.warm_up = warm_up
-        self.min_batches = min_batches
-        self.every = every
-        self.clock = clock
+    budget_hours: float | None = None
+    warm_up: int = 5
+    min_batches: int = 20
+    every: int = 20
+    policy: Policy = "fail"
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy)
+        if self.budget_hours is not None and not self.budget_hours > 0:
+            raise ValueError(f"budget_hours is {self.budget_hours}; give hours above 0, or null for no budget")
+        self.limit = self.budget_hours
         self._forget()
 
     def _forget(self) -> None:
-        self._start: float | None = None
+        self._start = 0.0
         self._last: float | None = None  # end of the batch before; None where something else came between
         self._done = 0
         self._validation = 0.0
@@ -100,17 +97,14 @@ class BudgetGuard(Guard):
     def _project(self, trainer: Trainer) -> tuple[float, dict[str, Any]]:
         left, validations = remaining(trainer)
         pace = median(self._seconds) if self._seconds else 0.0
-        spent = self._spent()
+        spent = self.clock() - self._start
         hours = (spent + left * pace + validations * self._validation) / HOUR
         per_second = round(1 / pace, 4) if pace else None
         facts = {"batches_left": left, "seconds_per_batch": round(pace, 5), "batches_per_second": per_second}
         return hours, {**facts, "spent_hours": round(spent / HOUR, 4)}
 
-    def _spent(self) -> float:
-        return 0.0 if self._start is None else self.clock() - self._start
-
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        hours = self._spent() / HOUR
+        hours = (self.clock() - self._start) / HOUR
         pace = median(self._seconds) if self._seconds else None
         note = "" if pace is None else f", {pace:.3g} s per batch"
         text = f"took {hours:.2f} h of {self.limit:g} h{note}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ STATISTICAL = {
 }
 
 
+@dataclass(eq=False)
 class EgoMotionGuard(Guard):
     """Each pair of successive valid frames is held against the ego's own speed and clock.
 
@@ -50,20 +52,16 @@ class EgoMotionGuard(Guard):
     needs_history = True
     reads = ("valid", "pose", "speed", "timestamp_us")
 
-    def __init__(
-        self,
-        max_share: float = 0.05,
-        tolerance: float = 0.15,
-        min_pairs: int = 32,
-        every: int = 50,
-        policy: Policy = "fail",
-        allow_inconclusive: bool = False,
-    ) -> None:
-        super().__init__(policy, allow_inconclusive)
-        self.limit = max_share
-        self.tolerance = tolerance
-        self.min_pairs = min_pairs
-        self.every = every
+    max_share: float = 0.05
+    tolerance: float = 0.15
+    min_pairs: int = 32
+    every: int = 50
+    policy: Policy = "fail"
+    allow_inconclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        self.limit = self.max_share
         self.tally = Tally(self.fetch, (*EXACT, *STATISTICAL, "pairs", "moving"))
         self.memory = self.tally.totals
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ ASKED = 32
 """Parameters of the module that are asked, at most."""
 
 
+@dataclass(eq=False)
 class GradientFlowGuard(Guard):
     """Looks at the tensor (B, T, C, H, W) that enters ``pl_module.temporal_fusion``, and keeps its gradient.
 
@@ -48,24 +50,19 @@ class GradientFlowGuard(Guard):
     hint = "Look for detach(), no_grad() or a mask that hides valid frames between the encoder and the loss."
     needs_history = True
 
-    def __init__(
-        self,
-        first_step: int = 2,
-        looks: int = 3,
-        patience: int = 20,
-        every: int = 100,
-        min_share: float = 0.99,
-        upstream: bool = True,
-        policy: Policy = "fail",
-        allow_inconclusive: bool = False,
-    ) -> None:
-        super().__init__(policy, allow_inconclusive)
-        self.limit = min_share
-        self.first_step = first_step
-        self.looks = looks
-        self.patience = patience
-        self.every = every
-        self.upstream = self._upstream = upstream
+    first_step: int = 2
+    looks: int = 3
+    patience: int = 20
+    every: int = 100
+    min_share: float = 0.99
+    upstream: bool = True
+    policy: Policy = "fail"
+    allow_inconclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        self.limit = self.min_share
+        self._upstream = self.upstream
         self.obstacle = "no training step was looked at"
         self.memory = {"good": 0, "looked": 0, "share": None, "upstream": False}
         self._undo: list[Callable[[], None]] = []

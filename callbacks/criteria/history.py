@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ FAULTS = {
 }
 
 
+@dataclass(eq=False)
 class HistoryGuard(Guard):
     """Counts faults over all batches on the device; reads the counters at the first batch and then every ``every``.
     Any fault ends the run. At the end at least ``min_valid`` of the history frames must have been there; with several
@@ -47,22 +49,17 @@ class HistoryGuard(Guard):
     needs_history = True
     reads = ("frame_index", "valid", "timestamp_us", "dt", "pose", "speed")
 
-    def __init__(
-        self,
-        min_valid: float = 0.5,
-        num_frames: int | None = None,
-        every: int = 50,
-        dt_tolerance: float = 0.01,
-        moving: float = 0.5,
-        policy: Policy = "fail",
-        allow_inconclusive: bool = False,
-    ) -> None:
-        super().__init__(policy, allow_inconclusive)
-        self.limit = min_valid
-        self.num_frames = num_frames
-        self.every = every
-        self.dt_tolerance = dt_tolerance
-        self.moving = moving
+    min_valid: float = 0.5
+    num_frames: int | None = None
+    every: int = 50
+    dt_tolerance: float = 0.01
+    moving: float = 0.5
+    policy: Policy = "fail"
+    allow_inconclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        self.limit = self.min_valid
         self.tally = Tally(self.fetch, (*FAULTS, "valid", "places", "samples", "compared"))
         self.memory = self.tally.totals
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -11,6 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from callbacks.base.guard import Guard, Policy
 
 
+@dataclass(eq=False)
 class LoaderGuard(Guard):
     """The share of the training time spent between the end of one batch and the start of the next, where the loop waits
     for the loader: high if workers are too few, the disk is slow or the cache cold. The first batch of an epoch
@@ -33,22 +35,17 @@ class LoaderGuard(Guard):
     sense = "≤"
     hint = "Use more trainer.num_workers, a local disk, or the prepared cache."
 
-    def __init__(
-        self,
-        max_share: float = 0.5,
-        warm_up: int = 5,
-        min_batches: int = 20,
-        every: int = 50,
-        policy: Policy = "warn",
-        allow_inconclusive: bool = True,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        super().__init__(policy, allow_inconclusive)
-        self.limit = max_share
-        self.warm_up = warm_up
-        self.min_batches = min_batches
-        self.every = every
-        self.clock = clock
+    max_share: float = 0.5
+    warm_up: int = 5
+    min_batches: int = 20
+    every: int = 50
+    policy: Policy = "warn"
+    allow_inconclusive: bool = True
+    clock: Callable[[], float] = time.perf_counter
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        self.limit = self.max_share
         self.memory = {"batches": 0, "waited": 0.0, "worked": 0.0, "longest": 0.0, "longest_batch": -1}
         self._ended: float | None = None  # None: what follows is no wait between two batches
         self._wait: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from callbacks.measures.trend import FEWEST, decreasing_trend
 KEPT_ON_DEVICE = 64
 
 
+@dataclass(eq=False)
 class LossGuard(Guard):
     """Passes if the loss per batch went down by at least ``min_drop`` and rank tests (see trend.py) exclude chance at
     level ``alpha``: a run without any trend passes with a probability of at most ``alpha``. A decrease that may be
@@ -38,22 +40,18 @@ class LossGuard(Guard):
     by_rank = True
     hint = "Check the learning rate and its schedule, the targets, and that the optimiser holds all parameters."
 
-    def __init__(
-        self,
-        min_drop: float = 0.01,
-        alpha: float = 0.01,
-        min_batches: int = 40,
-        warm_up: int = 0,
-        policy: Policy = "fail",
-        allow_inconclusive: bool = False,
-    ) -> None:
-        super().__init__(policy, allow_inconclusive)
-        if min_batches < FEWEST:
-            raise ValueError(f"min_batches is {min_batches}; fewer than {FEWEST} batches cannot be judged")
-        self.limit = min_drop
-        self.alpha = alpha
-        self.min_batches = min_batches
-        self.warm_up = warm_up
+    min_drop: float = 0.01
+    alpha: float = 0.01
+    min_batches: int = 40
+    warm_up: int = 0
+    policy: Policy = "fail"
+    allow_inconclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        if self.min_batches < FEWEST:
+            raise ValueError(f"min_batches is {self.min_batches}; fewer than {FEWEST} batches cannot be judged")
+        self.limit = self.min_drop
         self.memory = {"names": ["loss"], "losses": []}  # one row per batch: the loss and its terms
         self._rows: list[Tensor] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ def _differs(pose: Tensor, probe: tuple[float, float, float]) -> Tensor:
     return differs
 
 
+@dataclass(eq=False)
 class WarpGainGuard(Guard):
     """Feeds the LiDAR maps of live batches to ``pl_module.warp_history`` and compares their overlap (IoU of occupied
     cells) with the current map, for history frames from which the ego moved at least ``moving`` metres:
@@ -68,24 +70,18 @@ class WarpGainGuard(Guard):
     needs_history = True
     reads = ("lidar", "frame_index", "valid", "pose")
 
-    def __init__(
-        self,
-        min_gain: float = 0.02,
-        min_share: float = 0.6,
-        frames: int = 128,
-        min_frames: int = 16,
-        every: int = 10,
-        moving: float = 2.0,
-        policy: Policy = "fail",
-        allow_inconclusive: bool = False,
-    ) -> None:
-        super().__init__(policy, allow_inconclusive)
-        self.limit = min_gain
-        self.min_share = min_share
-        self.frames = frames
-        self.min_frames = min_frames
-        self.every = every
-        self.moving = moving
+    min_gain: float = 0.02
+    min_share: float = 0.6
+    frames: int = 128
+    min_frames: int = 16
+    every: int = 10
+    moving: float = 2.0
+    policy: Policy = "fail"
+    allow_inconclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        self.limit = self.min_gain
         self.tally = Tally(self.fetch, [f"{name}/{key}" for name in (NOTHING, *PROBES) for key in SUMS])
         self.memory = self.tally.totals
         self._done = False  # on all ranks

@@ -63,18 +63,15 @@ def weigh(facts: Mapping[str, Any]) -> list[Cause]:
 
 def _of_fields(facts: Mapping[str, Any], causes: Mapping[str, Cause]) -> None:
     for name, entry in facts["fields"].items():
-        cause = causes["ego_motion" if name in MOTION_FIELDS else "data"]
         if entry["not_finite"]:
             whose = f" (sample {entry['token']})" if "token" in entry else ""
             what = f"{entry['not_finite']} values of batch.{name} are not finite"
+            cause = causes["ego_motion" if name in MOTION_FIELDS else "data"]
             cause.add(CERTAIN, f"{what}, the first is {entry['value']} at {entry['first']}{whose}")
     for name, values in facts["history"]["fields"].items():
-        now, before = _last_and_before(values)
-        if before is not None and now > GROWTH * before > 0:
-            cause = causes["ego_motion" if name in MOTION_FIELDS else "data"]
-            cause.add(
-                STRONG * 2, f"batch.{name} reaches {now:.4g}, the median of the batches before it is {before:.4g}"
-            )
+        if jump := _jump(values):
+            text = f"batch.{name} reaches {jump[0]:.4g}, the median of the batches before it is {jump[1]:.4g}"
+            causes["ego_motion" if name in MOTION_FIELDS else "data"].add(STRONG * 2, text)
 
 
 def _of_motion(facts: Mapping[str, Any], cause: Cause) -> None:
@@ -105,9 +102,8 @@ def _of_history(facts: Mapping[str, Any], causes: Mapping[str, Cause]) -> None:
     for rates in zip(*history["learning_rates"], strict=False):
         if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
             cause.add(CERTAIN, f"the learning rate was {rates[-1]}")
-        now, before = _last_and_before(rates)
-        if before is not None and now > GROWTH * before > 0:
-            cause.add(STRONG * 2, f"the learning rate is {now:.3g}, its median before is {before:.3g}")
+        if jump := _jump(rates):
+            cause.add(STRONG * 2, f"the learning rate is {jump[0]:.3g}, its median before is {jump[1]:.3g}")
     for title, series in (("loss", history["loss"]), ("norm of the gradient", history["gradient"])):
         finite = [value for value in series if value is not None and math.isfinite(value)]
         if len(finite) < 4:
@@ -134,8 +130,10 @@ def _of_place(facts: Mapping[str, Any], causes: Mapping[str, Cause]) -> None:
             return  # a cell and its parts say the same
 
 
-def _last_and_before(values: Sequence[float | None]) -> tuple[float, float | None]:
-    """The latest value, and the median of those before it; None with fewer than three."""
+def _jump(values: Sequence[float | None]) -> tuple[float, float] | None:
+    """(latest value, median of at least three before it) where the latest stands out."""
     finite = [value for value in values[:-1] if value is not None and math.isfinite(value)]
-    last = values[-1] if values else None
-    return math.nan if last is None else last, median(finite) if len(finite) >= 3 else None
+    if len(finite) < 3 or values[-1] is None:
+        return None
+    last, before = values[-1], median(finite)
+    return (last, before) if last > GROWTH * before > 0 else None

@@ -29,8 +29,8 @@ def memory_limit_gb(root: Path = Path("/")) -> float:
         _, controllers, group = line.split(":", 2)
         folder, file = (base, "memory.max") if not controllers else (base / "memory", "memory.limit_in_bytes")
         if controllers in ("", "memory"):
-            parts = Path(group.lstrip("/")).parts
-            candidates += [folder.joinpath(*parts[: i + 1]) / file for i in range(len(parts))]
+            inside = folder / group.lstrip("/")
+            candidates += [place / file for place in (inside, *inside.parents)]
     return min(*map(_number, candidates), _machine_bytes(root)) / 1e9
 
 

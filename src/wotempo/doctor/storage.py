@@ -18,9 +18,7 @@ ELSEWHERE = "workspace=<folder on another disk> or data.cache=<folder>, or free 
 def existing(path: Path) -> Path:
     """The folder itself, or the nearest one above that exists."""
     path = path.absolute()
-    while not path.is_dir():
-        path = path.parent
-    return path
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
 def check_disk(

@@ -32,7 +32,8 @@ def log_artifacts(run: Any, run_dir: Path, verdict: dict[str, Any], kinds: Seque
     user's home, as it does by default."""
     kept = Path(run.settings.sync_dir) / "artifacts"
     if "verdict" in kinds:
-        files = [_copied(run_dir / name, kept) for name in ("verdict.json", "verdict.md")]
+        kept.mkdir(exist_ok=True)
+        files = [Path(shutil.copy2(run_dir / name, kept)) for name in ("verdict.json", "verdict.md")]
         _log(run, "verdict", files, verdict, [alias_of(verdict["status"])])
     if "report" in kinds:
         files = [_written_report(run_dir, kept)]
@@ -44,11 +45,6 @@ def log_artifacts(run: Any, run_dir: Path, verdict: dict[str, Any], kinds: Seque
             if (file := run_dir / "checkpoints" / f"{name}.ckpt").is_file():
                 aliases = [name] if name == BEST else [name, alias_of(verdict["status"])]
                 _log(run, "model", [file], verdict, aliases, by_reference)
-
-
-def _copied(file: Path, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    return Path(shutil.copy2(file, folder))
 
 
 def _written_report(run_dir: Path, folder: Path) -> Path:
