@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ SHOWN = 200
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class MemoryGuard(Guard):
     """The peak counted from the start of the run, in GB (10^9 bytes), of the worst rank.
 
@@ -54,19 +56,16 @@ class MemoryGuard(Guard):
     sense = "≤"
     hint = "Lower the batch size, use bf16 or checkpoint activations; on CPU use fewer workers."
 
-    def __init__(
-        self,
-        ceiling_gb: float = 40.0,
-        every: int = 50,
-        policy: Policy = "fail",
-        warn_at: float = 0.9,
-        read_bytes: Callable[[torch.device], float] | None = None,
-    ) -> None:
-        super().__init__(policy)
-        self.limit = ceiling_gb
-        self.every = every
-        self.read_bytes = read_bytes or UsedBytes()
-        self.warn_at = warn_at
+    ceiling_gb: float = 40.0
+    every: int = 50
+    policy: Policy = "fail"
+    warn_at: float = 0.9
+    read_bytes: Callable[[torch.device], float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy)
+        self.limit = self.ceiling_gb
+        self._read = self.read_bytes or UsedBytes()
         self.memory = {"peak_bytes": 0.0, "warnings": []}
         self._samples: list[tuple[int, float]] = []  # (batch, peak in GB) of this attempt
         self._told: set[str] = set()
@@ -89,7 +88,7 @@ class MemoryGuard(Guard):
             self._sample(trainer)
 
     def _sample(self, trainer: Trainer) -> None:
-        self.memory["peak_bytes"] = max(self.memory["peak_bytes"], float(self.read_bytes(self.device)))
+        self.memory["peak_bytes"] = max(self.memory["peak_bytes"], float(self._read(self.device)))
         peak = self.memory["peak_bytes"] / GIGABYTE
         over = f"peak memory {peak:.2f} GB is over the ceiling of {self.limit:g} GB"
         self.stop_if(trainer, peak > self.limit, over, round(peak, 3))
@@ -112,7 +111,7 @@ class MemoryGuard(Guard):
             log.warning(text)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        peak = max(self.memory["peak_bytes"], float(self.read_bytes(self.device)))
+        peak = max(self.memory["peak_bytes"], float(self._read(self.device)))
         ranks = [round(value / GIGABYTE, 3) for value in share(trainer, peak)]
         details = {"peak_gb_by_rank": ranks, "device": str(self.device), **device_details(self.device)}
         details["warnings"] = list(self.memory["warnings"])

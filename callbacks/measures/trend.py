@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from statistics import NormalDist, median
 
 from callbacks.measures.dependence import dependence
@@ -85,7 +85,7 @@ def mann_kendall(values: Sequence[float], inflation: float = 1.0) -> float:
     """One-sided p-value for a decreasing trend (normal approximation, ties corrected, continuity corrected).
     ``inflation``: of the variance, by dependence."""
     n = len(values)
-    s = sum(_sign(values[i] - values[j]) for i in range(n) for j in range(i + 1, n))  # > 0: earlier values are larger
+    s = sum((a > b) - (a < b) for a, b in combinations(values, 2))  # > 0: earlier values are larger
     variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())) / 18
     return _upper_tail(s, inflation * variance)
 
@@ -109,7 +109,3 @@ def _upper_tail(statistic: float, variance: float) -> float:
     if variance <= 0:
         return 1.0  # all values are equal
     return 1.0 - NormalDist().cdf((statistic - 1) / math.sqrt(variance))
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)

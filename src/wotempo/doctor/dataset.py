@@ -74,6 +74,5 @@ def _labelled(
     if file.is_file() and anchors.status != "fail":
         members = list({scene.token: scene for split in ("train", "val") for scene in scenes[split]}.values())
         values = read_anchors(file)
-        given = config.data.labels
-        folder = Path(given) if given else labels_folder(config.workspace, paths, members, values)
+        folder = Path(config.data.labels or labels_folder(config.workspace, paths, members, values))
         yield examined("labels", partial(check_labels, folder, values, [scene.token for scene in members]))
