@@ -112,9 +112,8 @@ class LossGuard(Guard):
             text = f"the loss of rank {behind.rank} does not fall while that of the others does: {ends}"
             self.record("fail", text, round(behind.trend.drop, 4), rank=behind.rank, **{**details, "p": behind.p})
         elif p > self.alpha:
-            self.record(
-                "inconclusive", f"{ends}: may be chance, more batches or less noise are needed", drop, **details
-            )
+            text = f"{ends}: may be chance, more batches or less noise are needed"
+            self.record("inconclusive", text, drop, **details)
         else:
             self.record("pass", ends, drop, **details)
 

@@ -149,7 +149,9 @@ class FailureRecorder(Callback):
             number, finding = self._step.examine(trainer, pl_module)  # only a non-finite value has a birthplace
         guilty = held[number] if held else MicroBatch(None, -1, {})
         stage = getattr(pl_module, "temporal_fusion", None)
+        damaged = [n for n, v in pl_module.state_dict().items() if v.is_floating_point() and not all_finite(v)]
         start = float(self._norm)
+        growth = float(weight_norm(pl_module)) / start if start > 0 else math.nan
         return {
             "criterion": getattr(exception, "criterion", ""),
             "exception": type(exception).__name__,
@@ -166,12 +168,7 @@ class FailureRecorder(Callback):
             "terms": {name: float(term) for name, term in guilty.terms.items()},
             "culprit": finding.facts(),
             "temporal_fusion": next((name for name, module in pl_module.named_modules() if module is stage), ""),
-            "weights": {
-                "not_finite": [
-                    n for n, v in pl_module.state_dict().items() if v.is_floating_point() and not all_finite(v)
-                ],
-                "growth": float(weight_norm(pl_module)) / start if start > 0 else math.nan,
-            },
+            "weights": {"not_finite": damaged, "growth": growth},
             "fields": field_extremes(guilty.batch),
             "ego_motion": motion_extremes(guilty.batch),
             "history": columns(self.rows),

@@ -204,25 +204,23 @@ class AcceptanceReport(Callback):
 
     def verdict(self) -> dict[str, Any]:
         """The verdict as plain data: the content of verdict.json."""
-        now = datetime.now(UTC)
-        return plain(
-            {
-                "schema": 1,
-                "status": self.status,
-                "exit_code": self.exit_code,
-                "reason": self.reason,
-                "next": self._next_step(),
-                "started": self._first_started.isoformat(timespec="seconds"),
-                "written": now.isoformat(timespec="seconds"),
-                "seconds": round(self._seconds(), 1),
-                "steps": self._steps,
-                "epochs": self._epochs,
-                "criteria": [{name: getattr(guard, name) for name in ENTRY} for guard in self.guards],
-                "cost": self._cost(),
-                "facts": self.facts,
-                "versions": {"torch": torch.__version__, "lightning": lightning.__version__},
-            }
-        )
+        verdict = {
+            "schema": 1,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "reason": self.reason,
+            "next": self._next_step(),
+            "started": self._first_started.isoformat(timespec="seconds"),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(self._seconds(), 1),
+            "steps": self._steps,
+            "epochs": self._epochs,
+            "criteria": [{name: getattr(guard, name) for name in ENTRY} for guard in self.guards],
+            "cost": self._cost(),
+            "facts": self.facts,
+            "versions": {"torch": torch.__version__, "lightning": lightning.__version__},
+        }
+        return plain(verdict)
 
     def card(self) -> str:
         """The verdict in plain text, one line per criterion."""

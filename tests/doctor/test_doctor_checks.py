@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from wotempo.geometry.warp import affine_theta, warp_bev
 CPU = torch.device("cpu")
 A100 = Gpu("A100", (8, 0), 80.0)
 V100 = Gpu("V100", (7, 0), 16.0)
-WANTS_GPU = {"accelerator": "gpu", "devices": 1, "precision": "16-mixed", "ceiling_gb": 40.0}
+WANTS_GPU = {"accelerator": "gpu", "devices": 1, "precision": "16-mixed"}
 BUILT = ("sm_70", "sm_80", "compute_90")
 
 
@@ -65,7 +66,7 @@ def test_versions_outside_their_range_fail():
     ],
 )
 def test_gpu(gpus, driver, change, status, fix):
-    found = check_gpu(gpus, driver, BUILT, **WANTS_GPU | change)
+    found = check_gpu(gpus, driver, BUILT, SimpleNamespace(**WANTS_GPU | change), ceiling_gb=40.0)
     assert found.status == status
     assert fix in found.fix
     assert bool(found.fix) == (status != "ok")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from wotempo.config.schema import TrainerConfig
 from wotempo.doctor.finding import Finding
 
 BF16 = (8, 0)  # compute capability from which bf16 is computed and not emulated
@@ -51,29 +52,22 @@ def runs_on(capability: tuple[int, int], built_for: Sequence[str]) -> bool:
 
 
 def check_gpu(
-    gpus: Sequence[Gpu],
-    driver: str | None,
-    built_for: Sequence[str],
-    *,
-    accelerator: str,
-    devices: int,
-    precision: str,
-    ceiling_gb: float,
+    gpus: Sequence[Gpu], driver: str | None, built_for: Sequence[str], trainer: TrainerConfig, ceiling_gb: float
 ) -> Finding:
-    """``devices``: how many the run wants, -1 for all."""
+    """``trainer``: what the run wants; its ``devices`` are judged where they are a number, -1 for all."""
     listed = ", ".join(f"{g.name} ({g.memory_gb:.0f} GB, compute {g.capability[0]}.{g.capability[1]})" for g in gpus)
     found = f"{listed or 'no GPU that torch can use'}; driver {driver or 'none'}; torch built for CUDA "
     found += str(torch.version.cuda or "none")
-    if accelerator not in ("gpu", "cuda"):
-        return Finding("gpu", "ok", f"{found}; the run asks for {accelerator}")
+    if trainer.accelerator not in ("gpu", "cuda"):
+        return Finding("gpu", "ok", f"{found}; the run asks for {trainer.accelerator}")
     if not gpus:
         fix = "update the driver, or install a torch for its CUDA" if driver else "trainer=cpu (make: TRAINER=cpu)"
         return Finding("gpu", "fail", found, fix)
-    if devices > len(gpus):
-        return Finding("gpu", "fail", f"{found}; the run wants {devices}", f"trainer.devices={len(gpus)}")
+    if isinstance(trainer.devices, int) and trainer.devices > len(gpus):
+        return Finding("gpu", "fail", f"{found}; the run wants {trainer.devices}", f"trainer.devices={len(gpus)}")
     if old := [gpu.name for gpu in gpus if not runs_on(gpu.capability, built_for)]:
         return Finding("gpu", "fail", f"{found}; it has no code for {old[0]}", "install a torch build that supports it")
-    if precision == "bf16-mixed" and any(gpu.capability < BF16 for gpu in gpus):
+    if trainer.precision == "bf16-mixed" and any(gpu.capability < BF16 for gpu in gpus):
         return Finding("gpu", "warn", f"{found}; bf16 is emulated there", "trainer.precision=16-mixed")
     smallest = min(gpu.memory_gb for gpu in gpus)
     if smallest < ceiling_gb:

@@ -22,15 +22,7 @@ def environment(config: RunConfig) -> Iterator[Finding]:
     ceiling = config.acceptance.get("memory", {}).get("ceiling_gb", 0.0)
     yield check_python(python)
     yield check_packages(requirements)
-    yield check_gpu(
-        visible_gpus(),
-        driver_version(),
-        torch.cuda.get_arch_list(),
-        accelerator=trainer.accelerator,
-        devices=trainer.devices if isinstance(trainer.devices, int) else 1,
-        precision=trainer.precision,
-        ceiling_gb=ceiling,
-    )
+    yield check_gpu(visible_gpus(), driver_version(), torch.cuda.get_arch_list(), trainer, ceiling)
     gpu = trainer.accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available()
     if gpu or trainer.accelerator in ("cpu", "auto"):
         device = torch.device("cuda" if gpu else "cpu")

@@ -33,11 +33,8 @@ def summary_of(verdict: dict[str, Any], metrics: dict[str, float]) -> dict[str, 
     facts, cost = verdict["facts"], verdict["cost"]
     entries: dict[str, Any] = {
         "verdict": verdict["status"],
-        "reason": verdict["reason"],
-        "next": verdict["next"],
+        **{name: verdict[name] for name in ("reason", "next", "steps", "epochs")},
         "note": facts.get("note"),
-        "steps": verdict["steps"],
-        "epochs": verdict["epochs"],
         "history_evidence": facts.get("history"),
         "cost/seconds": verdict["seconds"],
         "cost/training_seconds": cost.get("training_seconds"),
