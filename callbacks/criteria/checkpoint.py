@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from callbacks.base.guard import Guard, Policy
+from callbacks.base.guard import Guard, Policy, Status
 from callbacks.base.plain import portable
 from callbacks.base.tensors import all_finite, named_floats
 from callbacks.measures.reload import compare_forward
@@ -51,37 +51,31 @@ class CheckpointGuard(Guard):
             self._batch = portable(batch)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero:
-            self._verify(trainer, pl_module)
+        verdict: Any = self._verify(trainer, pl_module) if trainer.is_global_zero else None
         # Rank 0, which writes, decides for all: other ranks may not even see the disk.
-        verdict = (self.status, self.message, self.measured, self.details)
         status, message, measured, details = trainer.strategy.broadcast(verdict, 0)
         self.record(status, message, measured, **details)
 
-    def _verify(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _verify(self, trainer: Trainer, pl_module: LightningModule) -> tuple[Status, str, int, dict[str, Any]]:
         writers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
         if not writers:
-            self.record("fail", "no ModelCheckpoint is attached to the trainer", 0)
-            return
+            return "fail", "no ModelCheckpoint is attached to the trainer", 0, {}
         claimed = [p for w in writers for p in (w.last_model_path, w.best_model_path, *w.best_k_models) if p]
         paths = {os.path.realpath(path): path for path in claimed}.values()  # `last` may be a link to the best
         if not paths:
-            self.record("fail", "ModelCheckpoint never saved a file", 0)
-            return
+            return "fail", "ModelCheckpoint never saved a file", 0, {}
         expected = {key: tuple(value.shape) for key, value in pl_module.state_dict().items()}
         steps = {}
         for path in paths:
             steps[path], fault = inspect_checkpoint(path, expected)
             if fault:
-                self.record("fail", f"{os.path.basename(path)} {fault}", 0, path=str(path))
-                return
+                return "fail", f"{os.path.basename(path)} {fault}", 0, {"path": str(path)}
         newest = max(steps, key=lambda path: steps[path])
         name = os.path.basename(newest)
         facts = {"path": str(newest), "global_step": steps[newest], "bytes": os.path.getsize(newest)}
         if self.require_final and steps[newest] != trainer.global_step:
             found = f"is of step {steps[newest]}, the run ended at step {trainer.global_step}"
-            self.record("fail", f"the newest checkpoint {name} {found}", 0, **facts)
-            return
+            return "fail", f"the newest checkpoint {name} {found}", 0, facts
         text = f"{name} loads, is finite, matches the model at step {steps[newest]}"
         if self.forward and steps[newest] == trainer.global_step and self._batch is not None:
             device = trainer.strategy.root_device
@@ -90,12 +84,11 @@ class CheckpointGuard(Guard):
             if difference is None:
                 text += f"; its forward pass was not compared: {obstacle}"
             elif not difference <= self.tolerance:
-                text = f"{name} gives other outputs than the model in memory"
-                self.record("fail", f"{text} ({obstacle}, relative difference {difference:.3g})", 0, **facts)
-                return
+                found = f"({obstacle}, relative difference {difference:.3g})"
+                return "fail", f"{name} gives other outputs than the model in memory {found}", 0, facts
             else:
                 text += ", gives the same outputs"
-        self.record("pass", text, len(steps), **facts)
+        return "pass", text, len(steps), facts
 
 
 def inspect_checkpoint(path: str, expected: Mapping[str, tuple[int, ...]]) -> tuple[int, str]:
