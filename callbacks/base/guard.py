@@ -82,7 +82,8 @@ def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
 
 class Guard(Callback):
     """One acceptance criterion. Subclasses watch in ``on_*`` hooks and decide in ``conclude``; they call ``stop_if``
-    for a failure that should end the run at once.
+    for a failure that should end the run at once. One with many parameters is a dataclass (``eq=False``: two criteria
+    are never the same) whose ``__post_init__`` calls this constructor.
 
     Args:
         policy: ``fail`` (counts), ``warn`` (is judged and shown, never changes the exit code), ``off`` (not judged).

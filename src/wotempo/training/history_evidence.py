@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -19,18 +18,6 @@ def without_history(valid: Tensor) -> Tensor:
     return torch.cat((torch.zeros_like(valid[:, :-1]), valid[:, -1:]), 1)
 
 
-@contextmanager
-def _hooked(stage: nn.Module, *handles: Any) -> Iterator[None]:
-    # A stage that was compiled in place calls no hooks: it runs eagerly meanwhile.
-    compiled, stage._compiled_call_impl = stage._compiled_call_impl, None
-    try:
-        yield
-    finally:
-        stage._compiled_call_impl = compiled
-        for handle in handles:
-            handle.remove()
-
-
 def observed_plan(
     module: LitPlanner, batch: Batch, blind: bool = False
 ) -> tuple[dict[str, Tensor], tuple[Tensor, ...], Tensor]:
@@ -44,8 +31,13 @@ def observed_plan(
     def keep(_: nn.Module, args: tuple[Tensor, ...], fused: Tensor) -> None:
         calls.append((args, fused))
 
-    with _hooked(stage, stage.register_forward_pre_hook(change), stage.register_forward_hook(keep)):
-        plan = module.model.plan(batch)
+    # A stage that was compiled in place calls no hooks: it runs eagerly meanwhile.
+    compiled, stage._compiled_call_impl = stage._compiled_call_impl, None
+    try:
+        with stage.register_forward_pre_hook(change), stage.register_forward_hook(keep):
+            plan = module.model.plan(batch)
+    finally:
+        stage._compiled_call_impl = compiled
     return plan, *calls[0]
 
 
