@@ -71,12 +71,11 @@ class EgoMotionGuard(Guard):
         else:
             self.tally.add(motion_faults(batch, self.tolerance))
         if batch_idx % self.every == 0:
-            faults, worst, pairs = self._judge(trainer)
-            text, failed = self._sentence(faults, pairs), bool(faults)
-            self.stop_if(trainer, failed, text, worst, faults=faults, pairs=pairs, tokens=tokens_of(batch))
+            faults, text, worst, pairs = self._judge(trainer)
+            self.stop_if(trainer, bool(faults), text, worst, faults=faults, pairs=pairs, tokens=tokens_of(batch))
 
-    def _judge(self, trainer: Trainer) -> tuple[dict[str, float], float, int]:
-        """(faults beyond their limit: count or share, the largest share, moving pairs)."""
+    def _judge(self, trainer: Trainer) -> tuple[dict[str, float], str, float, int]:
+        """(faults beyond their limit: count or share, the same in words, the largest share, moving pairs)."""
         totals = self.tally.read(trainer)
         pairs = int(totals.get("moving", 0))
         faults: dict[str, float] = {name: int(totals[name]) for name in EXACT if totals.get(name)}
@@ -84,21 +83,18 @@ class EgoMotionGuard(Guard):
         shares = {name: totals.get(name, 0.0) / max(base.get(name, pairs), 1.0) for name in STATISTICAL}
         if pairs >= self.min_pairs:
             faults |= {name: round(value, 4) for name, value in shares.items() if value > self.limit}
-        return faults, round(max(shares.values()), 4), pairs
-
-    def _sentence(self, faults: dict[str, float], pairs: int) -> str:
         exact = [f"{EXACT[name]} ({count} times)" for name, count in faults.items() if name in EXACT]
         share = [f"{STATISTICAL[n]} ({value:.0%} of {pairs})" for n, value in faults.items() if n in STATISTICAL]
-        return "; ".join(exact + share)
+        return faults, "; ".join(exact + share), round(max(shares.values()), 4), pairs
 
     def flush(self) -> None:
         self.tally.read(self.trainer)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        faults, worst, pairs = self._judge(trainer)
+        faults, text, worst, pairs = self._judge(trainer)
         totals = {name: int(count) for name, count in self.tally.totals.items()}
         if faults:
-            self.record("fail", self._sentence(faults, pairs), worst, faults=faults, counts=totals)
+            self.record("fail", text, worst, faults=faults, counts=totals)
         elif obstacle := self.tally.blind():
             self.record("inconclusive", obstacle)
         elif pairs < self.min_pairs:

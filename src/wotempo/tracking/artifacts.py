@@ -22,28 +22,24 @@ CHECKPOINTS = (BEST, "last")  # in this order: the last one is also ``latest``
 NO_TEST_SCENES = {"scenes": 0, "windows": 0}  # they need the data once more: make report
 
 
-def alias_of(status: str) -> str:
-    """accepted | failed | incomplete."""
-    return {"accepted": "accepted", "incomplete": "incomplete"}.get(status, "failed")
-
-
 def log_artifacts(run: Any, run_dir: Path, verdict: dict[str, Any], kinds: Sequence[str]) -> None:
     """``kinds``: of ``tracking.artifacts``. What wandb has to upload later lies in the run's own folder, not in the
     user's home, as it does by default."""
     kept = Path(run.settings.sync_dir) / "artifacts"
+    alias = verdict["status"] if verdict["status"] in ("accepted", "incomplete") else "failed"
     if "verdict" in kinds:
         kept.mkdir(exist_ok=True)
         files = [Path(shutil.copy2(run_dir / name, kept)) for name in ("verdict.json", "verdict.md")]
-        _log(run, "verdict", files, verdict, [alias_of(verdict["status"])])
+        _log(run, "verdict", files, verdict, [alias])
     if "report" in kinds:
         files = [_written_report(run_dir, kept)]
-        _log(run, "report", files, verdict, [alias_of(verdict["status"])])
+        _log(run, "report", files, verdict, [alias])
     by_reference = "checkpoint_reference" in kinds
     # That of an unfinished run is written over when it goes on.
     if ("checkpoint" in kinds or by_reference) and verdict["status"] in FINISHED:
         for name in CHECKPOINTS:
             if (file := run_dir / "checkpoints" / f"{name}.ckpt").is_file():
-                aliases = [name] if name == BEST else [name, alias_of(verdict["status"])]
+                aliases = [name] if name == BEST else [name, alias]
                 _log(run, "model", [file], verdict, aliases, by_reference)
 
 
