@@ -22,7 +22,7 @@ DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 BOUNDS = {"32-true": 1e-4, "16-mixed": 4e-3, "bf16-mixed": 3e-2}
 WARP_BOUND = 1e-3  # of a cell's value; half a cell of misalignment is 0.3
 MENDS = "another torch build or device; on a CPU try TORCH_MKLDNN_ENABLED=0; then run the doctor again"
-Operation = Callable[..., Tensor]
+Operations = Mapping[str, tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...]]]  # with the shapes of its inputs
 
 
 def _gradient(x: Tensor, weight: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def _gradient(x: Tensor, weight: Tensor) -> Tensor:
     return weight.grad
 
 
-OPERATIONS: dict[str, tuple[Operation, tuple[tuple[int, ...], ...]]] = {
+OPERATIONS: Operations = {
     "7×7 convolution": (lambda x, w: F.conv2d(x, w, stride=2, padding=3), ((2, 3, 64, 128), (64, 3, 7, 7))),
     "3×3 convolution": (lambda x, w: F.conv2d(x, w, stride=2, padding=1), ((2, 64, 33, 17), (128, 64, 3, 3))),
     "gradient of a convolution": (_gradient, ((2, 16, 24, 24), (16, 16, 3, 3))),
@@ -45,11 +45,7 @@ def _autocast(device: torch.device, precision: str) -> AbstractContextManager:
     return torch.autocast(device.type, DTYPES[precision]) if precision in DTYPES else nullcontext()
 
 
-def check_arithmetic(
-    device: torch.device,
-    precision: str,
-    operations: Mapping[str, tuple[Operation, tuple[tuple[int, ...], ...]]] = OPERATIONS,
-) -> Finding:
+def check_arithmetic(device: torch.device, precision: str, operations: Operations = OPERATIONS) -> Finding:
     """Each operation on ``device`` in ``precision`` beside the same in float64 on the CPU."""
     bound = BOUNDS["16-mixed" if precision == "32-true" and device.type != "cpu" else precision]
     generator = torch.Generator().manual_seed(0)
