@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 # One thread each: test processes side by side would wait for each other's, and sums keep their order on any machine.
@@ -43,11 +44,38 @@ def no_key(monkeypatch, tmp_path_factory) -> None:
 
 
 @pytest.fixture(scope="session")
-def micro_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def micro_town(session_folder: Path) -> Path:
     """The micro town with its pictures, built once for all workers of a session; copy it before a change."""
     from wotempo.city import build_city, city_config
 
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "micro_town"
+    root = session_folder / "micro_town"
     build_city(root, city_config("micro"))  # the second worker waits for the first
     return root
+
+
+@pytest.fixture(scope="session")
+def micro_workspace(session_folder: Path, micro_town: Path) -> Path:
+    """The micro town with anchors, labels and caches of ``small_run.SMALL``; copy it before a run."""
+    from hydra import compose, initialize_config_module
+    from small_run import SMALL
+
+    from wotempo.config.schema import typed
+    from wotempo.datasets import dataset_of
+    from wotempo.navsim.lock import locked
+    from wotempo.preparation.ready import prepare_data
+
+    workspace = session_folder / "micro_workspace"
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        config = typed(compose("train", overrides=["run_dir=unset", f"workspace={workspace}", *SMALL]))
+    with locked(workspace.with_suffix(".lock"), str(workspace), wait=True):
+        if not workspace.exists():
+            shutil.copytree(micro_town, dataset_of(config.data, workspace).root)
+            prepare_data(config)
+    return workspace

@@ -23,5 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _faults_are_observed_once(session_folder: Path) -> None:
+    import fault_observed
+
+    fault_observed.FOLDER = session_folder / "faults"
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)  # the tensors are tiny: threads only wait for each other

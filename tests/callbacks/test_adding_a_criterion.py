@@ -6,15 +6,15 @@ import json
 import re
 
 import pytest
-from followed_page import SMALL, Page, follow
+from followed_page import MICRO, Page, follow
 
 pytestmark = pytest.mark.slow
 PAGE = Page("adding_a_criterion.md")
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
-    return PAGE.copied_to(tmp_path_factory.mktemp("criterion"))
+def copy(micro_workspace, tmp_path_factory):
+    return PAGE.copied_to(tmp_path_factory.mktemp("criterion"), micro_workspace)
 
 
 def test_the_page_adds_one_file_one_entry_and_a_test():
@@ -50,7 +50,7 @@ def test_a_criterion_that_is_broken_is_found(copy):
 
 
 def test_a_run_is_judged_by_it(copy):
-    told = follow(copy, PAGE.commands[1], f"data.preset=micro data.extra_drives=50 {SMALL}")
+    told = follow(copy, PAGE.commands[1], MICRO)
     (verdict,) = copy.glob("runs/*/*/verdict.json")
     criteria = {criterion["name"]: criterion for criterion in json.loads(verdict.read_text())["criteria"]}
     assert criteria["connected"]["policy"] == "warn"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -133,8 +134,9 @@ def test_a_mistake_is_named(override, says):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
+def small(micro_workspace, tmp_path_factory):
     """Overrides of a run of seconds on a micro town, with a workspace of its own."""
+    workspace = shutil.copytree(micro_workspace, tmp_path_factory.mktemp("estimate") / "workspace")
     return (
         "experiment=convgru_1epoch",
         "data.preset=micro",
@@ -143,7 +145,7 @@ def small(tmp_path_factory):
         "model.num_anchors=16",
         "data.extra_drives=50",
         "data.prepare_workers=1",
-        f"workspace={tmp_path_factory.mktemp('estimate')}",
+        f"workspace={workspace}",
         "estimate.warm_up=1",
         "estimate.steps=1",
         "estimate.val_batches=1",

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from followed_page import SMALL, Page, follow
-
-from wotempo.city import build_city, city_config
 
 pytestmark = pytest.mark.slow
 PAGE = Page("adding_a_dataset.md")
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def copy(micro_town, tmp_path_factory):
     """The sources with the page's files in them, and the recordings."""
     root = PAGE.copied_to(tmp_path_factory.mktemp("copy"))
-    build_city(root / "recordings", city_config("micro"))
+    shutil.copytree(micro_town, root / "recordings")
     (root / "recordings" / "city.json").unlink()  # what makes it a town
     return root
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,9 @@ from small_run import SMALL
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory) -> Path:
+def workspace(micro_workspace, tmp_path_factory) -> Path:
     """Holds the town, anchors, labels and caches that the runs of a session share."""
-    return tmp_path_factory.mktemp("workspace")
+    return shutil.copytree(micro_workspace, tmp_path_factory.mktemp("copy") / "workspace")
 
 
 @pytest.fixture

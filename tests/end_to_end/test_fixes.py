@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from verdicts import failed
 
@@ -24,14 +26,12 @@ def test_the_symptom_ends_with_its_criterion_and_the_fix_mends_it(criterion, exi
     assert criterion not in failed(verdict), verdict["reason"]
 
 
-def test_missing_history_files_are_refused_and_may_be_masked(train, tmp_path):
+def test_missing_history_files_are_refused_and_may_be_masked(micro_town, train, tmp_path):
     from defaults import run_config
 
-    from wotempo.city import build_city, city_config
     from wotempo.datasets import dataset_of, split_scenes
 
-    root = tmp_path / "town"
-    build_city(root, city_config("micro"))
+    root = shutil.copytree(micro_town, tmp_path / "town")
     here = (*BASE, "profile=smoke", f"data.root={root}", f"workspace={tmp_path}", "data.full_history_only=true")
     data = run_config("data.preset=micro", f"data.root={root}", "data.full_history_only=true").data
     dataset = dataset_of(data, str(tmp_path))

@@ -6,17 +6,16 @@ import json
 import re
 
 import pytest
-from followed_page import SMALL, Page, follow
+from followed_page import MICRO, Page, follow
 
 pytestmark = pytest.mark.slow
 PAGE = Page("adding_a_fusion_stage.md")
-TOWN = f"data.preset=micro data.extra_drives=50 {SMALL}"
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def copy(micro_workspace, tmp_path_factory):
     """The sources with the page's files in them."""
-    return PAGE.copied_to(tmp_path_factory.mktemp("copy"))
+    return PAGE.copied_to(tmp_path_factory.mktemp("copy"), micro_workspace)
 
 
 def test_the_page_adds_one_file_and_one_yaml():
@@ -53,7 +52,7 @@ def test_a_promise_that_it_breaks_is_found(copy):
 
 
 def test_it_trains_and_is_judged(copy):
-    follow(copy, PAGE.commands[1], TOWN)
+    follow(copy, PAGE.commands[1], MICRO)
     (verdict,) = copy.glob("runs/*/*/verdict.json")
     facts = json.loads(verdict.read_text())
     assert facts["status"] == "accepted"

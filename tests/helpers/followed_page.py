@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from patience import HANGS_S
+from small_run import SMALL as SMALL_RUN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARTS = ("src", "configs", "callbacks", "docs", "tests", "Makefile", "pyproject.toml", "constraints.txt")
-# What makes a page's runs last seconds.
-SMALL = "model.image_height=64 model.image_width=256 model.num_anchors=16 "
-SMALL += "trainer.batch_size=2 trainer.run_length=2 trainer.progress_bar=false tracking=off profile=smoke"
+# What makes a page's runs last seconds: on the micro town, and on any data.
+MICRO = " ".join(word for word in SMALL_RUN if not word.startswith("trainer.max_epochs")) + " profile=smoke"
+SMALL = " ".join(word for word in MICRO.split() if not word.startswith("data."))
 
 
 class Page:
@@ -31,8 +32,8 @@ class Page:
         blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
         self.commands = [line for block in blocks for line in block.splitlines()]
 
-    def copied_to(self, root: Path) -> Path:
-        """``root``: the sources with the page's files in them, and a .venv that is this environment."""
+    def copied_to(self, root: Path, workspace: Path | None = None) -> Path:
+        """``root``: the sources with the page's files in them, a .venv that is this environment, and a workspace."""
         ignored = shutil.ignore_patterns("*.egg-info", "configs")
         for part in PARTS:
             source, target = REPOSITORY / part, root / part
@@ -53,6 +54,8 @@ class Page:
         python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
         python.chmod(0o755)
         (root / ".venv/.wotempo-setup").touch()
+        if workspace is not None:
+            shutil.copytree(workspace, root / "workspace")
         return root
 
     def keeps_the_house_rules(self, copy: Path) -> None:
@@ -68,9 +71,9 @@ def follow(copy: Path, command: str, more: str = "") -> str:
     if more:
         words = [f"{word} {more}" if word.startswith("ARGS=") else word for word in words]
     ours = os.pathsep.join((str(copy / "src"), str(copy)))
-    # `make test ARGS=…` would pass its ARGS on to this make
-    outer = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS")
-    plain = {name: value for name, value in os.environ.items() if name not in outer}
+    # What `make test ARGS=…` and its pytest would pass on to this make and its own pytest.
+    outer = ("MAKE", "ARGS", "PYTEST_")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
     done = subprocess.run(
         words,
         cwd=copy,

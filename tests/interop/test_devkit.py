@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
-from wotempo.city import build_city, city_config, simulate_futures
+from wotempo.city import city_config, simulate_futures
 from wotempo.commands.devkit_scores import main as compare
 from wotempo.navsim.dataset import read_splits
 from wotempo.planners.config import sizes
@@ -40,9 +41,9 @@ def devkit() -> Path:
 
 
 @pytest.fixture(scope="module")
-def town(devkit, tmp_path_factory) -> Path:
+def town(devkit, micro_town, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("devkit") / "town"
-    build_city(root, city_config("micro"))
+    shutil.copytree(micro_town, root)
     return root
 
 

@@ -6,20 +6,19 @@ import json
 import re
 
 import pytest
-from followed_page import REPOSITORY, SMALL, Page, follow
+from followed_page import MICRO, REPOSITORY, Page, follow
 
 pytestmark = pytest.mark.slow
 PAGE = Page("adding_a_planner.md")
-TOWN = f"data.preset=micro {SMALL}"
 PACKAGE = re.search(
     r'add `("[\w.]+")` to `packages` in `pyproject.toml`', (REPOSITORY / "docs/adding_a_planner.md").read_text()
 )
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def copy(micro_workspace, tmp_path_factory):
     """The sources with the page's files in them, and its package named in pyproject.toml."""
-    root = PAGE.copied_to(tmp_path_factory.mktemp("copy"))
+    root = PAGE.copied_to(tmp_path_factory.mktemp("copy"), micro_workspace)
     project, line = root / "pyproject.toml", '  "wotempo.planners",\n'
     assert line in project.read_text()
     project.write_text(project.read_text().replace(line, f"{line}  {PACKAGE[1]},\n"))
@@ -60,7 +59,7 @@ def test_a_promise_that_it_breaks_is_found(copy):
 
 def test_it_trains_is_judged_and_compared(copy):
     for command in PAGE.commands[1:3]:
-        follow(copy, command, TOWN)
+        follow(copy, command, MICRO)
     for name in ("pooled_baseline_1epoch", "pooled_convgru_1epoch"):
         (verdict,) = copy.glob(f"runs/{name}/*/verdict.json")
         found = json.loads(verdict.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,8 @@ if "SLURM_JOB_ID" in os.environ and restarts < 2:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("workspace")
+def workspace(micro_workspace, tmp_path_factory) -> Path:
+    return shutil.copytree(micro_workspace, tmp_path_factory.mktemp("copy") / "workspace")
 
 
 def rows(folder: Path) -> int:
