@@ -75,7 +75,7 @@ def micro_workspace(session_folder: Path, micro_town: Path) -> Path:
     from wotempo.config.schema import typed
     from wotempo.datasets import dataset_of
     from wotempo.navsim.lock import locked
-    from wotempo.preparation.ready import prepare_data
+    from wotempo.preparation.prepare import prepare_data
 
     workspace = session_folder / "micro_workspace"
     with initialize_config_module("wotempo.configs", version_base="1.3"):
