@@ -24,10 +24,9 @@ def main(arguments: list[str]) -> int:
     folders, given = folders_and_options(arguments, (SEEDS,))
     if len(folders) != 1:
         raise UserError("name one run folder (make: RUN=folder)")
-    count = given.get("seeds", str(SEEDS.default))
-    if not count.isdigit() or int(count) < 1:
-        raise UserError(f"seeds is '{count}': set it to 1 or more")
-    for line in table(folders[0], int(count)):
+    if given["seeds"] < 1:
+        raise UserError(f"seeds is {given['seeds']}: set it to 1 or more")
+    for line in table(folders[0], given["seeds"]):
         print(line, flush=True)
     return 0
 

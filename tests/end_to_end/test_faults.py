@@ -73,13 +73,13 @@ def transposed_map(monkeypatch):
 def reversed_history(monkeypatch):
     import wotempo.data.dataset as dataset
 
-    original = dataset.window_frames
+    original = dataset.window_refs
 
     def window(scene, num_frames, stride):
         *past, current = original(scene, num_frames, stride)
         return [*past[::-1], current]
 
-    monkeypatch.setattr(dataset, "window_frames", window)
+    monkeypatch.setattr(dataset, "window_refs", window)
 
 
 def negated_poses(monkeypatch):

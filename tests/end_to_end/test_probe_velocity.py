@@ -29,6 +29,6 @@ def test_every_reading_of_a_run_is_finite_and_one_frame_is_refused(train, study,
 
 def test_mistakes_are_refused(study, tmp_path, capsys):
     run = str(tmp_path)
-    for arguments, says in (([], "name one run"), ([run, "seeds=0"], "seeds is '0'"), ([run], "no checkpoint")):
+    for arguments, says in (([], "name one run"), ([run, "seeds=0"], "seeds is 0"), ([run], "no checkpoint")):
         assert study("velocity", *arguments) == 2
         assert says in capsys.readouterr().err

@@ -166,7 +166,7 @@ def test_boxes_are_in_the_ego_frame_and_stand_on_the_ground(town):
     for log in town.all_logs:
         for frame in log.frames:
             boxes = frame.boxes
-            assert len(boxes) == len(boxes.names) == len(boxes.velocity) == len(set(boxes.track_tokens))
+            assert len(boxes.boxes) == len(boxes.names) == len(boxes.velocity) == len(set(boxes.track_tokens))
             assert np.isfinite(boxes.boxes).all()
             assert all(HEX16.fullmatch(token) for token in (*boxes.track_tokens, *boxes.instance_tokens))
             assert np.hypot(boxes.boxes[:, 0], boxes.boxes[:, 1]).max(initial=0.0) <= SEEN
