@@ -14,7 +14,7 @@ from typing import Any
 from patience import HANGS_S
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["endings", "fault_zoo"])  # torch is imported once
+CONTEXT.set_forkserver_preload(["endings", "fault_zoo", "toy_ready"])  # torch is imported once
 
 
 def fresh(target: Callable[..., None], *arguments: Any) -> BaseProcess:
