@@ -169,9 +169,6 @@ KEPT = {
     "object_response": "its steps are those of an optimisation, not of a measurement",
     "StepClock": "its warm-up is not that of an estimate",
     "WindowNeeds": "of a planner that wants nothing special",
-    "plan_all": "single windows on the CPU, as a car plans, unless more is said",
-    "figure": "how a number is printed, not a form of fusion",
-    "span": "how a number is printed, not a form of fusion",
 }
 
 

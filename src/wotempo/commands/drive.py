@@ -92,7 +92,7 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset.ready(progress)
         scenes = chosen(split_scenes(dataset, paths, config.split, progress), config.log)
-        windowed = plan_all(module, config, paths, scenes, progress)
+        windowed = plan_all(module, config, paths, scenes, progress, accelerator="cpu", precision="32-true")
         logs = stretches(scenes, reach(module.num_frames, module.frame_stride))
         cache = FrameCache(cache_root(config.data, config.workspace, paths), paths, feature_spec(module.model.config))
         cache.build((), [ref for _, refs in logs for ref in refs], config.data.prepare_workers, progress)

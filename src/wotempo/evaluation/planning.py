@@ -40,8 +40,8 @@ def plan_all(
     *,
     batch_size: int = 1,
     num_workers: int = 0,
-    accelerator: str = "cpu",
-    precision: str = "32-true",
+    accelerator: str,
+    precision: str,
     progress_bar: bool = False,
     tally: HistoryTally | None = None,
 ) -> dict[str, np.ndarray]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 
-def figure(value: float | None, form: str = ".3f") -> str:
-    return "–" if pd.isna(value) else f"{value:{form}}"
+def figure(value: float | None, spec: str = ".3f") -> str:
+    return "–" if pd.isna(value) else f"{value:{spec}}"
 
 
-def span(value: float, low: float, high: float, form: str = ".3f") -> str:
+def span(value: float, low: float, high: float, spec: str = ".3f") -> str:
     """With its interval, where it has one."""
-    interval = "" if pd.isna(value) or pd.isna(low) else f" [{low:{form}}, {high:{form}}]"
-    return figure(value, form) + interval
+    interval = "" if pd.isna(value) or pd.isna(low) else f" [{low:{spec}}, {high:{spec}}]"
+    return figure(value, spec) + interval
