@@ -24,7 +24,7 @@ from pdm_builders import golden_scene
 from plain_score import plain_score, plain_simulate
 from threadpoolctl import threadpool_limits
 
-from wotempo.datasets import spread
+from wotempo.datasets.scenes import spread
 from wotempo.maps import read_map
 from wotempo.navsim import SceneFilter, find_scenes
 from wotempo.navsim.logs import read_log
