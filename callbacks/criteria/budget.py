@@ -56,7 +56,7 @@ class BudgetGuard(Guard):
         self._forget()
 
     def _forget(self) -> None:
-        self._start = 0.0
+        self._start = self.clock()
         self._last: float | None = None  # end of the batch before; None where something else came between
         self._done = 0
         self._validation = 0.0
@@ -69,7 +69,6 @@ class BudgetGuard(Guard):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._forget()
-        self._start = self.clock()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validation_start, self._last = self.clock(), None
