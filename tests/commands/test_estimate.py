@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from hydra import compose, initialize_config_module
+from small_run import MICRO
 
 from wotempo.capacity.benchmark import Measurement
 from wotempo.capacity.projection import Job, limited, smaller_batches
@@ -139,11 +140,7 @@ def small(micro_workspace, tmp_path_factory):
     workspace = shutil.copytree(micro_workspace, tmp_path_factory.mktemp("estimate") / "workspace")
     return (
         "experiment=convgru_1epoch",
-        "data.preset=micro",
-        "model.image_height=64",
-        "model.image_width=256",
-        "model.num_anchors=16",
-        "data.extra_drives=50",
+        *MICRO,
         "data.prepare_workers=1",
         f"workspace={workspace}",
         "estimate.warm_up=1",

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from patience import wait_for
 from site_hook import with_hook
+from small_run import MICRO
 
 pytestmark = pytest.mark.slow
-MICRO = ("experiment=convgru_1epoch", "data.preset=micro", "model.image_height=64", "model.image_width=256",
-         "model.num_anchors=16", "data.extra_drives=50", "trainer.run_length=2", "trainer.max_epochs=4",
-         "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1", "tracking=off", "acceptance=smoke")  # fmt: skip
+RUN = ("experiment=convgru_1epoch", *MICRO, "trainer.run_length=2", "trainer.max_epochs=4",
+       "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1", "tracking=off", "acceptance=smoke")  # fmt: skip
 MACHINE = ("machine.gpus=0", "machine.cpus=1", "machine.memory_gb=1", "machine.hours=1", "machine.batch_size=2")
 # The first two attempts stop behind some rows of metrics until a signal comes: told too late, they would be over.
 STAY = """
@@ -54,7 +54,7 @@ def test_warned_then_preempted_it_ends_as_one_accepted_run(cluster, workspace, t
 
     def submit() -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-m", "wotempo.commands.slurm", *MICRO, *MACHINE, f"workspace={workspace}"],
+            [sys.executable, "-m", "wotempo.commands.slurm", *RUN, *MACHINE, f"workspace={workspace}"],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # fmt: skip
 
     done = submit()
