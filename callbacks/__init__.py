@@ -19,11 +19,14 @@ from callbacks.criteria.ego_motion import EgoMotionGuard
 from callbacks.criteria.finite import FiniteGuard
 from callbacks.criteria.gradient_flow import GradientFlowGuard
 from callbacks.criteria.history import HistoryGuard
+from callbacks.criteria.labels import LabelsGuard
 from callbacks.criteria.learning_rate import LearningRateGuard
 from callbacks.criteria.loader import LoaderGuard
 from callbacks.criteria.loss import LossGuard
 from callbacks.criteria.memory import MemoryGuard
+from callbacks.criteria.plan import PlanGuard
 from callbacks.criteria.shapes import ShapeGuard
+from callbacks.criteria.splits import SplitsGuard
 from callbacks.criteria.warp_gain import WarpGainGuard
 from callbacks.forensics.recorder import FailureRecorder
 from callbacks.forensics.reenact import Outcome, Record, reenact
@@ -41,14 +44,17 @@ __all__ = [
     "GradientFlowGuard",
     "Guard",
     "HistoryGuard",
+    "LabelsGuard",
     "LearningRateGuard",
     "LoaderGuard",
     "LossGuard",
     "MemoryGuard",
     "Outcome",
+    "PlanGuard",
     "Preempted",
     "Record",
     "ShapeGuard",
+    "SplitsGuard",
     "WarpGainGuard",
     "agree",
     "exit_code_of",

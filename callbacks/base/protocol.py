@@ -8,7 +8,7 @@ LightningModule: see ``AcceptedModule``; every attribute is optional.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -51,6 +51,16 @@ class AcceptedModule(Protocol):
     BEV tensor (B, T, C, H, W); gradient is measured there. One that leaves out frames at random in training says which
     it used: its attribute ``kept`` (B, T) bool of the latest call."""
 
+    validated: Mapping[str, Tensor]
+    """Of the latest ``validation_step``: ``plan`` (B, P, 3) that was chosen, and ``expert`` (B, P, 3) where the scenes
+    have a future; x, y (m), heading (rad) at even times, in ego axes. Without it no plan is judged."""
+
+    fixed_plans: Tensor | None
+    """(N, P, 3), plans that look at no scene, among which the best one is a driver to beat."""
+
+    def drive(self, batch: Any) -> Tensor:
+        """The plan (B, P, 3) as a car would compute it, for any batch."""
+
     def rebuild(self, checkpoint: Mapping[str, Any]) -> nn.Module:
         """A new module from the content of a checkpoint alone (a class method will do): what a later program would do.
         With it, the checkpoint criterion also finds state that the file lacks."""
@@ -68,6 +78,38 @@ class AcceptedModule(Protocol):
         """What the stage itself does to align history: ``maps`` (B, T, 1, R, C) float, in each frame's own axes ->
         (warped (B, T, 1, r, c) in the current axes, mask (B, T, 1, r, c) bool of the cells really seen). The poses are
         those of ``batch`` (also probed with falsified ones). None: the stage does not align."""
+
+
+class Evidence(Protocol):
+    """What the data of a run may offer, as the attribute ``evidence`` of its data module; every method is optional.
+
+    Plans are (S, P, 3) lists or arrays, x, y (m), heading (rad) in ego axes; scenes are named by their tokens.
+    """
+
+    def simple_drivers(self, tokens: Sequence[str], wanted: Sequence[str]) -> Mapping[str, Any]:
+        """Drivers without a model that sees the sensors: name -> plans of ``tokens``. All cheap ones, and of the others
+        those that are ``wanted``."""
+
+    def score(self, plans: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Sequence[float]]:
+        """driver -> token -> plan (P, 3), the same tokens of each, -> driver -> scores in [0, 1], one for each token
+        that can be scored, higher is better."""
+
+    def splits(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """split ("train", "val", …) -> ``tokens`` of its scenes, where they are known, and ``logs``."""
+
+    def targets(self, count: int) -> Mapping[str, Any]:
+        """Of ``count`` scenes of the run: ``scenes`` how many; ``expert_apart`` tokens of those whose future is not
+        that of their log; ``on_road`` share of the log's poses on roads of the map. With labels: ``flat``,
+        ``worthless`` shares of scenes whose plans all have one label, or none is worth anything; ``rescored`` how many
+        rows were made anew, ``rows_apart`` tokens of those that differ; ``scorer`` versions of the table and of now."""
+
+    def label_row(self, token: str) -> Any:
+        """The scene's row (5, N) of the label table; None where there is none."""
+
+
+def evidence_of(trainer: Any, method: str) -> Any:
+    """That method of the data's ``Evidence``; None where it has none."""
+    return getattr(getattr(trainer.datamodule, "evidence", None), method, None)
 
 
 def is_temporal(pl_module: Any) -> bool:

@@ -87,6 +87,7 @@ class NavsimDataModule(L.LightningDataModule):
         self.targets = TargetCache(cache_root, paths, target_spec or TargetSpec())
         self.datasets: dict[str, WindowDataset] = {}
         self._begun: dict[str, int] = {}
+        self.evidence: Any = None  # what the acceptance criteria may ask of the data (callbacks.base.protocol)
 
     def _frames_of(self, scenes: Iterable[Scene]) -> tuple[list[FrameRef], list[FrameRef]]:
         """(required, optional) frames of the windows."""

@@ -27,6 +27,16 @@ def split_scenes(dataset: Dataset, paths: DataPaths, split: str, progress: Progr
     return spread(scenes, chosen.max_scenes)
 
 
+def split_logs(dataset: Dataset, paths: DataPaths, split: str) -> frozenset[str] | None:
+    """Names of the logs that "train", "val" or "test" may take scenes from; None where they are not on this machine."""
+    chosen: SplitConfig = getattr(dataset.data, split)
+    if not paths.log_dir(chosen.split).is_dir():
+        return None
+    wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
+    named = _log_names(dataset, paths, split, wanted.log_names)
+    return frozenset(path.stem for path in log_paths(paths, chosen.split)) if named is None else named
+
+
 def spread(scenes: list[Scene], count: int | None) -> list[Scene]:
     """``count`` of the scenes, evenly spread; all of them for None."""
     if count is None or count >= len(scenes):

@@ -5,26 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import shapely
 
 from wotempo.doctor.finding import Finding
-from wotempo.maps import MapIndex, read_map
+from wotempo.maps import on_road, read_map
 from wotempo.navsim import DataPaths, Frame
 
-ROADS = ("lane_groups_polygons", "intersections", "carpark_areas")
 SAMPLES = 200  # poses of a location
 NEARLY_ALL, HALF = 0.95, 0.5  # a car may stand on a driveway; a wrong map has next to nothing below it
-
-
-def on_road(city: MapIndex, poses: np.ndarray) -> np.ndarray:
-    """(n,) bool: which positions (n, ≥ 2) lie on a drivable polygon."""
-    points = shapely.points(poses[:, :2])
-    inside = np.zeros(len(poses), bool)
-    for layer in ROADS:
-        if len(polygons := city.layer(layer).geometry):
-            hits, _ = shapely.STRtree(polygons).query(points, predicate="within")
-            inside[hits] = True
-    return inside
 
 
 def check_maps(paths: DataPaths, frames: Iterable[Frame]) -> Finding:

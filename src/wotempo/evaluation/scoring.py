@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,14 @@ def score_all(
         progress("score plans", done, len(scenes))
         rows += result
     return pd.DataFrame(rows)
+
+
+def score_here(
+    paths: DataPaths, scenes: Sequence[Scene], plans: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[dict[str, Any]]:
+    """``evaluate_scenes`` of a few scenes of any logs, in this process: PDMS, one row per driver and scene."""
+    rows = list[dict[str, Any]]()
+    for scene in scenes:
+        one = {driver: {scene.token: of[scene.token]} for driver, of in plans.items()}
+        rows += evaluate_scenes(paths.maps, [scene], one)
+    return rows

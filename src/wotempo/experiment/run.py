@@ -28,6 +28,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.evaluation.scored import TEST_FILE, score_run
+from wotempo.evidence.run_evidence import RunEvidence
 from wotempo.experiment.pictures import save_pictures
 from wotempo.navsim import write_bytes
 from wotempo.navsim.lock import locked
@@ -141,6 +142,7 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
     memory_policy = OutOfMemoryPolicy(config, claim.out_of_memory)
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
     prepared, data = prepare_data(config)
+    data.evidence = RunEvidence(config, prepared, data)
     if prepared.note:
         print(prepared.note, flush=True)
 

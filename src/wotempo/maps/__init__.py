@@ -3,6 +3,7 @@
 from wotempo.maps.gpkg import MapLayer
 from wotempo.maps.index import Lane, MapIndex, Roadblock, read_map
 from wotempo.maps.locations import MAP_VERSIONS, PROJECTED_CRS
+from wotempo.maps.roads import on_road
 from wotempo.maps.writer import write_map, write_map_root
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "MapIndex",
     "MapLayer",
     "Roadblock",
+    "on_road",
     "read_map",
     "write_map",
     "write_map_root",

@@ -45,6 +45,7 @@ class LitPlanner(L.LightningModule):
         self.optimiser_config = OptimiserConfig(**completed("optimiser", optimiser))
         self.metrics = self.model.metrics()
         self.loss_terms: dict[str, Tensor] = {}
+        self.validated: dict[str, Tensor] = {}
 
     # ------------------------------------------------------------------ steps
 
@@ -66,6 +67,7 @@ class LitPlanner(L.LightningModule):
         self.log("val/loss", torch.stack(list(terms.values())).sum(), batch_size=len(batch["tokens"]), sync_dist=True)
         plan = self.model.select(predictions["fused_bev"], batch["status"])
         self.metrics.update({**predictions, **plan}, batch)
+        self.validated = {"plan": plan["trajectory"], "expert": batch["trajectory"]}
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self.metrics.compute(), sync_dist=True)
@@ -90,6 +92,15 @@ class LitPlanner(L.LightningModule):
         """The module that a checkpoint describes, before its weights are loaded; only the anchors are the state's."""
         anchors = state.get(ANCHORS)
         return cls(**hyperparameters, anchors=None if anchors is None else anchors.float().numpy())
+
+    def drive(self, batch: Batch) -> Tensor:
+        """The planned trajectories (B, P, 3)."""
+        return self(batch)["trajectory"]
+
+    @property
+    def fixed_plans(self) -> Tensor | None:
+        """The anchors (N, P, 3); None where the planner has none."""
+        return getattr(self.model, "trajectory_anchors", None)
 
     @property
     def temporal_fusion(self) -> nn.Module:

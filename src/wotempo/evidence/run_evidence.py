@@ -1,0 +1,91 @@
+"""``RunEvidence``: what the criteria may ask the data of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from wotempo.config.schema import RunConfig
+from wotempo.data.module import NavsimDataModule
+from wotempo.datasets import dataset_of, split_logs
+from wotempo.evaluation.scoring import score_here
+from wotempo.evidence.targets import expert_apart, of_the_table, rescored, share_on_road
+from wotempo.navsim import Scene, ScoreTable
+from wotempo.pdm.agents import constant_velocity_poses
+from wotempo.preparation.prepare import Prepared
+
+CONSTANT_VELOCITY, EGO_STATUS = "constant velocity", "ego-status network"
+FITTED = 4096
+"""Training scenes, at most, that the network is fitted on: it has eight inputs, and takes seconds."""
+
+
+class RunEvidence:
+    """Of the scenes that ``prepared`` holds and ``data`` serves. See ``callbacks.base.protocol.Evidence``."""
+
+    def __init__(self, config: RunConfig, prepared: Prepared, data: NavsimDataModule) -> None:
+        self.config, self.prepared, self.data, self.seed = config, prepared, data, config.seed
+
+    @cached_property
+    def _scenes(self) -> dict[str, Scene]:
+        return {scene.token: scene for members in self.prepared.scenes.values() for scene in members}
+
+    def simple_drivers(self, tokens: Sequence[str], wanted: Sequence[str]) -> dict[str, np.ndarray]:
+        """Constant velocity always, the network that sees the ego's state alone where it is wanted: (S, 8, 3) each."""
+        scenes = [self._scenes[token] for token in tokens]
+        drivers = {CONSTANT_VELOCITY: np.stack([constant_velocity_poses(scene) for scene in scenes])}
+        if EGO_STATUS in wanted:
+            from wotempo.evaluation.baselines import ego_status_mlp  # scikit-learn takes a second to import
+
+            train = self.prepared.scenes["train"]
+            draw = np.random.default_rng(self.seed).permutation(len(train))[:FITTED]
+            drivers[EGO_STATUS] = ego_status_mlp([train[i] for i in draw], scenes, self.seed)
+        return drivers
+
+    def score(self, plans: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
+        """PDMS (v1.1) of each driver, over the scenes that can be scored."""
+        tokens = list(next(iter(plans.values())))
+        arrays = {name: {token: np.asarray(plan) for token, plan in of.items()} for name, of in plans.items()}
+        scenes = [self._scenes[token] for token in tokens]
+        rows = score_here(self.prepared.paths, scenes, arrays)
+        void = {row["token"] for row in rows if not row["valid"]}
+        by_driver: dict[str, list[float]] = {name: [] for name in plans}
+        for row in rows:
+            if row["token"] not in void:
+                by_driver[row["driver"]].append(row["score"])
+        return by_driver
+
+    def splits(self) -> dict[str, dict[str, list[str]]]:
+        """Tokens and logs of train and val, logs of test where they are on this machine."""
+        found = {
+            split: {"tokens": [s.token for s in members], "logs": sorted({s.log.name for s in members})}
+            for split, members in self.data.scenes.items()
+        }
+        dataset = dataset_of(self.config.data, self.config.workspace)
+        test = split_logs(dataset, self.prepared.paths, "test")
+        return found if test is None else {**found, "test": {"logs": sorted(test)}}
+
+    @cached_property
+    def _table(self) -> ScoreTable | None:
+        return None if self.prepared.labels is None else ScoreTable.open(self.prepared.labels)
+
+    def label_row(self, token: str) -> np.ndarray | None:
+        """(5, N), what the table says of a scene; None where the planner needs no labels."""
+        return None if self._table is None else self._table.scores(token)
+
+    def targets(self, count: int) -> dict[str, Any]:
+        """Of ``count`` scenes drawn by the run's seed, and of the whole label table (wotempo.evidence.targets)."""
+        scenes = list(self._scenes.values())
+        order = np.random.default_rng(self.seed).permutation(len(scenes))[:count]
+        drawn, paths = [scenes[i] for i in order], self.prepared.paths
+        found: dict[str, Any] = {
+            "scenes": len(drawn),
+            "expert_apart": expert_apart(self.data.datasets, drawn),
+            "on_road": share_on_road(paths, drawn),
+        }
+        if self._table is not None and self.prepared.anchors is not None:
+            found |= of_the_table(self._table, [scene.token for scene in scenes])
+            found |= rescored(self._table, paths, self.prepared.anchors, drawn)
+        return found
