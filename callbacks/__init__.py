@@ -20,6 +20,7 @@ from callbacks.criteria.finite import FiniteGuard
 from callbacks.criteria.gradient_flow import GradientFlowGuard
 from callbacks.criteria.history import HistoryGuard
 from callbacks.criteria.labels import LabelsGuard
+from callbacks.criteria.learning import LearningGuard
 from callbacks.criteria.learning_rate import LearningRateGuard
 from callbacks.criteria.loader import LoaderGuard
 from callbacks.criteria.loss import LossGuard
@@ -45,6 +46,7 @@ __all__ = [
     "Guard",
     "HistoryGuard",
     "LabelsGuard",
+    "LearningGuard",
     "LearningRateGuard",
     "LoaderGuard",
     "LossGuard",

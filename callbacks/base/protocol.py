@@ -61,6 +61,13 @@ class AcceptedModule(Protocol):
     def drive(self, batch: Any) -> Tensor:
         """The plan (B, P, 3) as a car would compute it, for any batch."""
 
+    frozen: Mapping[str, str]
+    """What is not trained on purpose: names of parameters, or of modules, from the LightningModule on -> why."""
+
+    def terms_of(self, batch: Any) -> Mapping[str, Tensor]:
+        """The loss terms of a batch with the factors that the run began with, as ``training_step`` computes them in the
+        module's present mode; nothing is logged."""
+
     def rebuild(self, checkpoint: Mapping[str, Any]) -> nn.Module:
         """A new module from the content of a checkpoint alone (a class method will do): what a later program would do.
         With it, the checkpoint criterion also finds state that the file lacks."""
@@ -102,6 +109,9 @@ class Evidence(Protocol):
         that of their log; ``on_road`` share of the log's poses on roads of the map. With labels: ``flat``,
         ``worthless`` shares of scenes whose plans all have one label, or none is worth anything; ``rescored`` how many
         rows were made anew, ``rows_apart`` tokens of those that differ; ``scorer`` versions of the table and of now."""
+
+    def fixed_batches(self, count: int) -> Sequence[Any]:
+        """The same ``count`` batches of training scenes whenever a run asks, on the host."""
 
     def label_row(self, token: str) -> Any:
         """The scene's row (5, N) of the label table; None where there is none."""

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from callbacks.base.guard import Guard, Policy, Status
 from callbacks.base.plain import portable
+from callbacks.base.saved import claimed_checkpoints
 from callbacks.base.tensors import all_finite, named_floats
 from callbacks.measures.reload import compare_forward
 
@@ -57,11 +58,9 @@ class CheckpointGuard(Guard):
         self.record(status, message, measured, **details)
 
     def _verify(self, trainer: Trainer, pl_module: LightningModule) -> tuple[Status, str, int, dict[str, Any]]:
-        writers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-        if not writers:
+        if not any(isinstance(callback, ModelCheckpoint) for callback in trainer.checkpoint_callbacks):
             return "fail", "no ModelCheckpoint is attached to the trainer", 0, {}
-        claimed = [p for w in writers for p in (w.last_model_path, w.best_model_path, *w.best_k_models) if p]
-        paths = {os.path.realpath(path): path for path in claimed}.values()  # `last` may be a link to the best
+        paths = claimed_checkpoints(trainer)
         if not paths:
             return "fail", "ModelCheckpoint never saved a file", 0, {}
         expected = {key: tuple(value.shape) for key, value in pl_module.state_dict().items()}

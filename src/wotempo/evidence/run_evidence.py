@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from wotempo.batch import Batch
 from wotempo.config.schema import RunConfig
+from wotempo.data.collate import WindowCollator
 from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import dataset_of, split_logs
 from wotempo.evaluation.scoring import score_here
@@ -70,6 +72,13 @@ class RunEvidence:
     @cached_property
     def _table(self) -> ScoreTable | None:
         return None if self.prepared.labels is None else ScoreTable.open(self.prepared.labels)
+
+    def fixed_batches(self, count: int) -> list[Batch]:
+        """Of training scenes drawn by the run's seed."""
+        dataset = self.data.datasets["train"]
+        collate, size = WindowCollator(dataset), min(self.data.batch_size, len(dataset))
+        order = np.random.default_rng(self.seed).permutation(len(dataset)).tolist()
+        return [collate([dataset[i] for i in (order * 2)[size * k : size * (k + 1)]]) for k in range(count)]
 
     def label_row(self, token: str) -> np.ndarray | None:
         """(5, N), what the table says of a scene; None where the planner needs no labels."""

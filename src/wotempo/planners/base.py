@@ -114,6 +114,10 @@ class Planner(nn.Module, ABC):
         """``forward``'s outputs and the batch they came from -> name of the term -> weighted scalar; their plain sum is
         minimised. ``weights``: a ``loss_weights``."""
 
+    def not_trained(self, weights: Any) -> dict[str, str]:
+        """Names of modules and parameters that a run with these ``loss_weights`` does not train, and why."""
+        return {}
+
     @abstractmethod
     def metrics(self) -> PlanMetrics:
         """What it is validated by: updated with ``{**forward's outputs, **select's}`` and the batch. ``val/ade``

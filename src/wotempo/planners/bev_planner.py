@@ -44,6 +44,10 @@ class BevPlanner(Planner):
             self._backbone.eval()
         return self
 
+    def not_trained(self, weights: Any) -> dict[str, str]:
+        """See ``Planner``."""
+        return {"_backbone": "model.frozen_backbone is true"} if self.config.frozen_backbone else {}
+
     @property
     def frame_encoder(self) -> Backbone:
         return self._backbone

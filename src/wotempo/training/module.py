@@ -53,8 +53,12 @@ class LitPlanner(L.LightningModule):
         """Batched inference: the planned trajectory and what led to it."""
         return self.model.plan(batch)
 
+    def terms_of(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted loss terms of a batch; their plain sum is the loss."""
+        return self.model.losses(self.model(batch), batch, self.weights)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self.loss_terms = self.model.losses(self.model(batch), batch, self.weights)
+        self.loss_terms = self.terms_of(batch)
         loss = torch.stack(list(self.loss_terms.values())).sum()
         size = len(batch["tokens"])
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
@@ -96,6 +100,17 @@ class LitPlanner(L.LightningModule):
     def drive(self, batch: Batch) -> Tensor:
         """The planned trajectories (B, P, 3)."""
         return self(batch)["trajectory"]
+
+    @property
+    def frozen(self) -> dict[str, str]:
+        """What is not trained on purpose, and why."""
+        found = {f"model.{name}": why for name, why in self.model.not_trained(self.weights).items()}
+        config = self.optimiser_config
+        if config.fusion_multiplier == 0:
+            found["model.fusion"] = "optimiser.fusion_multiplier is 0"
+        if config.image_encoder_multiplier == 0:
+            found["model._backbone.image_encoder"] = "optimiser.image_encoder_multiplier is 0"
+        return found
 
     @property
     def fixed_plans(self) -> Tensor | None:

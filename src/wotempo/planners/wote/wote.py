@@ -30,6 +30,18 @@ from wotempo.planners.wote.offset import OffsetHead
 from wotempo.planners.wote.reward import RewardConvNet, final_score
 from wotempo.planners.wote.world_model import roll_out
 
+LEARNT_BY = {  # heads, and the loss terms without which nothing trains them
+    "offset_head": ("traj_offset",),
+    "offset_score_head": ("offset_im_reward",),
+    "offset_tf_decoder": ("traj_offset", "offset_im_reward"),
+    "reward_head": ("im_reward",),
+    "sim_reward_heads": ("sim_reward",),
+    "new_scene_bev_feature_pos_embed": ("fut_map",),
+    "bev_upsample_head": ("map", "fut_map"),
+    "bev_semantic_head": ("map", "fut_map"),
+    "_bev_upscale": ("map", "fut_map"),
+}
+
 
 class WoTE(BevPlanner):
     """See the module. ``encode`` → ``fuse`` → ``predict`` (training) or ``select`` (driving); ``forward`` and ``plan``
@@ -99,6 +111,17 @@ class WoTE(BevPlanner):
     def losses(self, outputs: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
         """See ``Planner``."""
         return compute_losses(outputs, batch, weights)
+
+    def not_trained(self, weights: LossWeights) -> dict[str, str]:
+        """See ``Planner``."""
+        found = {**super().not_trained(weights), "trajectory_anchors": "anchors are given"}
+        if not self.config.agent_head:
+            unused = ("agent_query_embedding", "agent_head", "agent_tf_decoder")
+            found |= dict.fromkeys(unused, "model.agent_head is false")
+        for heads, terms in LEARNT_BY.items():
+            if not any(getattr(weights, term) for term in terms):
+                found[heads] = f"losses.{' and '.join(terms)} are 0"
+        return found
 
     def metrics(self) -> ValidationMetrics:
         """See ``Planner``."""

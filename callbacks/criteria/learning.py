@@ -1,0 +1,191 @@
+"""``learning``: the weights that were saved do better than those of the start, in every part of the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.fabric.utilities import move_data_to_device
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from callbacks.base.guard import Guard, Policy
+from callbacks.base.protocol import evidence_of
+from callbacks.base.saved import newest_checkpoint
+from callbacks.measures.movement import batch_statistics, declared, groups_of, moved, sketch
+
+
+@dataclass(eq=False)
+class LearningGuard(Guard):
+    """The loss that a run logs may fall though nothing is learnt (factors of the loss that decay, one term that
+    outweighs the rest), and what is saved may not be what learnt (an average that is never updated). So:
+
+    - before the first step every trainable parameter belongs to an optimiser, and every other one to a module that
+      ``pl_module.frozen`` declares;
+    - gradient reaches every group of parameters throughout: none in ``patience`` looks in a row ends the run. A
+      group is a module right below the model;
+    - at the end, on the same ``batches`` of training scenes, models rebuilt from the start's weights and from the
+      newest checkpoint compute the loss terms with the start's own factors: their sum fell by ``min_drop``, none of them rose;
+    - between start, middle and the newest checkpoint every group moved by ``min_change`` of its size at least, without
+      what weight decay alone would do.
+
+    It cannot see whether what was learnt is of use elsewhere (``plan`` looks there), nor single layers without gradient
+    in a group that has some. A few entries of each tensor stand for its movement.
+
+    Args:
+        min_drop: relative, of the sum of all terms.
+        max_rise: relative, of each term: above it the term was not learnt.
+        batches: on which they are measured.
+        every: optimiser steps between two looks at gradients.
+        patience: looks without any gradient in a group.
+        min_change: relative, of each group, from start to end; a tenth of it in the second half.
+    """
+
+    name = "learning"
+    number = 17
+    exit_code = 26
+    unit = "relative decrease"
+    hint = "Look for a rate of zero, detach(), parameters that no optimiser holds, and an average that is not updated."
+
+    min_drop: float = 0.01
+    max_rise: float = 0.0
+    batches: int = 2
+    every: int = 4
+    patience: int = 10
+    min_change: float = 5e-5
+    policy: Policy = "fail"
+    allow_inconclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.policy, self.allow_inconclusive)
+        self.limit = self.min_drop
+        self.memory = {"terms": {}, "start": None, "middle": None, "silent": {}, "looks": 0}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        if stage != "fit" or self.status != "pending":
+            return
+        if evidence_of(trainer, "fixed_batches") is None:
+            self.record("skipped", "the data has no batches to measure on (`evidence.fixed_batches`)")
+        elif getattr(pl_module, "terms_of", None) is None or getattr(pl_module, "rebuild", None) is None:
+            self.record("skipped", "the module has no `terms_of` and `rebuild`")
+
+    # --- before the first step
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        frozen: Mapping[str, str] = getattr(pl_module, "frozen", {})
+        held = {id(p) for optimiser in trainer.optimizers for group in optimiser.param_groups for p in group["params"]}
+        parameters = dict(pl_module.named_parameters())
+        trainable = {name: p for name, p in parameters.items() if p.requires_grad}
+        homeless = [name for name, p in trainable.items() if id(p) not in held]
+        text = f"{len(homeless)} parameters belong to no optimiser, first {homeless[:1]}"
+        self.stop_if(trainer, bool(homeless), text, None, parameters=homeless[:20])
+        still = [name for name in parameters if name not in trainable and not declared(name, frozen)]
+        text = f"{len(still)} parameters are frozen, and nothing declares it, first {still[:1]}"
+        self.stop_if(trainer, bool(still), text, None, parameters=still[:20])
+        self._judged = {name: p for name, p in trainable.items() if not declared(name, frozen)}
+        names = list(self._judged)
+        self._groups = {group: [names.index(n) for n in members] for group, members in groups_of(names).items()}
+        self._members = {group: [self._judged[names[i]] for i in rows] for group, rows in self._groups.items()}
+        if self.memory["start"] is None:
+            self.memory["start"] = sketch(self._judged)
+            self.memory["terms"] = self._measure(trainer, pl_module, _description(pl_module))
+
+    # --- while it lasts
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if trainer.global_step % self.every:
+            return
+        sizes = []
+        for members in self._members.values():
+            gradients = [p.grad for p in members if p.grad is not None]
+            sizes.append(
+                torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros((), device=pl_module.device)
+            )
+        silent = [size == 0 for size in self.fetch(torch.stack([size.float() for size in sizes]))]
+        self.memory["looks"] += 1
+        count: dict[str, int] = self.memory["silent"]
+        for group, nothing in zip(self._members, silent, strict=True):
+            count[group] = count.get(group, 0) + 1 if nothing else 0
+        gone = [group for group, looks in count.items() if looks >= self.patience]
+        text = (
+            f"no gradient reaches {', '.join(gone)} since step {trainer.global_step - self.every * (self.patience - 1)}"
+        )
+        self.stop_if(trainer, bool(gone), text, None, groups=gone)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if self.memory["middle"] is None and trainer.global_step >= trainer.estimated_stepping_batches / 2:
+            self.memory["middle"] = sketch(self._judged)
+
+    # --- at the end
+
+    def conclude(self, trainer: Trainer, pl_module: Any) -> None:
+        before: dict[str, float] = self.memory["terms"]
+        path = newest_checkpoint(trainer)
+        if not before or path is None:
+            self.record("inconclusive", "nothing was saved, or the run never reached its first step")
+            return
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        after = self._measure(trainer, pl_module, saved)
+        end = sketch({name: saved["state_dict"][name] for name in self._judged})
+        change = moved(self.memory["start"], end, self._groups)
+        halves = {} if self.memory["middle"] is None else moved(self.memory["middle"], end, self._groups)
+        total = (sum(before.values()), sum(after.values()))
+        drop = round(1 - total[1] / total[0], 4) if total[0] else 0.0
+        falls = {name: round(1 - after[name] / value, 4) if value else 0.0 for name, value in before.items()}
+        facts = {
+            "terms_at_start": before,
+            "terms_at_end": after,
+            "falls": falls,
+            "moved": change,
+            "moved_in_the_second_half": halves,
+            "gradient_looks": self.memory["looks"],
+        }
+        late = [group for group, looks in self.memory["silent"].items() if looks >= max(3, self.memory["looks"] // 4)]
+        unmoved = [group for group, value in change.items() if not value >= self.min_change]
+        rested = [group for group, value in halves.items() if not value >= self.min_change / 10]
+        rising = [name for name, fall in falls.items() if not fall >= -self.max_rise]
+        sum_ = f"{total[0]:.4g} → {total[1]:.4g}"
+        if unmoved:
+            self.record("fail", f"the saved weights of {_listed(unmoved)} are those of the start", drop, **facts)
+        elif not drop >= self.limit:
+            text = f"the saved weights are hardly better than those of the start on the same scenes: {sum_}"
+            self.record("fail", text, drop, **facts)
+        elif rising:
+            terms = ", ".join(f"{name} {before[name]:.3g} → {after[name]:.3g}" for name in rising)
+            self.record("fail", f"not learnt, measured with the saved weights: {terms}", drop, **facts)
+        elif late:
+            self.record("fail", f"no gradient reaches {_listed(late)} in the last quarter of the run", drop, **facts)
+        elif rested:
+            self.record("fail", f"{_listed(rested)} did not move in the second half of the run", drop, **facts)
+        else:
+            least = min(falls, key=falls.__getitem__)
+            text = f"{sum_} on the same {self.batches} batches, every term fell, {least} least ({falls[least]:.0%}); "
+            self.record("pass", f"{text}all {len(change)} groups moved", drop, **facts)
+
+    def _measure(self, trainer: Trainer, pl_module: Any, saved: Mapping[str, Any]) -> dict[str, float]:
+        """Mean of each loss term over the fixed batches, of a model built from ``saved``."""
+        device = trainer.strategy.root_device
+        model = pl_module.rebuild(saved).to(device)
+        batch_statistics(model)
+        sums: dict[str, Tensor] = {}
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for batch in evidence_of(trainer, "fixed_batches")(self.batches):
+                torch.manual_seed(0)
+                for name, term in model.terms_of(move_data_to_device(batch, device)).items():
+                    sums[name] = sums.get(name, torch.zeros((), device=device)) + term.float() / self.batches
+        values = self.fetch(torch.stack(list(sums.values())))
+        return {name: value if math.isfinite(value) else math.nan for name, value in zip(sums, values, strict=True)}
+
+
+def _description(pl_module: Any) -> dict[str, Any]:
+    """What a checkpoint of the module as it is now would say."""
+    return {"hyper_parameters": dict(pl_module.hparams), "state_dict": pl_module.state_dict()}
+
+
+def _listed(groups: list[str]) -> str:
+    return ", ".join(groups[:4]) + (f" and {len(groups) - 4} more" if len(groups) > 4 else "")
