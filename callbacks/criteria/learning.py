@@ -29,7 +29,8 @@ class LearningGuard(Guard):
     - gradient reaches every group of parameters throughout: none in ``patience`` looks in a row ends the run. A
       group is a module right below the model;
     - at the end, on the same ``batches`` of training scenes, models rebuilt from the start's weights and from the
-      newest checkpoint compute the loss terms with the start's own factors: their sum fell by ``min_drop``, none of them rose;
+      newest checkpoint compute the loss terms with the start's own factors: their sum fell by ``min_drop``, and none
+      of them rose;
     - between start, middle and the newest checkpoint every group moved by ``min_change`` of its size at least, without
       what weight decay alone would do.
 

@@ -61,6 +61,9 @@ class AcceptanceReport(Callback):
         facts: plain data of the caller for the verdict: name, data, git, command, seed, notes … ``name``, ``data``,
             ``history`` (a sentence on how history is used) and ``next`` (the next step after an accepted run) also
             stand on the card. What the run itself finds out may be added to the attribute while it lasts.
+        evidence: what the verdict rests on, asked for when the run ends and all files are written: plain data, as
+            hashes of checkpoints, labels and code, by which a reader finds that they are others now.
+        seal: verdict without its seal -> the text that seals it, by which a reader finds that it was changed.
         goes_on: (what ended the run, step) -> a sentence where the caller will continue it (the verdict is then
             *incomplete*, and no criterion is blamed), else None.
 
@@ -74,9 +77,14 @@ class AcceptanceReport(Callback):
         directory: str | Path = "acceptance",
         facts: Mapping[str, Any] | None = None,
         goes_on: Callable[[BaseException, int], str | None] | None = None,
+        evidence: Callable[[], Mapping[str, Any]] | None = None,
+        seal: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.goes_on = goes_on
+        self.evidence = evidence
+        self.seal = seal
+        self._evidence: dict[str, Any] = {}
         self.facts = dict(facts or {})
         self.status, self.exit_code, self.reason = "incomplete", INCOMPLETE, UNFINISHED
         self.guards: list[Guard] = []
@@ -219,8 +227,10 @@ class AcceptanceReport(Callback):
             "cost": self._cost(),
             "facts": self.facts,
             "versions": {"torch": torch.__version__, "lightning": lightning.__version__},
+            "evidence": self._evidence,
         }
-        return plain(verdict)
+        verdict = plain(verdict)
+        return verdict if self.seal is None else {**verdict, "seal": self.seal(verdict)}
 
     def card(self) -> str:
         """The verdict in plain text, one line per criterion."""
@@ -260,6 +270,8 @@ class AcceptanceReport(Callback):
             write_atomic(self.directory / "verdict.md", markdown(verdict))
 
     def _publish(self, trainer: Trainer) -> None:
+        if self.evidence is not None and trainer.is_global_zero:
+            self._evidence = dict(self.evidence())
         self._write(trainer)
         accepted = self.status == "accepted"
         numbers = {"acceptance/accepted": float(accepted), "acceptance/exit_code": float(self.exit_code)}

@@ -49,7 +49,7 @@ def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[f
     data.build_caches()
     seed_everything(config.seed, verbose=False)
     module, _ = build_module(config, prepared)
-    found, report, _ = build_callbacks(config, folder, {}, StopSignal(), OutOfMemoryPolicy(config, []))
+    found, report, _ = build_callbacks(config, folder, {}, dict, StopSignal(), OutOfMemoryPolicy(config, []))
     meter = GuardMeter(found)
     steps = Steps(meter)
     trainer = build_trainer(config, folder, [CSVLogger(folder)], [steps, *found])

@@ -15,7 +15,7 @@ from wotempo.config.stored import stored
 from wotempo.errors import UserError
 from wotempo.experiment.run import work
 from wotempo.navsim.lock import is_locked
-from wotempo.report.reading import read_verdict
+from wotempo.report.reading import ALTERED, read_verdict
 from wotempo.runs.unfinished import FINISHED, LOCK, unfinished_runs
 
 
@@ -26,6 +26,8 @@ def choose(where: Path) -> Path:
         if not (runs := unfinished_runs(where)):
             raise UserError(f"there is no unfinished run below {where}: start one, or name it with RUN=<folder>")
         return runs[-1]
+    if verdict["status"] == ALTERED:
+        raise UserError(f"{where}: {verdict['reason']}; a run that was altered is not continued")
     if verdict["status"] in FINISHED:
         raise UserError(f"{where} is {verdict['status']}: only an unfinished run can be continued")
     if getattr(rank_zero_only, "rank", 0) == 0 and is_locked(where / LOCK):

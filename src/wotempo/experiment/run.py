@@ -10,6 +10,7 @@ import shutil
 import sys
 import traceback
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -37,7 +38,7 @@ from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
-from wotempo.runs.facts import facts_of
+from wotempo.runs.facts import evidence_of, facts_of
 from wotempo.runs.out_of_memory import FACT, OutOfMemoryPolicy
 from wotempo.runs.preemption import StopSignal
 from wotempo.runs.provenance import signature
@@ -155,7 +156,9 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
         # `wotempo resume` names the folder only; the command that began the run is what trains it once more.
         facts["command"] = claim.command or facts["command"]
     loggers = build_loggers(config, run_dir, facts, claim.step)
-    callbacks, report, steps = build_callbacks(config, run_dir, facts, stop_signal, memory_policy)
+    callbacks, report, steps = build_callbacks(
+        config, run_dir, facts, partial(evidence_of, run_dir, prepared), stop_signal, memory_policy
+    )
     trainer = build_trainer(config, run_dir, loggers, callbacks)
     if config.model.frozen_backbone:
         with PreparationProgress(config.trainer.progress_bar) as data.progress:

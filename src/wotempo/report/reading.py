@@ -11,7 +11,9 @@ from zipfile import BadZipFile
 import yaml
 
 from wotempo.errors import UserError
+from wotempo.report.evidence import changed_evidence
 from wotempo.report.run_folders import VERDICT
+from wotempo.report.seal import alteration
 
 T = TypeVar("T")
 M = TypeVar("M")
@@ -38,9 +40,18 @@ def read_json(file: Path) -> Any:
     return json.loads(file.read_text())
 
 
+ALTERED = "altered"
+"""Status of a run whose verdict is not what it wrote, or whose evidence is not what was judged: it has no place."""
+
+
 def read_verdict(run: Path) -> dict[str, Any] | None:
-    """A run's verdict.json, None where there is none. Damaged where it is no verdict."""
-    return readable(run / VERDICT, _verdict, None)
+    """A run's verdict.json, None where there is none. Damaged where it is no verdict. Where it was changed since, or
+    what it rests on was, its status is ALTERED and its reason says what."""
+    verdict = readable(run / VERDICT, _verdict, None)
+    if verdict is None:
+        return None
+    change = alteration(verdict) or changed_evidence(run, verdict)
+    return {**verdict, "status": ALTERED, "reason": change} if change else verdict
 
 
 def _verdict(file: Path) -> dict[str, Any]:

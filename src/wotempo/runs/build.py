@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from wotempo.checkpoints.init_from import start_from
 from wotempo.config.schema import RunConfig
 from wotempo.navsim import fingerprint
 from wotempo.preparation.prepare import Prepared
+from wotempo.report.seal import seal_of
 from wotempo.runs.out_of_memory import OutOfMemoryPolicy
 from wotempo.runs.pending_row import PendingRow
 from wotempo.runs.preemption import StopSignal
@@ -49,10 +51,15 @@ def build_module(config: RunConfig, prepared: Prepared) -> tuple[LitPlanner, dic
 
 
 def build_callbacks(
-    config: RunConfig, run_dir: Path, facts: dict[str, Any], stop_signal: StopSignal, memory_policy: OutOfMemoryPolicy
+    config: RunConfig,
+    run_dir: Path,
+    facts: dict[str, Any],
+    rests_on: Callable[[], dict[str, Any]],
+    stop_signal: StopSignal,
+    memory_policy: OutOfMemoryPolicy,
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
-    report = AcceptanceReport(run_dir, facts=facts, goes_on=memory_policy.reason)
+    report = AcceptanceReport(run_dir, facts=facts, goes_on=memory_policy.reason, evidence=rests_on, seal=seal_of)
     folder = run_dir / "checkpoints"
     # Without a counter: a resumed run writes over the files of the attempt before.
     writer = partial(ModelCheckpoint, folder, enable_version_counter=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from wotempo.config.schema import RunConfig
@@ -9,7 +11,9 @@ from wotempo.fusion import level_of
 from wotempo.navsim import fingerprint
 from wotempo.planners.stage_cost import cost
 from wotempo.preparation.prepare import Prepared
+from wotempo.report.evidence import CHECKPOINTS, CODE, CONFIG, LABELS, code_hash, described
 from wotempo.runs.provenance import command_line, git_state
+from wotempo.training.checkpoints import BEST
 from wotempo.training.module import LitPlanner
 
 
@@ -24,6 +28,28 @@ def next_step(config: RunConfig) -> str:
     if config.trainer.max_epochs == 1:
         return "make train-baseline, then make compare; then make train-convgru-5epoch; then make ablation-fusion"
     return "evaluate it on the test split: make evaluate CKPT=<run>/checkpoints/last.ckpt"
+
+
+def evidence_of(run_dir: Path, prepared: Prepared) -> dict[str, Any]:
+    """What the verdict of a run that ended rests on (wotempo.report.evidence)."""
+    files = [run_dir / CONFIG, *sorted((run_dir / CHECKPOINTS).glob("*.ckpt"))]
+    kept = [
+        file for file in files if file.is_file() and not file.is_symlink() and file.stem in ("config", "last", BEST)
+    ]
+    found: dict[str, Any] = {
+        "files": {file.relative_to(run_dir).as_posix(): described(file) for file in files if file.is_file()},
+        "tokens": {
+            split: hashlib.sha256("".join(scene.token for scene in scenes).encode()).hexdigest()[:16]
+            for split, scenes in prepared.scenes.items()
+        },
+        "anchors": None if prepared.anchors is None else fingerprint(prepared.anchors),
+        CODE: code_hash(),
+    }
+    if prepared.labels is not None:
+        members = sorted(file for file in prepared.labels.iterdir() if file.is_file())
+        folder = str(prepared.labels.resolve())
+        found[LABELS] = {"folder": folder, "files": {file.name: described(file) for file in members}}
+    return found
 
 
 def facts_of(

@@ -10,7 +10,7 @@ from typing import Any
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
-from wotempo.report.reading import read_verdict, read_verdicts
+from wotempo.report.reading import ALTERED, read_verdict, read_verdicts
 from wotempo.report.run_folders import CONFIG, run_folders
 
 LOCK = ".running"
@@ -40,7 +40,7 @@ def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
         print(note, flush=True)
     for folder, verdict in verdicts.items():
         ours = identity is None or verdict["facts"].get("signature") == identity
-        if verdict["status"] in FINISHED or not ours or not (folder / CONFIG).is_file():
+        if verdict["status"] in (*FINISHED, ALTERED) or not ours or not (folder / CONFIG).is_file():
             continue
         if not is_locked(folder / LOCK):
             found.append((verdict["written"], folder))
@@ -57,6 +57,8 @@ def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, e
     if verdict is None:
         path.mkdir(parents=True, exist_ok=True)
         return Claim()
+    if verdict["status"] == ALTERED:
+        raise UserError(f"{path}: {verdict['reason']}; choose another run_dir, or remove that folder")
     theirs = verdict["facts"].get("signature")
     finished = verdict["status"] in FINISHED
     if finished and not reuse:

@@ -1,0 +1,60 @@
+"""Hashes of what a verdict rests on: taken when a run ends, compared whenever its verdict is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import wotempo
+
+CHECKPOINTS, CONFIG, LABELS, CODE = "checkpoints", "config.yaml", "labels", "code"
+
+
+def hashed(files: Iterable[Path], root: Path) -> str:
+    """16 hex digits over names (below ``root``) and contents."""
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(file.relative_to(root).as_posix().encode())
+        with file.open("rb") as opened:
+            total.update(hashlib.file_digest(opened, "sha256").digest())
+    return total.hexdigest()[:16]
+
+
+def described(file: Path) -> dict[str, Any]:
+    """Content, and the size and time by which a later reader knows that it need not read it again."""
+    state = file.stat()
+    return {"hash": hashed([file], file.parent), "bytes": state.st_size, "time_ns": state.st_mtime_ns}
+
+
+def code_hash() -> dict[str, str]:
+    """Of the Python files of the two packages that are imported here."""
+    # `callbacks` is found, not imported: it would bring torch to commands that only read files.
+    places = {"src/wotempo": wotempo.__file__, "callbacks": getattr(find_spec("callbacks"), "origin", None)}
+    roots = {name: Path(place).parent for name, place in places.items() if place is not None}
+    return {name: hashed(root.rglob("*.py"), root) for name, root in roots.items()}
+
+
+def changed_evidence(run: Path, verdict: Mapping[str, Any]) -> str:
+    """A sentence about the first file of the run that is not what was judged; '' where none is. Files that were removed
+    are not missed: checkpoints are large. A verdict without evidence rests on nothing that can be compared."""
+    for name, was in verdict.get("evidence", {}).get("files", {}).items():
+        file = run / name
+        if file.is_file() and not _same(file, was):
+            return f"{name} is not the file that was judged: it was changed or replaced since"
+    labels = verdict.get("evidence", {}).get(LABELS)
+    if labels:
+        for name, was in labels["files"].items():
+            file = Path(labels["folder"]) / name
+            if file.is_file() and not _same(file, was):
+                return f"the label table {labels['folder']} is not the one that the run was trained on: {name} changed"
+    return ""
+
+
+def _same(file: Path, was: Mapping[str, Any]) -> bool:
+    state = file.stat()
+    if state.st_size != was["bytes"]:
+        return False
+    return state.st_mtime_ns == was["time_ns"] or hashed([file], file.parent) == was["hash"]
