@@ -32,10 +32,7 @@ def next_step(config: RunConfig) -> str:
 
 def evidence_of(run_dir: Path, prepared: Prepared) -> dict[str, Any]:
     """What the verdict of a run that ended rests on (wotempo.report.evidence)."""
-    files = [run_dir / CONFIG, *sorted((run_dir / CHECKPOINTS).glob("*.ckpt"))]
-    kept = [
-        file for file in files if file.is_file() and not file.is_symlink() and file.stem in ("config", "last", BEST)
-    ]
+    files = [run_dir / CONFIG, *(run_dir / CHECKPOINTS / f"{name}.ckpt" for name in ("last", BEST))]
     found: dict[str, Any] = {
         "files": {file.relative_to(run_dir).as_posix(): described(file) for file in files if file.is_file()},
         "tokens": {
