@@ -26,6 +26,7 @@ from callbacks.criteria.loader import LoaderGuard
 from callbacks.criteria.loss import LossGuard
 from callbacks.criteria.memory import MemoryGuard
 from callbacks.criteria.plan import PlanGuard
+from callbacks.criteria.sensors import SensorsGuard
 from callbacks.criteria.shapes import ShapeGuard
 from callbacks.criteria.splits import SplitsGuard
 from callbacks.criteria.warp_gain import WarpGainGuard
@@ -55,6 +56,7 @@ __all__ = [
     "PlanGuard",
     "Preempted",
     "Record",
+    "SensorsGuard",
     "ShapeGuard",
     "SplitsGuard",
     "WarpGainGuard",

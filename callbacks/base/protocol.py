@@ -110,6 +110,15 @@ class Evidence(Protocol):
         ``worthless`` shares of scenes whose plans all have one label, or none is worth anything; ``rescored`` how many
         rows were made anew, ``rows_apart`` tokens of those that differ; ``scorer`` versions of the table and of now."""
 
+    def camera_parts(self) -> Mapping[str, Sequence[float]]:
+        """ "left camera", "front camera", "right camera" -> first and last column of its part of the batch's picture,
+        in terms of the width."""
+
+    def beliefs(self, token: str) -> Mapping[str, Mapping[str, Any]]:
+        """Where the scene's objects are seen: ``lidar`` belief -> (n, K, 2) rows and columns in the LiDAR map,
+        ``camera`` belief -> (n, 4) left, top, right, bottom pixel. NaN where an object is not seen. Beliefs: *as
+        annotated*, and wrong ones (callbacks.criteria.sensors)."""
+
     def fixed_batches(self, count: int) -> Sequence[Any]:
         """The same ``count`` batches of training scenes whenever a run asks, on the host."""
 

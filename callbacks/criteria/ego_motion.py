@@ -26,6 +26,11 @@ STATISTICAL = {
     "slip": "the ego moves across its own heading (axes swapped, or headings wrong?)",
     "yaw": "the heading turns faster than a car can (degrees?)",
 }
+TURNS = "the path turns {slope:+.1f} times as far as the headings, and should once (sign of the heading?)"
+BENT = ("path_heading", "heading_heading")
+"""Sums over moving pairs: direction of the step times mean heading, both in the axes of now, and the latter squared."""
+LEAST_BEND = 0.02
+"""rad²: of the squared headings; two pairs at 0.1 rad, or twenty at 0.03."""
 
 
 @dataclass(eq=False)
@@ -35,6 +40,8 @@ class EgoMotionGuard(Guard):
     Violations of ``EXACT`` end the run at once. Those of ``STATISTICAL`` may occur in ``max_share`` of the pairs
     (speed sensors lag, cars reverse), judged from ``min_pairs`` on. Distance: |Δ - v̄·Δt| ≤ 0.3 m + ``tolerance``·v̄·Δt.
     Direction and slip are judged for pairs that moved more than 1 m: a rear axle moves along the mean of both headings.
+    Where the path bends, headings must turn with it: the slope of the steps' directions over the headings is 1, and -1
+    where the sign of the headings is wrong; it is judged once these are ``LEAST_BEND`` in all.
 
     Args:
         max_share: largest share of violating pairs, for each kind.
@@ -62,7 +69,7 @@ class EgoMotionGuard(Guard):
     def __post_init__(self) -> None:
         super().__init__(self.policy, self.allow_inconclusive)
         self.limit = self.max_share
-        self.tally = Tally(self.fetch, (*EXACT, *STATISTICAL, "pairs", "moving"))
+        self.tally = Tally(self.fetch, (*EXACT, *STATISTICAL, *BENT, "pairs", "moving"))
         self.memory = self.tally.totals
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -83,7 +90,12 @@ class EgoMotionGuard(Guard):
         shares = {name: totals.get(name, 0.0) / max(base.get(name, pairs), 1.0) for name in STATISTICAL}
         if pairs >= self.min_pairs:
             faults |= {name: round(value, 4) for name, value in shares.items() if value > self.limit}
+        bend = totals.get("heading_heading", 0.0)
+        slope = totals.get("path_heading", 0.0) / bend if bend > LEAST_BEND else 1.0
         exact = [f"{EXACT[name]} ({count} times)" for name, count in faults.items() if name in EXACT]
+        if not 0.5 <= slope <= 2.0:
+            faults["turns"] = round(slope, 2)
+            exact.append(TURNS.format(slope=slope))
         share = [f"{STATISTICAL[n]} ({value:.0%} of {pairs})" for n, value in faults.items() if n in STATISTICAL]
         return faults, "; ".join(exact + share), round(max(shares.values()), 4), pairs
 
@@ -123,6 +135,8 @@ def motion_faults(batch: Any, tolerance: float) -> dict[str, Tensor]:
     along = cos * step[..., 0] + sin * step[..., 1]
     across = -sin * step[..., 0] + cos * step[..., 1]
     moving = pair & (expected > 1.0)
+    direction = torch.atan2(step[..., 1], step[..., 0])
+    ahead = moving & (along > 0) & (direction.abs() < math.pi / 2)
     return {
         "not_finite": valid & ~finite,
         "identity": (pose[:, -1].abs() > 1e-3).any(-1),
@@ -131,6 +145,8 @@ def motion_faults(batch: Any, tolerance: float) -> dict[str, Tensor]:
         "backward": moving & (along < 0),
         "slip": moving & (across.abs() > 0.5 * along.abs()),  # 27° off
         "yaw": pair & (turn.abs() > 1.5 * elapsed),  # rad/s
+        "path_heading": torch.where(ahead, direction * heading, 0.0),
+        "heading_heading": torch.where(ahead, heading**2, 0.0),
         "pairs": pair,
         "moving": moving,
     }

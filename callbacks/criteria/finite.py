@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,6 +25,9 @@ class FiniteGuard(Guard):
 
     fp16: the loss scaler finds its scale by overflowing, and skips those steps itself. Non-finite *gradients* are
     therefore tolerated ``max_scaler_skips`` times in a row; a non-finite loss never is.
+
+    After a validation its metrics are looked at: all whose names begin with ``val``, losses, and what a
+    ``ModelCheckpoint`` monitors (a NaN there would choose the best file).
 
     Before a checkpoint is written, all weights and buffers that go into it are looked at, so that the file of before
     is not replaced by a damaged one. It cannot see what becomes non-finite only in inference, in buffers that are not
@@ -85,7 +89,8 @@ class FiniteGuard(Guard):
         self._ok = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = {k: v for k, v in trainer.callback_metrics.items() if "loss" in k}
+        monitors = {c.monitor for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor}
+        metrics = {k: v for k, v in trainer.callback_metrics.items() if self._judged(k) or k in monitors}
         if trainer.sanity_checking or not metrics:
             return
         values = self.fetch(torch.stack([value.float().reshape(()) for value in metrics.values()]))
@@ -103,6 +108,10 @@ class FiniteGuard(Guard):
         bad = [] if math.isfinite(norm) else [n for n, v in values.items() if not all_finite(v)]
         text = f"{len(bad)} weights or buffers are not finite as a checkpoint is to be written, first {bad[:1]}"
         self.stop_if(trainer, bool(bad), text, 1, weights=bad[:20])
+
+    @staticmethod
+    def _judged(metric: str) -> bool:
+        return "loss" in metric or metric.startswith(("val/", "val_"))
 
     def _scaler_may_skip(self, trainer: Trainer) -> bool:
         if getattr(trainer.precision_plugin, "scaler", None) is None:

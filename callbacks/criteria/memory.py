@@ -35,7 +35,9 @@ class MemoryGuard(Guard):
 
     CUDA: the peak of *reserved* bytes (what an out-of-memory error is about), counted by the allocator itself.
     CPU: the proportional set size of this process and all its descendants (data-loading workers; shared pages count
-    once), sampled; a spike between two samples is missed. Without /proc: the peak resident size since process start.
+    once), sampled; between two samples the kernel's own peak of each process is added (its high-water mark, which is
+    set back after each look), as if one process at a time had been at it. Without /proc: the peak resident size since
+    process start.
 
     Two warnings go to the log while it lasts, and into the verdict's details; they do not count: the peak passes
     ``warn_at`` of the ceiling; or the peak rises so steadily that, going on like that, it would pass the ceiling before
@@ -73,6 +75,8 @@ class MemoryGuard(Guard):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.device = trainer.strategy.root_device  # the model is back on the CPU when the run is judged
         self._samples, self._told = [], set()
+        if isinstance(self._read, UsedBytes):
+            self._read.begin()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
@@ -146,6 +150,25 @@ def steady_growth(samples: Sequence[tuple[int, float]]) -> float:
     return slopes[len(slopes) // 4] if slopes else 0.0
 
 
+def spike_bytes(family: Sequence[int]) -> int:
+    """By how much a process of the family was larger than it is now, since the last call: the largest of them. The
+    kernel keeps the high-water mark; where it may not be set back (another user's process) it is left out."""
+    found = 0
+    for member in family:
+        marks = dict(line.split(":", 1) for line in _text(member, "status").splitlines() if line.startswith("Vm"))
+        if "VmHWM" in marks and "VmRSS" in marks and _set_back(member):
+            found = max(found, 1024 * (int(marks["VmHWM"].split()[0]) - int(marks["VmRSS"].split()[0])))
+    return found
+
+
+def _set_back(pid: int) -> bool:
+    try:
+        (PROC / str(pid) / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 class UsedBytes:
     """``used_bytes``, at the price of a look at the resident pages where those are about what they were. To add up the
     proportional size of a process the kernel walks through all its pages, a tenth of a second for some GB."""
@@ -153,12 +176,18 @@ class UsedBytes:
     def __init__(self) -> None:
         self._exact, self._resident = 0.0, 0
 
+    def begin(self) -> None:
+        """What was used before does not count as a spike."""
+        spike_bytes(_descendants(os.getpid()))
+
     def __call__(self, device: torch.device) -> float:
         counted = device.type == "cuda" or not PROC.exists()  # by the allocator, or by the system as a peak
-        resident = 0 if counted else sum(map(_resident_bytes, _descendants(os.getpid())))
+        family = [] if counted else _descendants(os.getpid())
+        spike = spike_bytes(family)
+        resident = sum(map(_resident_bytes, family))
         if not self._resident or abs(resident - self._resident) > CHANGED * self._resident:
             self._exact, self._resident = used_bytes(device), resident
-        return self._exact + resident - self._resident
+        return self._exact + resident - self._resident + spike
 
 
 def used_bytes(device: torch.device) -> float:

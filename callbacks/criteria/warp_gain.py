@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ PROBES = {
 IN_TURN = ("a shorter way", "a longer way")
 """Every frame can judge these, so each look asks for one of them: half as many frames each, for less time."""
 NOTHING = "nothing"
+USUAL = 12
+"""History frames of a batch of four windows of four frames, which ``every`` is meant for."""
 TURNING = 0.05  # rad
 SIDEWAYS = 0.5  # m
 
@@ -57,7 +60,7 @@ class WarpGainGuard(Guard):
         min_gain: smallest mean gain in IoU.
         min_share: smallest share of compared frames that gain.
         frames: comparisons for a verdict; with fewer than ``min_frames`` at the end it is inconclusive.
-        every: batches between two measurements.
+        every: batches between two measurements, of batches with ``USUAL`` history frames; fewer with smaller ones.
         moving: metres between a history frame and the current one.
     """
 
@@ -87,13 +90,13 @@ class WarpGainGuard(Guard):
         self._done = False  # on all ranks
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._done or self.status != "pending" or batch_idx % self.every:
+        if self._done or self.status != "pending" or batch_idx % self._interval(batch):
             return
         if getattr(pl_module, "warp_history", None) is None:
             self.tally.obstacle = "the module has no warp_history"
         elif obstacle := missing_fields(batch, self.reads):
             self.tally.obstacle = obstacle
-        elif not self._measure(pl_module, batch, batch_idx // self.every):
+        elif not self._measure(pl_module, batch, batch_idx // self._interval(batch)):
             self.record("skipped", "this stage does not align history")
             return
         # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
@@ -102,6 +105,13 @@ class WarpGainGuard(Guard):
         enough = totals.get(f"{NOTHING}/frames", 0) >= self.frames
         self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
         self._done = not agree(trainer, not enough)
+
+    def _interval(self, batch: Any) -> int:
+        """Batches between two looks: ``every``, and fewer where a batch brings few history frames, for the same
+        price."""
+        valid = batch["valid"] if isinstance(batch, Mapping) and "valid" in batch else None
+        brought = USUAL if valid is None else valid.shape[0] * (valid.shape[1] - 1)
+        return max(1, min(self.every, self.every * brought // USUAL))
 
     @torch.no_grad()
     def _measure(self, pl_module: Any, batch: Any, look: int) -> bool:

@@ -14,6 +14,7 @@ from wotempo.data.collate import WindowCollator
 from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import dataset_of, split_logs
 from wotempo.evaluation.scoring import score_here
+from wotempo.evidence.objects import beliefs_about, parts_of_the_view
 from wotempo.evidence.targets import expert_apart, of_the_table, rescored, share_on_road
 from wotempo.navsim import Scene, ScoreTable
 from wotempo.pdm.agents import constant_velocity_poses
@@ -79,6 +80,14 @@ class RunEvidence:
         collate, size = WindowCollator(dataset), min(self.data.batch_size, len(dataset))
         order = np.random.default_rng(self.seed).permutation(len(dataset)).tolist()
         return [collate([dataset[i] for i in (order * 2)[size * k : size * (k + 1)]]) for k in range(count)]
+
+    def beliefs(self, token: str) -> dict[str, dict[str, np.ndarray]]:
+        """Where the objects of a scene should be seen (wotempo.evidence.objects)."""
+        return beliefs_about(self._scenes[token], self.data.frames.spec)
+
+    def camera_parts(self) -> dict[str, Any]:
+        """Columns of each camera in the stitched view, in terms of its width."""
+        return parts_of_the_view()
 
     def label_row(self, token: str) -> np.ndarray | None:
         """(5, N), what the table says of a scene; None where the planner needs no labels."""
