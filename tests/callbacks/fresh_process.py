@@ -14,7 +14,18 @@ from typing import Any
 from patience import HANGS_S
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["endings", "fault_zoo", "toy_ready"])  # torch is imported once
+READY = ["endings", "fault_zoo", "toy_ready"]  # imported once, torch with them
+_own: list[int] = []  # the server that has them
+
+
+def _serve() -> None:
+    """A process has one server. One that another test started lacks ``READY``, and each child would import it."""
+    server: Any = forkserver._forkserver  # no public name stops it
+    if server._forkserver_pid is None or server._forkserver_pid not in _own:
+        server._stop()
+        CONTEXT.set_forkserver_preload(READY)
+        forkserver.ensure_running()
+        _own.append(server._forkserver_pid)
 
 
 def fresh(target: Callable[..., None], *arguments: Any) -> BaseProcess:
@@ -22,7 +33,7 @@ def fresh(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # what is preloaded is looked for there
     try:
-        forkserver.ensure_running()
+        _serve()
     finally:
         os.environ.pop("PYTHONPATH")
         if before is not None:

@@ -11,8 +11,11 @@ from wotempo.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 BASE = ("experiment=convgru_1epoch", "trainer.limit_val_batches=1")
+# The network of the tiny preset: a smaller one saturates at such a rate, and stays finite.
+DEEP = ("model.stage_channels=[16,32,64,128]", "model.d_model=64", "model.encoder_layers=2", "model.decoder_layers=3",
+        "model.gpt_layers=2")  # fmt: skip
 SYMPTOMS = [
-    ("finite", 10, ("optimiser.lr=0.9", "trainer.gradient_clip_val=null"), ("optimiser.lr=1e-4",)),
+    ("finite", 10, (*DEEP, "optimiser.lr=0.9", "trainer.gradient_clip_val=null"), ("optimiser.lr=1e-4",)),
     ("loss", 12, ("optimiser.lr=1e-9",), ("optimiser.lr=1e-3",)),
 ]
 

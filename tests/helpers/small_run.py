@@ -7,9 +7,19 @@ MICRO = (
     "model.image_width=256",
     "model.num_anchors=16",
     "data.extra_drives=50",
+    "model.map_shape=[64,128]",
+    "model.map_feature_shape=[32,32]",
+)
+NETWORK = (
+    "model.stage_channels=[16,16,32,32]",
+    "model.d_model=32",
+    "model.encoder_layers=1",
+    "model.decoder_layers=1",
+    "model.gpt_layers=1",
 )
 SMALL = (
     *MICRO,
+    *NETWORK,
     "trainer.batch_size=2",
     "trainer.run_length=2",
     "trainer.max_epochs=3",
