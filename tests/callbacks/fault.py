@@ -40,6 +40,8 @@ class Fault:
         guards: criteria with other limits; told whether their source is the one that lies.
         saver: arguments of its ModelCheckpoint.
         furnish: fields that all batches get.
+    informed: with the module and the data of toy_evidence.py, which say more of themselves.
+    told: patches what the data says of itself, of the guilty rank.
     ranks: with two of them, ``one`` (rank 1 is guilty), ``all`` (a fault of what they share), or "" (not run).
     """
 
@@ -62,6 +64,8 @@ class Fault:
     options: Callable[[], Mapping[str, Any]] = dict
     saver: Mapping[str, Any] = field(default_factory=lambda: {"save_last": True})
     furnish: Damage | None = None
+    informed: bool = False
+    told: Callable[[Any], None] | None = None
     ranks: str = "one"
 
     def loaders(self, guilty: bool) -> tuple[Any, Any]:
@@ -69,6 +73,16 @@ class Fault:
         train = both(self.furnish, self.damage if guilty else None)
         val = both(self.furnish, self.validation if guilty else None)
         return loader(self.batches if guilty else STEPS, fault=train), loader(2, fault=val)
+
+    def data(self, guilty: bool) -> L.LightningDataModule:
+        """Of an informed run."""
+        from toy_evidence import ToyData
+
+        damage, validation = (self.damage, self.validation) if guilty else (None, None)
+        data = ToyData(both(self.furnish, damage), both(self.furnish, validation), self.batches if guilty else STEPS)
+        if guilty and self.told is not None:
+            self.told(data.evidence)
+        return data
 
     def built(self, guilty: bool) -> L.LightningModule:
         module = self.module()

@@ -17,11 +17,12 @@ from fault import Fault
 from free_port import free_port
 from fresh_process import fresh, joined
 from lightning.pytorch.callbacks import ModelCheckpoint
-from toy_run import all_guards, toy_trainer
+from toy_run import all_guards, informed_guards, toy_trainer
 
 from callbacks import AcceptanceReport, FailureRecorder, MemoryGuard, exit_code_of
 
 KEPT = "kept.ckpt"
+LOADERS = ("train_dataloaders", "val_dataloaders")
 
 
 class Keeper(L.Callback):
@@ -80,18 +81,22 @@ def attend(fault: Fault, folder: Path, rank: int = 0, world: int = 1) -> Observe
     """The run itself. The guilty rank is the last one, or all are."""
     torch.manual_seed(0)
     guilty = rank == world - 1 or fault.ranks == "all"
-    module, (train, val) = fault.built(guilty), fault.loaders(guilty)
+    module = fault.built(guilty)
+    given = (
+        {"datamodule": fault.data(guilty)} if fault.informed else dict(zip(LOADERS, fault.loaders(guilty), strict=True))
+    )
     keeper, recorder = Keeper(folder / KEPT), FailureRecorder(folder / "failure")
     report = AcceptanceReport(folder / "acceptance")
     saver = ModelCheckpoint(folder / "checkpoints", **fault.saver)
     constant = MemoryGuard(every=16, read_bytes=lambda device: 1e9)  # reading /proc is slow
-    guards = all_guards(**{"memory": constant, **fault.guards(guilty)})
+    informed = informed_guards() if fault.informed else {}
+    guards = all_guards(**{"memory": constant, **informed, **fault.guards(guilty)})
     callbacks = [keeper, *fault.before_the_guards(guilty), recorder, *guards, report, saver]
     ranks = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False} if world > 1 else {}
     trainer = toy_trainer(folder, *callbacks, **ranks, **fault.options())
     raised = None
     try:
-        trainer.fit(module, train, val)
+        trainer.fit(module, **given)
     except BaseException as error:  # Lightning lets SystemExit through for SIGTERM and Ctrl-C
         raised = error
     reason = report.reason

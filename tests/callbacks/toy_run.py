@@ -22,11 +22,16 @@ from callbacks import (
     GradientFlowGuard,
     Guard,
     HistoryGuard,
+    LabelsGuard,
+    LearningGuard,
     LearningRateGuard,
     LoaderGuard,
     LossGuard,
     MemoryGuard,
+    PlanGuard,
+    SensorsGuard,
     ShapeGuard,
+    SplitsGuard,
     WarpGainGuard,
 )
 
@@ -156,6 +161,18 @@ def all_guards(**replace: Guard) -> list[Guard]:
     ten = {name: guard for name, guard in replace.items() if name not in (*first, *last)}
     more = {name: replace.get(name, guard) for name, guard in {**first, **last}.items()}
     return [more.pop("loader"), *ten_guards(**ten), *more.values()]
+
+
+def informed_guards(**replace: Guard) -> dict[str, Guard]:
+    """The criteria that ask the data, with limits for 48 steps and 16 validated scenes."""
+    guards = {
+        "plan": PlanGuard(rivals=("standing still",)),
+        "splits": SplitsGuard(),
+        "labels": LabelsGuard(every=8),
+        "learning": LearningGuard(every=2),
+        "sensors": SensorsGuard(every=4),
+    }
+    return {**guards, **replace}
 
 
 def toy_trainer(folder: Path, *callbacks: L.Callback, **options: Any) -> L.Trainer:
