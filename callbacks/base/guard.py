@@ -17,6 +17,10 @@ Policy = Literal["fail", "warn", "off"]
 Status = Literal["pending", "pass", "fail", "skipped", "inconclusive"]
 
 
+APART = ("on_fit", "on_train_start", "on_train_end", "on_validation", "on_sanity")
+"""Hooks that are not part of a training step."""
+
+
 class AcceptanceError(RuntimeError):
     """A criterion failed while the run was still going; raised on every rank, before any weight is harmed.
 
@@ -67,6 +71,8 @@ def share(trainer: Trainer, value: Any) -> list[Any]:
 def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
     """Skip the hook where the criterion does not apply (nor in ``validate`` and ``test``), and charge its time."""
 
+    apart = hook.__name__.startswith(APART)
+
     @functools.wraps(hook)
     def timed(self: Guard, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         if self.policy == "off" or self.status == "skipped" or trainer.state.fn != TrainerFn.FITTING:
@@ -75,7 +81,11 @@ def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
         try:
             hook(self, trainer, *args, **kwargs)
         finally:
-            self.seconds += time.perf_counter() - start
+            taken = time.perf_counter() - start
+            if apart:
+                self.seconds_apart += taken
+            else:
+                self.seconds += taken
 
     return timed
 
@@ -96,7 +106,8 @@ class Guard(Callback):
         trainer: the one that it is attached to.
         memory: plain data that survives a resume (everything that ``conclude`` needs). With ``by_rank`` each rank gets
             its own back, unless there are more or fewer ranks now; else, and then, that of rank 0.
-        seconds, waited: host time spent in hooks; of that, waiting for the device's own work.
+        seconds, waited: host time spent in hooks of training steps; of all hooks, waiting for the device's own work.
+        seconds_apart: host time at the start, in validation and at the end.
     """
 
     name: ClassVar[str]
@@ -119,7 +130,7 @@ class Guard(Callback):
         self.message = ""
         self.details: dict[str, Any] = {}
         self.memory: dict[str, Any] = {}
-        self.seconds = 0.0
+        self.seconds = self.seconds_apart = 0.0
         self.waited = 0.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

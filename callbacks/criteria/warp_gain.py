@@ -88,6 +88,7 @@ class WarpGainGuard(Guard):
         self.tally = Tally(self.fetch, [f"{name}/{key}" for name in (NOTHING, *PROBES) for key in SUMS])
         self.memory = self.tally.totals
         self._done = False  # on all ranks
+        self._looks = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._done or self.status != "pending" or batch_idx % self._interval(batch):
@@ -96,9 +97,10 @@ class WarpGainGuard(Guard):
             self.tally.obstacle = "the module has no warp_history"
         elif obstacle := missing_fields(batch, self.reads):
             self.tally.obstacle = obstacle
-        elif not self._measure(pl_module, batch, batch_idx // self._interval(batch)):
+        elif not self._measure(pl_module, batch, self._looks):
             self.record("skipped", "this stage does not align history")
             return
+        self._looks += 1
         # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
         totals = self.tally.read(trainer, own=True)
         status, text, gain, facts = self._verdict(totals)

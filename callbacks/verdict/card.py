@@ -40,7 +40,9 @@ def card(verdict: Mapping[str, Any]) -> str:
     if "history" in facts:
         lines.append(f"  history: {facts['history']}")
     if verdict["cost"]["share"] is not None:
-        lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time")
+        apart = verdict["cost"].get("seconds_apart")
+        rest = "" if apart is None else f", and {apart:.1f} s at its start, in validation and at its end"
+        lines.append(f"  checks took {verdict['cost']['share']:.1%} of the training time{rest}")
     if "failure" in facts:
         lines.append(f"  evidence: {facts['failure']}")
     lines.append(f"  why:  {verdict['reason']}")

@@ -247,12 +247,15 @@ class AcceptanceReport(Callback):
         return "Read the traceback."
 
     def _cost(self) -> dict[str, Any]:
-        """Host seconds in the hooks of the guards during training, and their share of the training time."""
+        """Host seconds in the guards' hooks of training steps, their share of the training time, and the seconds that
+        they took at the start, in validation and at the end."""
         by_guard = {guard.name: round(guard.seconds - guard.waited, 4) for guard in self.guards}
         training, waited = self._seconds_so_far(), sum(guard.waited for guard in self.guards)
         total = sum(by_guard.values())
         share = round(total / training, 5) if training else None
+        apart = round(sum(guard.seconds_apart for guard in self.guards), 3)
         return {"training_seconds": round(training, 3), "guard_seconds": round(total, 4), "share": share,
+                "seconds_apart": apart,
                 "waited_for_device_seconds": round(waited, 4), "by_guard": by_guard}  # fmt: skip
 
     def _seconds_so_far(self) -> float:
