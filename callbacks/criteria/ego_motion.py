@@ -93,7 +93,7 @@ class EgoMotionGuard(Guard):
         bend = totals.get("heading_heading", 0.0)
         slope = totals.get("path_heading", 0.0) / bend if bend > LEAST_BEND else 1.0
         exact = [f"{EXACT[name]} ({count} times)" for name, count in faults.items() if name in EXACT]
-        if not 0.5 <= slope <= 2.0:
+        if pairs >= self.min_pairs and slope < 0:
             faults["turns"] = round(slope, 2)
             exact.append(TURNS.format(slope=slope))
         share = [f"{STATISTICAL[n]} ({value:.0%} of {pairs})" for n, value in faults.items() if n in STATISTICAL]

@@ -25,4 +25,8 @@ SMALL = (
     "trainer.max_epochs=3",
     "trainer.progress_bar=false",
     "tracking=off",
+    # A run of seconds on 14 validated scenes: what it plans and how far it learns is not what is tested.
+    "acceptance.plan.rivals=[]",
+    "acceptance.learning.allow_inconclusive=true",
+    "acceptance.sensors.allow_inconclusive=true",
 )
