@@ -41,7 +41,7 @@ class EgoMotionGuard(Guard):
     (speed sensors lag, cars reverse), judged from ``min_pairs`` on. Distance: |Δ - v̄·Δt| ≤ 0.3 m + ``tolerance``·v̄·Δt.
     Direction and slip are judged for pairs that moved more than 1 m: a rear axle moves along the mean of both headings.
     Where the path bends, headings must turn with it: the slope of the steps' directions over the headings is 1, and -1
-    where the sign of the headings is wrong; it is judged once these are ``LEAST_BEND`` in all.
+    where the sign of the headings is wrong: a negative one is a failure, once these are ``LEAST_BEND`` in all.
 
     Args:
         max_share: largest share of violating pairs, for each kind.

@@ -33,7 +33,7 @@ class PlanGuard(Guard):
     Drivers, on the very scenes that are judged: *standing still*; the *best fixed plan*, which of ``fixed_plans`` has
     the smallest ADE here, in hindsight (without any: the mean of all experts); a *random fixed plan*; and those that
     ``evidence.simple_drivers`` has, as constant velocity, or a network that sees the ego's own state alone. In PDMS
-    standing still is shown and not judged: who parks hits nobody and leaves no road.
+    standing still is shown and not judged: a parked car hits nothing and leaves no road.
 
     It cannot see why a plan is good, nor how it is in scenes that the validation split lacks. Scenes of one log are
     alike, so that the test promises more than it holds where there are few logs.

@@ -47,8 +47,7 @@ class SensorsGuard(Guard):
     Args:
         max_share: of frames that may be constant, stuck or doubled.
         every: training batches between two looks; in validation an eighth of that.
-        frames: that show objects; with fewer than ``min_frames`` nothing is told from them, above ``frames`` nobody
-        looks.
+        frames: that show objects; with fewer than ``min_frames`` nothing is told from them, no more are looked at.
     """
 
     name = "sensors"

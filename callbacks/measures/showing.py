@@ -1,4 +1,4 @@
-"""How well a sensor's content shows objects at given places: occupied LiDAR cells, contrast of a picture."""
+"""Measures of a sensor's content showing objects at given places: occupied LiDAR cells, contrast of a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where annotated objects should appear in a scene's camera view and LiDAR map: as they are, and under wrong beliefs.
+"""Places of annotated objects in a scene's camera view and LiDAR map: as they are, and under wrong beliefs.
 
 A sensor that is late, early, mirrored or swapped shows the objects of another time or side; the beliefs say where.
 """

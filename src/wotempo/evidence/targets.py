@@ -1,4 +1,4 @@
-"""What the targets of some scenes should be: labels scored anew, futures of the log, poses on the map's roads."""
+"""The targets that some scenes should have: labels scored anew, futures of the log, poses on the map's roads."""
 
 from __future__ import annotations
 
