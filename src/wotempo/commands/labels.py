@@ -17,6 +17,7 @@ from wotempo.config.schema import typed
 from wotempo.configs import option_names
 from wotempo.datasets import SPLITS
 from wotempo.errors import UserError, require_least, require_named
+from wotempo.evidence.targets import without_signal
 from wotempo.navsim import write_bytes
 from wotempo.preparation.labelling import LabelsConfig, label_splits
 from wotempo.preparation.progress import PreparationProgress
@@ -50,6 +51,8 @@ def work(raw: DictConfig) -> int:
     if result.invalid and result.invalid > NAMED:
         print(f"invalid: {result.invalid - NAMED} more, all in {Path(result.output) / 'index.json'}")
     print(result, flush=True)
+    if table is not None and (complaint := without_signal(table, list(table.rows))):
+        raise UserError(f"{result.output}: {complaint} (make doctor says more); the table is kept, do not train on it")
     return 0
 
 

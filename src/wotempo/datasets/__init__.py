@@ -6,7 +6,7 @@ To add one: one file ``<kind>.py`` here with a ``Dataset``, and one ``configs/da
 
 from wotempo.datasets.base import SPLITS, Dataset, Progress, check_split, counted
 from wotempo.datasets.registry import DATASETS, dataset_class, dataset_of
-from wotempo.datasets.scenes import split_logs, split_scenes
+from wotempo.datasets.scenes import split_logs, split_scenes, spread
 
 __all__ = [
     "DATASETS",
@@ -19,4 +19,5 @@ __all__ = [
     "dataset_of",
     "split_logs",
     "split_scenes",
+    "spread",
 ]

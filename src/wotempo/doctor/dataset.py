@@ -75,4 +75,4 @@ def _labelled(
         members = list({scene.token: scene for split in ("train", "val") for scene in scenes[split]}.values())
         values = read_anchors(file)
         folder = Path(config.data.labels or labels_folder(config.workspace, paths, members, values))
-        yield examined("labels", partial(check_labels, folder, values, [scene.token for scene in members]))
+        yield examined("labels", partial(check_labels, folder, values, members, paths))

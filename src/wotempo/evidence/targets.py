@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wotempo.configs import values
 from wotempo.data.dataset import WindowDataset
 from wotempo.maps import on_road, read_map
 from wotempo.navsim import DataPaths, Scene, ScoreTable
@@ -15,6 +16,7 @@ from wotempo.pdm.agents import human_poses
 from wotempo.pdm.labels.label_parts import score_scene
 from wotempo.pdm.score import SCORER_VERSION
 
+LIMITS = values("acceptance/one_epoch")["labels"]  # what the criterion asks for, doctor and `make labels` do, too
 CLOSE = 1e-3  # metres and radians: the cache keeps futures in single precision
 
 
@@ -47,6 +49,16 @@ def of_the_table(table: ScoreTable, tokens: Sequence[str]) -> dict[str, float]:
     flat = (flags == flags[:, :1]).all(1) & (progress == progress[:, :1]).all(1)
     safe = ((flags & 3) > 0) & ((flags >> 2 & 1) > 0)  # the product of NC and DAC is 0 elsewhere, and with it the score
     return {"flat": float(flat.mean()), "worthless": float((~safe.any(1)).mean())}
+
+
+def without_signal(table: ScoreTable, tokens: Sequence[str]) -> str:
+    """A sentence where these rows cannot teach anything, by the limits of the criterion; '' where they can."""
+    found = of_the_table(table, tokens)
+    if found["flat"] > LIMITS["max_flat"]:
+        return f"in {found['flat']:.0%} of the scenes all anchors have the same label"
+    if found["worthless"] > LIMITS["max_flat"]:
+        return f"in {found['worthless']:.0%} of the scenes every anchor scores 0: do the maps belong to these logs?"
+    return ""
 
 
 def rescored(table: ScoreTable, paths: DataPaths, anchors: np.ndarray, scenes: Sequence[Scene]) -> dict[str, Any]:

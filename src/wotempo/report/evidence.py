@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-
 CHECKPOINTS, CONFIG, LABELS, CODE = "checkpoints", "config.yaml", "labels", "code"
 
 
@@ -31,7 +30,10 @@ def described(file: Path) -> dict[str, Any]:
 def code_hash() -> dict[str, str]:
     """Of the Python files of the two packages that are imported here."""
     # `callbacks` is found, not imported: it would bring torch to commands that only read files.
-    places = {"src/wotempo": str(Path(__file__).parents[1] / "__init__.py"), "callbacks": getattr(find_spec("callbacks"), "origin", None)}
+    places = {
+        "src/wotempo": str(Path(__file__).parents[1] / "__init__.py"),
+        "callbacks": getattr(find_spec("callbacks"), "origin", None),
+    }
     roots = {name: Path(place).parent for name, place in places.items() if place is not None}
     return {name: hashed(root.rglob("*.py"), root) for name, root in roots.items()}
 
