@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from wotempo.configs import values
-from wotempo.data.dataset import WindowDataset
 from wotempo.maps import on_road, read_map
 from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.navsim.scores import pack_scores
@@ -20,8 +19,9 @@ LIMITS = values("acceptance/one_epoch")["labels"]  # what the criterion asks for
 CLOSE = 1e-3  # metres and radians: the cache keeps futures in single precision
 
 
-def expert_apart(datasets: Mapping[str, WindowDataset], scenes: Sequence[Scene]) -> list[str]:
-    """Tokens of the scenes whose future, as a batch would bring it, is not that of their log."""
+def expert_apart(datasets: Mapping[str, Any], scenes: Sequence[Scene]) -> list[str]:
+    """Tokens of the scenes whose future, as a batch would bring it, is not that of their log. ``datasets``: split ->
+    its ``WindowDataset``."""
     places = {str(token): (data, i) for data in datasets.values() for i, token in enumerate(data.tokens)}
     apart = []
     for scene in scenes:
@@ -45,6 +45,8 @@ def of_the_table(table: ScoreTable, tokens: Sequence[str]) -> dict[str, float]:
     """``flat``: share of these scenes in which no two anchors differ in any sub-score. ``worthless``: in which no
     anchor scores above 0."""
     rows = [table.rows[token] for token in tokens if token in table.rows]
+    if not rows:
+        return {"flat": 0.0, "worthless": 0.0}
     flags, progress = np.asarray(table.flags)[rows], np.asarray(table.progress)[rows]
     flat = (flags == flags[:, :1]).all(1) & (progress == progress[:, :1]).all(1)
     safe = ((flags & 3) > 0) & ((flags >> 2 & 1) > 0)  # the product of NC and DAC is 0 elsewhere, and with it the score
