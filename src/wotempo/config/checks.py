@@ -29,6 +29,8 @@ ARTIFACTS = ("checkpoint", "checkpoint_reference", "verdict", "report")
 def check_config(raw: DictConfig) -> RunConfig:
     """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
     config = typed(raw)
+    if config.reuse not in (True, False, "strict"):
+        raise UserError(f"reuse is {config.reuse!r}: set it to false, true or strict")
     check_planner(config)
     check_fusion(config)
     for name, options in config.acceptance.items():

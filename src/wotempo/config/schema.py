@@ -117,7 +117,8 @@ class RunConfig:
     init_from: str | None  # a single-frame checkpoint that a temporal run starts from
     image_checkpoint: str | None  # ImageNet weights of the camera branch, loaded strictly
     test: bool  # score the last checkpoint on the test split, too
-    reuse: bool  # a run_dir with a finished run of this very configuration is that run
+    # A run_dir with a finished run of this very configuration is that run: false, true, or strict (by this very code).
+    reuse: Any
     fresh: bool  # start anew where an unfinished run of this very configuration could be continued
     comparison: ComparisonConfig
     data: DataConfig

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wotempo.report.reading import read_json, read_verdict, readable
+from wotempo.report.evidence import ran_other_code
+from wotempo.report.reading import ALTERED, read_json, read_verdict, readable
 from wotempo.report.scores import DRAWS, interval
 
 VEHICLE = 5  # BevClass.VEHICLE
@@ -162,7 +163,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
     table = []
     for name, members in by_variant.items():
         accepted = [job for job in members if job.accepted]
-        failed = [f"seed {job.seed} {job.verdict['status']}" for job in members if not job.accepted]
+        failed = [f"seed {job.seed} {_status(job.verdict)}" for job in members if not job.accepted]
         shown = accepted or members
         rows = pd.concat(scored[name].values()) if scored[name] else None
         is_reference = name == reference
@@ -179,6 +180,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "runs": len(members),
                 "accepted": len(accepted),
                 "statuses": ", ".join(failed),
+                "other_code": any(ran_other_code(job.verdict) for job in members),
                 "val_loss": _mean(shown, "val/loss"),
                 "future_miou": np.nan if rows is None else future_miou(rows),
                 **{m: np.nan if rows is None else value(rows, m) for m in METRICS},
@@ -201,6 +203,10 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
     view["unaccepted"] = view["runs"] != view["accepted"]
     best_first = view.sort_values(["unaccepted", metric], ascending=[True, metric in LOWER_IS_BETTER])
     return best_first.drop(columns="unaccepted").set_index("variant")
+
+
+def _status(verdict: dict[str, Any]) -> str:
+    return f"{ALTERED} ({verdict['reason']})" if verdict["status"] == ALTERED else str(verdict["status"])
 
 
 def _scored(members: Sequence[Job]) -> dict[int, pd.DataFrame]:

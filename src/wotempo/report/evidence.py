@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def described(file: Path) -> dict[str, Any]:
     return {"hash": hashed([file], file.parent), "bytes": state.st_size, "time_ns": state.st_mtime_ns}
 
 
+@cache
 def code_hash() -> dict[str, str]:
     """Of the Python files of the two packages that are imported here."""
     # `callbacks` is found, not imported: it would bring torch to commands that only read files.
@@ -36,6 +38,12 @@ def code_hash() -> dict[str, str]:
     }
     roots = {name: Path(place).parent for name, place in places.items() if place is not None}
     return {name: hashed(root.rglob("*.py"), root) for name, root in roots.items()}
+
+
+def ran_other_code(verdict: Mapping[str, Any]) -> bool:
+    """Whether a run's code is not what is imported here; no for runs that did not say."""
+    code = verdict.get("evidence", {}).get(CODE)
+    return code is not None and code != code_hash()
 
 
 def changed_evidence(run: Path, verdict: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from wotempo.program import shell_line_of
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES
 from wotempo.report.curves import PANELS, Panel, draw, matching
+from wotempo.report.drivers import draw_drivers
 from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import beside, facts, folded, missing, note, page, picture, section, table
 from wotempo.report.pictures.listing import Pictures
@@ -25,7 +26,15 @@ MEMORY = Panel("Peak memory so far", "GB", "", caption="of the last attempt")
 
 
 def run_page(run: RunFiles, pictures: Pictures) -> str:
-    parts = [_summary(run), *_failure(run), _criteria(run), _curves(run), _scores(run), *_scenes(pictures)]
+    parts = [
+        _summary(run),
+        *_failure(run),
+        _criteria(run),
+        *_drivers(run),
+        _curves(run),
+        _scores(run),
+        *_scenes(pictures),
+    ]
     return page(f"{run.job.variant} · {run.job.verdict['status']}", [*parts, _origin(run)])
 
 
@@ -80,6 +89,18 @@ def _criteria(run: RunFiles) -> str:
         return section("Acceptance", "<p>No criterion was judged.</p>")
     heads = ("#", "criterion", "verdict", "measured", "limit", "finding")
     return section("Acceptance", table(heads, rows, numeric=("#", "measured")))
+
+
+def _drivers(run: RunFiles) -> list[str]:
+    found = next((c for c in run.job.verdict["criteria"] if c["name"] == "plan"), {}).get("details", {})
+    if (drawn := draw_drivers(found)) is None:
+        return []
+    caption = f"{found['scenes']} validation scenes, {found['scored']} of them scored"
+    return [section("The plan beside simple drivers", picture(drawn, "svg+xml", caption, _drivers_in_words(found)))]
+
+
+def _drivers_in_words(found: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: ADE {ade:.2f} m" for name, ade in found["ade"].items())
 
 
 def _curves(run: RunFiles) -> str:

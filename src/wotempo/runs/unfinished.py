@@ -10,11 +10,13 @@ from typing import Any
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
+from wotempo.report.evidence import ran_other_code
 from wotempo.report.reading import ALTERED, read_verdict, read_verdicts
 from wotempo.report.run_folders import CONFIG, run_folders
 
 LOCK = ".running"
 FINISHED = ("accepted", "rejected")
+STRICT = "strict"
 
 
 @dataclass
@@ -47,11 +49,12 @@ def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
     return [folder for _, folder in sorted(found)]
 
 
-def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, epoch_ends: bool = True) -> Claim:
+def claim_run_dir(path: Path, identity: str, reuse: bool | str, fresh: bool = False, epoch_ends: bool = True) -> Claim:
     """Claim an output folder for one run; UserError where the folder holds another one.
 
     An unfinished run of the same ``identity`` is continued, or with ``fresh`` removed; a finished one is refused, or
-    with ``reuse`` returned. ``epoch_ends``: see ``newest_checkpoint``.
+    with ``reuse`` returned, which says whether other code made it; with ``strict`` that is refused. ``epoch_ends``:
+    see ``newest_checkpoint``.
     """
     verdict = read_verdict(path)
     if verdict is None:
@@ -69,6 +72,10 @@ def claim_run_dir(path: Path, identity: str, reuse: bool, fresh: bool = False, e
             f"{identity}: choose another hydra.sweep.dir or run_dir, or remove that folder"
         )
     if finished:
+        if ran_other_code(verdict):
+            if reuse == STRICT:
+                raise UserError(f"{path} ran with other code than is here: reuse=true takes it all the same")
+            print(f"{path}: ran with other code than is here; reuse=strict would refuse it", flush=True)
         return Claim(finished=verdict)
     if fresh:
         print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
