@@ -92,7 +92,8 @@ def _criteria(run: RunFiles) -> str:
 
 
 def _drivers(run: RunFiles) -> list[str]:
-    found = next((c for c in run.job.verdict["criteria"] if c["name"] == "plan"), {}).get("details", {})
+    by_name: dict[str, dict[str, Any]] = {c["name"]: c for c in run.job.verdict["criteria"]}
+    found = by_name.get("plan", {}).get("details", {})
     if (drawn := draw_drivers(found)) is None:
         return []
     caption = f"{found['scenes']} validation scenes, {found['scored']} of them scored"
