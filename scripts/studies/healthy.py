@@ -1,6 +1,7 @@
 """Healthy runs of unusual kinds under all criteria, on the micro town: how many are rejected although nothing is wrong.
 
-python -m scripts.studies.healthy [folder] [kind ...]: two seeds of each kind; a table, and exit 1 where one is rejected.
+python -m scripts.studies.healthy [folder] [kind ...]: two seeds of each kind; a table, and exit 1 where one is
+rejected.
 """
 
 from __future__ import annotations
