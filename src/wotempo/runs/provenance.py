@@ -24,6 +24,8 @@ def signature(config: RunConfig) -> str:
     identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
     if config.planner == OLDEST:  # runs from before there were others name none
         del identity["planner"]
+    if config.model.head_init == "published":  # as before there was a choice
+        del identity["model"]["head_init"]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -21,7 +21,7 @@ from wotempo.planners.bev_planner import BevPlanner
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.heads.agents import AgentHead
 from wotempo.planners.heads.bev_map import BEVUpsampleHead, map_head, to_map
-from wotempo.planners.heads.layers import mlp, transformer_decoder
+from wotempo.planners.heads.layers import keep_size, mlp, transformer_decoder
 from wotempo.planners.shapes import common_contract
 from wotempo.planners.wote.action import ego_cells, splat_weights
 from wotempo.planners.wote.losses import LossWeights, compute_losses
@@ -91,6 +91,10 @@ class WoTE(BevPlanner):
         self.offset_tf_decoder = transformer_decoder(d, c.heads, c.decoder_ffn, c.decoder_layers)
         self.offset_head = OffsetHead(d, c.decoder_ffn, c.num_poses)
         self.offset_score_head = mlp(d, d // 2, 1)
+        if c.head_init == "kaiming":
+            scoring = (self.reward_cat_head, self.reward_head, self.sim_reward_heads)
+            for stack in (self.mlp_planning_vb, self.encode_ego_feat_mlp, *scoring):
+                keep_size(stack)
         if not c.agent_head:  # parameters that nothing runs must not wait for gradients (DDP)
             for unused in (self.agent_query_embedding, self.agent_head, self.agent_tf_decoder):
                 unused.requires_grad_(False)
