@@ -9,7 +9,7 @@ from endings import ENDINGS
 from fault import Fault
 from fault_observed import RANKED, ended, ranks, single
 from fault_run import Observed
-from fault_zoo import SECTIONS, TWO_RANKS
+from fault_zoo import FAULTS, SECTIONS, TWO_RANKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault_matrix.md"
 WRITE = "WOTEMPO_WRITE_PAGES"
@@ -84,7 +84,7 @@ def observe_all() -> None:
         ranks(fault.name)
     for ending in reversed(ENDINGS):
         ended(ending.name)
-    for fault in reversed([fault for faults in SECTIONS.values() for fault in faults]):
+    for fault in reversed(FAULTS):
         agreement(fault.name)
         single(fault.name)
 
@@ -98,10 +98,9 @@ def render() -> str:
     parts += ["## Only with several ranks (as rank 0 tells it)\n", table(rows)]
     parts += ["## Ended from outside, or by a crash\n", table([row_of_ending(ending.name) for ending in ENDINGS])]
     parts.append(MISSED)
-    faults = [fault for faults in SECTIONS.values() for fault in faults]
-    right = sum(single(fault.name).criterion == fault.criterion for fault in faults)
-    counts = Counter(fault.criterion for fault in faults)
+    right = sum(single(fault.name).criterion == fault.criterion for fault in FAULTS)
+    counts = Counter(fault.criterion for fault in FAULTS)
     by_criterion = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
-    found = f"{len(faults)} faults ({by_criterion}), {right} found by the criterion that is meant"
+    found = f"{len(FAULTS)} faults ({by_criterion}), {right} found by the criterion that is meant"
     parts.append(f"{found}; {len(ENDINGS)} endings.\n")
     return "\n".join(parts)

@@ -15,17 +15,15 @@ from patience import HANGS_S
 
 CONTEXT = multiprocessing.get_context("forkserver")
 READY = ["endings", "fault_zoo", "toy_ready"]  # imported once, torch with them
-_own: list[int] = []  # the server that has them
 
 
 def _serve() -> None:
     """A process has one server. One that another test started lacks ``READY``, and each child would import it."""
     server: Any = forkserver._forkserver  # no public name stops it
-    if server._forkserver_pid is None or server._forkserver_pid not in _own:
+    if server._preload_modules != READY:
         server._stop()
         CONTEXT.set_forkserver_preload(READY)
-        forkserver.ensure_running()
-        _own.append(server._forkserver_pid)
+    forkserver.ensure_running()
 
 
 def fresh(target: Callable[..., None], *arguments: Any) -> BaseProcess:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 
 import pytest
+from small_run import NETWORK
 from verdicts import failed
 
 from wotempo.errors import UserError
+from wotempo.planners.config import sizes
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 BASE = ("experiment=convgru_1epoch", "trainer.limit_val_batches=1")
-# The network of the tiny preset: a smaller one saturates at such a rate, and stays finite.
-DEEP = ("model.stage_channels=[16,32,64,128]", "model.d_model=64", "model.encoder_layers=2", "model.decoder_layers=3",
-        "model.gpt_layers=2")  # fmt: skip
+# The network of the tiny preset again: the smaller one of these tests saturates at such a rate, and stays finite.
+TINY = asdict(sizes("wote_tiny"))
+KEYS = [word.partition("=")[0].removeprefix("model.") for word in NETWORK]
+WHOLE = tuple(f"model.{key}={list(TINY[key]) if isinstance(TINY[key], tuple) else TINY[key]}" for key in KEYS)
 SYMPTOMS = [
-    ("finite", 10, (*DEEP, "optimiser.lr=0.9", "trainer.gradient_clip_val=null"), ("optimiser.lr=1e-4",)),
+    ("finite", 10, (*WHOLE, "optimiser.lr=0.9", "trainer.gradient_clip_val=null"), ("optimiser.lr=1e-4",)),
     ("loss", 12, ("optimiser.lr=1e-9",), ("optimiser.lr=1e-3",)),
 ]
 
