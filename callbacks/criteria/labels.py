@@ -38,8 +38,8 @@ class LabelsGuard(Guard):
     """
 
     name = "labels"
-    number = 16
-    exit_code = 25
+    number = 15
+    exit_code = 24
     unit = "wrong scenes"
     sense = "≤"
     hint = "Make the labels again (make labels ARGS=overwrite=true), and check maps and logs with make doctor."

@@ -19,6 +19,8 @@ from callbacks.measures.paired import chance_of
 STILL, FIXED, RANDOM = "standing still", "best fixed plan", "random fixed plan"
 SAME = 0.1
 """Metres: plans of two scenes that are nearer to each other at every pose are one and the same plan."""
+COUNTED = 1000
+"""Scenes, at most, whose plans are counted: each is compared with every plan found before it."""
 AGAIN = 0.05
 """Metres: so far may a plan lie from itself when it is computed again (half precision, order of sums)."""
 
@@ -46,8 +48,8 @@ class PlanGuard(Guard):
     """
 
     name = "plan"
-    number = 14
-    exit_code = 23
+    number = 18
+    exit_code = 27
     unit = "ADE, in terms of the best rival's"
     sense = "≤"
     hint = "Look at val/ade, at the scenes of the report, and at the loss terms by which a plan is chosen."
@@ -128,13 +130,15 @@ class PlanGuard(Guard):
             simple = simple_drivers(tokens, [name for name in self.rivals if name not in drivers])
             drivers |= {name: torch.as_tensor(poses, dtype=torch.float32) for name, poses in simple.items()}
         drivers = {"plan": plans, **drivers}
-        order = torch.randperm(len(tokens), generator=generator)[: self.scored].tolist()
+        some = torch.randperm(len(tokens), generator=generator)[:COUNTED].tolist()
         self.memory.update(
             step=trainer.global_step,
             tokens=tokens,
             ade={name: displacement(poses, experts).tolist() for name, poses in drivers.items()},
-            distinct=[distinct(plans), distinct(experts)],
-            sample={name: {tokens[i]: poses[i].tolist() for i in order} for name, poses in drivers.items()},
+            distinct=[distinct(plans[some]), distinct(experts[some])],
+            sample={
+                name: {tokens[i]: poses[i].tolist() for i in some[: self.scored]} for name, poses in drivers.items()
+            },
         )
 
     # --- at the end

@@ -51,8 +51,8 @@ class SensorsGuard(Guard):
     """
 
     name = "sensors"
-    number = 18
-    exit_code = 27
+    number = 16
+    exit_code = 25
     unit = "wrong beliefs that fit better"
     sense = "≤"
     hint = "Check which file each frame's sensors are read from, the order of the cameras, and the calibration."

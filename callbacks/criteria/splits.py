@@ -30,8 +30,8 @@ class SplitsGuard(Guard):
     """
 
     name = "splits"
-    number = 15
-    exit_code = 24
+    number = 14
+    exit_code = 23
     unit = "scenes and logs in two places"
     sense = "≤"
     hint = "Give each split logs of its own; an overlap that is meant is declared in acceptance.splits.shared."

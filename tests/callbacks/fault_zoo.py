@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+import faults_evidence
 import faults_files
 import faults_history
 import faults_numbers
@@ -26,6 +27,12 @@ SECTIONS: dict[str, list[Fault]] = {
     ],
     "Checkpoints": faults_files.CHECKPOINT,
     "Stopped before the target": faults_files.COMPLETE,
+    "Plans": faults_evidence.PLAN,
+    "Learning": faults_evidence.LEARNING,
+    "Labels": faults_evidence.LABELS,
+    "Splits": faults_evidence.SPLITS,
+    "Sensors": faults_evidence.SENSORS,
+    "Other criteria, further faults": faults_evidence.OLDER,
 }
 FAULTS = [fault for faults in SECTIONS.values() for fault in faults]
 

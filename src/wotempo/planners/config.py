@@ -67,8 +67,8 @@ class ModelConfig:
     # that training shows to the reward heads: with few anchors the refined ones are far from anything they know.
     evaluate_refined: bool
     # heads
-    # How the stacks that embed and score trajectories begin: published (PyTorch's own, which shrinks what passes a layer
-    # to two fifths: six of them hardly tell anchors apart at first) or kaiming (He et al. 2015: its size is kept).
+    # How the stacks that embed and score trajectories begin: published (PyTorch's own, which shrinks what passes a
+    # layer to two fifths: six of them hardly tell anchors apart at first) or kaiming (He et al. 2015: size is kept).
     head_init: str
     map_channels: int
     map_feature_shape: tuple[int, ...]  # the raster, over the backbone's extent, that the map head works on
@@ -93,7 +93,8 @@ class ModelConfig:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
-        for name, known in (("mode", MODES), ("head_init", INITS), ("batch_norm", KINDS), ("history_sensors", HISTORY_SENSORS)):
+        choices = {"mode": MODES, "head_init": INITS, "batch_norm": KINDS, "history_sensors": HISTORY_SENSORS}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UserError(f"model.{name} is '{getattr(self, name)}'; set it to one of {', '.join(known)}")
         if any(channels % 16 for channels in (self.stem_channels, *self.stage_channels)):

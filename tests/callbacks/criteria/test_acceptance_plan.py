@@ -40,7 +40,7 @@ def test_a_stricter_profile_asks_for_more(tmp_path):
     guard, report = planned(tmp_path, PlanGuard(rivals=("standing still", "constant velocity")))
     assert guard.status == "fail"
     assert "not better than constant velocity" in guard.message
-    assert report.exit_code == 23
+    assert report.exit_code == 27
 
 
 def test_without_rivals_plans_are_finite_and_no_more(tmp_path):
