@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.base.guard import Guard, Policy, agree, share
+from callbacks.base.guard import Guard, Policy, Status, agree, share
 from callbacks.base.protocol import evidence_of, tokens_of
 from callbacks.base.tensors import all_finite
 from callbacks.measures.paired import chance_of
@@ -67,6 +67,7 @@ class PlanGuard(Guard):
         # Of the latest validation: its step, scenes in the order of the columns, and by driver one ADE for each scene.
         self.memory = {"step": None, "tokens": [], "ade": {}, "distinct": 0, "sample": {}}
         self._plans: list[tuple[list[str], Tensor, Tensor]] = []
+        self._no_future = False
         self._apart: Tensor | None = None  # a plan from itself, computed again
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -83,7 +84,10 @@ class PlanGuard(Guard):
         self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         seen: Mapping[str, Tensor] = pl_module.validated
-        if trainer.sanity_checking or "expert" not in seen:
+        if trainer.sanity_checking:
+            return
+        if "expert" not in seen:
+            self._no_future = True
             return
         plan = seen["plan"].detach().float()
         self._plans.append((tokens_of(batch), plan, seen["expert"].detach().float()))
@@ -145,8 +149,12 @@ class PlanGuard(Guard):
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         count, ade = len(self.memory["tokens"]), self.memory["ade"]
+        if not count and self._no_future:
+            self.record("skipped", "the validated scenes have no future to compare a plan with")
+            return
         if not count:
-            self.record("inconclusive", "no plan was validated: there is no validation, or its scenes have no future")
+            status: Status = "inconclusive" if self.rivals else "skipped"
+            self.record(status, "nothing was validated")
             return
         if not self.rivals:
             self.record("pass", f"{count} plans are finite; no driver is named that they must beat")

@@ -34,7 +34,10 @@ def beliefs_about(scene: Scene, spec: FeatureSpec) -> dict[str, dict[str, np.nda
     """``lidar``: belief -> (n, 25, 2) row and column in the LiDAR map of places inside of each of n objects.
     ``camera``: belief -> (n, 4) left, top, right, bottom pixel of the object's hull in the stitched view. NaN where it
     is not seen.
-    The same objects in the same order throughout: those that are annotated in the frames before and behind, too."""
+    The same objects in the same order throughout: those that are annotated in the frames before and behind, too. None
+    where the scene has no annotation."""
+    if scene.current.boxes is None:
+        return {"lidar": {NOW: np.empty((0, len(GRID), 2))}, "camera": {NOW: np.empty((0, 4))}}
     frames = {NOW: scene.current, BEFORE: _neighbour(scene, -1), AFTER: _neighbour(scene, 1)}
     tracks = _common([frame for frame in frames.values() if frame is not None])
     boxes = {belief: _boxes(frame, tracks) for belief, frame in frames.items() if frame is not None}

@@ -70,6 +70,7 @@ class ModelConfig:
     # How the stacks that embed and score trajectories begin: published (PyTorch's own, which shrinks what passes a
     # layer to two fifths: six of them hardly tell anchors apart at first) or kaiming (He et al. 2015: size is kept).
     head_init: str
+    channels_last: bool  # how weights and maps lie in memory: the same values, but for rounding
     map_channels: int
     map_feature_shape: tuple[int, ...]  # the raster, over the backbone's extent, that the map head works on
     map_shape: tuple[int, ...]

@@ -47,7 +47,8 @@ def build_planner(name: str, config: ModelConfig, fusion: dict[str, Any], anchor
     channels, grid = config.level(level_of(fusion))
     with torch.random.fork_rng(devices=[]):
         stage = build_fusion(channels=channels, grid=grid, **fusion)
-    return planner_class(name).build(config, stage, anchors)
+    planner = planner_class(name).build(config, stage, anchors)
+    return planner.to(memory_format=torch.channels_last) if config.channels_last else planner
 
 
 def needs_of(name: str, config: ModelConfig, fusion: dict[str, Any]) -> WindowNeeds:

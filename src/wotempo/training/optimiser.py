@@ -74,11 +74,10 @@ def compat_factor(epoch: int, lr: float) -> float:
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int) -> tuple[Optimizer, LambdaLR, str]:
     """AdamW, its schedule, and when that is stepped: ``step`` or ``epoch``. ``run`` ends with ``total_steps``."""
-    fused = any(p.is_cuda for p in model.parameters())
     groups = parameter_groups(model, config)
     if config.schedule == "compat":
         groups = [{**group, "lr": config.lr} for group in groups]
-    optimiser = AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    optimiser = AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     if config.schedule == "compat":
         return optimiser, LambdaLR(optimiser, lambda epoch: compat_factor(epoch, config.lr)), "epoch"
     return optimiser, LambdaLR(optimiser, lambda step: schedule_factor(step, total_steps, config)), "step"

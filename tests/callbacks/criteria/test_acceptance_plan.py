@@ -12,10 +12,10 @@ from callbacks.criteria.plan import distinct
 from callbacks.measures.paired import chance_of
 
 
-def planned(folder, guard, module=None, data=None):
+def planned(folder, guard, module=None, data=None, **options):
     module, data = module or InformedModule(), data or ToyData()
     report = AcceptanceReport(folder / "acceptance")
-    trainer = toy_trainer(folder, guard, report, enable_checkpointing=False)
+    trainer = toy_trainer(folder, guard, report, enable_checkpointing=False, **options)
     trainer.fit(module, datamodule=data)
     return guard, report
 
@@ -71,8 +71,14 @@ def test_scenes_without_a_future_are_not_judged(tmp_path):
             del self.validated["expert"]
 
     guard, _ = planned(tmp_path, PlanGuard(), Private())
-    assert guard.status == "inconclusive"
+    assert guard.status == "skipped"
     assert "have no future" in guard.message
+
+
+def test_a_run_without_validation_is_open_if_its_plan_must_beat_a_driver(tmp_path):
+    for folder, rivals, status in (("named", ("standing still",), "inconclusive"), ("none", (), "skipped")):
+        guard, _ = planned(tmp_path / folder, PlanGuard(rivals), limit_val_batches=0)
+        assert (guard.status, guard.message) == (status, "nothing was validated")
 
 
 def test_plans_are_told_apart_by_a_decimetre():
