@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from callbacks.base.gathered import Gathered
 from callbacks.base.guard import Guard, Policy
 from callbacks.base.protocol import missing_fields, tokens_of
 from callbacks.base.tally import Tally
@@ -71,19 +72,20 @@ class EgoMotionGuard(Guard):
         self.limit = self.max_share
         self.tally = Tally(self.fetch, (*EXACT, *STATISTICAL, *BENT, "pairs", "moving"))
         self.memory = self.tally.totals
+        self._held = Gathered(self.reads)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if obstacle := missing_fields(batch, self.reads):
             self.tally.obstacle = obstacle
         else:
-            self.tally.add(motion_faults(batch, self.tolerance))
+            self._held.add(batch)
         if batch_idx % self.every == 0:
             faults, text, worst, pairs = self._judge(trainer)
             self.stop_if(trainer, bool(faults), text, worst, faults=faults, pairs=pairs, tokens=tokens_of(batch))
 
     def _judge(self, trainer: Trainer) -> tuple[dict[str, float], str, float, int]:
         """(faults beyond their limit: count or share, the same in words, the largest share, moving pairs)."""
-        totals = self.tally.read(trainer)
+        totals = self._count(trainer)
         pairs = int(totals.get("moving", 0))
         faults: dict[str, float] = {name: int(totals[name]) for name in EXACT if totals.get(name)}
         base = {"distance": totals.get("pairs", 0.0), "yaw": totals.get("pairs", 0.0)}
@@ -99,8 +101,13 @@ class EgoMotionGuard(Guard):
         share = [f"{STATISTICAL[n]} ({value:.0%} of {pairs})" for n, value in faults.items() if n in STATISTICAL]
         return faults, "; ".join(exact + share), round(max(shares.values()), 4), pairs
 
+    def _count(self, trainer: Trainer) -> dict[str, Any]:
+        for held in self._held.take():
+            self.tally.add(motion_faults(held, self.tolerance))
+        return self.tally.read(trainer)
+
     def flush(self) -> None:
-        self.tally.read(self.trainer)
+        self._count(self.trainer)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         faults, text, worst, pairs = self._judge(trainer)

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from callbacks.base.gathered import Gathered
 from callbacks.base.guard import Guard, Policy
 from callbacks.base.protocol import missing_fields, tokens_of
 from callbacks.base.tally import Tally
@@ -62,6 +63,7 @@ class HistoryGuard(Guard):
         self.limit = self.min_valid
         self.tally = Tally(self.fetch, (*FAULTS, "valid", "places", "samples", "compared"))
         self.memory = self.tally.totals
+        self._held = Gathered(self.reads)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -76,17 +78,25 @@ class HistoryGuard(Guard):
             count = f"{frames} frames per sample instead of {expected or 'at least 2'}"
             self.stop_if(trainer, wrong, count, frames, tokens=tokens_of(batch))
         if not wrong and not obstacle:
-            self.tally.add(history_faults(batch, self.moving, self.dt_tolerance, content=due))
+            if due:
+                self.tally.add(history_faults(batch, self.moving, self.dt_tolerance, content=True))
+            else:
+                self._held.add(batch)
         if due:
             self._judge(trainer, batch)  # whatever this rank could count: the others wait for it
 
     on_validation_batch_start = on_train_batch_start
 
     def _judge(self, trainer: Trainer, batch: Any) -> None:
-        totals = self.tally.read(trainer)
+        totals = self._count(trainer)
         if totals.get("places"):
             found, text = self._faults(totals)
             self.stop_if(trainer, bool(found), text, self._valid_share(totals), faults=found, tokens=tokens_of(batch))
+
+    def _count(self, trainer: Trainer) -> dict[str, Any]:
+        for held in self._held.take():
+            self.tally.add(history_faults(held, self.moving, self.dt_tolerance, content=False))
+        return self.tally.read(trainer)
 
     @staticmethod
     def _faults(totals: dict[str, Any]) -> tuple[dict[str, int], str]:
@@ -109,10 +119,10 @@ class HistoryGuard(Guard):
         return share if share < self.limit - by_chance else None
 
     def flush(self) -> None:
-        self.tally.read(self.trainer)
+        self._count(self.trainer)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        totals = self.tally.read(trainer)
+        totals = self._count(trainer)
         if not totals.get("places"):
             self.record("inconclusive", self.tally.blind())
             return

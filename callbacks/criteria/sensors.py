@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from callbacks.base.guard import Guard, Policy
 from callbacks.base.protocol import evidence_of, missing_fields, tokens_of
 from callbacks.base.tally import Tally
-from callbacks.measures.showing import contrast, occupied
+from callbacks.measures.showing import contrast, dilated, integral, occupied
 
 TRUE = "as annotated"
 SENSORS = ("camera", "lidar")
@@ -46,7 +46,7 @@ class SensorsGuard(Guard):
 
     Args:
         max_share: of frames that may be constant, stuck or doubled.
-        every: training batches between two looks; in validation an eighth of that.
+        every: training batches between two looks; in validation a sixteenth of that.
         frames: that show objects; with fewer than ``min_frames`` nothing is told from them, no more are looked at.
     """
 
@@ -58,7 +58,7 @@ class SensorsGuard(Guard):
     hint = "Check which file each frame's sensors are read from, the order of the cameras, and the calibration."
 
     max_share: float = 0.2
-    every: int = 16
+    every: int = 32
     frames: int = 64
     min_frames: int = 8
     policy: Policy = "fail"
@@ -89,7 +89,7 @@ class SensorsGuard(Guard):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if batch_idx % max(1, self.every // 8) == 0 and not trainer.sanity_checking:
+        if batch_idx % max(1, self.every // 16) == 0 and not trainer.sanity_checking:
             self._look(trainer, batch)
 
     @torch.no_grad()
@@ -104,10 +104,11 @@ class SensorsGuard(Guard):
         self.tally.add({"status": implausible(batch["status"].float(), batch["speed"][:, -1].float())})
         beliefs = evidence_of(trainer, "beliefs")
         if self.memory.get("lidar/mirrored/frames", 0) < self.frames:
+            near, sums = dilated(lidar), integral(camera)
             for place, token in enumerate(tokens_of(batch)):
                 found: Mapping[str, Mapping[str, Any]] = beliefs(token)
-                self._compare("lidar", found["lidar"], occupied, lidar[place])
-                self._compare("camera", found["camera"], contrast, camera[place])
+                self._compare("lidar", found["lidar"], occupied, near[place])
+                self._compare("camera", found["camera"], contrast, sums[place])
         self._judge_live(trainer, batch)
 
     def _compare(self, sensor: str, beliefs: Mapping[str, Any], measure: Any, content: Tensor) -> None:

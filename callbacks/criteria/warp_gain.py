@@ -23,9 +23,9 @@ PROBES = {
     "twice the turn": (1.0, 1.0, 2.0),
 }
 """Falsified motions (factors of x, y and heading), given to the stage's own warp."""
-IN_TURN = ("a shorter way", "a longer way")
-"""Every frame can judge these, so each look asks for one of them: half as many frames each, for less time."""
 NOTHING = "nothing"
+CLEAR = 6.0
+"""Standard errors beyond which more frames would tell nothing new: that question is asked no more."""
 USUAL = 12
 """History frames of a batch of four windows of four frames, which ``every`` is meant for."""
 TURNING = 0.05  # rad
@@ -53,8 +53,9 @@ class WarpGainGuard(Guard):
     - with the true poses and with the falsified ones of ``PROBES``: none of them may fit better (by two standard
       errors), and the result must depend on them. This finds wrong scales, a mirrored side, an ignored heading.
 
-    Decided as soon as ``frames`` were compared, on each rank by its own: a wrong warp ends the run early. Probes of
-    turns and of the side are judged on frames that turned, or lie aside, if there were enough of them.
+    Decided as soon as ``frames`` were compared, on each rank by its own: a wrong warp ends the run early. What
+    holds beyond ``CLEAR`` standard errors is not asked again. Probes of turns and of the side
+    are judged on frames that turned, or lie aside, if there were enough of them.
 
     Args:
         min_gain: smallest mean gain in IoU.
@@ -88,7 +89,6 @@ class WarpGainGuard(Guard):
         self.tally = Tally(self.fetch, [f"{name}/{key}" for name in (NOTHING, *PROBES) for key in SUMS])
         self.memory = self.tally.totals
         self._done = False  # on all ranks
-        self._looks = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._done or self.status != "pending" or batch_idx % self._interval(batch):
@@ -97,16 +97,15 @@ class WarpGainGuard(Guard):
             self.tally.obstacle = "the module has no warp_history"
         elif obstacle := missing_fields(batch, self.reads):
             self.tally.obstacle = obstacle
-        elif not self._measure(pl_module, batch, self._looks):
+        elif not self._measure(pl_module, batch):
             self.record("skipped", "this stage does not align history")
             return
-        self._looks += 1
         # Each rank by itself: the sound maps of the others would outweigh one rank's faults.
         totals = self.tally.read(trainer, own=True)
         status, text, gain, facts = self._verdict(totals)
-        enough = totals.get(f"{NOTHING}/frames", 0) >= self.frames
-        self.stop_if(trainer, enough and status == "fail", text, gain, **facts)
-        self._done = not agree(trainer, not enough)
+        compared = totals.get(f"{NOTHING}/frames", 0)
+        self.stop_if(trainer, compared >= self.frames and status == "fail", text, gain, **facts)
+        self._done = not agree(trainer, compared < self.frames and len(self._clear()) < 1 + len(PROBES))
 
     def _interval(self, batch: Any) -> int:
         """Batches between two looks: ``every``, and fewer where a batch brings few history frames, for the same
@@ -116,10 +115,18 @@ class WarpGainGuard(Guard):
         return max(1, min(self.every, self.every * brought // USUAL))
 
     @torch.no_grad()
-    def _measure(self, pl_module: Any, batch: Any, look: int) -> bool:
+    def _measure(self, pl_module: Any, batch: Any) -> bool:
+        pose = batch["pose"]
+        use = batch["valid"].bool()[:, :-1] & (pose[:, :-1, :2].norm(dim=-1) >= self.moving)
+        clear = self._clear()
+        judged = {name: use & _differs(pose[:, :-1], probe) for name, probe in PROBES.items() if name not in clear}
+        # Streets are mostly straight: a probe that no frame of this batch can judge need not be warped for.
+        moved, *asked = self.fetch(torch.stack([use.any(), *(frames.any() for frames in judged.values())]).float())
+        useful = any(asked) or (moved and NOTHING not in clear)
+        if self.tally.own and not useful:
+            return True
         precise = torch.promote_types(pl_module.dtype, torch.float32)  # a module in double sees nothing else
         maps = (batch["lidar"] > 0).to(precise)[batch["frame_index"]]  # (B, T, 1, R, C)
-        pose = batch["pose"]
         aligned = pl_module.warp_history(maps, batch)
         if aligned is None:
             return False
@@ -130,13 +137,8 @@ class WarpGainGuard(Guard):
             return grown(warped[:, :-1], size, full), mask[:, :-1]
 
         present, ours = grown(maps[:, -1:], size, full), past(*aligned)
-        use = batch["valid"].bool()[:, :-1] & (pose[:, :-1, :2].norm(dim=-1) >= self.moving)
         unmoved = past(at_size(maps, size), torch.ones_like(aligned[1]))
         self._count(NOTHING, advantage(present, ours, unmoved, use))
-        resting = IN_TURN[look % len(IN_TURN)]
-        judged = {name: use & _differs(pose[:, :-1], probe) for name, probe in PROBES.items() if name != resting}
-        # Streets are mostly straight: a probe that no frame of this batch can judge need not be warped for.
-        asked = self.fetch(torch.stack([frames.any() for frames in judged.values()]).float())
         for name in (name for name, ask in zip(judged, asked, strict=True) if ask):
             changed = {**batch, "pose": pose * pose.new_tensor(PROBES[name])}
             self._count(name, advantage(present, ours, past(*pl_module.warp_history(maps, changed)), judged[name]))
@@ -147,6 +149,11 @@ class WarpGainGuard(Guard):
 
     def _sums(self, totals: dict[str, Any], name: str) -> dict[str, float]:
         return summary({key.split("/")[1]: value for key, value in totals.items() if key.split("/")[0] == name})
+
+    def _clear(self) -> set[str]:
+        """What this rank need not ask again."""
+        found = {name: self._sums(self.tally.own, name) for name in (NOTHING, *PROBES)} if self.tally.own else {}
+        return {name for name, s in found.items() if s["frames"] >= self.min_frames and s["gain"] > CLEAR * s["error"]}
 
     def _verdict(self, totals: dict[str, Any]) -> tuple[Status, str, float | None, dict[str, Any]]:
         if obstacle := self.tally.blind():

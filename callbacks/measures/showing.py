@@ -12,21 +12,29 @@ AROUND = 0.5
 """Of a hull's width and height: so far reaches what is around it, to each side."""
 
 
-def occupied(lidar: Tensor, places: Tensor) -> Tensor:
-    """lidar (1, R, C) counts, places (n, K, 2) rows and columns -> (n,) share of the places whose cell, or a neighbour,
-    holds a point; NaN where a place is outside."""
-    near = F.max_pool2d((lidar > 0).float()[None], 3, 1, 1)[0, 0]
+def dilated(lidar: Tensor) -> Tensor:
+    """lidar (B, 1, R, C) counts -> (B, R, C), 1 where a cell or a neighbour holds a point."""
+    return F.max_pool2d((lidar > 0).float(), 3, 1, 1)[:, 0]
+
+
+def integral(camera: Tensor) -> Tensor:
+    """camera (B, 3, H, W) -> (B, 3, H + 1, W + 1) sums of all pixels above and to the left."""
+    return F.pad(camera.double().cumsum(2).cumsum(3), (1, 0, 1, 0))
+
+
+def occupied(near: Tensor, places: Tensor) -> Tensor:
+    """near (R, C) from ``dilated``, places (n, K, 2) rows and columns -> (n,) share of the places whose cell, or a
+    neighbour, holds a point; NaN where a place is outside."""
     inside = torch.isfinite(places).all(-1)
     row, col = torch.nan_to_num(places).round().long().unbind(-1)
     share = near[row.clamp(0, near.shape[0] - 1), col.clamp(0, near.shape[1] - 1)].mean(-1)
     return torch.where(inside.all(-1), share, torch.nan)
 
 
-def contrast(camera: Tensor, hulls: Tensor) -> Tensor:
-    """camera (3, H, W), hulls (n, 4) left, top, right, bottom -> (n,) distance of the mean colours inside of a hull and
-    around it, over 255; NaN where it is too small or not seen."""
-    height, width = camera.shape[-2:]
-    sums = F.pad(camera.double().cumsum(1).cumsum(2), (1, 0, 1, 0))  # (3, H+1, W+1)
+def contrast(sums: Tensor, hulls: Tensor) -> Tensor:
+    """sums (3, H + 1, W + 1) from ``integral``, hulls (n, 4) left, top, right, bottom -> (n,) distance of the mean
+    colours inside of a hull and around it, over 255; NaN where it is too small or not seen."""
+    height, width = sums.shape[-2] - 1, sums.shape[-1] - 1
     size = hulls[:, 2:] - hulls[:, :2]
     seen = torch.isfinite(hulls).all(1) & (size >= SMALLEST).all(1)
     inner = torch.nan_to_num(hulls)

@@ -23,6 +23,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from scripts.bench.guard_meter import GuardMeter, Steps
 from wotempo.config.checks import check_config
+from wotempo.evidence.run_evidence import RunEvidence
 from wotempo.preparation.prepare import build_data, prepare
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.out_of_memory import OutOfMemoryPolicy
@@ -47,6 +48,7 @@ def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[f
     prepared = prepare(config, silent)
     data = build_data(config, prepared, silent)
     data.build_caches()
+    data.evidence = RunEvidence(config, prepared, data)
     seed_everything(config.seed, verbose=False)
     module, _ = build_module(config, prepared)
     found, report, _ = build_callbacks(config, folder, {}, dict, StopSignal(), OutOfMemoryPolicy(config, []))

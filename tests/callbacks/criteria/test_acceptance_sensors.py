@@ -9,7 +9,7 @@ from toy_run import ToyModule, judge, statuses
 
 from callbacks import SensorsGuard
 from callbacks.criteria.sensors import implausible
-from callbacks.measures.showing import contrast, occupied
+from callbacks.measures.showing import contrast, dilated, integral, occupied
 
 
 def test_healthy_sensors_pass(tmp_path):
@@ -34,7 +34,7 @@ def test_occupied_cells():
     lidar = torch.zeros(1, 20, 20)
     lidar[0, 5, 5] = 2
     places = torch.tensor([[[5.0, 5.0], [5.4, 6.4]], [[5.0, 5.0], [15.0, 15.0]], [[5.0, 5.0], [torch.nan, 1.0]]])
-    found = occupied(lidar, places)
+    found = occupied(dilated(lidar[None])[0], places)
     assert found[:2].tolist() == [1.0, 0.5]
     assert found[2].isnan()
 
@@ -43,7 +43,7 @@ def test_contrast_of_a_square():
     image = torch.full((3, 40, 40), 100.0)
     image[0, 10:20, 10:20] = 200.0
     hulls = torch.tensor([[10.0, 10, 20, 20], [25, 25, 35, 35], [10, 10, 12, 20], [torch.nan] * 4])
-    found = contrast(image, hulls)
+    found = contrast(integral(image[None])[0], hulls)
     assert found[0] == pytest.approx(100 / 255, rel=1e-5)
     assert found[1] < 0.01
     assert found[2:].isnan().all()
