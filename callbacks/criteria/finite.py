@@ -70,7 +70,8 @@ class FiniteGuard(Guard):
             self._ok[name] = self._ok[name] & ok if name in self._ok else ok
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        groups = optimizer.param_groups
+        gradients = [grad for group in groups for p in group["params"] if (grad := p.grad) is not None]
         norm = StepUnderWay.of(trainer).gradient = torch.nn.utils.get_total_norm(gradients)
         loss_bad = ~torch.stack(list(self._ok.values())).all() if self._ok else torch.zeros_like(norm, dtype=torch.bool)
         bad = torch.stack([loss_bad, ~torch.isfinite(norm)]).float()

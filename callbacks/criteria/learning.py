@@ -55,8 +55,8 @@ class LearningGuard(Guard):
     min_drop: float = 0.01
     min_term_drop: float = 0.005
     batches: int = 2
-    every: int = 8
-    patience: int = 5
+    every: int = 16
+    patience: int = 3
     min_change: float = 5e-5
     policy: Policy = "fail"
     allow_inconclusive: bool = False

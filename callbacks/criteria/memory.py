@@ -76,7 +76,7 @@ class MemoryGuard(Guard):
         self.device = trainer.strategy.root_device  # the model is back on the CPU when the run is judged
         self._samples, self._told = [], set()
         if isinstance(self._read, UsedBytes):
-            self._read.begin()
+            self._read.begin(self.device)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
@@ -171,22 +171,25 @@ def _set_back(pid: int) -> bool:
 
 class UsedBytes:
     """``used_bytes``, at the price of a look at the resident pages where those are about what they were. To add up the
-    proportional size of a process the kernel walks through all its pages, a tenth of a second for some GB."""
+    proportional size of a process the kernel walks through all its pages, a tenth of a second for some GB. A process
+    without descendants shares what it shared at the start (libraries), whatever it takes later."""
 
     def __init__(self) -> None:
         self._exact, self._resident = 0.0, 0
+        self._family: list[int] = []
 
-    def begin(self) -> None:
+    def begin(self, device: torch.device) -> None:
         """What was used before does not count as a spike."""
-        spike_bytes(_descendants(os.getpid()))
+        self(device)
 
     def __call__(self, device: torch.device) -> float:
         counted = device.type == "cuda" or not PROC.exists()  # by the allocator, or by the system as a peak
         family = [] if counted else _descendants(os.getpid())
         spike = spike_bytes(family)
         resident = sum(map(_resident_bytes, family))
-        if not self._resident or abs(resident - self._resident) > CHANGED * self._resident:
-            self._exact, self._resident = used_bytes(device), resident
+        changed = len(family) > 1 and abs(resident - self._resident) > CHANGED * self._resident
+        if family != self._family or changed or not family:
+            self._exact, self._resident, self._family = used_bytes(device), resident, family
         return self._exact + resident - self._resident + spike
 
 

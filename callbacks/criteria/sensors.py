@@ -46,7 +46,7 @@ class SensorsGuard(Guard):
 
     Args:
         max_share: of frames that may be constant, stuck or doubled.
-        every: training batches between two looks; in validation a sixteenth of that.
+        every: training batches between two looks; in validation a 32nd of that.
         frames: that show objects; with fewer than ``min_frames`` nothing is told from them, no more are looked at.
     """
 
@@ -58,7 +58,7 @@ class SensorsGuard(Guard):
     hint = "Check which file each frame's sensors are read from, the order of the cameras, and the calibration."
 
     max_share: float = 0.2
-    every: int = 32
+    every: int = 64
     frames: int = 64
     min_frames: int = 8
     policy: Policy = "fail"
@@ -89,7 +89,7 @@ class SensorsGuard(Guard):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if batch_idx % max(1, self.every // 16) == 0 and not trainer.sanity_checking:
+        if batch_idx % max(1, self.every // 32) == 0 and not trainer.sanity_checking:
             self._look(trainer, batch)
 
     @torch.no_grad()

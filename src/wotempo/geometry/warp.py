@@ -29,6 +29,15 @@ def affine_theta(pose: Tensor, grid: BevGrid) -> Tensor:
     return torch.stack((row_u, row_v), -2)
 
 
+def affine_positions(theta: Tensor, shape: tuple[int, int]) -> Tensor:
+    """What ``affine_grid(theta, ..., align_corners=False)`` gives, (N, 2, 3) -> (N, H, W, 2), for a third of the time
+    at 256×256: the sum of what belongs to a row and what belongs to a column, instead of a product of matrices."""
+    y, x = ((2 * torch.arange(n, device=theta.device, dtype=theta.dtype) + 1) / n - 1 for n in shape)
+    of_column = theta[:, None, :, 0] * x[None, :, None] + theta[:, None, :, 2]
+    of_row = theta[:, None, :, 1] * y[None, :, None]
+    return of_row[:, :, None] + of_column[:, None]
+
+
 def _sampling_grid(feature: Tensor, pose: Tensor, grid: BevGrid) -> Tensor:
     if tuple(feature.shape[-2:]) != grid.shape:
         raise ValueError(f"the feature map is {tuple(feature.shape[-2:])} but the grid has {grid.shape} cells")
@@ -37,7 +46,7 @@ def _sampling_grid(feature: Tensor, pose: Tensor, grid: BevGrid) -> Tensor:
     # At least float32 even under autocast, which would multiply in bf16 inside affine_grid: 0.16 cell off at 64×64.
     with torch.autocast(pose.device.type, enabled=False):
         theta = affine_theta(pose.to(torch.promote_types(feature.dtype, torch.float32)), grid)
-        return F.affine_grid(theta, [pose.shape[0], 1, grid.rows, grid.cols], align_corners=False)
+        return affine_positions(theta, grid.shape)
 
 
 def _sample(feature: Tensor, sampling: Tensor) -> Tensor:

@@ -95,7 +95,8 @@ def test_real_use_is_plausible(settled):
 
 
 # In a process of its own: the children of this one (servers of forks, workers of joblib) come and go between two looks.
-TWO_LOOKS = """
+LOOKS = """
+import subprocess, sys
 import pytest, torch
 from callbacks.criteria import memory
 
@@ -105,13 +106,22 @@ host, read = torch.device("cpu"), memory.UsedBytes()
 before = read(host)
 small = torch.ones(int(memory.CHANGED * before / 4 / 3))
 assert read(host) - before == pytest.approx(small.nbytes, rel=0.3)
-assert len(exact) == 1
 large = torch.ones(int(3 * memory.CHANGED * before / 4))
 assert read(host) - before == pytest.approx(small.nbytes + large.nbytes, rel=0.3)
+assert len(exact) == 1  # what it shares with others is what it was
+other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+assert read(host) >= before + small.nbytes + large.nbytes
 assert len(exact) == 2
+del small
+read(host)
+assert len(exact) == 2  # by less than a tenth
+more = torch.ones(int(3 * memory.CHANGED * before / 4))
+read(host)
+assert len(exact) == 3
+other.communicate(b"\\n")
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_between_two_exact_looks_growth_is_seen():
-    subprocess.run([sys.executable, "-c", TWO_LOOKS], check=True)
+    subprocess.run([sys.executable, "-c", LOOKS], check=True)
