@@ -16,6 +16,8 @@ from wotempo.program import stored
 
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "name_prefix", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
+# What the model did before there was a choice: runs from then have the same signature.
+YOUNGER = {"head_init": "published", "channels_last": False}
 NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 
@@ -24,8 +26,9 @@ def signature(config: RunConfig) -> str:
     identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
     if config.planner == OLDEST:  # runs from before there were others name none
         del identity["planner"]
-    if config.model.head_init == "published":  # as before there was a choice
-        del identity["model"]["head_init"]
+    for key, before in YOUNGER.items():
+        if identity["model"][key] == before:
+            del identity["model"][key]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
