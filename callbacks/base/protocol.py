@@ -122,6 +122,9 @@ class Evidence(Protocol):
     def fixed_batches(self, count: int) -> Sequence[Any]:
         """The same ``count`` batches of training scenes whenever a run asks, on the host."""
 
+    def future(self, token: str) -> Any:
+        """The expert's poses (P, 3) by the scene's log."""
+
     def label_row(self, token: str) -> Any:
         """The scene's row (5, N) of the label table; None where there is none."""
 

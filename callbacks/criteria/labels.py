@@ -15,6 +15,8 @@ from callbacks.base.tally import Tally
 
 PERIOD_S = 0.5
 """Between the poses of an expert's future; the first is so far ahead."""
+CLOSE = 1e-3
+"""Metres and radians between a future in single precision and that of the log."""
 
 
 @dataclass(eq=False)
@@ -23,7 +25,7 @@ class LabelsGuard(Guard):
     says now; the expert's future in the cache is that of the log; the log's poses lie on the roads of the map. Of the
     whole table: plans differ in nearly every scene, and some plan is worth something in most.
 
-    While it lasts, of every ``every``-th batch: its label rows are those of its own scenes in the table. Of every
+    While it lasts, of every ``every``-th batch: its label rows and futures are those of its own scenes. Of every
     batch: the first pose of the expert lies where the ego's own speed leads, but for ``max_share`` of the scenes.
 
     A table whose few wrong rows were not drawn passes: with a share w of wrong rows, n scenes find none with (1 − w)^n.
@@ -102,9 +104,21 @@ class LabelsGuard(Guard):
         text = _contradicted(share, totals)
         self.stop_if(trainer, totals["scenes"] >= 1 and share > self.max_share, text, round(share, 4),
                      tokens=tokens_of(batch))  # fmt: skip
+        wrong = self._foreign_futures(trainer, batch)
+        text = f"{len(wrong)} scenes of a batch bring futures that are not those of their logs, first {wrong[:1]}"
+        self.stop_if(trainer, bool(wrong), text, len(wrong), tokens=wrong)
         wrong = self._foreign_rows(trainer, batch)
         text = f"{len(wrong)} scenes of a batch bring labels that are not theirs in the table, first {wrong[:1]}"
         self.stop_if(trainer, bool(wrong), text, len(wrong), tokens=wrong)
+
+    def _foreign_futures(self, trainer: Trainer, batch: Any) -> list[str]:
+        future_of = evidence_of(trainer, "future")
+        if future_of is None:
+            return []
+        given = batch["trajectory"].double().cpu()
+        own = ((token, torch.as_tensor(future_of(token), dtype=torch.float64)) for token in tokens_of(batch))
+        apart = ((token, (is_ - should).abs().amax()) for (token, should), is_ in zip(own, given, strict=True))
+        return [token for token, by in apart if not by <= CLOSE]
 
     def _foreign_rows(self, trainer: Trainer, batch: Any) -> list[str]:
         row_of = evidence_of(trainer, "label_row")

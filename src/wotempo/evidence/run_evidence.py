@@ -17,7 +17,7 @@ from wotempo.evaluation.scoring import score_here
 from wotempo.evidence.objects import beliefs_about, parts_of_the_view
 from wotempo.evidence.targets import expert_apart, of_the_table, rescored, share_on_road
 from wotempo.navsim import Scene, ScoreTable
-from wotempo.pdm.agents import constant_velocity_poses
+from wotempo.pdm.agents import constant_velocity_poses, human_poses
 from wotempo.preparation.prepare import Prepared
 
 CONSTANT_VELOCITY, EGO_STATUS = "constant velocity", "ego-status network"
@@ -88,6 +88,10 @@ class RunEvidence:
     def camera_parts(self) -> dict[str, Any]:
         """Columns of each camera in the stitched view, in terms of its width."""
         return parts_of_the_view()
+
+    def future(self, token: str) -> np.ndarray:
+        """(8, 3), the expert's poses by the log."""
+        return human_poses(self._scenes[token])
 
     def label_row(self, token: str) -> np.ndarray | None:
         """(5, N), what the table says of a scene; None where the planner needs no labels."""
