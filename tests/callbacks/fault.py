@@ -42,6 +42,7 @@ class Fault:
         furnish: fields that all batches get.
     informed: with the module and the data of toy_evidence.py, which say more of themselves.
     told: patches what the data says of itself, of the guilty rank.
+    together: steps done with two ranks, where that is fewer: they see twice as much.
     ranks: with two of them, ``one`` (rank 1 is guilty), ``all`` (a fault of what they share), or "" (not run).
     """
 
@@ -66,6 +67,7 @@ class Fault:
     furnish: Damage | None = None
     informed: bool = False
     told: Callable[[Any], None] | None = None
+    together: int | None = None
     ranks: str = "one"
 
     def loaders(self, guilty: bool) -> tuple[Any, Any]:

@@ -20,8 +20,8 @@ PARTS = {"left": slice(0, 32), "front": slice(32, 64), "right": slice(64, 96)}
 def informed(
     name: str, criterion: str, step: int, says: str, left: str = "none", module_: Any = InformedModule, **how: Any
 ) -> Fault:
-    """``left``: the evidence of the fault; ``module_``: of the run."""
-    return Fault(name, criterion, step, says, left, module=module_, informed=True, **how)
+    """``left``: the evidence of the fault; ``module_``: of the run. Some of each kind are run with two ranks, too."""
+    return Fault(name, criterion, step, says, left, module=module_, informed=True, **{"ranks": "", **how})
 
 
 # ---- plans
@@ -67,7 +67,7 @@ def fixed() -> Callable[[torch.Tensor, Any], torch.Tensor]:
 
 PLAN = [
     informed("every scene gets the same plan", "plan", STEPS, "every scene gets the same plan",
-             change=planned(fixed())),
+             change=planned(fixed()), ranks="all"),
     informed("plans are worse than standing still", "plan", STEPS, "not better than standing still",
              change=planned(too_fast)),
     informed("plans are drawn at random", "plan", STEPS, "not better than standing still",
@@ -150,7 +150,7 @@ LEARNING = [
     informed("the optimiser holds a part of the model", "learning", 0, "belong to no optimiser", "weights",
              module_=Partly),
     informed("an encoder is frozen, and nothing declares it", "learning", 0, "are frozen, and nothing declares it",
-             "weights", module_=Frozen),
+             "weights", module_=Frozen, ranks="all"),
     informed("a layer reaches no loss", "learning", 18, "no gradient reaches extra", "step", module_=Unused),
     informed("all gradients are zero from the middle on", "learning", 38, "no gradient reaches", "step",
              callbacks=zero_gradients()),
@@ -196,7 +196,7 @@ def late_experts(batch: dict[str, Any], number: int) -> None:
 LABELS = [
     informed("label rows are shuffled between scenes", "labels", 0, "label rows are not what the scorer says",
              "weights",
-             told=says(rows_apart=["frame003", "frame011"])),
+             told=says(rows_apart=["frame003", "frame011"]), ranks="one"),
     informed("labels are constant", "labels", 0, "all plans have the same label", "weights", told=says(flat=1.0)),
     informed("every plan scores zero", "labels", 0, "every plan scores 0", "weights", told=says(worthless=1.0)),
     informed("the map is of another place", "labels", 0, "a map of another place", "weights",
@@ -206,7 +206,7 @@ LABELS = [
     informed("labels of another scorer version", "labels", 0, "are of scorer version", "weights",
              told=says(scorer=["1", "2"])),
     informed("batches bring the label rows of other scenes", "labels", 0, "labels that are not theirs", "step",
-             damage=others_rows),
+             damage=others_rows, ranks="one"),
     informed("batches bring the futures of other scenes", "labels", 0, "contradicts the ego's speed", "step",
              damage=others_experts),
     informed("futures begin a second late", "labels", 0, "contradicts the ego's speed", "step", damage=late_experts),
@@ -245,7 +245,7 @@ def one_batch_again(batch: dict[str, Any], number: int) -> None:
 
 SPLITS = [
     informed("training scenes are validated", "splits", 0, "train and val share 62 scenes", "weights",
-             told=validate_training),
+             told=validate_training, ranks="one"),
     informed("a scene belongs to two splits", "splits", 0, "train and val share 1 scenes", "weights",
              told=listed("val", lambda tokens: [*tokens, "frame003"])),
     informed("a scene stands twice in a split", "splits", 0, "stand in train more than once", "weights",
@@ -314,7 +314,7 @@ def turned(batch: dict[str, Any], number: int) -> None:
 
 
 SENSORS = [
-    informed("cameras are black", "sensors", 4, "is constant", "step", damage=shown(black)),
+    informed("cameras are black", "sensors", 4, "is constant", "step", damage=shown(black), ranks="one", together=0),
     informed("one camera is stuck", "sensors", 4, "front camera is stuck", "step", damage=shown(stuck)),
     informed("two cameras show the same", "sensors", 4, "two cameras show the same", "step", damage=shown(doubled)),
     informed("left and right camera are swapped", "sensors", 4, "the camera fits better left and right swapped", "step",
