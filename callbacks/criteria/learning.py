@@ -39,6 +39,7 @@ class LearningGuard(Guard):
 
     Args:
         min_drop: relative, of the sum of all terms.
+        min_steps: a run of fewer may have lost by chance; what it learnt is open, whether its weights moved is not.
         min_term_drop: relative, of each term. One that rose by more was not learnt; one in between is open.
         batches: on which they are measured.
         every: optimiser steps between two looks at gradients.
@@ -54,6 +55,7 @@ class LearningGuard(Guard):
 
     min_drop: float = 0.01
     min_term_drop: float = 0.005
+    min_steps: int = 40
     batches: int = 2
     every: int = 16
     patience: int = 3
@@ -89,6 +91,9 @@ class LearningGuard(Guard):
         text = f"{len(still)} parameters are frozen, and nothing declares it, first {still[:1]}"
         self.stop_if(trainer, bool(still), text, None, parameters=still[:20])
         self._judged = {name: p for name, p in trainable.items() if not declared(name, frozen)}
+        # A wrapper may write its parameters without its own name.
+        keys = {id(value): key for key, value in pl_module.state_dict(keep_vars=True).items()}
+        self._saved_as = {name: keys[id(p)] for name, p in self._judged.items()}
         names = list(self._judged)
         self._groups = {group: [names.index(n) for n in members] for group, members in groups_of(names).items()}
         self._members = {group: [self._judged[names[i]] for i in rows] for group, rows in self._groups.items()}
@@ -132,7 +137,7 @@ class LearningGuard(Guard):
             return
         saved = torch.load(path, map_location="cpu", weights_only=True)
         after = self._measure(trainer, pl_module, saved)
-        end = sketch({name: saved["state_dict"][name] for name in self._judged})
+        end = sketch({name: saved["state_dict"][self._saved_as[name]] for name in self._judged})
         change = moved(self.memory["start"], end, self._groups)
         halves = {} if self.memory["middle"] is None else moved(self.memory["middle"], end, self._groups)
         total = (sum(before.values()), sum(after.values()))
@@ -152,8 +157,12 @@ class LearningGuard(Guard):
         rising = [name for name, fall in falls.items() if not fall >= -self.min_term_drop]
         hardly = [name for name, fall in falls.items() if not fall >= self.min_term_drop]
         sum_ = f"{total[0]:.4g} → {total[1]:.4g}"
+        short = trainer.global_step < self.min_steps
         if unmoved:
             self.record("fail", f"the saved weights of {_listed(unmoved)} are those of the start", drop, **facts)
+        elif short and (not drop >= self.limit or hardly):
+            text = f"{sum_} after {trainer.global_step} steps, {self.min_steps} are needed to tell"
+            self.record("inconclusive", text, drop, **facts)
         elif not drop >= self.limit:
             text = f"the saved weights are hardly better than those of the start on the same scenes: {sum_}"
             self.record("fail", text, drop, **facts)

@@ -16,8 +16,11 @@ from wotempo.config.checks import check_config
 from wotempo.datasets import dataset_of, split_scenes
 from wotempo.doctor.dataset import dataset_findings
 from wotempo.doctor.environment import environment
+from wotempo.maps import read_map
 from wotempo.maps.locations import map_path
 from wotempo.navsim import DataPaths, fingerprint, write_anchors
+from wotempo.pdm.labels.label_parts import score_scene
+from wotempo.pdm.score import SCORER_VERSION
 from wotempo.preparation.anchors import anchors_file
 from wotempo.preparation.labels import labels_folder
 
@@ -143,11 +146,17 @@ def test_anchors_and_labels_that_do_not_belong_together(micro):
     folder = labels_folder(config.workspace, paths, members, anchors)
     tokens = [scene.token for scene in members]
 
-    def write(of, name):
-        write_score_table(folder, of, np.ones((len(of), 5, 4), np.float32), name, "1")
+    scores = np.stack([score_scene(s, read_map(paths.maps, s.current.map_location), anchors) for s in members])
+
+    def write(of, name, values=scores):
+        write_score_table(folder, of, values[: len(of)], name, SCORER_VERSION)
 
     write(tokens, fingerprint(anchors))
     assert examine()["labels"].status == "ok"
+    write(tokens, fingerprint(anchors), np.roll(scores, 1, 0))
+    assert "rows are not what the scorer says" in examine()["labels"].found
+    write(tokens, fingerprint(anchors), np.ones_like(scores))
+    assert "all anchors have the same label" in examine()["labels"].found
     write(tokens[1:], fingerprint(anchors))
     assert tokens[0] in examine()["labels"].found
     write(tokens, "0123456789abcdef")

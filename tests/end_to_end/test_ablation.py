@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from verdicts import statuses
 
 from wotempo.errors import UserError
+from wotempo.report.seal import SEAL, seal_of
 from wotempo.runs.sweep import SweepTable
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -62,7 +63,8 @@ def test_an_ablation_joins_keeps_and_resumes(job, tmp_path, capsys):
     assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained
 
     verdict = json.loads((single / "verdict.json").read_text())
-    (single / "verdict.json").write_text(json.dumps({**verdict, "status": "incomplete", "reason": "killed"}))
+    killed = {**verdict, "status": "incomplete", "reason": "killed"}
+    (single / "verdict.json").write_text(json.dumps({**killed, SEAL: seal_of(killed)}))
     assert job("none")[0] == code
     # It was killed behind its last step: judged again, not trained.
     assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained

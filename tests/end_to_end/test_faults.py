@@ -115,7 +115,7 @@ FAULTS = [
     ("complete", 15, stop_early, ()),
     ("checkpoint", 13, truncate_checkpoints, ()),
     ("memory", 11, None, ("acceptance.memory.ceiling_gb=0.2",)),
-    ("loss", 12, hardly_learn, ()),
+    ("loss", 12, hardly_learn, ("acceptance.learning.policy=off",)),
     ("finite", 10, nan_in_a_layer, ()),
     ("shapes", 14, transposed_map, ()),
     ("history", 16, reversed_history, ()),

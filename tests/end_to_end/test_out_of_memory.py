@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from verdicts import criterion
 
 from wotempo.training.module import LitPlanner
 
@@ -57,7 +58,7 @@ def test_halved_the_run_keeps_its_effective_batches_and_schedule(train, full):
     for step, batches in expected.items():  # steps 3 and 4 were lost with the memory, and done again
         seen = full.steps[step][1:] if step in (3, 4) else full.steps[step]
         assert sum(seen, ()) == sum(batches, ()), step
-    rates = {v["run_dir"]: v["criteria"][-1]["details"]["highest_by_group"] for v in (whole, verdict)}
+    rates = {v["run_dir"]: criterion(v, "learning_rate")["details"]["highest_by_group"] for v in (whole, verdict)}
     assert rates[whole["run_dir"]] == pytest.approx(rates[verdict["run_dir"]])
 
 

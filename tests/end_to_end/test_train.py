@@ -18,7 +18,7 @@ def test_a_convgru_run_passes_all_criteria(train):
     assert code == 0, verdict
     assert verdict["status"] == "accepted"
     assert {name for name, status in statuses(verdict).items() if status != "pass"} == {"budget"}  # none is set
-    assert len(verdict["criteria"]) == 13
+    assert len(verdict["criteria"]) == 18
     assert verdict["facts"]["note"].startswith("town data")
     metrics = json.loads((verdict["run_dir"] / "metrics.json").read_text())
     assert np.isfinite(metrics["val/ade"])

@@ -25,6 +25,11 @@ SMALL = replace(
     decoder_ffn=40,
     map_channels=16,
     num_agents=6,
+    # As the official code has them, not as the small recipe.
+    reward_weights=sizes("wote").reward_weights,
+    evaluate_refined=True,
+    head_init="published",
+    channels_last=False,
 )
 MICRO = replace(
     SMALL, lidar_shape=(128, 128), bev_shape=(4, 4), map_channels=8, map_feature_shape=(16, 16), map_shape=(32, 64)

@@ -36,4 +36,4 @@ def alteration(verdict: Mapping[str, Any]) -> str:
 
 def _counts(criterion: Mapping[str, Any]) -> bool:
     undecided = criterion["status"] in ("inconclusive", "pending") and not criterion.get("allow_inconclusive", False)
-    return criterion["policy"] == "fail" and (criterion["status"] == "fail" or undecided)
+    return criterion.get("policy", "fail") == "fail" and (criterion["status"] == "fail" or undecided)

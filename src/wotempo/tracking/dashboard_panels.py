@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 CRITERIA = ("complete", "checkpoint", "memory", "loss", "finite", "shapes", "history", "ego_motion", "warp_gain",
-            "gradient_flow", "budget", "loader", "learning_rate")  # fmt: skip
+            "gradient_flow", "budget", "loader", "learning_rate", "splits", "labels", "sensors", "learning",
+            "plan")  # fmt: skip
 SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ade", "fde", "future_vehicle_iou")
 
 
