@@ -251,13 +251,18 @@ def test_figures_of_an_imagined_future_are_left_out_for_who_imagines_none():
     assert np.isnan(paired_difference({0: rows}, {0: other}, "future_vehicle_iou")).all()
 
 
+# What the small model's recipe was when that configuration was stored.
+THEN = ("model.num_anchors=64", "model.head_init=published", "model.channels_last=false", "model.evaluate_refined=true",
+        "model.reward_weights=[0.1,0.5,0.5,1.0]", "trainer.batch_size=4", "trainer.run_length=4")  # fmt: skip
+
+
 def test_signatures_of_wote_are_what_they_were(tmp_path):
     """Of a configuration that was stored, with its signature, before there were planners."""
     with initialize_config_module("wotempo.configs", version_base="1.3"):
-        raw = compose("train", ["experiment=baseline_1epoch", "profile=full", "run_dir=unset"])
+        raw = compose("train", ["experiment=baseline_1epoch", "profile=full", "run_dir=unset", *THEN])
         assert signature(check_config(raw)) == SIGNATURE
         raw = OmegaConf.create(OmegaConf.to_container(raw, resolve=True))  # as runs write it
-        del raw["planner"], raw["name_prefix"]
+        del raw["planner"], raw["name_prefix"], raw["model"]["head_init"], raw["model"]["channels_last"]
         (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(raw))  # as runs from before have it
         assert signature(check_config(stored_config(tmp_path))) == SIGNATURE
         other = compose("train", ["experiment=baseline_1epoch", "planner=transfuser", "run_dir=unset"])
