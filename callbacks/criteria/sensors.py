@@ -46,8 +46,8 @@ class SensorsGuard(Guard):
 
     Args:
         max_share: of frames that may be constant, stuck or doubled.
-        every: training batches between two looks; in validation a 32nd of that.
-        frames: that show objects; with fewer than ``min_frames`` nothing is told from them, no more are looked at.
+        every: batches between two looks; in validation every batch, until four times ``frames`` were looked at.
+        frames: that show objects, for each belief; with fewer than ``min_frames`` nothing is told from them.
     """
 
     name = "sensors"
@@ -89,7 +89,8 @@ class SensorsGuard(Guard):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if batch_idx % max(1, self.every // 32) == 0 and not trainer.sanity_checking:
+        early = self.memory.get("looked", 0) < 4 * self.frames
+        if batch_idx % (1 if early else self.every) == 0 and not trainer.sanity_checking:
             self._look(trainer, batch)
 
     @torch.no_grad()
@@ -103,7 +104,7 @@ class SensorsGuard(Guard):
         self.tally.add(alive(camera, lidar, batch["speed"][:, -1], parts, self._last))
         self.tally.add({"status": implausible(batch["status"].float(), batch["speed"][:, -1].float())})
         beliefs = evidence_of(trainer, "beliefs")
-        if self.memory.get("lidar/mirrored/frames", 0) < self.frames:
+        if any(self.memory.get(f"{s}/{b}/frames", 0) < self.frames for s in SENSORS for b in BELIEFS[s]):
             near, sums = dilated(lidar), integral(camera)
             for place, token in enumerate(tokens_of(batch)):
                 found: Mapping[str, Mapping[str, Any]] = beliefs(token)

@@ -155,7 +155,7 @@ def no_gradient_for_the_encoder(workspace, monkeypatch):
 
 
 def no_gradient_near_the_end(workspace, monkeypatch):
-    _gradients(monkeypatch, "", since=40)
+    _gradients(monkeypatch, "", since=28)
 
 
 def _terms(monkeypatch, change):
@@ -218,7 +218,11 @@ MODEL = [
     ("learning", no_gradient_for_the_stage, ("+acceptance.learning.every=4",)),
     ("learning", no_gradient_for_the_encoder, ("+acceptance.learning.every=4",)),
     ("learning", no_gradient_at_all, ("experiment=baseline_1epoch", "+acceptance.learning.every=4")),
-    ("learning", no_gradient_near_the_end, ("experiment=baseline_1epoch", "+acceptance.learning.every=4")),
+    (
+        "learning",
+        no_gradient_near_the_end,
+        ("experiment=baseline_1epoch", "+acceptance.learning.every=4", "acceptance.learning.patience=20"),
+    ),
     ("plan", always_the_same_anchor, ()),
     ("plan", always_standing_still, ()),
     ("plan", the_worst_plan_is_chosen, ()),
