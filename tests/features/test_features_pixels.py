@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -36,3 +37,18 @@ def test_down_is_down_and_left_is_left():
     low, beside = stitched_pixels(np.array([[11.0, 0, 0.5], [11.0, 1.0, 1.5]]), FRAME, SPEC)
     np.testing.assert_allclose(low, [512, 128 + 25], atol=1e-6)
     np.testing.assert_allclose(beside, [512 - 25, 128], atol=1e-6)
+
+
+def test_points_beside_a_distorted_picture_do_not_fold_into_it():
+    """With the distortion of a wide lens, as real rigs have it: the more a point is to the left, the further left it is
+    seen, until it is not seen."""
+    distorted = {name: replace(each, distortion=np.array([-0.36, 0.17, 0.0, 0.0, -0.05]))
+                 for name, each in FRAME.cameras.items()}  # fmt: skip
+    only_front = {**distorted, "CAM_L0": camera(np.pi), "CAM_R0": camera(np.pi)}
+    angles = np.radians(np.linspace(0, 85, 86))
+    points = np.stack((1 + 10 * np.cos(angles), 10 * np.sin(angles), np.full(86, 1.5)), 1)
+    columns = stitched_pixels(points, SimpleNamespace(cameras=only_front), SPEC)[:, 0]
+    seen = np.isfinite(columns)
+    assert 30 < seen.sum() < 60
+    assert seen[: seen.sum()].all()
+    assert (np.diff(columns[seen]) < 0).all()

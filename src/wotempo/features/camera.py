@@ -40,6 +40,16 @@ def camera_feature(images: Mapping[str, np.ndarray], spec: FeatureSpec) -> np.nd
     return cv2.resize(stitched, (spec.image_width, spec.image_height), interpolation=cv2.INTER_LINEAR)
 
 
+def widest(distortion: np.ndarray) -> float:
+    """Tangent of the angle to the axis up to which what is further out is also seen further out. The polynomial
+    r (1 + k₁ r² + k₂ r⁴ + k₃ r⁶) of OpenCV's distortion (k₁, k₂, p₁, p₂, k₃) turns there, and folds what lies beyond
+    back into the picture."""
+    k1, k2, _, _, k3 = distortion
+    turns = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])  # of its derivative, in r²
+    turns = turns.real[(abs(turns.imag) < 1e-9) & (turns.real > 0)]
+    return float(np.sqrt(turns.min())) if len(turns) else np.inf
+
+
 def stitched_pixels(points: np.ndarray, frame: Frame, spec: FeatureSpec) -> np.ndarray:
     """Where points (n, 3) of the ego frame stand in ``camera_feature``: (n, 2) column and row, NaN where in no part of
     it. A point in two cameras is taken from the middle one, so that a line through it breaks once only."""
@@ -51,7 +61,8 @@ def stitched_pixels(points: np.ndarray, frame: Frame, spec: FeatureSpec) -> np.n
     for name, (start, columns) in places.items():
         camera = frame.cameras[name]
         seen = (points - camera.translation) @ camera.rotation  # camera axes
-        ahead = np.flatnonzero(seen[:, 2] > 0.1)
+        beside = np.hypot(seen[:, 0], seen[:, 1]) > widest(camera.distortion) * seen[:, 2]
+        ahead = np.flatnonzero((seen[:, 2] > 0.1) & ~beside)
         if not len(ahead):
             continue
         at, _ = cv2.projectPoints(seen[ahead], np.zeros(3), np.zeros(3), camera.intrinsics, camera.distortion)
