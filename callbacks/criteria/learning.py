@@ -79,17 +79,10 @@ class LearningGuard(Guard):
 
     # --- before the first step
 
-    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Also of a run that was interrupted behind its last step, and has none left to train."""
         frozen: Mapping[str, str] = getattr(pl_module, "frozen", {})
-        held = {id(p) for optimiser in trainer.optimizers for group in optimiser.param_groups for p in group["params"]}
-        parameters = dict(pl_module.named_parameters())
-        trainable = {name: p for name, p in parameters.items() if p.requires_grad}
-        homeless = [name for name, p in trainable.items() if id(p) not in held]
-        text = f"{len(homeless)} parameters belong to no optimiser, first {homeless[:1]}"
-        self.stop_if(trainer, bool(homeless), text, None, parameters=homeless[:20])
-        still = [name for name in parameters if name not in trainable and not declared(name, frozen)]
-        text = f"{len(still)} parameters are frozen, and nothing declares it, first {still[:1]}"
-        self.stop_if(trainer, bool(still), text, None, parameters=still[:20])
+        trainable = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
         self._judged = {name: p for name, p in trainable.items() if not declared(name, frozen)}
         # A wrapper may write its parameters without its own name.
         keys = {id(value): key for key, value in pl_module.state_dict(keep_vars=True).items()}
@@ -97,6 +90,16 @@ class LearningGuard(Guard):
         names = list(self._judged)
         self._groups = {group: [names.index(n) for n in members] for group, members in groups_of(names).items()}
         self._members = {group: [self._judged[names[i]] for i in rows] for group, rows in self._groups.items()}
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        frozen: Mapping[str, str] = getattr(pl_module, "frozen", {})
+        held = {id(p) for optimiser in trainer.optimizers for group in optimiser.param_groups for p in group["params"]}
+        homeless = [name for name, p in pl_module.named_parameters() if p.requires_grad and id(p) not in held]
+        text = f"{len(homeless)} parameters belong to no optimiser, first {homeless[:1]}"
+        self.stop_if(trainer, bool(homeless), text, None, parameters=homeless[:20])
+        still = [n for n, p in pl_module.named_parameters() if not p.requires_grad and not declared(n, frozen)]
+        text = f"{len(still)} parameters are frozen, and nothing declares it, first {still[:1]}"
+        self.stop_if(trainer, bool(still), text, None, parameters=still[:20])
         if self.memory["start"] is None:
             self.memory["start"] = sketch(self._judged)
             self.memory["terms"] = self._measure(trainer, pl_module, _description(pl_module))
