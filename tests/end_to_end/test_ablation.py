@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 import torch
 from omegaconf import OmegaConf
-from verdicts import statuses
+from verdicts import as_if_killed, statuses
 
 from wotempo.errors import UserError
-from wotempo.report.seal import SEAL, seal_of
 from wotempo.runs.sweep import SweepTable
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -62,9 +61,7 @@ def test_an_ablation_joins_keeps_and_resumes(job, tmp_path, capsys):
         job("none", "optimiser.lr=0.001")
     assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained
 
-    verdict = json.loads((single / "verdict.json").read_text())
-    killed = {**verdict, "status": "incomplete", "reason": "killed"}
-    (single / "verdict.json").write_text(json.dumps({**killed, SEAL: seal_of(killed)}))
+    as_if_killed(single)
     assert job("none")[0] == code
     # It was killed behind its last step: judged again, not trained.
     assert (single / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained

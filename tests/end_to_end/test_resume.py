@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from verdicts import as_if_killed
 
 from wotempo.training.module import LitPlanner
 
@@ -112,8 +113,7 @@ def test_exceptions_torn_files_and_a_kill_behind_the_last_step(train, whole, tmp
     assert sorted(p.name for p in checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
 
     metrics = json.loads((found["run_dir"] / "metrics.json").read_text())
-    stored = json.loads((found["run_dir"] / "verdict.json").read_text())
-    (found["run_dir"] / "verdict.json").write_text(json.dumps({**stored, "status": "incomplete"}))
+    as_if_killed(found["run_dir"])
     code, found, first = attempt()  # killed behind the last step: judged, not trained
     assert (code, first) == (0, None)
     again = json.loads((found["run_dir"] / "metrics.json").read_text())

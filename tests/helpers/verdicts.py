@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+from wotempo.report.seal import SEAL, seal_of
 
 
 def failed(verdict: dict[str, Any]) -> set[str]:
@@ -11,6 +15,13 @@ def failed(verdict: dict[str, Any]) -> set[str]:
 
 def criterion(verdict: dict[str, Any], name: str) -> dict[str, Any]:
     return next(c for c in verdict["criteria"] if c["name"] == name)
+
+
+def as_if_killed(run: Path) -> None:
+    """The verdict of a finished run becomes that of one which was killed at its end."""
+    file = run / "verdict.json"
+    killed = {**json.loads(file.read_text()), "status": "incomplete", "reason": "killed"}
+    file.write_text(json.dumps({**killed, SEAL: seal_of(killed)}))
 
 
 def statuses(verdict: dict[str, Any]) -> dict[str, str]:
