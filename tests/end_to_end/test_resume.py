@@ -113,9 +113,10 @@ def test_exceptions_torn_files_and_a_kill_behind_the_last_step(train, whole, tmp
     assert sorted(p.name for p in checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
 
     metrics = json.loads((found["run_dir"] / "metrics.json").read_text())
+    history = found["facts"]["history"]
     as_if_killed(found["run_dir"])
     code, found, first = attempt()  # killed behind the last step: judged, not trained
     assert (code, first) == (0, None)
     again = json.loads((found["run_dir"] / "metrics.json").read_text())
     assert again["val/ade"] == metrics["val/ade"]
-    assert found["facts"]["history"] == stored["facts"]["history"]
+    assert found["facts"]["history"] == history
