@@ -37,6 +37,7 @@ TEMPORAL, SINGLE = ("experiment=convgru_1epoch", *EPOCHS), ("experiment=baseline
 ALONE = ("trainer.batch_size=1", "trainer.run_length=1")
 FEW = ("acceptance.warp_gain.allow_inconclusive=true", "acceptance.ego_motion.allow_inconclusive=true")
 SLOW = ("acceptance.loss.min_drop=0.0", "acceptance.loss.allow_inconclusive=true", "acceptance.learning.min_drop=0.0")
+NOISY = ("acceptance.loss.allow_inconclusive=true",)
 KINDS = [
     Kind("as it is", TEMPORAL),
     Kind("single frame", SINGLE),
@@ -49,8 +50,11 @@ KINDS = [
     Kind("bf16", (*TEMPORAL, "trainer.precision=bf16-mixed")),
     Kind("bf16, single frame", (*SINGLE, "trainer.precision=bf16-mixed")),
     Kind("low rate", (*TEMPORAL, "optimiser.lr=1e-5"), SLOW),
-    Kind("very low rate, single frame", (*SINGLE, "optimiser.lr=1e-6"), SLOW),
-    Kind("rate of the stage 0, declared", (*TEMPORAL, "optimiser.fusion_multiplier=0.0")),
+    Kind("very low rate, single frame", (*SINGLE, "optimiser.lr=1e-6"),
+         (*SLOW, "acceptance.learning.min_change=0.0", "acceptance.loss.policy=warn")),
+    # A stage that begins as the identity, and stays it, passes no gradient to the history.
+    Kind("rate of the stage 0, declared", (*TEMPORAL, "optimiser.fusion_multiplier=0.0"),
+         ("acceptance.gradient_flow.policy=off",)),
     Kind("image encoder at rate 0, declared", (*SINGLE, "optimiser.image_encoder_multiplier=0.0")),
     Kind("history dropout", (*TEMPORAL, "fusion.frame_dropout=0.5")),
     Kind("history dropout, batch of one, two frames",
@@ -66,8 +70,8 @@ KINDS = [
     Kind("agents", (*SINGLE, "model.agent_head=true", "losses.agent_cls=1.0", "losses.agent_box=1.0")),
     Kind("mean of frames", (*TEMPORAL, "fusion=mean")),
     Kind("attention", (*TEMPORAL, "fusion=attention")),
-    Kind("TransFuser", (*SINGLE, "planner=transfuser")),
-    Kind("TransFuser, four frames", (*TEMPORAL, "planner=transfuser")),
+    Kind("TransFuser", (*SINGLE, "planner=transfuser"), NOISY),
+    Kind("TransFuser, four frames", (*TEMPORAL, "planner=transfuser"), NOISY),
     Kind("full size, three steps", ("experiment=convgru_1epoch", "model=wote", "profile=smoke", "data.preset=micro")),
     Kind("dropout", (*TEMPORAL, "model.dropout=0.2")),
 ]  # fmt: skip

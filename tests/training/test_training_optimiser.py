@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import defaults
+import lightning as L
 import pytest
 import torch
 from torch import nn
@@ -67,3 +68,30 @@ def test_compat_is_what_the_published_run_did():
         schedule.step()
     assert rates[:4] == pytest.approx([1e-4 / 3, 2e-4 / 3, 1e-4, 1e-4])
     assert rates[29] == pytest.approx(8.35e-5, abs=2e-7)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_it_is_fused_and_gradients_are_clipped_in_every_precision(precision, tmp_path):
+    class Module(L.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.model = Toy()
+
+        def training_step(self, batch, batch_idx):
+            return 1e6 * sum(parameter.sum() for parameter in self.model.parameters())
+
+        def configure_optimizers(self):
+            self.optimiser, _, _ = build_optimiser(self.model, CONFIG, 4)
+            return self.optimiser
+
+        def on_before_zero_grad(self, optimizer):
+            norms = [p.grad.norm() for p in self.parameters() if p.grad is not None]
+            self.norm = torch.stack(norms).norm() if norms else None
+
+    module = Module()
+    trainer = L.Trainer(
+        accelerator="cpu", precision=precision, gradient_clip_val=1.0, max_steps=2, logger=False, barebones=True
+    )
+    trainer.fit(module, torch.utils.data.DataLoader([torch.zeros(1)] * 2))
+    assert module.optimiser.param_groups[0]["fused"]
+    assert module.norm == pytest.approx(1.0, rel=1e-3)

@@ -78,6 +78,8 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int)
     if config.schedule == "compat":
         groups = [{**group, "lr": config.lr} for group in groups]
     optimiser = AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    # A fused step offers to undo the scale of fp16 by itself, which Lightning takes for a reason not to clip.
+    optimiser._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     if config.schedule == "compat":
         return optimiser, LambdaLR(optimiser, lambda epoch: compat_factor(epoch, config.lr)), "epoch"
     return optimiser, LambdaLR(optimiser, lambda step: schedule_factor(step, total_steps, config)), "step"
