@@ -31,8 +31,7 @@ from wotempo.runs.preemption import StopSignal
 
 GOALS = {"tiny": 0.03, "full": 0.01}
 MODELS = {"tiny": "wote_tiny", "full": "wote"}
-QUICK = ("data.preset=micro", "data.extra_drives=50", "model.image_height=64", "model.image_width=256")
-QUICK = (*QUICK, "model.num_anchors=16", "trainer.batch_size=2", "trainer.run_length=2", "trainer.max_epochs=3")
+QUICK = ("profile=micro",)
 
 
 def silent(what: str, done: int, total: int) -> None:

@@ -10,6 +10,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra import initialize_config_module
 
@@ -80,16 +81,14 @@ KINDS = [
 NAMES = [kind.name for kind in KINDS]
 
 
-def judged(kind: Kind, seed: int) -> dict[str, str]:
-    """Status of the run, and of each criterion that was not passed."""
+def judged(kind: Kind, seed: int) -> dict[str, Any]:
+    """The verdict."""
     run_dir = RUNS / f"{kind.name.replace(' ', '_').replace(',', '')}-{seed}"
     words = [*COMMON, *kind.keys, *kind.declares]
     with initialize_config_module("wotempo.configs", version_base="1.3"):
         config = compose_checked("train", [f"run_dir='{run_dir}'", f"seed={seed}", "fresh=true", *words])
     work(config)
-    verdict = json.loads((run_dir / "verdict.json").read_text())
-    open_or_failed = {c["name"]: c["message"] for c in verdict["criteria"] if c["status"] in ("fail", "inconclusive")}
-    return {"status": verdict["status"], "reason": verdict["reason"], **open_or_failed}
+    return json.loads((run_dir / "verdict.json").read_text())
 
 
 @command("[kind] …")
@@ -103,13 +102,13 @@ def main(arguments: list[str]) -> int:
     rejected = 0
     for kind in chosen:
         for seed in SEEDS:
-            found = judged(kind, seed)
-            accepted = found.pop("status") == "accepted"
+            verdict = judged(kind, seed)
+            accepted = verdict["status"] == "accepted"
             rejected += not accepted
-            verdict = "accepted" if accepted else f"not accepted: {found['reason']}"
-            found.pop("reason")
-            rest = "; ".join(f"{name}: {text}" for name, text in found.items())
-            print(f"| {kind.name} | {seed} | {verdict} | {rest} |", flush=True)
+            said = "accepted" if accepted else f"not accepted: {verdict['reason']}"
+            left = [c for c in verdict["criteria"] if c["status"] in ("fail", "inconclusive")]
+            rest = "; ".join(f"{c['name']}: {c['message']}" for c in left)
+            print(f"| {kind.name} | {seed} | {said} | {rest} |", flush=True)
     print(f"\n{rejected} of {len(chosen) * len(SEEDS)} healthy runs were not accepted")
     return int(rejected > 0)
 

@@ -47,17 +47,6 @@ def frozen_but_the_map(workspace, monkeypatch):
     monkeypatch.setattr(WoTE, "build", classmethod(build))
 
 
-def no_gradient_for_the_stage(workspace, monkeypatch):
-    from wotempo.training.module import LitPlanner
-
-    def after(self):
-        for parameter in self.model.fusion.parameters():
-            if self.global_step >= 8 and parameter.grad is not None:
-                parameter.grad.zero_()
-
-    monkeypatch.setattr(LitPlanner, "on_after_backward", after)
-
-
 # ---- plans
 
 
@@ -148,6 +137,10 @@ def _gradients(monkeypatch, of, since=8):
 
 def no_gradient_at_all(workspace, monkeypatch):
     _gradients(monkeypatch, "")
+
+
+def no_gradient_for_the_stage(workspace, monkeypatch):
+    _gradients(monkeypatch, "model.fusion")
 
 
 def no_gradient_for_the_encoder(workspace, monkeypatch):

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from wotempo.config.schema import RunConfig
+from wotempo.configs import values
 from wotempo.planners.config import OLDEST
 from wotempo.program import stored
 
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "name_prefix", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
-# What the model did before there was a choice: runs from then have the same signature.
-YOUNGER = {"head_init": "published", "channels_last": False}
+# Keys of the model that runs from before lack: with what that meant, such a run has the same signature.
+YOUNGER = ("head_init", "channels_last")
 NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 
@@ -26,8 +27,8 @@ def signature(config: RunConfig) -> str:
     identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
     if config.planner == OLDEST:  # runs from before there were others name none
         del identity["planner"]
-    for key, before in YOUNGER.items():
-        if identity["model"][key] == before:
+    for key in YOUNGER:
+        if identity["model"][key] == values("older/keys")["model"][key]:
             del identity["model"][key]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     text = json.dumps(identity, sort_keys=True, default=str)
