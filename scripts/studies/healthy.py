@@ -105,10 +105,10 @@ def main(arguments: list[str]) -> int:
             verdict = judged(kind, seed)
             accepted = verdict["status"] == "accepted"
             rejected += not accepted
-            said = "accepted" if accepted else f"not accepted: {verdict['reason']}"
+            outcome = "accepted" if accepted else f"not accepted: {verdict['reason']}"
             left = [c for c in verdict["criteria"] if c["status"] in ("fail", "inconclusive")]
             rest = "; ".join(f"{c['name']}: {c['message']}" for c in left)
-            print(f"| {kind.name} | {seed} | {said} | {rest} |", flush=True)
+            print(f"| {kind.name} | {seed} | {outcome} | {rest} |", flush=True)
     print(f"\n{rejected} of {len(chosen) * len(SEEDS)} healthy runs were not accepted")
     return int(rejected > 0)
 
