@@ -26,7 +26,7 @@ class LearningGuard(Guard):
 
     - before the first step every trainable parameter belongs to an optimiser, and every other one to a module that
       ``pl_module.frozen`` declares;
-    - gradient reaches every group of parameters throughout: none in ``patience`` looks in a row ends the run. A
+    - gradient reaches every group of parameters throughout: none in ``patience`` steps in a row ends the run. A
       group is a module right below the model;
     - at the end, on the same ``batches`` of training scenes, models rebuilt from the start's weights and from the
       newest checkpoint compute the loss terms with the start's own factors: their sum fell by ``min_drop``, each of
@@ -42,8 +42,9 @@ class LearningGuard(Guard):
         min_steps: a run of fewer may have lost by chance; what it learnt is open, whether its weights moved is not.
         min_term_drop: relative, of each term. One that rose by more was not learnt; one in between is open.
         batches: on which they are measured.
-        every: optimiser steps between two looks at gradients.
-        patience: looks without any gradient in a group.
+        every: optimiser steps between two looks at gradients. While a group has none, every step is looked at: with
+            batches of one, and a history that is dropped now and then, single steps without any are healthy.
+        patience: steps in a row without any gradient in a group.
         min_change: relative, of each group, from start to end; a tenth of it in the second half.
     """
 
@@ -58,7 +59,7 @@ class LearningGuard(Guard):
     min_steps: int = 40
     batches: int = 2
     every: int = 16
-    patience: int = 3
+    patience: int = 32
     min_change: float = 5e-5
     policy: Policy = "fail"
     allow_inconclusive: bool = False
@@ -107,7 +108,9 @@ class LearningGuard(Guard):
     # --- while it lasts
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if trainer.global_step % self.every:
+        step, since = trainer.global_step, self.memory["silent"]
+        due = step % self.every == 0
+        if not due and not since:
             return
         sizes = []
         for members in self._members.values():
@@ -117,14 +120,13 @@ class LearningGuard(Guard):
             )
         silent = [size == 0 for size in self.fetch(torch.stack([size.float() for size in sizes]))]
         self.memory["looks"] += 1
-        count: dict[str, int] = self.memory["silent"]
-        for group, nothing in zip(self._members, silent, strict=True):
-            count[group] = count.get(group, 0) + 1 if nothing else 0
-        gone = [group for group, looks in count.items() if looks >= self.patience]
-        text = (
-            f"no gradient reaches {', '.join(gone)} since step {trainer.global_step - self.every * (self.patience - 1)}"
-        )
-        self.stop_if(trainer, bool(gone), text, None, groups=gone)
+        self.memory["silent"] = {
+            group: since.get(group, step) for group, nothing in zip(self._members, silent, strict=True) if nothing
+        }
+        if due:  # the same steps on every rank
+            gone = {group: first for group, first in self.memory["silent"].items() if step - first >= self.patience}
+            text = f"no gradient reaches {', '.join(gone)} since step {min(gone.values(), default=0)}"
+            self.stop_if(trainer, bool(gone), text, None, groups=list(gone))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if self.memory["middle"] is None and trainer.global_step >= trainer.estimated_stepping_batches / 2:
@@ -154,7 +156,8 @@ class LearningGuard(Guard):
             "moved_in_the_second_half": halves,
             "gradient_looks": self.memory["looks"],
         }
-        late = [group for group, looks in self.memory["silent"].items() if looks >= max(3, self.memory["looks"] // 4)]
+        rest = max(self.every, trainer.global_step // 4)
+        late = [group for group, first in self.memory["silent"].items() if trainer.global_step - first >= rest]
         unmoved = [group for group, value in change.items() if not value >= self.min_change]
         rested = [group for group, value in halves.items() if not value >= self.min_change / 10]
         rising = [name for name, fall in falls.items() if not fall >= -self.min_term_drop]

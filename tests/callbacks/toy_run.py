@@ -169,7 +169,7 @@ def informed_guards(**replace: Guard) -> dict[str, Guard]:
         "plan": PlanGuard(rivals=("standing still",)),
         "splits": SplitsGuard(),
         "labels": LabelsGuard(every=8),
-        "learning": LearningGuard(every=2, patience=10),
+        "learning": LearningGuard(every=2, patience=18),
         "sensors": SensorsGuard(every=4),
     }
     return {**guards, **replace}

@@ -206,11 +206,19 @@ MODEL = [
     ("learning", half_an_optimiser, ()),
     ("learning", the_optimiser_holds_a_copy, ()),
     ("learning", frozen_but_the_map, ("experiment=baseline_1epoch",)),
-    ("learning", only_the_map_learns, ("experiment=baseline_1epoch", "+acceptance.learning.every=4")),
+    (
+        "learning",
+        only_the_map_learns,
+        ("experiment=baseline_1epoch", "+acceptance.learning.every=4", "acceptance.learning.patience=8"),
+    ),
     ("learning", the_plan_is_taught_the_contrary, ("experiment=baseline_1epoch",)),
-    ("learning", no_gradient_for_the_stage, ("+acceptance.learning.every=4",)),
-    ("learning", no_gradient_for_the_encoder, ("+acceptance.learning.every=4",)),
-    ("learning", no_gradient_at_all, ("experiment=baseline_1epoch", "+acceptance.learning.every=4")),
+    ("learning", no_gradient_for_the_stage, ("+acceptance.learning.every=4", "acceptance.learning.patience=8")),
+    ("learning", no_gradient_for_the_encoder, ("+acceptance.learning.every=4", "acceptance.learning.patience=8")),
+    (
+        "learning",
+        no_gradient_at_all,
+        ("experiment=baseline_1epoch", "+acceptance.learning.every=4", "acceptance.learning.patience=8"),
+    ),
     (
         "learning",
         no_gradient_near_the_end,
