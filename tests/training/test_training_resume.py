@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+from pathlib import Path
 
 import lightning as L
 import numpy as np
@@ -15,7 +18,7 @@ from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.data.module import NavsimDataModule
 from wotempo.runs.random_state import RandomState
 from wotempo.training.averaging import RunningAverage
-from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint
+from wotempo.training.checkpoints import AtomicCheckpointIO, RunCheckpoint, StepCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -95,8 +98,8 @@ def attempt(folder, seen, stop_at=None, workers=0, **options):
     """Train from the newest checkpoint, if any, to the end or to ``stop_at`` -> (module, step that it came from)."""
     checkpoint, step, _ = newest_checkpoint(folder, epoch_ends="max_steps" not in options)
     L.seed_everything(1 if checkpoint is None else 99, verbose=False)
-    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
-    best = ModelCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False)
+    last = RunCheckpoint(folder, "last", save_on_train_epoch_end=True)
+    best = RunCheckpoint(folder, "best", monitor="val/loss")
     trainer = L.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         callbacks=[last, best, StepCheckpoint(folder, 2), RunningAverage(0.9), RandomState()],
@@ -108,6 +111,65 @@ def attempt(folder, seen, stop_at=None, workers=0, **options):
     except Boom:
         assert stop_at is not None
     return module, step
+
+
+def moved(folder, there):
+    folder.rename(there)
+    return there
+
+
+def copied(folder, there):
+    return shutil.copytree(folder, there)
+
+
+def linked(folder, there):
+    folder.rename(there.with_name("far away"))
+    there.symlink_to(there.with_name("far away"))
+    return there
+
+
+def named_relatively(folder, there):
+    return Path(os.path.relpath(moved(folder, there)))
+
+
+def left(folder, there):
+    return folder
+
+
+@pytest.mark.parametrize("way", [moved, copied, linked, named_relatively, left], ids=lambda way: way.__name__)
+def test_a_run_that_goes_on_in_another_place_keeps_its_best(tmp_path, monkeypatch, way):
+    """Epoch 1 is the best one; the run is interrupted in epoch 3 and goes on elsewhere."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/loss", (2.0, 0.5, 1.5, 1.0, 0.8)[self.current_epoch])
+
+    monkeypatch.setattr(Toy, "validation_step", validation_step)
+    attempt(tmp_path / "here", {}, stop_at=3 * 11 + 5, max_epochs=5)
+    there = way(tmp_path / "here", tmp_path / "there")
+    _, step = attempt(there, {}, max_epochs=5)
+    assert step > 33
+    assert torch.load(there / "best.ckpt", weights_only=True)["epoch"] == 1
+    state = torch.load(there / "last.ckpt", weights_only=True)["callbacks"]
+    (best,) = (value for key, value in state.items() if "'monitor': 'val/loss'" in key)
+    assert float(best["best_model_score"]) == 0.5
+    assert best["best_model_path"] == str(there.resolve() / "best.ckpt")
+
+
+def test_a_best_file_that_is_gone_is_written_anew(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Toy, "validation_step", lambda self, *_: self.log("val/loss", float(self.current_epoch)))
+    attempt(tmp_path, {}, stop_at=3 * 11 + 5, max_epochs=5)
+    (tmp_path / "best.ckpt").unlink()
+    attempt(tmp_path, {}, max_epochs=5)
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 3
+    assert "best.ckpt is not there any more" in capsys.readouterr().out
+
+
+def test_checkpoints_of_the_callback_above_are_read(tmp_path):
+    """Runs from before wrote their state under the name of Lightning's class."""
+    ours = RunCheckpoint(tmp_path, "best", monitor="val/loss")
+    theirs = ModelCheckpoint(tmp_path, filename="best", monitor="val/loss", enable_version_counter=False)
+    assert ours.state_key == theirs.state_key
+    ours.load_state_dict(theirs.state_dict())
 
 
 CASES = {

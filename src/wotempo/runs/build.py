@@ -10,7 +10,7 @@ from typing import Any
 
 import hydra
 import lightning as L
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from callbacks import AcceptanceReport, FailureRecorder, Guard
@@ -25,7 +25,7 @@ from wotempo.runs.pending_row import PendingRow
 from wotempo.runs.preemption import StopSignal
 from wotempo.runs.random_state import RandomState
 from wotempo.training.averaging import RunningAverage
-from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, StepCheckpoint
+from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, RunCheckpoint, StepCheckpoint
 from wotempo.training.clock import StepClock
 from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitPlanner
@@ -61,11 +61,9 @@ def build_callbacks(
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
     report = AcceptanceReport(run_dir, facts=facts, goes_on=memory_policy.reason, evidence=rests_on, seal=seal_of)
     folder = run_dir / "checkpoints"
-    # Without a counter: a resumed run writes over the files of the attempt before.
-    writer = partial(ModelCheckpoint, folder, enable_version_counter=False)
-    checkpoints = [writer(filename="last", save_on_train_epoch_end=True)]
+    checkpoints = [RunCheckpoint(folder, "last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:
-        checkpoints.append(writer(filename=BEST, monitor="val/ade"))
+        checkpoints.append(RunCheckpoint(folder, BEST, monitor="val/ade"))
     steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps, stop_signal)
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.
     evidence = HistoryEvidence(record=partial(report.facts.__setitem__, "history"))

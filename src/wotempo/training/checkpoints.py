@@ -10,13 +10,14 @@ from typing import Any, NoReturn, Protocol
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
 SECONDS_BETWEEN = 600.0
 STEPS_PER_LOOK = 10  # ranks must agree that it is time, which costs a broadcast
 KEPT = 2
 BEST, STEP = "best", "step-"
+PATHS = {"best_model_path", "kth_best_model_path", "last_model_path"}  # in the state of ModelCheckpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -38,6 +39,36 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(partial, final)
         finally:
             partial.unlink(missing_ok=True)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """``<filename>.ckpt`` in ``folder``, which may be moved, copied or renamed between two attempts of a run.
+
+    A checkpoint holds the folder as an absolute path. Where that is another one now, Lightning's own callback forgets
+    the best score, and the next validation writes over a better ``best.ckpt``; here the folder is what it is now.
+    """
+
+    def __init__(self, folder: Path, filename: str, **options: Any) -> None:
+        # Without a counter: a resumed run writes over the files of the attempt before.
+        super().__init__(folder, filename, enable_version_counter=False, **options)
+
+    @property
+    def state_key(self) -> str:
+        """That of the class above: checkpoints from before this one existed are read as well."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        folder = Path(str(self.dirpath))
+        state = dict(state_dict)
+        for name in PATHS & state.keys():
+            if state[name]:
+                state[name] = str(folder / Path(state[name]).name)
+        state["dirpath"] = self.dirpath
+        state["best_k_models"] = {str(folder / Path(path).name): s for path, s in state["best_k_models"].items()}
+        if self.monitor is not None and state["best_k_models"] and not Path(state["best_model_path"]).is_file():
+            print(f"{state['best_model_path']} is not there any more: the next validation writes it anew", flush=True)
+            return
+        super().load_state_dict(state)
 
 
 class StopRequest(Protocol):
