@@ -8,7 +8,7 @@ from pdm_builders import make_frame, start_state, straight
 
 from wotempo.geometry.pose import compose, wrap_angle
 from wotempo.pdm.comfort import comfort_tests
-from wotempo.pdm.reference import reference_poses
+from wotempo.pdm.reference import reference_poses, resample
 from wotempo.pdm.simulate import MAX_STEERING, simulate
 from wotempo.pdm.states import SPEED, STEERING, ego_state
 from wotempo.pdm.tracker import profiles
@@ -131,6 +131,18 @@ def test_reference_times_are_truncated_to_microseconds() -> None:
     early = np.zeros(41)
     early[1:37:5] = 1e-5
     np.testing.assert_allclose(reference, np.arange(41) - early, atol=1e-9)
+
+
+@pytest.mark.parametrize("start_us", [1_687_014_484_757_553, 1_535_131_124_120_511, 1_677_897_566_869_800])
+def test_reference_times_are_those_of_the_devkit_to_the_microsecond(start_us: int) -> None:
+    """Its seconds are microseconds times 1e-6; divided by 1e6 some of these samples would lie 1 µs apart."""
+    sample_us = np.array([int((k * 0.1 + start_us * 1e-6) * 1e6) for k in range(41)]) - start_us
+    divided_us = np.array([int((k * 0.1 + start_us / 1e6) * 1e6) for k in range(41)]) - start_us
+    assert (sample_us != divided_us).any(), "no case that tells the two apart"
+    knots = np.concatenate((np.zeros((1, 1, 3)), straight(10.0)), 1)  # 10 m/s: 1e-5 m a microsecond
+    knot_us = 500_000 * np.arange(9)
+    sampled = resample(knots, knot_us, start_us)[0, :, 0]
+    np.testing.assert_allclose(sampled, np.clip(sample_us, 0, 4_000_000) * 1e-5, atol=1e-9)
 
 
 def test_wrong_shapes_are_refused() -> None:

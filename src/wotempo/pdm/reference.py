@@ -14,7 +14,8 @@ def reference_poses(ego0: np.ndarray, poses: np.ndarray, interval_s: float = 0.5
     ego0: (11,) start state. poses: (N, K, 3) x, y, heading of the rear axle in the frame of ``ego0``, at interval_s,
     2·interval_s, … ; a horizon below 4 s freezes at its last pose, one beyond 4 s is cut. start_us: timestamp of the
     frame; NAVSIM truncates absolute times to microseconds, which shifts samples by up to 1 µs (1e-5 m at 10 m/s), so
-    it is needed to reproduce official numbers to 1e-6.
+    it is needed to reproduce official numbers to 1e-6. For the same reason seconds are microseconds times 1e-6 as
+    there: divided by 1e6 they are other floats at times, and then other microseconds.
     Returns (N, 41, 3) float64, heading wrapped.
     """
     poses = np.asarray(poses, np.float64)
@@ -22,7 +23,7 @@ def reference_poses(ego0: np.ndarray, poses: np.ndarray, interval_s: float = 0.5
         raise ValueError(f"poses must be (N, K, 3), not {poses.shape}")
     start = ego0[: HEADING + 1]
     knots = np.concatenate((np.broadcast_to(start, (len(poses), 1, 3)), compose(start, poses)), 1)
-    knot_s = np.arange(poses.shape[1]) * interval_s + interval_s + start_us / 1e6
+    knot_s = np.arange(poses.shape[1]) * interval_s + interval_s + start_us * 1e-6
     return resample(knots, np.concatenate(([0], (knot_s * 1e6).astype(np.int64) - start_us)), start_us)
 
 
@@ -33,7 +34,7 @@ def resample(knots: np.ndarray, knot_us: np.ndarray, start_us: int) -> np.ndarra
     """
     knots = np.array(knots, np.float64)
     knots[..., HEADING] = np.unwrap(knots[..., HEADING], axis=1)
-    sample_us = ((np.arange(NUM_STEPS) * STEP_S + start_us / 1e6) * 1e6).astype(np.int64) - start_us
+    sample_us = ((np.arange(NUM_STEPS) * STEP_S + start_us * 1e-6) * 1e6).astype(np.int64) - start_us
     sample_us = np.clip(sample_us, 0, knot_us[-1])
     after = np.clip(np.searchsorted(knot_us, sample_us), 1, len(knot_us) - 1)
     before = after - 1

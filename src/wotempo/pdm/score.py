@@ -14,7 +14,7 @@ from wotempo.pdm.progress import direction_compliance, progress_along
 from wotempo.pdm.simulate import simulate
 from wotempo.pdm.states import CENTRE, HEADING, NUM_STEPS, STATE_SIZE, box_points
 
-SCORER_VERSION = "pdm-1.1-1"  # changes whenever a score may change; labels carry it
+SCORER_VERSION = "pdm-1.1-1"  # changes whenever a score may change by more than labels resolve; they carry it
 PROGRESS_WEIGHT, TTC_WEIGHT, COMFORT_WEIGHT = 5.0, 5.0, 2.0
 MIN_REFERENCE_PROGRESS = 5.0  # metres; below, progress is not compared
 

@@ -210,6 +210,17 @@ def test_constant_velocity_uses_the_speed_whatever_its_direction() -> None:
     assert not poses[:, 1:].any()
 
 
+def test_constant_velocity_has_single_precision_as_the_devkits_agent_has() -> None:
+    scene = make_scene([make_frame(ego_velocity=(13.123456789, 0.987654321))])
+    velocity = np.array(scene.current.velocity, np.float32)
+    speed = (velocity**2).sum(-1) ** 0.5
+    official = np.array([[(k + 1) * 0.5 * speed, 0.0, 0.0] for k in range(8)], np.float32)
+    poses = constant_velocity_poses(scene)
+    assert poses.dtype == official.dtype
+    np.testing.assert_array_equal(poses, official)
+    assert np.abs(poses[:, 0] - 0.5 * np.arange(1, 9) * np.hypot(13.123456789, 0.987654321)).max() > 1e-7
+
+
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
