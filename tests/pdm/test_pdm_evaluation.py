@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 from pdm_builders import golden_scene
 
 from wotempo.errors import UserError
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Log, Scene
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
-from wotempo.pdm.evaluation import NOT_FINITE, PDM_CLOSED, evaluate_scenes
+from wotempo.pdm.evaluation import NO_PLAN, NOT_FINITE, PDM_CLOSED, evaluate_scenes
 from wotempo.pdm.metrics import METRICS
 
 
@@ -80,6 +81,45 @@ def test_a_scene_that_cannot_be_scored_is_counted_for_every_driver(scenes, maps,
     ]  # fmt: skip
     assert reason in rows[0]["reason"]
     assert rows[0]["score"] == rows[1]["score"] == 0.0
+
+
+@pytest.mark.parametrize(("column", "reason"), [(3, "a box is not finite"), (6, "a box is not finite")])
+def test_a_box_that_is_not_finite_costs_its_own_scene(scenes, maps, column, reason):
+    frames = list(scenes[0].log.frames)
+    boxes = frames[0].boxes.boxes.copy()
+    boxes[0, column] = np.nan
+    frames[0] = replace(frames[0], boxes=replace(frames[0].boxes, boxes=boxes))
+    lost = replace(scenes[0], log=Log(scenes[0].log.name, scenes[0].log.split, frames))
+    rows = evaluate_scenes(maps, [lost, scenes[1]], plans([lost, scenes[1]], human=human_poses))
+    assert [row["valid"] for row in rows] == [False, True]
+    assert reason in rows[0]["reason"]
+    assert lost.token not in rows[0]["reason"]
+
+
+def test_what_a_library_raises_about_one_scene_costs_that_scene(scenes, maps, monkeypatch):
+    from wotempo.pdm import evaluation
+
+    whole = evaluation.plan_closed
+
+    def planned(scene, *rest):
+        if scene is scenes[1]:
+            raise shapely.errors.GEOSException("IllegalArgumentException: Invalid number of points 664321.25")
+        return whole(scene, *rest)
+
+    monkeypatch.setattr(evaluation, "plan_closed", planned)
+    rows = evaluate_scenes(maps, scenes, plans(scenes, human=human_poses), closed=True)
+    assert [row["valid"] for row in by_driver(rows, "human")] == [True, False, True]
+    assert by_driver(rows, PDM_CLOSED)[1]["reason"].startswith("GEOSException: IllegalArgumentException")
+
+
+def test_a_plan_that_is_absent_or_out_of_range_costs_its_driver_alone(scenes, maps):
+    driven = plans(scenes, human=human_poses, far=lambda scene: np.full((8, 3), 1e200), some=human_poses)
+    del driven["some"][scenes[0].token]
+    driven["some"][scenes[1].token] = "its camera file is missing"
+    rows = evaluate_scenes(maps, scenes, driven)
+    assert all(row["valid"] for row in by_driver(rows, "human"))
+    assert [row["valid"] for row in by_driver(rows, "far")] == [False] * 3
+    assert [row["reason"] for row in by_driver(rows, "some")] == [NO_PLAN, "its camera file is missing", ""]
 
 
 def test_a_map_that_is_not_there_is_an_error(scenes, maps):

@@ -25,6 +25,7 @@ from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
 from wotempo.evaluation.planning import plan_all
 from wotempo.navsim import Scene
+from wotempo.navsim.per_scene import by_cause, each
 from wotempo.pdm.agents import human_poses
 from wotempo.planners.metrics import displacement
 from wotempo.preparation.datamodule import cache_root, feature_spec
@@ -68,11 +69,17 @@ def chosen(scenes: list[Scene], log: str | None) -> list[Scene]:
 def compare(
     scenes: list[Scene], streamed: dict[str, np.ndarray], windowed: dict[str, np.ndarray]
 ) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
-    """Mean ADE and FDE (m) of both, and the largest distance (m) between their plans of each scene (M,)."""
-    human = {scene.token: human_poses(scene) for scene in scenes}
+    """Mean ADE and FDE (m) of both, and the largest distance (m) between their plans of each scene (M,). UserError
+    where there is no scene that both planned and whose log holds the human's future; prints how many are not."""
+    human, failed = each({scene.token: scene for scene in scenes}, human_poses)
+    failed |= {token: "its frame was dropped" for token in human if token not in streamed or token not in windowed}
+    tokens = [scene.token for scene in scenes if scene.token not in failed]
+    for cause in by_cause(failed.items()):
+        print(f"not compared: {cause}")
+    if not tokens:
+        raise UserError(f"none of the {len(scenes)} scenes can be compared")
     truth, first, second = (
-        torch.from_numpy(np.stack([plans[scene.token] for scene in scenes])).float()
-        for plans in (human, streamed, windowed)
+        torch.from_numpy(np.stack([plans[token] for token in tokens])).float() for plans in (human, streamed, windowed)
     )
     errors = {}
     for name, plans in (("streamed", first), ("windowed", second)):
@@ -125,9 +132,9 @@ def report(
     if len(pushes):
         print(f"a push: {Percentiles.of(pushes / 1e3)}")
     for name, (ade, fde) in errors.items():
-        print(f"{name}: ADE {ade:.4f} m, FDE {fde:.4f} m over {len(scenes)} scenes")
+        print(f"{name}: ADE {ade:.4f} m, FDE {fde:.4f} m over {len(apart)} scenes")
     different = int((apart > SAME_M).sum())
-    verdict = "equal" if not different else f"{different} of {len(scenes)} DIFFER"
+    verdict = "equal" if not different else f"{different} of {len(apart)} DIFFER"
     print(f"streamed and windowed plans: {verdict} (furthest apart {apart.max():.1e} m, equal means ≤ {SAME_M:g} m)")
 
 

@@ -6,6 +6,7 @@ wotempo evaluate checkpoint=runs/…/checkpoints/last.ckpt
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene
+from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.submission import Team, require_complete, write_submission
 from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
@@ -97,11 +99,14 @@ def plans_of(
     scenes: list[Scene],
     progress: PreparationProgress,
     tally: HistoryTally,
-) -> dict[str, dict[str, np.ndarray]]:
-    """driver -> token -> (8, 3), of every driver but PDM-Closed. ``tally`` looks at the model if ``history`` is set."""
+) -> dict[str, dict[str, Any]]:
+    """driver -> token -> ``pdm.evaluation.Plan``, of every driver but PDM-Closed. ``tally`` looks at the model if
+    ``history`` is set."""
     blind = "ego_status_mlp" in config.baselines
     train = split_scenes(dataset, paths, "train", progress) if blind else []
-    plans = {name: drive(name, train, scenes, config.seed) for name in config.baselines if name != PDM_CLOSED}
+    plans: dict[str, dict[str, Any]] = {
+        name: drive(name, train, scenes, config.seed) for name in config.baselines if name != PDM_CLOSED
+    }
     wanted = {"model": True, "imitation": config.imitation, "untrained": config.untrained}
     for variant in wanted if config.checkpoint else ():
         if wanted[variant]:
@@ -144,13 +149,21 @@ def _known(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
-def failures(rows: pd.DataFrame) -> str:
-    """One line a reason, or nothing."""
-    tokens = rows[~rows["valid"]].groupby(["driver", "reason"], sort=False)["token"]
-    return "\n".join(
-        f"{driver}: {len(failed)} tokens failed and count as 0, first {failed.iloc[0]}: {reason}"
-        for (driver, reason), failed in tokens
-    )
+def failures(rows: pd.DataFrame) -> Iterator[str]:
+    """One line a driver and cause."""
+    for driver, failed in rows[~rows["valid"]].groupby("driver", sort=False):
+        for cause in by_cause(zip(failed["token"], failed["reason"], strict=True)):
+            yield f"{driver}: {cause.count} tokens failed and count as 0, first {cause.first}: {cause.reason}"
+
+
+def require_some(rows: pd.DataFrame) -> None:
+    """UserError where a driver has not one valid token: its zeros are no score."""
+    valid = rows.groupby("driver", sort=False)["valid"].any()
+    if not valid.all():
+        failed = rows[rows["driver"] == valid.index[~valid][0]]
+        cause = by_cause(zip(failed["token"], failed["reason"], strict=True))[0]
+        who = ", ".join(valid.index[~valid])
+        raise UserError(f"none of the {len(failed)} tokens of {who} could be scored; most often ({cause})")
 
 
 def work(raw: DictConfig) -> int:
@@ -165,8 +178,9 @@ def work(raw: DictConfig) -> int:
     tally = HistoryTally()
     plans = plans_of(config, dataset, paths, scenes, progress, tally)
     if config.submission:
-        write_submission(run_dir / "submission.pkl", config.team, plans["model"])
-        print(f"submission: {run_dir / 'submission.pkl'}")
+        broken = write_submission(run_dir / "submission.pkl", config.team, plans["model"])
+        left_out = f", without {len(broken)} plans that are not finite, first {broken[0]}" if broken else ""
+        print(f"submission: {run_dir / 'submission.pkl'}{left_out}")
     with PreparationProgress(config.progress_bar) as progress:
         workers = config.data.prepare_workers
         rows = score_all(workers, config.metric, config.baselines, paths, scenes, plans, progress)
@@ -189,9 +203,10 @@ def work(raw: DictConfig) -> int:
     show(means, columns, dataset.note or dataset.name)
     if config.history:
         print(f"history: {sentence(content['history'])}")
-    if failed := failures(rows):
-        print(failed)
+    for line in failures(rows):
+        print(line)
     print(f"per token: {run_dir}/scores.parquet, in the official columns {run_dir}/<driver>.csv")
+    require_some(rows)
     return 0
 
 

@@ -19,10 +19,9 @@ from wotempo.datasets import SPLITS
 from wotempo.errors import UserError, require_least, require_named
 from wotempo.evidence.targets import without_signal
 from wotempo.navsim import write_bytes
+from wotempo.navsim.per_scene import by_cause
 from wotempo.preparation.labelling import LabelsConfig, label_splits
 from wotempo.preparation.progress import PreparationProgress
-
-NAMED = 5  # invalid scenes that are named on the screen
 
 
 def check(raw: DictConfig) -> LabelsConfig:
@@ -46,10 +45,10 @@ def work(raw: DictConfig) -> int:
     with PreparationProgress(config.progress_bar) as progress:
         result, table = label_splits(config, progress)
     write_bytes(Path(config.run_dir) / "labels.json", json.dumps(asdict(result)).encode())
-    for token, reason in list(table.invalid.items() if table else [])[:NAMED]:
-        print(f"invalid: {token}: {reason}")
-    if result.invalid and result.invalid > NAMED:
-        print(f"invalid: {result.invalid - NAMED} more, all in {Path(result.output) / 'index.json'}")
+    for cause in by_cause(table.invalid.items() if table else ()):
+        print(f"invalid: {cause}")
+    if result.invalid:
+        print(f"invalid: all by their tokens in {Path(result.output) / 'index.json'}")
     print(result, flush=True)
     if table is not None and (complaint := without_signal(table, list(table.rows))):
         raise UserError(f"{result.output}: {complaint} (make doctor says more); the table is kept, do not train on it")

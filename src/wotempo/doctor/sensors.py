@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from wotempo.datasets import Progress
 from wotempo.doctor.finding import Finding
 from wotempo.navsim import DataPaths, Frame, sensor_paths
+from wotempo.navsim.per_scene import attempted
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class SensorCount:
     before: tuple[int, ...]
     whole: int  # windows without a missing file
     empty: int  # files of 0 bytes
-    first: str  # of the files that are missing or empty
+    first: str  # of the files that are missing or empty, or why a frame has none
 
 
 def count_sensors(
@@ -38,8 +40,9 @@ def count_sensors(
                 before[position] += 1
                 continue
             if frame.token not in known:
-                sizes = {file: _size(file) for file in sensor_paths(paths, split, frame)}
-                bad = [file.name for file, size in sizes.items() if not size]
+                files, why = attempted(partial(sensor_paths, paths, split, frame))
+                sizes = {file: _size(file) for file in files or ()}
+                bad = [why] if files is None else [file.name for file, size in sizes.items() if not size]
                 known[frame.token] = not bad
                 empty += sum(size == 0 for size in sizes.values())
                 first = first or (bad[0] if bad else "")

@@ -11,7 +11,10 @@ from sklearn.preprocessing import StandardScaler
 
 from wotempo.features import status_feature
 from wotempo.navsim import Scene
+from wotempo.navsim.anchors import NUM_POSES
+from wotempo.navsim.per_scene import each
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
+from wotempo.pdm.evaluation import Plan
 
 DRIVERS = ("human", "constant_velocity", "ego_status_mlp")
 HIDDEN = (128, 128)
@@ -29,14 +32,15 @@ def ego_status_mlp(train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -
     planner = make_pipeline(StandardScaler(), mlp)
     planner.fit(np.stack([status_feature(scene.current) for scene in train]), targets)
     plans = planner.predict(np.stack([status_feature(scene.current) for scene in scenes]))
-    return plans.reshape(len(scenes), *human_poses(scenes[0]).shape)
+    return plans.reshape(len(scenes), NUM_POSES, 3)
 
 
-def drive(name: str, train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -> dict[str, np.ndarray]:
-    """token -> (8, 3) plan of the named driver."""
-    if name == "ego_status_mlp":
-        plans = ego_status_mlp(train, scenes, seed)
-    else:
+def drive(name: str, train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -> dict[str, Plan]:
+    """token -> (8, 3) plan of the named driver, or the reason why it has none for this scene."""
+    if name != "ego_status_mlp":
         plan = {"human": human_poses, "constant_velocity": constant_velocity_poses}[name]
-        plans = np.stack([plan(scene) for scene in scenes])
-    return {scene.token: poses for scene, poses in zip(scenes, plans, strict=True)}
+        plans, failed = each({scene.token: scene for scene in scenes}, plan)
+        return plans | failed
+    followed, _ = each({scene.token: scene for scene in train}, human_poses)
+    fitted = ego_status_mlp([scene for scene in train if scene.token in followed], scenes, seed)
+    return {scene.token: poses for scene, poses in zip(scenes, fitted, strict=True)}

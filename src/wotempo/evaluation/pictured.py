@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from wotempo.evaluation.scored import test_data
 from wotempo.features import FeatureSpec
 from wotempo.features.camera import stitched_pixels
 from wotempo.navsim import Scene
+from wotempo.navsim.per_scene import attempted
 from wotempo.targets import trajectory_target
 from wotempo.training.module import LitPlanner
 from wotempo.training.samples import collect_samples
@@ -30,6 +32,7 @@ class Photographer:
 
     def __init__(self, run: Path, progress: Progress) -> None:
         self.progress = progress
+        self.failed: dict[str, str] = {}  # token -> why there is no picture of it
         self.config = config_with_images(run)
         self.module = load_module(run / "checkpoints" / "last.ckpt")
         dataset = dataset_of(self.config.data, self.config.workspace)
@@ -45,7 +48,16 @@ class Photographer:
         return tokens[first : first + count]
 
     def take(self, tokens: list[str]) -> Samples:
-        """One sample per token: ``SAMPLE_FIELDS``, and what ``scene_card`` names."""
+        """One sample per token: ``SAMPLE_FIELDS``, and what ``scene_card`` names. A scene that cannot be looked at has
+        none, and ``failed`` says why."""
+        samples, why = attempted(partial(self._together, tokens))
+        if samples is not None:
+            return samples
+        if len(tokens) == 1:
+            self.failed[tokens[0]] = why
+        return [sample for token in tokens for sample in self.take([token])] if len(tokens) > 1 else []
+
+    def _together(self, tokens: list[str]) -> Samples:
         chosen = [self.scenes[token] for token in tokens]
         data = test_data(self.config, self.module, self.paths, chosen, self.progress)
         data.setup("test")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from wotempo.datasets import Progress
 from wotempo.evaluation.pictured import Photographer
+from wotempo.navsim.per_scene import by_cause
 from wotempo.report.glossary import word
 from wotempo.report.pictures.listing import Pictures
 from wotempo.report.pictures.scene_card import moving_scene, scene_card
@@ -44,14 +45,17 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
             ("Worst scenes by PDMS", ordered.head(counts["scenes"])),
             ("Best scenes by PDMS, of those that drive on", _driving(ordered)[::-1].head(counts["scenes"])),
         ):
-            cards = [scene_card(sample) for sample in photographer.take(list(rows["token"]))]
-            captions = [_caption(row) for _, row in rows.iterrows()]
-            pictures.groups[heading] = list(zip(cards, captions, strict=True))
+            captions = {row["token"]: _caption(row) for _, row in rows.iterrows()}
+            samples = photographer.take(list(captions))
+            pictures.groups[heading] = [(scene_card(sample), captions[str(sample["token"])]) for sample in samples]
     tokens = photographer.sequence(worst, counts["windows"])
     log = photographer.scenes[tokens[0]].log.name
     around = "around the worst scene" if worst else "the first of the test split"
     caption = f"{len(tokens)} consecutive windows of {log}, {around}, at real speed"
-    pictures.groups["One scene, moving"] = [(moving_scene(photographer.take(tokens)), caption)]
+    if samples := photographer.take(tokens):
+        pictures.groups["One scene, moving"] = [(moving_scene(samples), caption)]
+    for cause in by_cause(photographer.failed.items()):
+        pictures.lacking.append((f"Scenes that cannot be looked at: {cause}.", f"make report RUN={run.folder}"))
 
 
 def _driving(rows: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from wotempo.evaluation.scoring import score_all
 from wotempo.evaluation.windows import windows_of
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.files import atomic_path
+from wotempo.navsim.per_scene import each
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
 from wotempo.training.module import LitPlanner
@@ -85,7 +86,9 @@ def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Pr
     plans, overlaps = drive_all(module.eval(), data.test_dataloader())
     rows = score_all(config.data.prepare_workers, "pdms", [], paths, scenes, {"model": plans}, progress)
     named = rows.rename(columns={official: name for name, official in PDMS_COLUMNS.items()} | {"score": "pdms"})
-    kinds = pd.DataFrame([{"token": scene.token, **situations(scene)} for scene in scenes])
+    # What cannot be told of a scene that cannot be scored either: its row says why.
+    known, _ = each({scene.token: scene for scene in scenes}, situations)
+    kinds = pd.DataFrame([{"token": s.token, **known.get(s.token, dict.fromkeys(SITUATIONS, False))} for s in scenes])
     kinds = kinds.rename(columns={name: f"{PREFIX}{name}" for name in SITUATIONS})
     whole = named.merge(overlaps, on="token", validate="one_to_one").merge(kinds, on="token", validate="one_to_one")
     with atomic_path(run_dir / TEST_FILE) as path:

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from wotempo.datasets import Progress
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.schema import NUM_HISTORY
-from wotempo.pdm.evaluation import PDM_CLOSED, evaluate_scenes
+from wotempo.pdm.evaluation import PDM_CLOSED, Plan, evaluate_scenes
 from wotempo.pdm.labels.label_parts import cut
 
 WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
@@ -24,7 +24,7 @@ def score_all(
     baselines: list[str],
     paths: DataPaths,
     scenes: list[Scene],
-    plans: dict[str, dict[str, np.ndarray]],
+    plans: Mapping[str, Mapping[str, Plan]],
     progress: Progress,
 ) -> pd.DataFrame:
     """One row per driver and scene, in the order of the scenes."""
@@ -36,7 +36,7 @@ def score_all(
         delayed(evaluate_scenes)(
             paths.maps,
             members,
-            {driver: {scene.token: of[scene.token] for scene in members} for driver, of in plans.items()},
+            {driver: {s.token: of[s.token] for s in members if s.token in of} for driver, of in plans.items()},
             metric,
             PDM_CLOSED in baselines,
         )

@@ -48,7 +48,7 @@ class RunEvidence:
         return drivers
 
     def score(self, plans: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
-        """PDMS (v1.1) of each driver, over the scenes that can be scored."""
+        """PDMS (v1.1) of each driver, over the scenes that can be scored; empty where none can."""
         tokens = list(next(iter(plans.values())))
         arrays = {name: {token: np.asarray(plan) for token, plan in of.items()} for name, of in plans.items()}
         scenes = [self._scenes[token] for token in tokens]
@@ -58,7 +58,7 @@ class RunEvidence:
         for row in rows:
             if row["token"] not in void:
                 by_driver[row["driver"]].append(row["score"])
-        return by_driver
+        return by_driver if any(by_driver.values()) else {}
 
     def splits(self) -> dict[str, dict[str, list[str]]]:
         """Tokens and logs of train and val, logs of test where they are on this machine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from wotempo.configs import values
 from wotempo.maps import on_road, read_map
 from wotempo.navsim import DataPaths, Scene, ScoreTable
+from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.scores import pack_scores
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.labels.label_parts import score_scene
@@ -64,13 +66,18 @@ def without_signal(table: ScoreTable, tokens: Sequence[str]) -> str:
 
 
 def rescored(table: ScoreTable, paths: DataPaths, anchors: np.ndarray, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """The rows of these scenes, scored anew: ``rescored`` how many, ``rows_apart`` tokens of those that differ."""
+    """The rows of these scenes, scored anew: ``rescored`` how many, ``rows_apart`` tokens of those that differ, or
+    that the scorer refuses now."""
     apart = []
     for scene in scenes:
         town = read_map(paths.maps, scene.current.map_location)
         town.load()
-        flags, progress = pack_scores(score_scene(scene, town, anchors))
+        scores, _ = attempted(partial(score_scene, scene, town, anchors))
         row = table.rows[scene.token]
+        if scores is None:
+            apart.append(scene.token)
+            continue
+        flags, progress = pack_scores(scores)
         if not (np.array_equal(flags, table.flags[row]) and np.array_equal(progress, table.progress[row])):
             apart.append(scene.token)
     return {"rescored": len(scenes), "rows_apart": apart, "scorer": [table.scorer_version, SCORER_VERSION]}

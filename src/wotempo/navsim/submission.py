@@ -49,18 +49,24 @@ def require_complete(team: Team) -> None:
         raise UserError(f"a submission needs {', '.join(f'team.{name}' for name in missing)}: give them")
 
 
-def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) -> None:
+def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) -> list[str]:
     """token -> (8, 3) poses in the ego frame, every 0.5 s, as the devkit's own script writes them; atomic.
 
-    UserError for an incomplete team and for plans that are not finite: the server would count them as failed.
+    Returns the tokens whose plans are not finite: they are left out, the server would count them as failed. UserError
+    for an incomplete team, and where no plan is left.
     """
     require_complete(team)
-    if broken := [token for token, poses in plans.items() if not np.isfinite(poses).all()]:
-        raise UserError(
-            f"{len(broken)} plans hold numbers that are not finite (first: {broken[0]}); nothing is written"
-        )
+    broken = [token for token, poses in plans.items() if not np.isfinite(poses).all()]
+    if len(broken) == len(plans):
+        first = f" (first: {broken[0]})" if broken else ""
+        raise UserError(f"{len(broken)} plans hold numbers that are not finite{first}; nothing is written")
     sampling = _Sampling()
-    predictions = {token: _Trajectory(np.asarray(poses, np.float32), sampling) for token, poses in plans.items()}
+    out = set(broken)
+    predictions = {
+        token: _Trajectory(np.asarray(poses, np.float32), sampling)
+        for token, poses in plans.items()
+        if token not in out
+    }
     content = {
         "team_name": team.name,
         "authors": list(team.authors),
@@ -70,3 +76,4 @@ def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) ->
         "predictions": [predictions],
     }
     write_bytes(path, legacy_bytes(content))
+    return broken

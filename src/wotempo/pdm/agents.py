@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from wotempo.errors import UserError
 from wotempo.geometry.pose import relative_to
 from wotempo.navsim.anchors import NUM_POSES
+from wotempo.navsim.per_scene import SceneError
 from wotempo.navsim.schema import FRAME_PERIOD_S, Scene
 
 
@@ -14,9 +14,8 @@ def human_poses(scene: Scene) -> np.ndarray:
     """(8, 3) float64 poses of the log in the current ego frame, at 0.5 … 4.0 s."""
     future = scene.future[:NUM_POSES]
     if len(future) < NUM_POSES:
-        raise UserError(
-            f"scene {scene.token} of log {scene.log.name}: only {len(future)} of {NUM_POSES} future frames follow"
-        )
+        lacks = f"only {len(future)} of {NUM_POSES} future frames follow"
+        raise SceneError(scene.token, scene.log.name, lacks)
     return relative_to(scene.current.pose, np.stack([frame.pose for frame in future]))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import shapely
 
 from wotempo.errors import UserError
 from wotempo.maps import MapIndex
+from wotempo.navsim.per_scene import SceneError
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.areas import AreaKind, AreaMap
 from wotempo.pdm.centreline import route_lanes, start_lane, trace_centreline
@@ -38,20 +40,27 @@ class SceneContext:
     def build(cls, scene: Scene, map_index: MapIndex) -> SceneContext:
         """Read the scene's log frames (current + 10) and the map around it.
 
-        Raises UserError naming the token when future frames, boxes or the route are missing.
+        Raises SceneError when future frames, boxes or the route are missing, or numbers are not finite.
         """
+        unusable = partial(SceneError, scene.token, scene.log.name)
         frames = [scene.current, *scene.future][:NUM_OBJECT_FRAMES]
-        if len(frames) < NUM_OBJECT_FRAMES or any(frame.boxes is None for frame in frames):
-            raise UserError(
-                f"scene {scene.token} of log {scene.log.name}: scoring needs {NUM_OBJECT_FRAMES} frames with boxes, "
-                f"half a second apart; use a scene filter with num_future_frames: {NUM_OBJECT_FRAMES - 1}"
+        if len(frames) < NUM_OBJECT_FRAMES:
+            raise unusable(
+                f"scoring needs {NUM_OBJECT_FRAMES} frames, half a second apart; use a scene filter with "
+                f"num_future_frames: {NUM_OBJECT_FRAMES - 1}"
             )
-        ego = ego_state(scene.current)
+        if any(frame.boxes is None for frame in frames):
+            raise unusable(f"scoring needs {NUM_OBJECT_FRAMES} frames with boxes, and the log holds some without")
+        ego, objects = ego_state(scene.current), replay_objects(frames)
+        if not np.isfinite(ego).all():
+            raise unusable("the ego's pose, velocity or acceleration is not finite")
+        if not np.isfinite(objects.corners[objects.present]).all():
+            raise unusable("a box is not finite: its place, size or heading")
         pose = ego[: HEADING + 1]
         try:
             route = repair_route(map_index, pose, scene.current.roadblock_ids)
         except UserError as error:
-            raise UserError(f"scene {scene.token} of log {scene.log.name}: {error}") from error
+            raise unusable(str(error)) from error
         lanes = route_lanes(map_index, route)
         areas, lane_ids = surrounding_areas(map_index, centre_of(pose), set(lanes))
         # NAVSIM breaks ties between equally aligned lanes by the order in which this tree returns them.
@@ -62,7 +71,7 @@ class SceneContext:
             token=scene.token,
             start_us=scene.current.timestamp_us,
             ego=ego,
-            objects=replay_objects(frames),
+            objects=objects,
             areas=areas,
             centreline=trace_centreline(map_index, route, start),
             route_lanes=tuple(lanes),

@@ -10,6 +10,7 @@ import numpy as np
 
 from wotempo.datasets import Dataset, Progress
 from wotempo.navsim import DataPaths, Scene, ScoreTable, fingerprint
+from wotempo.navsim.per_scene import by_cause
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
 
@@ -44,5 +45,8 @@ def without_invalid(scenes: dict[str, list[Scene]], invalid: dict[str, str]) -> 
     """The scenes by split, without those that have no labels (token -> reason); prints how many these are."""
     kept = {split: [scene for scene in members if scene.token not in invalid] for split, members in scenes.items()}
     if dropped := [s.token for members in scenes.values() for s in members if s.token in invalid]:
-        print(f"{len(dropped)} scenes are left out, they cannot be scored (first: {invalid[dropped[0]]})", flush=True)
+        first, *others = causes = by_cause((token, invalid[token]) for token in dropped)
+        print(f"{len(dropped)} scenes are left out, they cannot be scored (first: {first.reason})", flush=True)
+        for cause in causes if others else ():
+            print(f"  {cause}", flush=True)
     return kept

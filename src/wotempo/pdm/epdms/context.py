@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 
-from wotempo.errors import UserError
 from wotempo.maps import MapIndex
+from wotempo.navsim.per_scene import SceneError
 from wotempo.navsim.schema import NUM_HISTORY, Scene
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.history import history_states
@@ -31,13 +31,15 @@ class ExtendedContext:
     def extend(cls, context: SceneContext, scene: Scene, map_index: MapIndex) -> ExtendedContext:
         """From the v1.1 context of ``scene``, its frames (3 before, current, 8 after) and the map around it.
 
-        Raises UserError naming the token when frames or boxes are missing.
+        Raises SceneError when frames or boxes are missing.
         """
         past = [frame for frame in replace(scene, num_history=NUM_HISTORY).history if frame is not None]
         if len(past) < NUM_HISTORY:
-            raise UserError(
-                f"scene {scene.token} of log {scene.log.name}: EPDMS needs {NUM_HISTORY - 1} frames before the current "
-                f"one, the log has {len(past) - 1} without a gap; use a scene filter that requires the full history"
+            raise SceneError(
+                scene.token,
+                scene.log.name,
+                f"EPDMS needs {NUM_HISTORY - 1} frames before the current one, the log has {len(past) - 1} without a "
+                "gap; use a scene filter that requires the full history",
             )
         frames = [scene.current, *scene.future][:NUM_FRAMES]
         objects = without_overlapping(replay_objects(frames, NUM_FRAMES), context.ego)

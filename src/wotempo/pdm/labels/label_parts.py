@@ -5,17 +5,17 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import shapely
 from threadpoolctl import threadpool_limits
 
 from wotempo.configs import values
-from wotempo.errors import UserError
 from wotempo.maps import MapIndex, read_map
 from wotempo.navsim.files import atomic_path
+from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.schema import NUM_FUTURE, Scene
 from wotempo.navsim.scores import pack_scores
 from wotempo.pdm.context import SceneContext
@@ -63,24 +63,23 @@ def label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list
         for row, scene in enumerate(part):
             town = read_map(maps_root, scene.current.map_location)
             town.load()  # so that a damaged layer is an error here and no scene's fault below
-            try:
-                flags[row], progress[row] = pack_scores(score_scene(scene, town, anchors))
-                reasons.append("")
-            except (UserError, shapely.errors.ShapelyError) as error:
-                reasons.append(str(error) or repr(error))
+            packed, reason = attempted(partial(_packed, scene, town, anchors))
+            if packed is not None:
+                flags[row], progress[row] = packed
+            reasons.append(reason)
     with atomic_path(part_path(parts_dir, part)) as temporary, temporary.open("wb") as file:
         tokens = [scene.token for scene in part]
         np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons)
     return len(part)
 
 
+def _packed(scene: Scene, town: MapIndex, anchors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return pack_scores(score_scene(scene, town, anchors))
+
+
 def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray:
-    """(5, N) float64 in the order NC, DAC, EP, TTC, C. Raises UserError for a scene that cannot be scored."""
-    context = SceneContext.build(scene, town)
-    seen = context.objects.corners[context.objects.present]
-    if not (np.isfinite(context.ego).all() and np.isfinite(seen).all()):
-        raise UserError(f"scene {scene.token} of log {scene.log.name}: the log holds poses that are not finite")
-    result = score_trajectories(context, anchors)
+    """(5, N) float64 in the order NC, DAC, EP, TTC, C. Raises SceneError for a scene that cannot be scored."""
+    result = score_trajectories(SceneContext.build(scene, town), anchors)
     return np.stack([result.nc, result.dac, result.ep, result.ttc, result.comfort])
 
 
