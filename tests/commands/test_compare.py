@@ -10,10 +10,10 @@ import pytest
 
 from wotempo.commands.compare import choose, main
 from wotempo.errors import UserError
+from wotempo.records.reading import read_verdicts
+from wotempo.records.run_folders import run_folders
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES
 from wotempo.report.comparison import Side, compare, latest_finished, read_run
-from wotempo.report.reading import read_verdicts
-from wotempo.report.run_folders import run_folders
 
 LOGS = 12
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wotempo.report.seal import SEAL, seal_of
+from wotempo.records.seal import SEAL, seal_of
 
 
 def failed(verdict: dict[str, Any]) -> set[str]:

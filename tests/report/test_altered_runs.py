@@ -8,10 +8,10 @@ import os
 import pytest
 
 from wotempo.errors import UserError
-from wotempo.report import evidence as room
-from wotempo.report.evidence import CODE, changed_evidence, code_hash, described, ran_other_code
-from wotempo.report.reading import ALTERED, read_verdict
-from wotempo.report.seal import SEAL, alteration, seal_of
+from wotempo.records import evidence as room
+from wotempo.records.evidence import CODE, changed_evidence, code_hash, described, ran_other_code
+from wotempo.records.reading import ALTERED, read_verdict
+from wotempo.records.seal import SEAL, alteration, seal_of
 from wotempo.runs.unfinished import claim_run_dir, unfinished_runs
 
 

@@ -6,8 +6,8 @@ import pytest
 from report_runs import run_folder
 
 from wotempo.errors import UserError
-from wotempo.report.reading import Damaged, read_config, read_verdict, read_verdicts
-from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
+from wotempo.records.reading import Damaged, read_config, read_verdict, read_verdicts
+from wotempo.records.run_folders import CONFIG, VERDICT, run_folders
 from wotempo.report.sides import all_sides, sides
 
 

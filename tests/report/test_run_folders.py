@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from report_runs import run_folder
 
+from wotempo.records.reading import read_verdicts
+from wotempo.records.run_folders import CONFIG, VERDICT, run_folders
 from wotempo.report.comparison import latest_finished
-from wotempo.report.reading import read_verdicts
-from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
 from wotempo.report.sides import all_sides, sides
 
 

@@ -15,10 +15,10 @@ from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError, require_named
 from wotempo.navsim import write_bytes
+from wotempo.records.reading import read_config, read_verdicts
+from wotempo.records.run_folders import CONFIG, run_folders
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number
-from wotempo.report.reading import read_config, read_verdicts
-from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import sides
 
 TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "make train-baseline"}

@@ -21,12 +21,12 @@ from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError, require_named
 from wotempo.navsim import write_bytes
+from wotempo.records.reading import Damaged, read_config
+from wotempo.records.run_folders import CONFIG, run_folders
 from wotempo.report.ablation import METRICS, summarise
 from wotempo.report.ablation_page import markdown
 from wotempo.report.comparison import Side
 from wotempo.report.leaderboard import leaderboard_page, terminal
-from wotempo.report.reading import Damaged, read_config
-from wotempo.report.run_folders import CONFIG, run_folders
 from wotempo.report.sides import all_sides
 
 OPTIONS = (

@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> int:
         pictures = take_pictures(run, given, progress)
     write_bytes(out, run_page(run, pictures).encode())
     print(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    for sentence in run.damage:
+        print(f"  {sentence}")
     for what, remedy in pictures.lacking:
         print(f"  {what} To have it: {remedy}")
     return 0

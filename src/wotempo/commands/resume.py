@@ -15,7 +15,7 @@ from wotempo.config.stored import stored
 from wotempo.errors import UserError
 from wotempo.experiment.run import work
 from wotempo.navsim.lock import is_locked
-from wotempo.report.reading import ALTERED, read_verdict
+from wotempo.records.reading import ALTERED, read_verdict
 from wotempo.runs.unfinished import FINISHED, LOCK, unfinished_runs
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pandas as pd
 
 from wotempo.datasets import Progress
+from wotempo.errors import UserError
 from wotempo.evaluation.pictured import Photographer
 from wotempo.navsim.per_scene import by_cause
 from wotempo.report.glossary import word
@@ -17,8 +18,8 @@ from wotempo.report.situation import PREFIX
 
 def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> Pictures:
     pictures = Pictures()
-    if samples := run.samples():
-        cards = [(scene_card(sample), f"scene {sample['token']}") for sample in samples]
+    if run.samples:
+        cards = [(scene_card(sample), f"scene {sample['token']}") for sample in run.samples]
         pictures.groups["Scenes of validation"] = cards
     else:
         pictures.lacking.append(("No scenes of validation: no samples.npz.", run.anew("tracking.pictures=2")))
@@ -29,7 +30,10 @@ def take_pictures(run: RunFiles, counts: dict[str, int], progress: Progress) -> 
     elif counts["windows"] == 0:
         pictures.lacking.append(("No scenes of the test split: windows=0.", f"make report RUN={run.folder}"))
     else:
-        _test_scenes(run, counts, Photographer(run.folder, progress), pictures)
+        try:
+            _test_scenes(run, counts, Photographer(run.folder, progress), pictures)
+        except UserError as error:  # the page is of the run: what else it holds is shown
+            pictures.lacking.append((f"No scenes of the test split: {error}.", f"make report RUN={run.folder}"))
     return pictures
 
 

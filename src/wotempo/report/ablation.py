@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from wotempo.report.evidence import ran_other_code
-from wotempo.report.reading import ALTERED, read_json, read_verdict, readable
+from wotempo.records.evidence import ran_other_code
+from wotempo.records.forms import ABSENT
+from wotempo.records.reading import ALTERED, Damaged, read_metrics, read_verdict, spared
+from wotempo.report.numbers import as_number
 from wotempo.report.scores import DRAWS, interval
+from wotempo.report.situation import PREFIX
 
 VEHICLE = 5  # BevClass.VEHICLE
 SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ddc")
@@ -24,39 +28,67 @@ LOWER_IS_BETTER = ("ade", "fde")
 METRICS = (*SCORES, *LOWER_IS_BETTER, "future_vehicle_iou")
 
 
-NO_VERDICT: dict[str, Any] = {"status": "incomplete", "exit_code": 15, "criteria": [], "facts": {}}
+NO_VERDICT: dict[str, Any] = {**ABSENT, "status": "incomplete", "exit_code": 15, "facts": {}}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of an ablation. ``rows``: its test.parquet; None where there is none."""
+    """One run of an ablation. ``rows``: its test.parquet; None where there is none. ``damage``: a sentence on each
+    of its files that was passed over."""
 
     variant: str
     seed: int
     verdict: dict[str, Any]
     metrics: dict[str, float]
     rows: pd.DataFrame | None
+    damage: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
         return self.verdict["status"] == "accepted"
 
 
-def job_of(folder: Path, verdict: dict[str, Any], variant: str, seed: int) -> Job:
-    """With the metrics and the scores that lie in ``folder``."""
-    metrics: dict[str, float] = readable(folder / "metrics.json", read_json, {})
-    return Job(variant, seed, verdict, metrics, readable(folder / "test.parquet", pd.read_parquet, None))
+def job_of(folder: Path, verdict: dict[str, Any], variant: str, seed: int, notes: Sequence[str] = ()) -> Job:
+    """With the metrics and the scores that lie in ``folder``. ``notes``: what was passed over before."""
+    damage = [*notes]
+    metrics = spared(folder / "metrics.json", read_metrics, dict[str, float](), damage)
+    rows = spared(folder / "test.parquet", read_rows, None, damage)
+    return Job(variant, seed, verdict, metrics, rows, tuple(damage))
+
+
+def read_rows(file: Path) -> pd.DataFrame:
+    """test.parquet of a run. ValueError where it lacks what every run writes, or holds it in another kind."""
+    rows = pd.read_parquet(file)
+    texts, figures = ("token", "log"), (*SCORES, *LOWER_IS_BETTER)
+    if lacks := [name for name in (*texts, *figures) if name not in rows]:
+        raise ValueError(f"it lacks {', '.join(lacks)}")
+    counted = [name for name in rows if str(name).startswith(("future_", PREFIX))]
+    numeric = [is_numeric_dtype(rows[name]) for name in (*figures, *counted)]
+    if not all(numeric) or not rows["token"].map(lambda token: isinstance(token, str)).all():
+        raise ValueError("a column is of another kind than runs write")
+    whole = {"valid": True, "reason": ""} | {name: rows[name] for name in ("valid", "reason") if name in rows}
+    return rows.assign(**whole)
 
 
 def read_jobs(sweep_dir: Path) -> list[Job]:
-    """Every job that began, in the order in which they began; one without a verdict is ``incomplete``."""
+    """Every job that began, in the order in which they began; one without a verdict is ``incomplete``, and one whose
+    verdict cannot be read ``damaged``."""
     folders = sorted(sweep_dir.glob("*/seed=*"), key=lambda folder: folder.stat().st_ctime)
     names = short_names([folder.parent.name for folder in folders])
     jobs = []
     for folder in folders:
         seed = int(folder.name.removeprefix("seed="))
-        jobs.append(job_of(folder, read_verdict(folder) or NO_VERDICT, names[folder.parent.name], seed))
+        jobs.append(began(folder, names[folder.parent.name], seed))
     return jobs
+
+
+def began(folder: Path, variant: str, seed: int) -> Job:
+    """The job in a folder, whatever is left of it."""
+    try:
+        return job_of(folder, read_verdict(folder) or NO_VERDICT, variant, seed)
+    except Damaged as damage:
+        lost = {**NO_VERDICT, "status": "damaged", "reason": str(damage)}
+        return job_of(folder, lost, variant, seed, [f"passed over: {damage}"])
 
 
 def short_names(folders: Sequence[str]) -> dict[str, str]:
@@ -227,4 +259,4 @@ def _average(values: Sequence[float]) -> float:
 def measured(verdict: dict[str, Any], criterion: str) -> float:
     """What a criterion measured; NaN where it did not."""
     value = next((c["measured"] for c in verdict["criteria"] if c["name"] == criterion), None)
-    return np.nan if value is None else float(value)
+    return as_number(value)

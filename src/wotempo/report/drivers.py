@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 
 from wotempo.report.curves import SETTINGS, plt, svg
+from wotempo.report.numbers import as_number
 
 PLAN = "plan"
 INKS = {True: "#c2185b", False: "#8a8f98"}  # the plan is pink, as in the scenes
@@ -15,8 +16,7 @@ INKS = {True: "#c2185b", False: "#8a8f98"}  # the plan is pink, as in the scenes
 
 def draw_drivers(details: Mapping[str, Any]) -> bytes | None:
     """SVG of what the criterion ``plan`` found: ``ade`` (m) and ``pdms`` by driver; None where it compared nothing."""
-    ade: Mapping[str, float] = details.get("ade") or {}
-    pdms: Mapping[str, float] = details.get("pdms") or {}
+    ade, pdms = ({n: as_number(v) for n, v in (details.get(of) or {}).items()} for of in ("ade", "pdms"))
     if PLAN not in ade:
         return None
     names = sorted(ade, key=lambda name: -ade[name])

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
+
+
+def as_number(value: Any) -> float:
+    """Of a verdict's figure, which says "nan" and "inf" in words; NaN where it is no number."""
+    if value in ("nan", "inf", "-inf"):
+        return float(value)
+    return float(value) if isinstance(value, int | float) else np.nan
 
 
 def figure(value: float | None, spec: str = ".3f") -> str:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from wotempo.errors import UserError
 from wotempo.program import shell_line, stored, words_of
+from wotempo.records.reading import read_mapping, read_text, read_verdict, spared
 from wotempo.report.ablation import Job, job_of
 from wotempo.report.pictures.scene_picture import read_samples
-from wotempo.report.reading import read_verdict, readable
+
+MOST_STEPS = 1e9
+LARGEST = 1e30  # no axis shows more; a loss that became infinite stays
 
 
 @dataclass(frozen=True)
 class RunFiles:
     """``job``: verdict, metrics and test scores. ``curves``: metrics.csv, empty where there is none. ``config`` and
-    ``diagnosis`` are texts, "" where there is none."""
+    ``diagnosis`` are texts, "" where there is none. ``samples``: of samples.npz. ``damage``: a sentence on each file
+    that is there and cannot be read; it counts as missing."""
 
     folder: Path
     job: Job
     curves: pd.DataFrame
     config: str
     diagnosis: str
+    samples: list[dict[str, np.ndarray]]
+    damage: list[str]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -52,9 +60,6 @@ class RunFiles:
         command, arguments = words_of(self.facts.get("command", stored("train", [])))
         return command, [word for word in arguments if word.split("=")[0] not in ("run_dir", "reuse", "hydra.run.dir")]
 
-    def samples(self) -> list[dict[str, np.ndarray]]:
-        return readable(self.folder / "samples.npz", read_samples, [])
-
 
 def read_job(folder: Path) -> Job:
     """A run in any state. UserError where the folder is none of a run."""
@@ -68,15 +73,35 @@ def read_job(folder: Path) -> Job:
 
 
 def read_files(folder: Path) -> RunFiles:
+    """All of a run. UserError where the folder is none of a run, Damaged where its verdict cannot be read."""
     job = read_job(folder)
+    damage = list(job.damage)
+    diagnoses = sorted((folder / "failure").rglob("diagnosis.md"))
     return RunFiles(
         folder,
         job,
-        readable(folder / "metrics" / "metrics.csv", pd.read_csv, pd.DataFrame({"step": []})),
-        _text(folder / "config.yaml"),
-        "\n\n".join(_text(path) for path in sorted((folder / "failure").rglob("diagnosis.md"))),
+        spared(folder / "metrics" / "metrics.csv", read_curves, pd.DataFrame({"step": []}), damage),
+        spared(folder / "config.yaml", _config, "", damage),
+        "\n\n".join(spared(path, read_text, "", damage) for path in diagnoses),
+        spared(folder / "samples.npz", read_samples, [], damage),
+        damage,
     )
 
 
-def _text(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
+def read_curves(file: Path) -> pd.DataFrame:
+    """metrics.csv: numbers by column, NaN where a row has none. ValueError where something else stands in it."""
+    curves = pd.read_csv(io.StringIO(read_text(file)))
+    if "step" not in curves or not all(is_numeric_dtype(curves[name]) for name in curves):
+        raise ValueError("it is no table of numbers with a column step")
+    steps = curves["step"]
+    if not steps.between(0, MOST_STEPS).all() or (steps % 1).any():
+        raise ValueError("its column step holds what is no step")
+    if ((curves.abs() > LARGEST) & np.isfinite(curves)).any(axis=None):
+        raise ValueError(f"it holds a number beyond {LARGEST:g}")
+    return curves
+
+
+def _config(file: Path) -> str:
+    """The text of a config.yaml. ValueError where it holds no keys."""
+    read_mapping(file)
+    return read_text(file)

@@ -15,6 +15,7 @@ from wotempo.report.curves import PANELS, Panel, draw, matching
 from wotempo.report.drivers import draw_drivers
 from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import beside, facts, folded, missing, note, page, picture, section, table
+from wotempo.report.numbers import as_number
 from wotempo.report.pictures.listing import Pictures
 from wotempo.report.pictures.scene_picture import legend
 from wotempo.report.run_files import RunFiles
@@ -28,6 +29,7 @@ MEMORY = Panel("Peak memory so far", "GB", "", caption="of the last attempt")
 def run_page(run: RunFiles, pictures: Pictures) -> str:
     parts = [
         _summary(run),
+        *_damage(run),
         *_failure(run),
         _criteria(run),
         *_drivers(run),
@@ -57,9 +59,13 @@ def _summary(run: RunFiles) -> str:
         "next": _text(verdict.get("next")),
     }
     remark = note(run.facts["note"]) if run.facts.get("note") else ""
-    stage = [run.facts["fusion"]["name"]] if "fusion" in run.facts else []
+    stage = [run.facts["fusion"]["name"]] if "name" in run.facts.get("fusion", {}) else []
     what = " · ".join([job.variant, *stage, f"seed {job.seed}"])
     return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), remark)
+
+
+def _damage(run: RunFiles) -> list[str]:
+    return [section("Files that cannot be read", *map(note, run.damage), mark="alarm")] if run.damage else []
 
 
 def _failure(run: RunFiles) -> list[str]:
@@ -96,12 +102,12 @@ def _drivers(run: RunFiles) -> list[str]:
     found = by_name.get("plan", {}).get("details", {})
     if (drawn := draw_drivers(found)) is None:
         return []
-    caption = f"{found['scenes']} validation scenes, {found['scored']} of them scored"
+    caption = f"{found.get('scenes', '–')} validation scenes, {found.get('scored', '–')} of them scored"
     return [section("The plan beside simple drivers", picture(drawn, "svg+xml", caption, _drivers_in_words(found)))]
 
 
 def _drivers_in_words(found: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: ADE {ade:.2f} m" for name, ade in found["ade"].items())
+    return ", ".join(f"{name}: ADE {as_number(ade):.2f} m" for name, ade in found["ade"].items())
 
 
 def _curves(run: RunFiles) -> str:
@@ -117,7 +123,7 @@ def _curves(run: RunFiles) -> str:
             lacking.append(panel.title)
     samples = _memory(run).get("details", {}).get("peak_gb_by_batch")
     if samples:
-        peak = pd.Series([gb for _, gb in samples], index=[batch for batch, _ in samples])
+        peak = pd.Series([pair[-1] for pair in samples], index=[pair[0] for pair in samples])
         shown.append(picture(draw(MEMORY, {"peak": peak}, last), "svg+xml", MEMORY.caption, MEMORY.title))
     else:
         lacking.append(f"{MEMORY.title} over the batches")
@@ -169,7 +175,9 @@ def _scene_key() -> str:
 
 def _origin(run: RunFiles) -> str:
     git, verdict = run.facts.get("git") or {}, run.job.verdict
-    state = f"{git['commit']}{' with uncommitted changes' if git.get('dirty') else ''}" if git else "no checkout"
+    state = (
+        f"{git.get('commit', '?')}{' with uncommitted changes' if git.get('dirty') else ''}" if git else "no checkout"
+    )
     command = f"<h3>The command</h3><pre>{escape(shell_line_of(run.facts.get('command')))}</pre>"
     known = {"git": state, "signature": _text(run.facts.get("signature")), "folder": run.folder.name}
     known |= {name: str(version) for name, version in verdict.get("versions", {}).items()}

@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 from wotempo.errors import UserError
+from wotempo.records.reading import read_all, read_config, read_verdict
+from wotempo.records.run_folders import CONFIG, VERDICT, run_folders
 from wotempo.report.ablation import NO_VERDICT, Job, short_names
 from wotempo.report.comparison import FINISHED, Side, read_run
-from wotempo.report.reading import read_all, read_config, read_verdict
 from wotempo.report.run_files import read_job
-from wotempo.report.run_folders import CONFIG, VERDICT, run_folders
 
 # Where and how a run was started, and its seed, make no other configuration.
 APART = ("run_dir", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison", "seed")

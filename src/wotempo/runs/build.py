@@ -19,7 +19,7 @@ from wotempo.checkpoints.init_from import start_from
 from wotempo.config.schema import RunConfig
 from wotempo.navsim import fingerprint
 from wotempo.preparation.prepare import Prepared
-from wotempo.report.seal import seal_of
+from wotempo.records.seal import seal_of
 from wotempo.runs.out_of_memory import OutOfMemoryPolicy
 from wotempo.runs.pending_row import PendingRow
 from wotempo.runs.preemption import StopSignal

@@ -11,7 +11,7 @@ from wotempo.fusion import level_of
 from wotempo.navsim import fingerprint
 from wotempo.planners.stage_cost import cost
 from wotempo.preparation.prepare import Prepared
-from wotempo.report.evidence import CHECKPOINTS, CODE, CONFIG, LABELS, code_hash, described
+from wotempo.records.evidence import CHECKPOINTS, CODE, CONFIG, LABELS, code_hash, described
 from wotempo.runs.provenance import command_line, git_state
 from wotempo.training.checkpoints import BEST
 from wotempo.training.module import LitPlanner
@@ -31,7 +31,7 @@ def next_step(config: RunConfig) -> str:
 
 
 def evidence_of(run_dir: Path, prepared: Prepared) -> dict[str, Any]:
-    """What the verdict of a run that ended rests on (wotempo.report.evidence)."""
+    """What the verdict of a run that ended rests on (wotempo.records.evidence)."""
     files = [run_dir / CONFIG, *(run_dir / CHECKPOINTS / f"{name}.ckpt" for name in ("last", BEST))]
     found: dict[str, Any] = {
         "files": {file.relative_to(run_dir).as_posix(): described(file) for file in files if file.is_file()},

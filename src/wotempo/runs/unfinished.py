@@ -10,9 +10,9 @@ from typing import Any
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
-from wotempo.report.evidence import ran_other_code
-from wotempo.report.reading import ALTERED, read_verdict, read_verdicts
-from wotempo.report.run_folders import CONFIG, run_folders
+from wotempo.records.evidence import ran_other_code
+from wotempo.records.reading import ALTERED, read_verdict, read_verdicts
+from wotempo.records.run_folders import CONFIG, run_folders
 
 LOCK = ".running"
 FINISHED = ("accepted", "rejected")

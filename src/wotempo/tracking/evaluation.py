@@ -7,7 +7,7 @@ from typing import Any
 
 from wotempo.config.schema import TrackingConfig
 from wotempo.pdm.metrics import PDMS_COLUMNS
-from wotempo.report.reading import read_verdict
+from wotempo.records.reading import read_verdict
 from wotempo.tracking.options import wandb_options
 
 MODEL = "model"

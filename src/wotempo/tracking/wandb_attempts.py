@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wotempo.navsim.lock import is_locked
-from wotempo.report.reading import read_verdict
+from wotempo.records.reading import read_verdict
 from wotempo.runs.unfinished import LOCK, unfinished_runs
 from wotempo.tracking.wandb_file import records
 

@@ -33,6 +33,13 @@ SAMPLE_FIELDS = {
     "all_trajectory": "(N, 8, 3), of a planner that chooses among trajectories",
     "final_rewards": "(N,), of such a planner",
 }
+DIMENSIONS = {
+    "token": 0, "camera": 3, "lidar": 3, "warped": 3, "feature": 3, "feature_warped": 3, "valid": 1, "bev_truth": 2,
+    "bev_predicted": 2, "expert": 2, "plan": 2, "all_trajectory": 3, "final_rewards": 1,
+}  # fmt: skip
+OF_CHOICE = ("all_trajectory", "final_rewards")
+KINDS = {"token": "U", "camera": "u", "bev_truth": "u", "bev_predicted": "u", "valid": "bf"}  # the others are floats
+LARGEST_FILE = 1 << 30  # bytes unpacked; a sample has some 2 MB
 HISTORY = (("lidar", "history as it was (red) on now (blue)"), ("warped", "history warped onto now"))
 CLASSES = ("none", "road", "walkway", "centreline", "static", "vehicle", "pedestrian", "ego")
 COLOURS = ListedColormap(["#f4f4f4", "#9aa5b1", "#d8c9a8", "#ffffff", "#e08e0b", "#1f6fb2", "#c0392b", "#2e9e5b"])
@@ -136,9 +143,29 @@ def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
 
 
 def read_samples(file: Path) -> list[dict[str, np.ndarray]]:
-    """The samples of a ``samples.npz``, each with those of SAMPLE_FIELDS that are there."""
-    stored = dict(np.load(file, allow_pickle=False))
-    return [{name: stored[name][i] for name in SAMPLE_FIELDS if name in stored} for i in range(len(stored["token"]))]
+    """The samples of a ``samples.npz``, each with those of SAMPLE_FIELDS that are there. ValueError where one lacks a
+    field that every sample has, or has another shape."""
+    stored = _arrays(file)
+    if lacks := [name for name in SAMPLE_FIELDS if name not in stored and name not in OF_CHOICE]:
+        raise ValueError(f"it lacks {', '.join(lacks)}")
+    count = len(stored["token"]) if stored["token"].ndim else 0
+    for name, array in stored.items():
+        if array.ndim != DIMENSIONS[name] + 1 or len(array) != count or array.dtype.kind not in KINDS.get(name, "f"):
+            raise ValueError(f"{name} is of kind {array.dtype} and shape {array.shape}")
+    frames = {stored[name].shape[1] for name in ("lidar", "warped", "feature", "feature_warped", "valid")}
+    plans = {stored[name].shape[1] for name in OF_CHOICE if name in stored}
+    alike = stored["expert"].shape == stored["plan"].shape == (count, *stored["plan"].shape[1:2], 3)
+    if len(frames) != 1 or 0 in frames or len(plans) > 1 or not alike or 0 in stored["camera"].shape[1:]:
+        raise ValueError("its fields do not fit each other")
+    return [{name: array[i] for name, array in stored.items()} for i in range(count)]
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    """Those of SAMPLE_FIELDS in an npz, whose sizes are looked at before memory is taken."""
+    with np.load(file, allow_pickle=False) as archive:
+        if (size := sum(member.file_size for member in archive.zip.infolist())) > LARGEST_FILE:
+            raise ValueError(f"it unpacks to {size} bytes")
+        return {name: archive[name] for name in SAMPLE_FIELDS if name in archive.files}
 
 
 def draw_samples(file: Path, folder: Path) -> list[Path]:
