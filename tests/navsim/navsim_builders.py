@@ -41,7 +41,7 @@ def make_frame(index: int, timestamp_us: int | None = None, num_boxes: int = 3, 
         cameras={name: dataclasses.replace(camera, path=f"{LOG_NAME}/{name}/{index:016x}.jpg") for name in CAMERAS},
         lidar_path=f"{LOG_NAME}/MergedPointCloud/{index:016x}.pcd",
         boxes=Boxes(
-            rng.normal(size=(num_boxes, 7)),
+            np.abs(rng.normal(size=(num_boxes, 7))),
             names,
             rng.normal(size=(num_boxes, 3)),
             [f"{index:08x}{i:08x}" for i in range(num_boxes)],

@@ -125,7 +125,7 @@ def test_calibrations_are_shared_between_frames(tmp_path: Path):
     assert read[0].cameras["CAM_L0"].intrinsics is read[4].cameras["CAM_L0"].intrinsics
 
 
-@pytest.mark.parametrize("key", ["token", "timestamp", "ego_dynamic_state", "can_bus", "cams"])
+@pytest.mark.parametrize("key", ["token", "timestamp", "ego_dynamic_state", "scene_token", "cams"])
 def test_a_missing_key_is_named(tmp_path: Path, key: str):
     path = tmp_path / f"{LOG_NAME}.pkl"
     write_log(path, [make_frame(0), make_frame(1)])
@@ -146,9 +146,10 @@ def test_malformed_logs_are_refused(tmp_path: Path):
     short = dataclasses.replace(frame.boxes, track_tokens=["a"])
     strange = dataclasses.replace(frame.boxes, names=np.array(["vehicle", "unicorn", "vehicle"]))
     for boxes, match in ((short, "different lengths"), (strange, "unknown class 'unicorn'")):
-        write_log(path, [dataclasses.replace(frame, boxes=boxes)])
-        with pytest.raises(UserError, match=match):
-            read_log(path, "mini")
+        write_log(path, [dataclasses.replace(frame, boxes=boxes), make_frame(1)])
+        spoilt, whole = read_log(path, "mini").frames
+        assert match in spoilt.defect.cause
+        assert (spoilt.boxes, whole.defect) == (None, None)
 
 
 def test_a_renamed_log_is_refused(tmp_path: Path):
@@ -175,15 +176,3 @@ def test_timestamps_that_do_not_increase_are_refused_with_both(times, tmp_path: 
     message = refusal(tmp_path, log)
     assert "frame 2 " in message
     assert all(str(log.frames[i].timestamp_us) in message for i in (1, 2))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_a_pose_that_is_not_finite_is_refused(value: float, axis: int, tmp_path: Path):
-    log = make_log((0.0, 0.5, 1.0))
-    pose = log.frames[1].pose.copy()
-    pose[axis] = value
-    log.frames[1] = dataclasses.replace(log.frames[1], pose=pose)
-    message = refusal(tmp_path, log)
-    assert "frame 1 " in message
-    assert str(pose.tolist()) in message

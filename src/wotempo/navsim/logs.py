@@ -8,49 +8,63 @@ from typing import Any
 import numpy as np
 
 from wotempo.errors import UserError
-from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES, Boxes, Camera, Frame, Log
+from wotempo.navsim.defects import Calibrations, marked
+from wotempo.navsim.log_values import command, microseconds, sequence, text, token
+from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES, Boxes, Camera, Defect, Frame, Log
 from wotempo.navsim.unpickle import load_pickle
 
 _CLASS_NAMES = frozenset(AGENT_NAMES + STATIC_NAMES)
+MALFORMED = (TypeError, ValueError, IndexError, AttributeError, OverflowError)
+_CALIBRATION = {
+    "sensor2lidar_rotation": (3, 3),
+    "sensor2lidar_translation": (3,),
+    "cam_intrinsic": (3, 3),
+    "distortion": (5,),
+}
 _CAN_BUS_YAW_RATE = 15  # x y z, qw qx qy qz, ax ay az, vx vy vz, wx wy wz, 0 0
 
 
 def read_log(path: Path, split: str) -> Log:
     """Read one log pickle; ``split`` is the directory name that its sensor paths are relative to.
 
-    Raises UserError naming the file when it is missing, damaged, asks for code, lacks a key, holds a pose that is not
-    finite, or frames whose timestamps do not increase.
+    Keys that neither the devkit nor this project reads may be absent. Values that spoil one frame only are the frame's
+    ``defect`` (``defects.marked``). Raises UserError naming the file when it is missing, damaged, asks for code, lacks
+    a key, holds a token twice, or frames whose timestamps do not increase.
     """
     raw_frames = load_pickle(path)
     if not isinstance(raw_frames, list) or not raw_frames:
         raise UserError(f"{path}: not a NAVSIM log, which is a non-empty list of frames")
-    calibrations: dict[bytes, tuple[np.ndarray, ...]] = {}
-    frames = []
-    for position, raw in enumerate(raw_frames):
-        try:
-            frames.append(_frame(raw, calibrations))
-        except KeyError as error:
-            raise UserError(f"{path}: frame {position} lacks the key {error}") from error
-        except (TypeError, ValueError, IndexError, AttributeError) as error:
-            raise UserError(f"{path}: frame {position} is malformed ({error})") from error
-        if frames[-1].log_name != path.stem:
-            raise UserError(f"{path}: holds log {frames[-1].log_name!r}; a log file must bear its log's name")
-        _check_course(path, position, frames)
-    return Log(path.stem, split, frames)
+    calibrations: Calibrations = {}
+    frames: list[Frame] = []
+    places: dict[str, int] = {}
+    name = path.stem
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a rotation without length: a defect, found below
+        for position, raw in enumerate(raw_frames):
+            try:
+                frames.append(_frame(raw, position, calibrations))
+            except KeyError as error:
+                raise UserError(f"{path}: frame {position} lacks the key {error}") from error
+            except MALFORMED as error:
+                raise UserError(f"{path}: frame {position} is malformed ({error})") from error
+            if frames[-1].log_name != name:
+                raise UserError(f"{path}: holds log {frames[-1].log_name!r}; a log file must bear its log's name")
+            _check_course(path, position, frames, places)
+    rotations = np.array([raw["ego2global_rotation"] for raw in raw_frames], np.float64)
+    return marked(Log(name, split, frames), rotations, calibrations)
 
 
-def _check_course(path: Path, position: int, frames: list[Frame]) -> None:
-    """Of the last frame read: a history is made of poses and times, and a wrong one would be learnt without a sign."""
+def _check_course(path: Path, position: int, frames: list[Frame], places: dict[str, int]) -> None:
+    """Of the last frame read: a history is made of times, and a scene is known by its token alone."""
     frame = frames[-1]
-    if not np.isfinite(frame.pose).all():
-        raise UserError(
-            f"{path}: frame {position} ({frame.token}) has the pose {frame.pose.tolist()} (x, y, heading), which must "
-            "be finite: fetch the log again, or leave it out"
-        )
     if position and frame.timestamp_us <= frames[-2].timestamp_us:
         raise UserError(
             f"{path}: frame {position} ({frame.token}) has the timestamp {frame.timestamp_us}, which does not come "
             f"after {frames[-2].timestamp_us} of the frame before it: fetch the log again, or sort out its frames"
+        )
+    if places.setdefault(frame.token, position) != position:
+        raise UserError(
+            f"{path}: frames {places[frame.token]} and {position} have the same token {frame.token}: fetch the log "
+            "again, or leave it out"
         )
 
 
@@ -59,53 +73,63 @@ def yaw_of(quaternion: np.ndarray) -> float:
 
     It differs from atan2(R10, R00) by about roll·pitch, so another order would move every label a little.
     """
-    w, x, y, z = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    quaternion = np.asarray(quaternion, np.float64)
+    w, x, y, z = (quaternion / np.sqrt(quaternion.dot(quaternion))).tolist()
     return float(np.arctan2(2 * (w * z - x * y), 1 - 2 * (y * y + z * z)))
 
 
-def _frame(raw: dict[str, Any], calibrations: dict[bytes, tuple[np.ndarray, ...]]) -> Frame:
-    translation = raw["ego2global_translation"]
+def _frame(raw: dict[str, Any], position: int, calibrations: Calibrations) -> Frame:
+    translation, cams = raw["ego2global_translation"], raw["cams"]
     dynamic = np.array(raw["ego_dynamic_state"], np.float64).reshape(4)
+    boxes, fault = _boxes(raw["anns"]) if "anns" in raw else (None, None)
     return Frame(
-        token=raw["token"],
-        frame_idx=int(raw["frame_idx"]),
-        timestamp_us=int(raw["timestamp"]),
-        log_name=raw["log_name"],
-        log_token=raw["log_token"],
-        scene_name=raw["scene_name"],
+        token=token(raw["token"]),
+        frame_idx=int(raw.get("frame_idx", position)),
+        timestamp_us=microseconds(raw["timestamp"]),
+        log_name=text(raw["log_name"], "log_name"),
+        log_token=raw.get("log_token", ""),
+        scene_name=raw.get("scene_name", ""),
         scene_token=raw["scene_token"],
-        map_location=raw["map_location"],
-        vehicle_name=raw["vehicle_name"],
+        map_location=text(raw["map_location"], "map_location"),
+        vehicle_name=raw.get("vehicle_name", ""),
         pose=np.array([translation[0], translation[1], yaw_of(raw["ego2global_rotation"])], np.float64),
         height=float(translation[2]),
         velocity=dynamic[:2],
         acceleration=dynamic[2:],
-        yaw_rate=float(raw["can_bus"][_CAN_BUS_YAW_RATE]),
-        command=np.array(raw["driving_command"], np.int64).reshape(4),
-        roadblock_ids=tuple(str(i) for i in raw["roadblock_ids"]),
-        traffic_lights=tuple((int(connector), bool(red)) for connector, red in raw["traffic_lights"]),
+        yaw_rate=float(raw["can_bus"][_CAN_BUS_YAW_RATE]) if "can_bus" in raw else 0.0,
+        command=command(raw["driving_command"]),
+        roadblock_ids=tuple(map(str, sequence(raw["roadblock_ids"], "roadblock_ids"))),
+        traffic_lights=tuple([(int(connector), bool(red)) for connector, red in raw["traffic_lights"]]),
         # An unrequested camera may be an empty dict.
-        cameras={name: _camera(raw["cams"][name], calibrations) for name in CAMERAS if raw["cams"][name]},
-        lidar_path=str(raw["lidar_path"]),
-        boxes=_boxes(raw["anns"]) if "anns" in raw else None,
+        cameras={name: _camera(cams[name], calibrations) for name in CAMERAS if cams[name]},
+        lidar_path=text(raw["lidar_path"] or "", "lidar_path"),
+        boxes=boxes,
+        defect=None if fault is None else Defect(fault, f"log {raw['log_name']}, frame {position} ({raw['token']})"),
     )
 
 
-def _camera(raw: dict[str, Any], calibrations: dict[bytes, tuple[np.ndarray, ...]]) -> Camera:
-    arrays = (
-        np.array(raw["sensor2lidar_rotation"], np.float64).reshape(3, 3),
-        np.array(raw["sensor2lidar_translation"], np.float64).reshape(3),
-        np.array(raw["cam_intrinsic"], np.float64).reshape(3, 3),
-        np.array(raw["distortion"], np.float64).reshape(5),
-    )
+def _camera(raw: dict[str, Any], calibrations: Calibrations) -> Camera:
     # A log repeats the same calibration in every frame; sharing it halves the memory of a loaded log.
-    rotation, translation, intrinsics, distortion = calibrations.setdefault(
-        b"".join(array.tobytes() for array in arrays), arrays
-    )
-    return Camera(str(raw["data_path"]), rotation, translation, intrinsics, distortion)
+    given = [np.asarray(raw[name], np.float64) for name in _CALIBRATION]
+    key = tuple(part.tobytes() for part in given)
+    if key not in calibrations:
+        shapes = _CALIBRATION.values()
+        calibrations[key] = tuple(part.copy().reshape(shape) for part, shape in zip(given, shapes, strict=True))
+    rotation, translation, intrinsics, distortion = calibrations[key]
+    return Camera(text(raw["data_path"], "data_path"), rotation, translation, intrinsics, distortion)
 
 
-def _boxes(raw: dict[str, Any]) -> Boxes:
+def _boxes(raw: dict[str, Any]) -> tuple[Boxes | None, str | None]:
+    """The boxes of a frame, or why they cannot be read."""
+    try:
+        return _boxes_of(raw), None
+    except KeyError as error:
+        return None, f"its boxes lack the key {error}"
+    except MALFORMED as error:
+        return None, f"its boxes are malformed ({error})"
+
+
+def _boxes_of(raw: dict[str, Any]) -> Boxes:
     boxes = np.array(raw["gt_boxes"], np.float64).reshape(-1, 7)
     names = np.array(raw["gt_names"], np.str_).reshape(-1)
     velocity = np.array(raw["gt_velocity_3d"], np.float64).reshape(-1, 3)
@@ -113,6 +137,9 @@ def _boxes(raw: dict[str, Any]) -> Boxes:
     lengths = {len(boxes), len(names), len(velocity), len(instance_tokens), len(track_tokens)}
     if len(lengths) != 1:
         raise ValueError(f"the five arrays of anns have different lengths {sorted(lengths)}")
-    if unknown := set(names.tolist()) - _CLASS_NAMES:
-        raise ValueError(f"unknown class {min(unknown)!r} in gt_names")
+    if not _CLASS_NAMES.issuperset(names.tolist()):
+        raise ValueError(f"unknown class {min(set(names.tolist()) - _CLASS_NAMES)!r} in gt_names")
+    if len(set(track_tokens)) < len(track_tokens):
+        raise ValueError("a track stands in it twice")
+    "".join(track_tokens)  # TypeError where one is no text
     return Boxes(boxes, names, velocity, instance_tokens, track_tokens)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,9 +43,20 @@ class Boxes:
 
     boxes: np.ndarray  # (N, 7) float64: x, y, z of the centre, length, width, height, yaw
     names: np.ndarray  # (N,) str, of AGENT_NAMES or STATIC_NAMES
-    velocity: np.ndarray  # (N, 3) m/s, the object's own velocity in ego axes
+    velocity: np.ndarray  # (N, 3) m/s, the object's own velocity in ego axes; 0 where a log has NaN: not known
     instance_tokens: list[str]  # one per frame
     track_tokens: list[str]  # stable over the log
+
+
+class Defect(NamedTuple):
+    """What is wrong with one frame of a log. ``cause`` is the same text for the same fault, so that faults can be
+    counted; ``where`` names the log and the frame, and the track and the values where they tell more."""
+
+    cause: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.cause}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,8 @@ class Frame:
     traffic_lights: tuple[tuple[int, bool], ...]  # (lane connector id, is red)
     cameras: dict[str, Camera]
     lidar_path: str  # relative to sensor_blobs/<split>
-    boxes: Boxes | None  # None in private test logs
+    boxes: Boxes | None  # None in private test logs, and where they cannot be read (then there is a defect)
+    defect: Defect | None = None  # no scene that holds such a frame can be trained on or scored
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,7 @@ class Log:
     name: str
     split: str
     frames: list[Frame]
+    unknown_velocities: int = 0  # boxes whose velocity is NaN in the file, and was read as 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,12 @@ class Scene:
     def token(self) -> str:
         """The scene's id is the token of its current frame."""
         return self.current.token
+
+    @property
+    def defect(self) -> Defect | None:
+        """Of the first defective frame that the scene holds; None where all of ``history`` and ``future`` are whole."""
+        held = (frame for frame in (*self.history, *self.future) if frame is not None)
+        return next((frame.defect for frame in held if frame.defect is not None), None)
 
     @property
     def history(self) -> list[Frame | None]:
