@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -11,6 +12,8 @@ from wotempo.commands.plan_data import check, located, work
 from wotempo.datasets import DATASETS, SPLITS, dataset_of
 from wotempo.datasets.navsim_archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
 from wotempo.datasets.supply import FILES_PER_FRAME
+from wotempo.doctor.dataset import dataset_findings
+from wotempo.navsim import read_log
 from wotempo.preparation.plan import by_logs, plan
 
 
@@ -72,6 +75,31 @@ def test_an_empty_file_is_a_missing_one(town):
     sorted(root.glob("sensor_blobs/test/*/MergedPointCloud/*.pcd"))[-1].write_bytes(b"")
     now = pieces(*given)[0]["test: current frames"]
     assert now.needed - now.here == 1
+
+
+def test_logs_of_the_filter_that_are_missing_are_listed(nothing, town, tmp_path):
+    """Eight of eleven logs are not here: the dataset is not whole, and their names are said."""
+    root, _ = town
+    here = sorted(path.stem for path in (root / "navsim_logs" / "test").glob("*.pkl"))
+    gone = [f"2021.07.0{i}_veh-47" for i in range(8)]
+    tokens = [frame.token for frame in read_log(root / "navsim_logs" / "test" / f"{here[0]}.pkl", "test").frames]
+    listed = {"log_names": [*here, *gone], "tokens": [*tokens, *(f"{i:016x}" for i in range(20))]}
+    (tmp_path / "filter.yaml").write_text(json.dumps(listed))
+    own = [f"data.{split}.{key}=null" for split in SPLITS for key in ("scene_filter", "logs")]
+    own[-2] = f"data.test.scene_filter={tmp_path / 'filter.yaml'}"
+    given = ("experiment=baseline_1epoch", *nothing, f"data.root={root}", f"workspace={tmp_path}", *own)
+    config, _ = check(config_of(*given, "data.full_history_only=false"))
+    dataset = dataset_of(config.data, config.workspace)
+    found = by_logs(config, dataset, located(dataset, []), lambda *_: None)
+    named = {piece.name: piece for piece in found.fetch}
+    assert (named["test: logs"].needed, named["test: logs"].here) == (len(here) + 8, len(here))
+    assert not found.complete
+    assert f"missing logs of test: {', '.join(gone)}" in found.notes
+    assert any(f"of {len(tokens) + 20} listed tokens are here" in note for note in found.notes)
+    doctor = {f.check: f for f in dataset_findings(config, lambda *_: None)}
+    assert doctor["scenes test"].status == "warn"
+    assert "20 in 8 logs that are missing" in doctor["scenes test"].found
+    assert gone[-1] in doctor["scenes test"].fix
 
 
 def test_a_town_that_is_not_there_says_who_makes_it(tmp_path, capsys):

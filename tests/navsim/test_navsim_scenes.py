@@ -10,6 +10,7 @@ from navsim_builders import make_log
 
 from wotempo.errors import UserError
 from wotempo.navsim import Scene, SceneFilter, find_scenes, read_log
+from wotempo.navsim.scenes import BEYOND, EDGE, GAP, NOWHERE, RASTER, ROUTE, search_scenes
 
 REGULAR = np.arange(30) * 0.5
 
@@ -97,6 +98,31 @@ def test_early_windows_lie_on_the_raster_of_the_others():
     full = indices(find_scenes([log], SceneFilter(frame_interval=2)))
     early = indices(find_scenes([log], SceneFilter(frame_interval=2, require_full_history=False)))
     assert early == [1, *full]
+
+
+def test_of_listed_tokens_that_are_no_scenes_the_reason_is_counted():
+    log = make_log(np.concatenate([np.arange(20) * 0.5, 30 + np.arange(15) * 0.5]))
+    object.__setattr__(log.frames[5], "roadblock_ids", ())
+    tokens = frozenset([*(frame.token for frame in log.frames), "elsewhere0000000"])
+    found = search_scenes([log], SceneFilter(tokens=tokens))
+    whole = [3, 4, 6, 7, 8, 9, 23, 24]
+    assert indices(found.scenes) == whole == indices(find_scenes([log], SceneFilter(tokens=tokens)))
+    assert found.lost == {EDGE: 3 + 10, ROUTE: 1, GAP: 13, NOWHERE: 1}
+    assert len(tokens) == len(whole) + sum(found.lost.values())
+    every_other = search_scenes([log], SceneFilter(tokens=tokens, frame_interval=2, max_scenes=2))
+    assert indices(every_other.scenes) == [3, 7]
+    assert every_other.lost[RASTER] == 11
+    assert every_other.lost[BEYOND] == 2
+    assert len(tokens) == 2 + sum(every_other.lost.values())
+    some = search_scenes([log], SceneFilter(tokens=frozenset(log.frames[i].token for i in whole)))
+    assert some.lost == {}
+
+
+def test_without_a_list_windows_across_a_gap_are_counted():
+    log = make_log(np.concatenate([np.arange(16) * 0.5, 20 + np.arange(15) * 0.5]))
+    assert search_scenes([log], SceneFilter()).lost == {GAP: 13}
+    assert search_scenes([log], SceneFilter(require_full_history=False)).lost == {GAP: 10}
+    assert search_scenes([make_log(REGULAR)], SceneFilter()).lost == {}
 
 
 def test_logs_and_the_number_of_scenes_are_limited():

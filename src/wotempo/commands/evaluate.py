@@ -23,7 +23,7 @@ from wotempo.checkpoints.rebuild import load_module
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator, check_precision, check_scenes, check_tracking
 from wotempo.config.schema import DataConfig, TrackingConfig, typed
-from wotempo.datasets import Dataset, check_split, dataset_of, split_scenes
+from wotempo.datasets import Dataset, check_split, dataset_of, find_split, split_scenes
 from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
@@ -174,7 +174,8 @@ def work(raw: DictConfig) -> int:
     dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset.ready(progress)
-        scenes = split_scenes(dataset, paths, config.split, progress)
+        scenes, coverage = find_split(dataset, paths, config.split, progress)
+    coverage.say()
     tally = HistoryTally()
     plans = plans_of(config, dataset, paths, scenes, progress, tally)
     if config.submission:
@@ -194,6 +195,7 @@ def work(raw: DictConfig) -> int:
         "note": dataset.note,
         "metric": config.metric,
         "checkpoint": config.checkpoint,
+        "coverage": {"text": coverage.sentence, **coverage.figures},
         "drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()},
     }
     if config.history:

@@ -5,18 +5,21 @@ To add one: one file ``<kind>.py`` here with a ``Dataset``, and one ``configs/da
 """
 
 from wotempo.datasets.base import SPLITS, Dataset, Progress, check_split, counted
+from wotempo.datasets.coverage import Coverage
 from wotempo.datasets.registry import DATASETS, dataset_class, dataset_of
-from wotempo.datasets.scenes import split_logs, split_scenes, spread
+from wotempo.datasets.scenes import find_split, split_logs, split_scenes, spread
 
 __all__ = [
     "DATASETS",
     "SPLITS",
+    "Coverage",
     "Dataset",
     "Progress",
     "check_split",
     "counted",
     "dataset_class",
     "dataset_of",
+    "find_split",
     "split_logs",
     "split_scenes",
     "spread",

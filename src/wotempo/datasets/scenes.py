@@ -4,27 +4,55 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import yaml
 
 from wotempo.config.schema import SplitConfig
 from wotempo.datasets.base import Dataset, Progress, counted
+from wotempo.datasets.coverage import Coverage
 from wotempo.errors import UserError
-from wotempo.navsim import DataPaths, Scene, SceneFilter, find_scenes, log_paths, read_log
+from wotempo.navsim import DataPaths, Scene, SceneFilter, log_paths, read_log
+from wotempo.navsim.scenes import search_scenes
+
+
+class Found(NamedTuple):
+    """The scenes of a split, and what of it is not here."""
+
+    scenes: list[Scene]
+    coverage: Coverage
 
 
 def split_scenes(dataset: Dataset, paths: DataPaths, split: str, progress: Progress) -> list[Scene]:
+    """The scenes of ``find_split``, for commands that keep no record; prints what is not here."""
+    found = find_split(dataset, paths, split, progress)
+    found.coverage.say()
+    return found.scenes
+
+
+def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progress) -> Found:
     """The scenes of "train", "val" or "test", in the order of their logs' names. UserError where there are none."""
     chosen: SplitConfig = getattr(dataset.data, split)
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
-    files = log_paths(paths, chosen.split, _log_names(dataset, paths, split, wanted.log_names))
+    names, missing = _log_names(dataset, paths, split, wanted.log_names)
+    files = log_paths(paths, chosen.split, names)
     logs = [read_log(file, chosen.split) for file in counted(files, f"read {split} logs", progress)]
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
-    scenes = find_scenes(logs, everywhere)
-    if not scenes:
-        raise UserError(f"no scenes for {split}: check data.{split}.split, its log list and its scene filter")
-    return spread(scenes, chosen.max_scenes)
+    found = search_scenes(logs, everywhere)
+    coverage = Coverage(
+        split,
+        found=len(found.scenes),
+        listed=None if wanted.tokens is None else len(wanted.tokens),
+        lost=found.lost,
+        here=() if names is None else tuple(sorted(names)),
+        missing=missing,
+        narrowed=names is not None and (wanted.log_names is None or len(names) + len(missing) < len(wanted.log_names)),
+    )
+    if not found.scenes:
+        why = f" ({coverage.sentence})" if coverage.sentence else ""
+        raise UserError(f"no scenes for {split}: check data.{split}.split, its log list and its scene filter{why}")
+    return Found(spread(found.scenes, chosen.max_scenes), coverage)
 
 
 def split_logs(dataset: Dataset, paths: DataPaths, split: str) -> frozenset[str] | None:
@@ -33,7 +61,7 @@ def split_logs(dataset: Dataset, paths: DataPaths, split: str) -> frozenset[str]
     if not paths.log_dir(chosen.split).is_dir():
         return None
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
-    named = _log_names(dataset, paths, split, wanted.log_names)
+    named, _ = _log_names(dataset, paths, split, wanted.log_names)
     return frozenset(path.stem for path in log_paths(paths, chosen.split)) if named is None else named
 
 
@@ -46,22 +74,22 @@ def spread(scenes: list[Scene], count: int | None) -> list[Scene]:
 
 def _log_names(
     dataset: Dataset, paths: DataPaths, split: str, filtered: frozenset[str] | None
-) -> frozenset[str] | None:
-    """Logs that the configured list, the dataset itself and the scene filter all name; None where none of them names
-    any."""
+) -> tuple[frozenset[str] | None, tuple[str, ...]]:
+    """Logs that the configured list, the dataset itself and the scene filter all name, None where none of them names
+    any; and those of the list and the filter that are not here."""
     chosen: SplitConfig = getattr(dataset.data, split)
     own = dataset.logs(paths, split)
     named = [names for names in (_listed_logs(chosen.logs, split), own, filtered) if names is not None]
     if not named:
-        return None
+        return None, ()
     names = frozenset.intersection(*named)
     if own is not None:
-        return names
+        return names, ()
     present = {path.stem for path in log_paths(paths, chosen.split)}
     # The devkit's lists name more logs than a split holds; only none at all is a mistake.
-    if (missing := sorted(names - present)) and not names & present:
+    if (missing := tuple(sorted(names - present))) and not names & present:
         raise UserError(f"{paths.log_dir(chosen.split)} holds none of the logs of {split}, first {missing[0]}")
-    return names & present
+    return names & present, missing
 
 
 def _listed_logs(path: str | None, split: str) -> frozenset[str] | None:

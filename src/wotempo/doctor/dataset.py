@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wotempo.config.schema import RunConfig
 from wotempo.data import window_frames
-from wotempo.datasets import SPLITS, Dataset, Progress, dataset_of, split_scenes
+from wotempo.datasets import SPLITS, Dataset, Progress, dataset_of, find_split
 from wotempo.doctor.coverage import check_maps
 from wotempo.doctor.finding import Finding, examined
 from wotempo.doctor.labels import check_anchors, check_labels
@@ -42,11 +42,16 @@ def dataset_findings(config: RunConfig, progress: Progress) -> Iterator[Finding]
     windows: dict[str, list[Scene]] = {}
     for split in SPLITS:
         try:
-            all_scenes[split] = split_scenes(dataset, paths, split, progress)
+            all_scenes[split], coverage = find_split(dataset, paths, split, progress)
             windows |= with_history(config, {split: all_scenes[split]})
         except UserError as error:  # the test split is wanted for the scores only
             yield Finding(f"scenes {split}", "warn" if split == "test" else "fail", str(error))
             continue
+        if coverage.sentence:
+            fix = (
+                f"fetch the missing logs: {coverage.missing_logs}" if coverage.to_fetch else "nothing, if that is known"
+            )
+            yield Finding(f"scenes {split}", "warn", coverage.sentence, fix)
         yield examined(f"sensors {split}", partial(_sensors, config, paths, split, windows[split], progress))
     frames = [scene.current for members in windows.values() for scene in members]
     if frames:

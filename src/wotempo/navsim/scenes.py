@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
 from wotempo.navsim.schema import NUM_FUTURE, NUM_HISTORY, Log, Scene
 
+# Why a token or a window is no scene, as words behind a number.
+GAP = "across a gap in time"
+EDGE = "too near the edge of their log"
+ROUTE = "without a route"
+RASTER = "off the raster of frame_interval"
+BEYOND = "beyond max_scenes of the filter"
+NOWHERE = "in none of the logs that are here"
 _NULL = ("null", "~", "")
 _BOOL = {"true": True, "false": False}
 
@@ -62,39 +70,84 @@ class SceneFilter:
         return cls(**fields)
 
 
+@dataclass(frozen=True)
+class Search:
+    """The scenes of some logs, and what a filter asked for and did not get: ``lost``, reason -> tokens of its list, or,
+    of a filter that lists none, windows."""
+
+    scenes: list[Scene]
+    lost: dict[str, int]
+
+
 def find_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> list[Scene]:
     """The scenes of ``logs`` in their order, as the filter wants them.
 
     Windows across a gap (> ``Scene.max_gap_s``, or time running backwards) are no scenes.
     """
-    scenes: list[Scene] = []
-    for log in logs:
-        if scene_filter.log_names is not None and log.name not in scene_filter.log_names:
-            continue
-        for scene in _windows(log, scene_filter):
-            if scene_filter.max_scenes is not None and len(scenes) >= scene_filter.max_scenes:
-                return scenes
-            scenes.append(scene)
-    return scenes
+    return search_scenes(logs, scene_filter).scenes
 
 
-def _windows(log: Log, wanted: SceneFilter) -> Iterator[Scene]:
+def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:
+    """``find_scenes``, with the reasons why others are none."""
+    wanted, members = scene_filter, list(logs)
+    if wanted.log_names is not None:
+        members = [log for log in members if log.name in wanted.log_names]
+    scenes, gaps = list[Scene](), 0
+    for log in members:
+        for index in _raster(log, wanted):
+            if wanted.max_scenes is not None and len(scenes) >= wanted.max_scenes:
+                break
+            frame = log.frames[index]
+            if wanted.has_route and not frame.roadblock_ids:
+                continue
+            if wanted.tokens is not None and frame.token not in wanted.tokens:
+                continue
+            scene = Scene(log, index, wanted.num_history, wanted.num_future)
+            if _across_a_gap(scene, wanted):
+                gaps += 1
+            else:
+                scenes.append(scene)
+    if wanted.tokens is None:
+        return Search(scenes, {GAP: gaps} if gaps else {})
+    return Search(scenes, _lost_tokens(members, wanted, set(wanted.tokens) - {scene.token for scene in scenes}))
+
+
+def _raster(log: Log, wanted: SceneFilter) -> range:
+    """Indices of the frames that a window may have as its current one."""
     interval = wanted.frame_interval or wanted.num_history + wanted.num_future
     first = wanted.num_history - 1
     if not wanted.require_full_history:
         first %= interval
-    for index in range(first, len(log.frames) - wanted.num_future, interval):
-        frame = log.frames[index]
-        if wanted.has_route and not frame.roadblock_ids:
-            continue
-        if wanted.tokens is not None and frame.token not in wanted.tokens:
-            continue
-        scene = Scene(log, index, wanted.num_history, wanted.num_future)
-        if len(scene.future) < wanted.num_future:
-            continue
-        if wanted.require_full_history and scene.history[0] is None:
-            continue
-        yield scene
+    return range(first, len(log.frames) - wanted.num_future, interval)
+
+
+def _across_a_gap(scene: Scene, wanted: SceneFilter) -> bool:
+    short = len(scene.future) < wanted.num_future
+    return short or (wanted.require_full_history and scene.history[0] is None)
+
+
+def _lost_tokens(logs: list[Log], wanted: SceneFilter, tokens: set[str]) -> dict[str, int]:
+    """Why the filter's ``tokens`` are no scenes. Most often there are none, and nothing is looked at."""
+    lost: Counter[str] = Counter()
+    for log in logs if tokens else ():
+        raster = _raster(log, wanted)
+        for index, frame in enumerate(log.frames):
+            if frame.token not in tokens:
+                continue
+            tokens.remove(frame.token)
+            if not raster.start <= index < len(log.frames) - wanted.num_future:
+                lost[EDGE] += 1
+            elif index not in raster:
+                lost[RASTER] += 1
+            elif wanted.has_route and not frame.roadblock_ids:
+                lost[ROUTE] += 1
+            elif _across_a_gap(Scene(log, index, wanted.num_history, wanted.num_future), wanted):
+                lost[GAP] += 1
+            else:
+                lost[BEYOND] += 1
+    if tokens:
+        lost[NOWHERE] = len(tokens)
+    return dict(lost)
 
 
 def _names(value: Any) -> frozenset[str] | None:

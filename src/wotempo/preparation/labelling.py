@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from wotempo.config.schema import DataConfig
-from wotempo.datasets import dataset_of, split_scenes
+from wotempo.datasets import dataset_of, find_split, split_scenes
 from wotempo.navsim import ScoreTable, read_anchors
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
@@ -57,6 +58,7 @@ class Labelled:
     complete: bool
     invalid: int | None = None  # of the whole table; None before it is complete
     bytes_per_scene: float | None = None
+    coverage: dict[str, Any] = field(default_factory=dict)  # what the splits do not hold of what was asked for
 
     def __str__(self) -> str:
         rate = f"{self.labelled / self.seconds:.1f} scenes/s" if self.labelled else "nothing was left to do"
@@ -72,7 +74,10 @@ def label_splits(config: LabelsConfig, progress: PreparationProgress) -> tuple[L
     given = len(read_anchors(Path(config.data.anchors))) if config.data.anchors is not None else config.num_anchors
     dataset, shard, shards = dataset_of(config.data, config.workspace), config.shard or 0, config.shards
     paths = dataset.ready(progress)
-    scenes = {split: split_scenes(dataset, paths, split, progress) for split in config.splits}
+    found = {split: find_split(dataset, paths, split, progress) for split in config.splits}
+    for of_split in found.values():
+        of_split.coverage.say()
+    scenes = {split: of_split.scenes for split, of_split in found.items()}
     train = scenes.get("train") or split_scenes(dataset, paths, "train", progress)
     anchors = anchors_of(dataset, paths, train, given or sizes(config.preset).num_anchors, progress)
     members = list({scene.token: scene for split in scenes.values() for scene in split}.values())
@@ -103,5 +108,6 @@ def label_splits(config: LabelsConfig, progress: PreparationProgress) -> tuple[L
         complete=table is not None,
         invalid=len(table.invalid) if table is not None else None,
         bytes_per_scene=size,
+        coverage={split: of.coverage.figures for split, of in found.items() if of.coverage.sentence},
     )
     return result, table

@@ -11,7 +11,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.data import window_frames
 from wotempo.data.frame_cache import frame_dtype
 from wotempo.data.target_cache import target_dtype
-from wotempo.datasets import SPLITS, Dataset, Progress, split_scenes
+from wotempo.datasets import SPLITS, Dataset, Progress, find_split
 from wotempo.datasets.supply import Piece, Supply, frame_files, map_files
 from wotempo.navsim import DataPaths, Frame, Scene
 from wotempo.preparation.datamodule import feature_spec, target_spec
@@ -61,7 +61,14 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
         if published and not list(paths.log_dir(folder).glob("*.pkl")):
             fetch += published
             continue
-        windows |= with_history(config, {split: split_scenes(dataset, paths, split, progress)})
+        scenes, coverage = find_split(dataset, paths, split, progress)
+        windows |= with_history(config, {split: scenes})
+        if coverage.to_fetch:
+            files = [paths.log_dir(folder) / f"{log}.pkl" for log in (*coverage.here, *coverage.to_fetch)]
+            fetch.append(supply.piece(f"{split}: logs", files, "logs", split))
+            notes.append(f"missing logs of {split}: {coverage.missing_logs}")
+        if coverage.sentence:
+            notes.append(coverage.sentence)
         now, past = frames_of(config, windows[split])
         fetch.append(supply.piece(f"{split}: current frames", frame_files(paths, folder, now), "current", split))
         if past:

@@ -3,7 +3,8 @@ them. What is there is used again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,13 @@ import torch
 
 from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
-from wotempo.datasets import Progress, dataset_of, split_scenes
+from wotempo.datasets import Coverage, Progress, dataset_of, find_split
 from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.labels import labels_of, without_invalid
 from wotempo.preparation.progress import PreparationProgress
-from wotempo.preparation.windows import check_sensors, window_needs, with_history
+from wotempo.preparation.windows import SHORT, check_sensors, window_needs, with_history
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,21 @@ class Prepared:
     labels: Path | None
     name: str
     note: str
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by split: what of it is not here
 
 
 def prepare(config: RunConfig, progress: Progress) -> Prepared:
     """All of it but the data module, for the splits train and val."""
     dataset = dataset_of(config.data, config.workspace)
     paths = dataset.ready(progress)
-    scenes = {split: split_scenes(dataset, paths, split, progress) for split in ("train", "val")}
+    found = {split: find_split(dataset, paths, split, progress) for split in ("train", "val")}
+    scenes = {split: of_split.scenes for split, of_split in found.items()}
     windows = with_history(config, scenes)
+    coverage = {
+        split: found[split].coverage.without(SHORT, len(scenes[split]) - len(windows[split])) for split in found
+    }
+    for of_split in coverage.values():
+        of_split.say()
     check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
     needs, anchors, labels = window_needs(config), None, None
@@ -48,7 +56,7 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
         labelled = {scene.token: scene for members in scenes.values() for scene in members}
         labels = labels_of(dataset, paths, list(labelled.values()), anchors, progress)
         windows = without_invalid(windows, ScoreTable.open(labels).invalid)
-    return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note)
+    return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note, coverage)
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress: Progress) -> NavsimDataModule:

@@ -8,6 +8,8 @@ from wotempo.navsim import DataPaths, Scene, check_frames
 from wotempo.needs import WindowNeeds
 from wotempo.planners.registry import needs_of
 
+SHORT = "whose log does not reach back as far as a window"  # a reason of datasets.coverage
+
 
 def window_needs(config: RunConfig) -> WindowNeeds:
     """What the run's planner wants in its windows, told from the configuration."""

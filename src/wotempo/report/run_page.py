@@ -59,6 +59,8 @@ def _summary(run: RunFiles) -> str:
         "next": _text(verdict.get("next")),
     }
     remark = note(run.facts["note"]) if run.facts.get("note") else ""
+    lacks = run.facts.get("not_here")
+    remark += "".join(note(str(line)) for line in lacks) if isinstance(lacks, list) else ""
     stage = [run.facts["fusion"]["name"]] if "name" in run.facts.get("fusion", {}) else []
     what = " · ".join([job.variant, *stage, f"seed {job.seed}"])
     return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), remark)

@@ -72,5 +72,8 @@ def facts_of(
         "fusion_macs": stage.macs,
         "anchors": None if prepared.anchors is None else fingerprint(prepared.anchors),
         "scenes": {split: len(scenes) for split, scenes in prepared.scenes.items()},
+        # What the splits were asked to hold and do not; nothing is said of one that is whole.
+        "not_here": [of.sentence for of in prepared.coverage.values() if of.sentence],
+        "coverage": {split: of.figures for split, of in prepared.coverage.items() if of.sentence},
         **started,
     }
