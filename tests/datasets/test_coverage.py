@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tiny_dataset import SPLIT, token, write_dataset
 
+from wotempo.data import window_frames
 from wotempo.datasets import DATASETS, find_split, split_scenes
 from wotempo.datasets.coverage import NAMED, Coverage
 from wotempo.errors import UserError
+from wotempo.navsim import Scene, read_log
+from wotempo.navsim.log_writer import write_log
+from wotempo.navsim.schema import Defect
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +32,14 @@ def root(tmp_path_factory) -> Path:
 def look(root, tmp_path):
     """``look(filter, list of logs) -> Found`` of the split train."""
 
-    def found(filtered=None, listed=None, find=find_split):
+    def found(filtered=None, listed=None, find=find_split, at=root):
         files = {}
         for key, content in (("scene_filter", filtered), ("logs", listed)):
             files[key] = None if content is None else str(tmp_path / f"{key}.yaml")
             if content is not None:
                 (tmp_path / f"{key}.yaml").write_text(json.dumps(content))
         chosen = SimpleNamespace(split=SPLIT, max_scenes=None, **files)
-        data = SimpleNamespace(root=str(root), maps=None, full_history_only=True, train=chosen)
+        data = SimpleNamespace(root=str(at), maps=None, full_history_only=True, train=chosen)
         dataset = DATASETS["navsim"](data, str(tmp_path))  # type: ignore[arg-type]
         return find(dataset, dataset.here(), "train", lambda *_: None)
 
@@ -96,6 +103,30 @@ def test_a_filter_without_log_names_says_so_too(look):
 def test_a_split_without_a_scene_says_why(look):
     with pytest.raises(UserError, match=r"no scenes for train.*0 of 1 listed tokens.*1 too near the edge"):
         look({"tokens": STRAIGHT[:1]})
+
+
+def test_a_defect_costs_the_scenes_that_hold_its_frame(look, root, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(root, damaged)
+    log = read_log(damaged / "navsim_logs" / SPLIT / "straight.pkl", SPLIT)
+    frames = list(log.frames)
+    boxes = frames[16].boxes.boxes.copy()
+    boxes[0, 3] = np.nan
+    frames[16] = replace(frames[16], boxes=replace(frames[16].boxes, boxes=boxes))
+    write_log(damaged / "navsim_logs" / SPLIT / "straight.pkl", frames)
+    scenes, coverage = look({"log_names": ["straight"], "tokens": STRAIGHT[3:8]}, at=damaged)
+    assert [scene.token for scene in scenes] == STRAIGHT[3:6]
+    assert coverage.sentence.startswith("train: 3 of 5 listed tokens are here, because of 2 with a frame of which ")
+    assert STRAIGHT[16] in coverage.sentence
+
+
+def test_a_window_ends_before_a_frame_with_a_defect(root):
+    log = read_log(root / "navsim_logs" / SPLIT / "straight.pkl", SPLIT)
+    frames = [replace(f, defect=Defect("c", "w")) if i == 2 else f for i, f in enumerate(log.frames)]
+    window = window_frames(Scene(replace(log, frames=frames), 7), 7)
+    assert window == [None, None, *frames[3:8]]
+    assert window_frames(Scene(replace(log, frames=frames), 7), 3, 2) == [frames[3], frames[5], frames[7]]
+    assert window_frames(Scene(replace(log, frames=frames), 7), 4, 2) == [None, frames[3], frames[5], frames[7]]
 
 
 def test_scenes_that_are_left_out_later_are_counted_as_well():

@@ -19,8 +19,16 @@ def reach(num_frames: int, frame_stride: int = 1) -> int:
 
 def window_frames(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[Frame | None]:
     """``num_frames`` frames ending with the current one, every ``frame_stride``-th; None where the log has a gap
-    or begins later. Once a frame is missing, so are all older ones."""
-    return replace(scene, num_history=reach(num_frames, frame_stride)).history[::frame_stride]
+    or begins later, and where a frame has a defect. Once a frame is missing, so are all older ones."""
+    frames = replace(scene, num_history=reach(num_frames, frame_stride)).history
+    for age in range(1, len(frames)):  # the current frame is whole: scenes with a defect are left out of a split
+        past = frames[-1 - age]
+        if past is None:
+            break
+        if past.defect is not None:
+            frames[: len(frames) - age] = [None] * (len(frames) - age)
+            break
+    return frames[::frame_stride]
 
 
 def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int, split: str) -> None:

@@ -25,6 +25,7 @@ class Coverage:
     here: tuple[str, ...]
     missing: tuple[str, ...]
     narrowed: bool
+    unknown_velocities: int = 0  # of boxes; NaN in the log
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -73,6 +74,9 @@ class Coverage:
         """Print the sentence, if there is one."""
         if self.sentence:
             print(self.sentence, flush=True)
+        if self.unknown_velocities:
+            text = f"{self.unknown_velocities} boxes have a velocity of NaN, which is read as 0: not known"
+            print(f"{self.split}: {text}", flush=True)
 
     @property
     def missing_logs(self) -> str:
@@ -84,4 +88,8 @@ class Coverage:
     def figures(self) -> dict[str, Any]:
         """For JSON."""
         found: dict[str, Any] = {"scenes": self.found, "listed_tokens": self.listed, "lost": self.reasons}
-        return found | {"logs_here": len(self.here), "missing_logs": list(self.to_fetch)}
+        return found | {
+            "logs_here": len(self.here),
+            "missing_logs": list(self.to_fetch),
+            "unknown_velocities": self.unknown_velocities,
+        }

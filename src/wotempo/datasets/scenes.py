@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,9 @@ from wotempo.config.schema import SplitConfig
 from wotempo.datasets.base import Dataset, Progress, counted
 from wotempo.datasets.coverage import Coverage
 from wotempo.errors import UserError
-from wotempo.navsim import DataPaths, Scene, SceneFilter, log_paths, read_log
+from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths, read_log
 from wotempo.navsim.scenes import search_scenes
+from wotempo.navsim.schema import Defect
 
 
 class Found(NamedTuple):
@@ -40,19 +42,36 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
     logs = [read_log(file, chosen.split) for file in counted(files, f"read {split} logs", progress)]
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     found = search_scenes(logs, everywhere)
+    scenes, faults = _without_faults(logs, found.scenes)
     coverage = Coverage(
         split,
-        found=len(found.scenes),
+        found=len(scenes),
         listed=None if wanted.tokens is None else len(wanted.tokens),
-        lost=found.lost,
+        lost=found.lost | faults,
+        unknown_velocities=sum(log.unknown_velocities for log in logs),
         here=() if names is None else tuple(sorted(names)),
         missing=missing,
         narrowed=names is not None and (wanted.log_names is None or len(names) + len(missing) < len(wanted.log_names)),
     )
-    if not found.scenes:
+    if not scenes:
         why = f" ({coverage.sentence})" if coverage.sentence else ""
         raise UserError(f"no scenes for {split}: check data.{split}.split, its log list and its scene filter{why}")
-    return Found(spread(found.scenes, chosen.max_scenes), coverage)
+    return Found(spread(scenes, chosen.max_scenes), coverage)
+
+
+def _without_faults(logs: Sequence[Log], scenes: list[Scene]) -> tuple[list[Scene], dict[str, int]]:
+    """The scenes that hold no frame with a defect, and the number of the others by cause, the first of each named."""
+    faulty = {(log.split, log.name) for log in logs if any(frame.defect is not None for frame in log.frames)}
+    if not faulty:
+        return scenes, {}
+    whole, found = list[Scene](), dict[str, list[Defect]]()
+    for scene in scenes:
+        defect = scene.defect if (scene.log.split, scene.log.name) in faulty else None
+        if defect is None:
+            whole.append(scene)
+        else:
+            found.setdefault(defect.cause, []).append(defect)
+    return whole, {f"with a frame of which {cause} (first {of[0].where})": len(of) for cause, of in found.items()}
 
 
 def split_logs(dataset: Dataset, paths: DataPaths, split: str) -> frozenset[str] | None:
