@@ -19,7 +19,7 @@ from callbacks.base.plain import plain, write_atomic, write_json
 from callbacks.verdict import rank_notes
 from callbacks.verdict.card import card, markdown
 
-ACCEPTED, CRASHED, INCOMPLETE, SIGTERM = 0, 1, 15, 143
+ACCEPTED, CRASHED, LIMITED, INCOMPLETE, SIGTERM = 0, 1, 2, 15, 143
 UNFINISHED = "the run has not ended, or was killed"
 ENTRY = ("number", "name", "status", "policy", "allow_inconclusive", "measured", "limit", "sense", "unit", "message",
          "hint", "exit_code", "details")  # fmt: skip
@@ -66,6 +66,8 @@ class AcceptanceReport(Callback):
         seal: verdict without its seal -> the text that seals it, by which a reader finds that it was changed.
         goes_on: (what ended the run, step) -> a sentence where the caller will continue it (the verdict is then
             *incomplete*, and no criterion is blamed), else None.
+        limit: what ended the run -> a sentence where it is a limit of the machine, as a full disk, and no fault of the
+            run (the verdict is then *incomplete* with exit code 2), else None.
 
     Attributes:
         status, exit_code: of the run; valid after ``fit`` returned or raised. Where Lightning spawns or forks the
@@ -79,11 +81,13 @@ class AcceptanceReport(Callback):
         goes_on: Callable[[BaseException, int], str | None] | None = None,
         evidence: Callable[[], Mapping[str, Any]] | None = None,
         seal: Callable[[Mapping[str, Any]], str] | None = None,
+        limit: Callable[[BaseException], str | None] | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.goes_on = goes_on
         self.evidence = evidence
         self.seal = seal
+        self.limit = limit
         self._evidence: dict[str, Any] = {}
         self.facts = dict(facts or {})
         self.status, self.exit_code, self.reason = "incomplete", INCOMPLETE, UNFINISHED
@@ -143,6 +147,8 @@ class AcceptanceReport(Callback):
             self._end("incomplete", INCOMPLETE, exception.reason)
         elif isinstance(exception, KeyboardInterrupt):
             self._end("incomplete", INCOMPLETE, "interrupted from the keyboard")
+        elif self.limit is not None and (reached := self.limit(exception)) is not None:
+            self._end("incomplete", LIMITED, reached)
         else:
             self._end("crashed", exit_code_of(exception), f"{kind}: {exception}")
         agreed = isinstance(exception, AcceptanceError) and not isinstance(exception, OwnFailure)
@@ -242,6 +248,8 @@ class AcceptanceReport(Callback):
         hints = [g.hint for g in self.guards if g.exit_code == self.exit_code and g.status in ("fail", "inconclusive")]
         if hints:
             return hints[0]
+        if self.exit_code == LIMITED:
+            return "Do what the reason says, and start the run again: it goes on where it was saved."
         if self.status == "incomplete":
             return "Start the run again; what was prepared is re-used."
         return "Read the traceback."

@@ -24,6 +24,7 @@ from toy_run import ToyModule, all_guards, toy_trainer
 from callbacks import AcceptanceReport, FailureRecorder
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.runs.preemption import StopSignal
+from wotempo.system_errors import limit_reached
 from wotempo.training.checkpoints import AtomicCheckpointIO, StepCheckpoint
 
 EPOCH = 24
@@ -146,7 +147,7 @@ ENDINGS = [
     Ending("SIGKILL in the writing of a checkpoint", half_a_file(killed), "incomplete", 15, -9, UNKNOWN, step=EPOCH),
     Ending("SIGKILL in the writing of the verdict", half_a_verdict, "incomplete", 15, -9, UNKNOWN, step=EPOCH,
            resumed=40),
-    Ending("disk full in the writing of a checkpoint", half_a_file(disk_is_full), "crashed", 1, 1, "No space left",
+    Ending("disk full in the writing of a checkpoint", half_a_file(disk_is_full), "incomplete", 2, 2, "disk is full",
            step=32),
 ]  # fmt: skip
 BY_NAME = {ending.name: ending for ending in ENDINGS}
@@ -171,7 +172,7 @@ def run(ending: Ending, folder: Path) -> int:
     """As the command does: the exit code is that of the report."""
     torch.manual_seed(0)
     stop_signal = StopSignal()
-    report = AcceptanceReport(folder)
+    report = AcceptanceReport(folder, limit=limit_reached)
     files = folder / "checkpoints"
     saver = ModelCheckpoint(files, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     recorder = FailureRecorder(folder / "failure")

@@ -105,11 +105,11 @@ def test_a_command_runs_as_its_module_would(typed_in, monkeypatch):
     """Lightning and multiprocessing start further processes by the name of the main module."""
     seen = []
 
-    def say(error: UserError) -> int:
+    def ended_by(error: UserError) -> int:
         seen.append((sys.modules["__main__"].__spec__.name, Path(sys.argv[0]).name, sys.argv[1:]))
         return error.exit_code
 
-    monkeypatch.setattr(entry, "say", say)
+    monkeypatch.setattr(entry, "ended_by", ended_by)
     assert typed_in("devkit-scores", "x")[0] == 2
     assert seen == [("wotempo.commands.devkit_scores", "devkit_scores.py", ["x"])]
 

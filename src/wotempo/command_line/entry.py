@@ -1,5 +1,5 @@
-"""The frame around the work of every command: check the overrides first, print one sentence for the user's errors,
-and turn the outcome into an exit code.
+"""The frame around the work of every command: check the overrides first, and turn the outcome, or the exception that
+ended it, into a sentence and an exit code.
 
 In a multirun an unaccepted job must not abort the sweep, so codes other than 1 exist in single runs only.
 """
@@ -7,12 +7,14 @@ In a multirun an unaccepted job must not abort the sweep, so codes other than 1 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
@@ -20,17 +22,18 @@ from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from wotempo.command_line.help import help_of_folders, help_of_keys
 from wotempo.command_line.renamed import with_present_names
 from wotempo.command_line.table import HELP, show
 from wotempo.command_line.words import Option
 from wotempo.config.composition import compose_checked, jobs_of, sweep_overrides
+from wotempo.endings import ended_by
 from wotempo.errors import UserError
 from wotempo.runs.sweep import SweepTable
 
 Checked = TypeVar("Checked")
-INTERRUPTED = 130  # as shells say it
 
 
 def check_command_line(config_name: str, check: Callable[[DictConfig], Checked], argv: list[str]) -> list[Checked]:
@@ -73,24 +76,16 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
 
 
-def say(error: UserError) -> int:
-    """Print it for the user -> the exit code."""
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
-
-
 def helped_or_done(words: Sequence[str], text: Callable[[], str], work: Callable[[], int]) -> int:
-    """The frame of every command: its help ``text``, where ``words`` ask for it, or its ``work`` -> the exit code."""
+    """The frame of every command: its help ``text``, where ``words`` ask for it, or its ``work`` -> the exit code.
+    No exception leaves it."""
     try:
         if any(word in HELP for word in words):
             show(text())
             return 0
         return work()
-    except UserError as error:
-        return say(error)
-    except KeyboardInterrupt:
-        print("interrupted: what was prepared so far is kept", file=sys.stderr)
-        return INTERRUPTED
+    except (Exception, KeyboardInterrupt) as error:
+        return ended_by(error)
 
 
 def command(
@@ -140,15 +135,19 @@ def run(
     def job(config: DictConfig) -> int:
         try:
             codes.append(work(config))
-        except UserError as error:
-            codes.append(say(error))
+        except Exception as error:
+            codes.append(ended_by(error, Path(config.run_dir) if "run_dir" in config else None))
         if multirun and codes[-1] != 0:
             print(f"this job ended with code {codes[-1]}; the sweep goes on")
         return codes[-1]
 
     def checked() -> int:
         check_command_line(config_name, check, sys.argv[1:])
-        job()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints a traceback itself, and exits
+        try:
+            job()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
         return SweepTable.worst if multirun else codes[-1] if codes else 0
 
     text = partial(help_of_keys, sys.modules["__main__"], config_name, schema, sys.argv[1:])

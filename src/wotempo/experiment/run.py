@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import os
 import shutil
 import sys
-import traceback
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -21,12 +19,13 @@ from hydra.types import RunMode
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks import AcceptanceReport, exit_code_of
+from callbacks import AcceptanceError, AcceptanceReport, exit_code_of
 from callbacks.verdict.report import CRASHED, INCOMPLETE, SIGTERM
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
+from wotempo.endings import ended_by
 from wotempo.errors import UserError
 from wotempo.evaluation.scored import TEST_FILE, score_run
 from wotempo.evidence.run_evidence import RunEvidence
@@ -62,14 +61,11 @@ def fit(
 
 
 def explain(error: BaseException, report: AcceptanceReport) -> int:
-    """Say why the run ended early -> exit code."""
-    if isinstance(error, UserError) or getattr(error, "errno", None) == errno.ENOSPC:
-        reason = error if isinstance(error, UserError) else f"the disk is full ({error}): free space and start it again"
-        print(f"error: {reason}", file=sys.stderr)
-        return UserError.exit_code
-    if report.status == "crashed":
-        traceback.print_exception(error)
-    return report.exit_code
+    """Say why the run ended early, where no criterion says it -> exit code."""
+    if not isinstance(error, Exception) or isinstance(error, AcceptanceError) or report.status == "rejected":
+        return report.exit_code
+    code = ended_by(error, report.directory)
+    return report.exit_code if report.status == "crashed" else code
 
 
 def test(config: RunConfig, module: LitPlanner, run_dir: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wotempo.errors import UserError
+from wotempo.system_errors import writing
 
 
 @contextmanager
@@ -23,11 +24,10 @@ def atomic_path(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+        with writing(path, temporary):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):  # the folder may be no folder: the error above says so
             temporary.unlink(missing_ok=True)
@@ -38,21 +38,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """As ``atomic_path`` for a folder with its files; a folder that is there already is replaced."""
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+        with writing(path, temporary):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
     finally:
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    reason = error.strerror or error
-    return UserError(f"{path}: cannot be written ({reason}); check free space and permissions of {path.parent}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -24,6 +24,7 @@ from wotempo.runs.out_of_memory import OutOfMemoryPolicy
 from wotempo.runs.pending_row import PendingRow
 from wotempo.runs.preemption import StopSignal
 from wotempo.runs.random_state import RandomState
+from wotempo.system_errors import limit_reached
 from wotempo.training.averaging import RunningAverage
 from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, RunCheckpoint, StepCheckpoint
 from wotempo.training.clock import StepClock
@@ -59,7 +60,7 @@ def build_callbacks(
     memory_policy: OutOfMemoryPolicy,
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
     guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
-    report = AcceptanceReport(run_dir, facts=facts, goes_on=memory_policy.reason, evidence=rests_on, seal=seal_of)
+    report = AcceptanceReport(run_dir, facts, memory_policy.reason, rests_on, seal_of, limit_reached)
     folder = run_dir / "checkpoints"
     checkpoints = [RunCheckpoint(folder, "last", save_on_train_epoch_end=True)]
     if config.trainer.limit_val_batches != 0:

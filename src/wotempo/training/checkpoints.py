@@ -13,6 +13,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
+from wotempo.system_errors import writing
+
 SECONDS_BETWEEN = 600.0
 STEPS_PER_LOOK = 10  # ranks must agree that it is time, which costs a broadcast
 KEPT = 2
@@ -29,14 +31,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         final = Path(path)
-        final.parent.mkdir(parents=True, exist_ok=True)
         partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
         try:
-            with partial.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, final)
+            with writing(final, partial):
+                final.parent.mkdir(parents=True, exist_ok=True)
+                with partial.open("wb") as file:
+                    torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(partial, final)
         finally:
             partial.unlink(missing_ok=True)
 
