@@ -1,4 +1,4 @@
-"""What a split was asked to hold and what of it is here: tokens and logs that are absent, by the reason."""
+"""The account of a split, asked for against here: tokens and logs that are absent, by the reason."""
 
 from __future__ import annotations
 
