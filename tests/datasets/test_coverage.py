@@ -56,7 +56,7 @@ def test_tokens_of_logs_that_are_not_here(look, capsys):
     scenes, coverage = look({"log_names": logs, "tokens": [*STRAIGHT[3:8], *ABSENT]})
     assert len(scenes) == 5
     assert coverage.sentence == (
-        "train: 5 of 12 listed tokens are here (1 of 3 logs), because of 7 in 2 logs that are missing"
+        "train: 5 of 12 listed tokens are here (1 of 3 logs); not here: 7 in 2 logs that are missing"
     )
     assert coverage.to_fetch == ("absent", "absent too")
     assert json.loads(json.dumps(coverage.figures))["missing_logs"] == ["absent", "absent too"]
@@ -76,7 +76,7 @@ def test_a_gap_takes_tokens_that_the_filter_lists(look):
     scenes, coverage = look({"log_names": ["gap"], "tokens": GAPPED})
     assert len(scenes) == 2
     assert coverage.sentence == (
-        "train: 2 of 20 listed tokens are here, because of 13 too near the edge of their log, 5 across a gap in time"
+        "train: 2 of 20 listed tokens are here; not here: 13 too near the edge of their log, 5 across a gap in time"
     )
     _, coverage = look()
     assert coverage.sentence == "train: 7 scenes; left out: 5 across a gap in time"
@@ -97,7 +97,7 @@ def test_tokens_of_another_split_are_not_missed(look):
 
 def test_a_filter_without_log_names_says_so_too(look):
     _, coverage = look({"tokens": [*STRAIGHT[3:8], *ABSENT]})
-    assert coverage.sentence == "train: 5 of 12 listed tokens are here, because of 7 in none of the logs that are here"
+    assert coverage.sentence == "train: 5 of 12 listed tokens are here; not here: 7 in none of the logs that are here"
 
 
 def test_a_split_without_a_scene_says_why(look):
@@ -116,7 +116,7 @@ def test_a_defect_costs_the_scenes_that_hold_its_frame(look, root, tmp_path):
     write_log(damaged / "navsim_logs" / SPLIT / "straight.pkl", frames)
     scenes, coverage = look({"log_names": ["straight"], "tokens": STRAIGHT[3:8]}, at=damaged)
     assert [scene.token for scene in scenes] == STRAIGHT[3:6]
-    assert coverage.sentence.startswith("train: 3 of 5 listed tokens are here, because of 2 with a frame of which ")
+    assert coverage.sentence.startswith("train: 3 of 5 listed tokens are here; not here: 2 with a frame of which ")
     assert STRAIGHT[16] in coverage.sentence
 
 

@@ -27,18 +27,21 @@ from wotempo.datasets import Dataset, check_split, dataset_of, find_split, split
 from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
-from wotempo.evaluation.scoring import score_all
+from wotempo.evaluation.scoring import score_all, without_boxes
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.per_scene import by_cause
+from wotempo.navsim.plan_files import write_plans_file
 from wotempo.navsim.submission import Team, require_complete, write_submission
 from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
+from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.scores import summarise, write_official
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.training.history_evidence import HistoryTally, sentence
 
 BASELINES = (*DRIVERS, PDM_CLOSED)
+NO_BOXES = "the logs hold no boxes"
 
 
 @dataclass
@@ -170,36 +173,67 @@ def work(raw: DictConfig) -> int:
     config = check(raw)
     torch.set_float32_matmul_precision("high")
     run_dir = Path(config.run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
     dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.progress_bar) as progress:
         paths = dataset.ready(progress)
         scenes, coverage = find_split(dataset, paths, config.split, progress)
     coverage.say()
+    bare = without_boxes(scenes)
+    if bare and config.checkpoint is None:
+        raise UserError(f"nothing to plan and nothing to score: {NO_BOXES}")
+    if bare:
+        config.baselines = []
+    else:
+        require_fit(paths, [scene.current for scene in scenes])
+    run_dir.mkdir(parents=True, exist_ok=True)
     tally = HistoryTally()
     plans = plans_of(config, dataset, paths, scenes, progress, tally)
-    if config.submission:
-        broken = write_submission(run_dir / "submission.pkl", config.team, plans["model"])
-        left_out = f", without {len(broken)} plans that are not finite, first {broken[0]}" if broken else ""
-        print(f"submission: {run_dir / 'submission.pkl'}{left_out}")
+    content: dict[str, Any] = {
+        "note": dataset.note,
+        "metric": config.metric,
+        "checkpoint": config.checkpoint,
+        "coverage": {"text": coverage.sentence, **coverage.figures},
+    }
+    if config.history:
+        content["history"] = tally.figures()
+    written = write_plans(config, run_dir, plans.get("model"))
+    if bare:
+        (run_dir / "summary.json").write_text(json.dumps({**content, "drivers": {}, "not_scored": NO_BOXES}, indent=1))
+        print(f"plans written ({written}), nothing to score: {NO_BOXES}")
+        return 0
     with PreparationProgress(config.progress_bar) as progress:
         workers = config.data.prepare_workers
         rows = score_all(workers, config.metric, config.baselines, paths, scenes, plans, progress)
+    report(config, run_dir, dataset, content, rows)
+    require_some(rows)
+    return 0
+
+
+def write_plans(config: EvaluateConfig, run_dir: Path, plans: dict[str, Any] | None) -> str:
+    """The model's plans as ``plans.npz``, and as the test server takes them where that is asked for -> the files."""
+    if plans is None:
+        return "none"
+    write_plans_file(run_dir / "plans.npz", plans)
+    files = [run_dir / "plans.npz"]
+    if config.submission:
+        files.append(run_dir / "submission.pkl")
+        broken = write_submission(files[-1], config.team, plans)
+        left_out = f", without {len(broken)} plans that are not finite, first {broken[0]}" if broken else ""
+        print(f"submission: {files[-1]}{left_out}")
+    return ", ".join(map(str, files))
+
+
+def report(
+    config: EvaluateConfig, run_dir: Path, dataset: Dataset, content: dict[str, Any], rows: pd.DataFrame
+) -> None:
+    """Write the table of tokens, the official files and the summary, and print the means and what failed."""
     rows.to_parquet(run_dir / "scores.parquet", index=False)
     official = METRICS[config.metric].columns
     for driver, of_driver in rows.groupby("driver"):
         write_official(of_driver, list(official.values()), run_dir / f"{driver}.csv")
     columns = {"ade": "ade", "fde": "fde", **official}
     means = summarise(rows, list(columns.values()))
-    content: dict[str, Any] = {
-        "note": dataset.note,
-        "metric": config.metric,
-        "checkpoint": config.checkpoint,
-        "coverage": {"text": coverage.sentence, **coverage.figures},
-        "drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()},
-    }
-    if config.history:
-        content["history"] = tally.figures()
+    content |= {"drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()}}
     (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
     track_evaluation(config.tracking, run_dir, {**content, "stage": config.split, "data": config.data.kind})
     show(means, columns, dataset.note or dataset.name)
@@ -208,8 +242,6 @@ def work(raw: DictConfig) -> int:
     for line in failures(rows):
         print(line)
     print(f"per token: {run_dir}/scores.parquet, in the official columns {run_dir}/<driver>.csv")
-    require_some(rows)
-    return 0
 
 
 if __name__ == "__main__":

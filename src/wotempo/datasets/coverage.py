@@ -64,7 +64,7 @@ class Coverage:
         why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         if self.listed is not None:
             text = (
-                f"{self.found} of {self.listed} listed tokens are here{f' ({logs})' if logs else ''}, because of {why}"
+                f"{self.found} of {self.listed} listed tokens are here{f' ({logs})' if logs else ''}; not here: {why}"
             )
         else:
             text = f"{self.found} scenes{f' of {logs}' if logs else ''}{f'; left out: {why}' if why else ''}"

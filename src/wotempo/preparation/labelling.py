@@ -16,6 +16,7 @@ from wotempo.pdm.labels.label import label_shard
 from wotempo.planners.config import sizes
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.labels import labels_folder
+from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
 
 WHAT = "label anchors"
@@ -78,6 +79,7 @@ def label_splits(config: LabelsConfig, progress: PreparationProgress) -> tuple[L
     for of_split in found.values():
         of_split.coverage.say()
     scenes = {split: of_split.scenes for split, of_split in found.items()}
+    require_fit(paths, [scene.current for members in scenes.values() for scene in members])
     train = scenes.get("train") or split_scenes(dataset, paths, "train", progress)
     anchors = anchors_of(dataset, paths, train, given or sizes(config.preset).num_anchors, progress)
     members = list({scene.token: scene for split in scenes.values() for scene in split}.values())

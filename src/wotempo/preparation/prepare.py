@@ -17,6 +17,7 @@ from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.labels import labels_of, without_invalid
+from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.preparation.windows import SHORT, check_sensors, window_needs, with_history
 
@@ -47,6 +48,7 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     }
     for of_split in coverage.values():
         of_split.say()
+    require_fit(paths, [scene.current for members in windows.values() for scene in members])
     check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
     needs, anchors, labels = window_needs(config), None, None
