@@ -28,6 +28,12 @@ def limit(criterion: Mapping[str, Any]) -> str:
     return "–" if criterion["limit"] is None else f"{criterion['sense']} {number(criterion['limit'])}"
 
 
+def changed(facts: Mapping[str, Any]) -> list[str]:
+    """A sentence for each interruption after which the run went on with something else than before."""
+    entries = [entry for entry in facts.get("resumed", ()) if entry.get("changed")]
+    return [f"from step {entry['step']} on it ran with {'; '.join(entry['changed'])}" for entry in entries]
+
+
 def card(verdict: Mapping[str, Any]) -> str:
     """One line per criterion: number, name, verdict, measured, limit, message; then the reason and the next step."""
     facts = verdict["facts"]
@@ -37,6 +43,7 @@ def card(verdict: Mapping[str, Any]) -> str:
     for c in verdict["criteria"]:
         row = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>9}  {limit(c):<9}"
         lines.append(f"{row}{c['message']}".rstrip())
+    lines += [f"  CHANGED: {sentence}" for sentence in changed(facts)]
     if "history" in facts:
         lines.append(f"  history: {facts['history']}")
     if verdict["cost"]["share"] is not None:
@@ -53,6 +60,7 @@ def card(verdict: Mapping[str, Any]) -> str:
 def markdown(verdict: Mapping[str, Any]) -> str:
     """The same as a page, with the facts of the run."""
     lines = [f"# Verdict: {verdict['status']} (exit {verdict['exit_code']})", "", verdict["reason"], ""]
+    lines += [line for sentence in changed(verdict["facts"]) for line in (f"**Changed: {sentence}.**", "")]
     lines += ["| # | criterion | verdict | measured | limit | unit | finding |", "|---|---|---|---|---|---|---|"]
     for c in verdict["criteria"]:
         cells = [c["number"], c["name"], word(c), number(c["measured"]), limit(c), c["unit"], c["message"]]

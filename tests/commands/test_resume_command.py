@@ -47,7 +47,10 @@ def test_a_folder_is_continued_started_anew_or_refused(tmp_path, capsys):
     with pytest.raises(UserError, match="another configuration"):
         claim_run_dir(folder, "def", reuse=False)
     claim = claim_run_dir(folder, "abc", reuse=False)
-    assert (claim.checkpoint, claim.resumed) == (None, [{"step": 0, "reason": "killed"}])
+    assert (claim.checkpoint, claim.resumed) == (
+        None,
+        [{"step": 0, "reason": "killed", "command": "wotempo train seed=3"}],
+    )
     assert claim.command == "wotempo train seed=3"
     assert "starts again" in capsys.readouterr().out
     claim_run_dir(folder, "abc", reuse=False, fresh=True)

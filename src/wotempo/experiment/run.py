@@ -38,10 +38,21 @@ from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.facts import evidence_of, facts_of
+from wotempo.runs.identity import FILE as IDENTITY
+from wotempo.runs.identity import changes_since, identity_of, write_identity
 from wotempo.runs.out_of_memory import FACT, OutOfMemoryPolicy
 from wotempo.runs.preemption import StopSignal
 from wotempo.runs.provenance import signature
-from wotempo.runs.unfinished import FINISHED, LOCK, claim_run_dir, unfinished_runs
+from wotempo.runs.settings import other_criteria, other_settings
+from wotempo.runs.unfinished import (
+    FINISHED,
+    LOCK,
+    STRICT,
+    check_continued,
+    check_taken,
+    claim_run_dir,
+    unfinished_runs,
+)
 from wotempo.tracking.loggers import abandon_wandb, build_loggers, close_wandb, tell_verdict
 from wotempo.training.checkpoints import step_files
 from wotempo.training.module import LitPlanner
@@ -130,8 +141,12 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
     run_dir = Path(config.run_dir)
     by_epochs = config.trainer.max_steps == -1
     identity = signature(config)
-    claim = claim_run_dir(run_dir, identity, config.reuse, config.fresh, by_epochs)
+    known = (run_dir / IDENTITY).is_file()
+    differs = partial(other_settings, run_dir, config, by_place=not known)
+    claim = claim_run_dir(run_dir, identity, config.reuse, config.fresh, by_epochs, differs)
+    criteria, strict = other_criteria(run_dir, config), config.reuse == STRICT
     if (done := claim.finished) is not None:
+        check_taken(run_dir, changes_since(run_dir, config), criteria, strict)
         print(f"{run_dir}: {done['status']} before; it is not run again", flush=True)
         if config.test and not (run_dir / TEST_FILE).exists():
             test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
@@ -139,6 +154,11 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
     memory_policy = OutOfMemoryPolicy(config, claim.out_of_memory)
     write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
     prepared, data = prepare_data(config)
+    made_from = identity_of(config, prepared, claim.identity)
+    if claim.resumed:
+        check_continued(run_dir, claim, made_from, criteria, strict)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        write_identity(run_dir, made_from)
     data.evidence = RunEvidence(config, prepared, data)
     if prepared.note:
         print(prepared.note, flush=True)

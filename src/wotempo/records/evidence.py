@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+FINISHED = ("accepted", "rejected")
 CHECKPOINTS, CONFIG, LABELS, CODE = "checkpoints", "config.yaml", "labels", "code"
 
 
@@ -29,15 +31,29 @@ def described(file: Path) -> dict[str, Any]:
 
 
 @cache
-def code_hash() -> dict[str, str]:
-    """Of the Python files of the two packages that are imported here."""
+def code_files() -> dict[str, dict[str, str]]:
+    """Package -> file -> hash, of the Python files of the two packages that are imported here. Asked for when a run
+    begins: a file that is edited later is not what this process runs."""
     # `callbacks` is found, not imported: it would bring torch to commands that only read files.
     places = {
         "src/wotempo": str(Path(__file__).parents[1] / "__init__.py"),
         "callbacks": getattr(find_spec("callbacks"), "origin", None),
     }
     roots = {name: Path(place).parent for name, place in places.items() if place is not None}
-    return {name: hashed(root.rglob("*.py"), root) for name, root in roots.items()}
+    return {
+        name: {file.relative_to(root).as_posix(): hashed([file], root) for file in sorted(root.rglob("*.py"))}
+        for name, root in roots.items()
+    }
+
+
+def code_hash() -> dict[str, str]:
+    """Package -> 16 hex digits over names and contents of its files."""
+    return {name: hash_of(files) for name, files in code_files().items()}
+
+
+def hash_of(plain: Any) -> str:
+    """16 hex digits over plain data."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def ran_other_code(verdict: Mapping[str, Any]) -> bool:
@@ -50,19 +66,22 @@ def changed_evidence(run: Path, verdict: Mapping[str, Any]) -> str:
     """A sentence about the first file of the run that is not what was judged; '' where none is. Files that were removed
     are not missed: checkpoints are large. A verdict without evidence rests on nothing that can be compared."""
     for name, was in verdict.get("evidence", {}).get("files", {}).items():
+        if name == CONFIG and verdict["status"] not in FINISHED:
+            continue  # a later attempt, which did not get as far as a verdict, may have other keys of tracking
         file = run / name
-        if file.is_file() and not _same(file, was):
+        if file.is_file() and not same_content(file, was):
             return f"{name} is not the file that was judged: it was changed or replaced since"
     labels = verdict.get("evidence", {}).get(LABELS)
     if labels:
         for name, was in labels["files"].items():
             file = Path(labels["folder"]) / name
-            if file.is_file() and not _same(file, was):
+            if file.is_file() and not same_content(file, was):
                 return f"the label table {labels['folder']} is not the one that the run was trained on: {name} changed"
     return ""
 
 
-def _same(file: Path, was: Mapping[str, Any]) -> bool:
+def same_content(file: Path, was: Mapping[str, Any]) -> bool:
+    """Whether a file is still what ``described`` says; read only where its time is another one."""
     state = file.stat()
     if state.st_size != was["bytes"]:
         return False

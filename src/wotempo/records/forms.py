@@ -36,6 +36,9 @@ CRITERION: Form = {
     "exit_code": int,
     "details": dict,
 }
+GIT: Form = {"commit": str, "dirty": bool}
+ATTEMPT: Form = {"started": str, "host": str, "command": str, "code": {str: str}}
+IDENTITY: Form = {str: {str: ({"hash": str, "bytes": int, "time_ns": int}, str)}}  # identity.json
 FACTS: Form = {
     "name": str,
     "data": str,
@@ -43,7 +46,7 @@ FACTS: Form = {
     "next": str,
     "signature": str,
     "command": str,
-    "git": ({"commit": str, "dirty": bool}, NONE),
+    "git": (GIT, NONE),
     "planner": str,
     "seed": int,
     "mode": str,
@@ -54,7 +57,8 @@ FACTS: Form = {
     "scenes": dict,
     "history": str,
     "failure": str,
-    "resumed": [{"step": int, "reason": str, "damaged": [str]}],
+    "attempt": ATTEMPT,
+    "resumed": [{**ATTEMPT, "step": int, "reason": str, "damaged": [str], "changed": [str], "ended": str, "git": GIT}],
     "out_of_memory": [{"step": int, "batch_size": int, "accumulate_grad_batches": int}],
 }
 VERDICT: Form = {

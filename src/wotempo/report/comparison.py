@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from wotempo.errors import UserError
+from wotempo.records.evidence import FINISHED
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding, paired_difference
 from wotempo.report.ablation import measured as criterion_measured
 from wotempo.report.run_files import read_job
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 
-FINISHED = ("accepted", "rejected")
 VARIED = ("seed=", "trial_")  # folders of runs in a sweep, in a search
 SAME = ("data", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
 MEASURED = ("steps", "seconds_per_step", "memory", "parameters")

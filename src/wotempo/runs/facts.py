@@ -12,7 +12,7 @@ from wotempo.navsim import fingerprint
 from wotempo.planners.stage_cost import cost
 from wotempo.preparation.prepare import Prepared
 from wotempo.records.evidence import CHECKPOINTS, CODE, CONFIG, LABELS, code_hash, described
-from wotempo.runs.provenance import command_line, git_state
+from wotempo.runs.provenance import attempt, command_line, git_state
 from wotempo.training.checkpoints import BEST
 from wotempo.training.module import LitPlanner
 
@@ -62,6 +62,7 @@ def facts_of(
         "next": next_step(config),
         "signature": identity,
         "command": command_line(),
+        "attempt": attempt(),
         "git": git_state(),
         "planner": config.planner,
         "seed": config.seed,

@@ -1,12 +1,14 @@
-"""The identity of a run: its signature, the code it ran with, the command that started it."""
+"""The origin of a run: the signature of its configuration, and the code, host, time and command of each attempt."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.configs import values
 from wotempo.planners.config import OLDEST
 from wotempo.program import stored
+from wotempo.records.evidence import code_hash
 
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "name_prefix", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
@@ -24,6 +27,12 @@ NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 def signature(config: RunConfig) -> str:
     """Eight hex digits over everything that changes what is computed."""
+    text = json.dumps(settings(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def settings(config: RunConfig) -> dict[str, Any]:
+    """The keys that change what is computed, as a nested dict."""
     identity = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
     if config.planner == OLDEST:  # runs from before there were others name none
         del identity["planner"]
@@ -31,8 +40,13 @@ def signature(config: RunConfig) -> str:
         if identity["model"][key] == values("older/keys")["model"][key]:
             del identity["model"][key]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
-    text = json.dumps(identity, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return identity
+
+
+def attempt() -> dict[str, Any]:
+    """One attempt of a run, which begins now: when, where, by which command, with which code."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"started": now, "host": socket.gethostname(), "command": command_line(), "code": code_hash()}
 
 
 def git_state() -> dict[str, Any]:

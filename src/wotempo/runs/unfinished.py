@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,24 @@ from typing import Any
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked
-from wotempo.records.evidence import ran_other_code
+from wotempo.records.evidence import FINISHED, ran_other_code
 from wotempo.records.reading import ALTERED, read_verdict, read_verdicts
 from wotempo.records.run_folders import CONFIG, run_folders
+from wotempo.runs.identity import DECIDES, Identity, code_and_libraries, different, listed, read_identity
+from wotempo.runs.provenance import git_state
 
 LOCK = ".running"
-FINISHED = ("accepted", "rejected")
 STRICT = "strict"
+WORDS = {"code": "other code", "libraries": "other libraries", "files": "other content of the files it names"}
+"""Parts of the identity that may change between two attempts, and what it is called."""
 
 
 @dataclass
 class Claim:
     """What a run folder holds. ``finished``: the verdict of a finished run, which is kept. ``checkpoint`` and
-    ``resumed`` (one entry per interruption: step, reason, files that do not load): where to go on. ``command``: the
-    command line that a resumed run was started with."""
+    ``resumed`` (one entry per interruption: the attempt that ended, its reason, the step to go on from, files that do
+    not load): where to go on. ``command``: the command line that a resumed run was started with. ``identity``: that of
+    the latest attempt; ``commit``: its commit."""
 
     finished: dict[str, Any] | None = None
     checkpoint: Path | None = None
@@ -31,6 +36,8 @@ class Claim:
     resumed: list[dict[str, Any]] = field(default_factory=list)
     out_of_memory: list[dict[str, Any]] = field(default_factory=list)  # see out_of_memory.py
     command: str | None = None
+    identity: Identity = field(default_factory=dict)
+    commit: str | None = None
 
 
 def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
@@ -49,12 +56,20 @@ def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
     return [folder for _, folder in sorted(found)]
 
 
-def claim_run_dir(path: Path, identity: str, reuse: bool | str, fresh: bool = False, epoch_ends: bool = True) -> Claim:
+def claim_run_dir(
+    path: Path,
+    identity: str,
+    reuse: bool | str,
+    fresh: bool = False,
+    epoch_ends: bool = True,
+    other_settings: Callable[[], list[str] | None] = lambda: None,
+) -> Claim:
     """Claim an output folder for one run; UserError where the folder holds another one.
 
     An unfinished run of the same ``identity`` is continued, or with ``fresh`` removed; a finished one is refused, or
     with ``reuse`` returned, which says whether other code made it; with ``strict`` that is refused. ``epoch_ends``:
-    see ``newest_checkpoint``.
+    see ``newest_checkpoint``. ``other_settings``: asked where the identity is another one; what differs in the two
+    configurations, and nothing where they are spelled differently only.
     """
     verdict = read_verdict(path)
     if verdict is None:
@@ -66,16 +81,19 @@ def claim_run_dir(path: Path, identity: str, reuse: bool | str, fresh: bool = Fa
     finished = verdict["status"] in FINISHED
     if finished and not reuse:
         raise UserError(f"{path} holds another run: choose another run_dir or remove that run")
-    if theirs != identity:
+    if theirs != identity and (differs := other_settings()) != []:
+        keys = "" if differs is None else f" ({listed(differs)})"
         raise UserError(
             f"{path} holds run {theirs} of another configuration, this one is "
-            f"{identity}: choose another hydra.sweep.dir or run_dir, or remove that folder"
+            f"{identity}{keys}: choose another hydra.sweep.dir or run_dir, or remove that folder"
         )
     if finished:
         if ran_other_code(verdict):
+            files = different(read_identity(path), code_and_libraries()).get("code", [])
+            which = f" ({listed(files)})" if files else ""
             if reuse == STRICT:
-                raise UserError(f"{path} ran with other code than is here: reuse=true takes it all the same")
-            print(f"{path}: ran with other code than is here; reuse=strict would refuse it", flush=True)
+                raise UserError(f"{path} ran with other code than is here{which}: reuse=true takes it all the same")
+            print(f"{path}: ran with other code than is here{which}; reuse=strict would refuse it", flush=True)
         return Claim(finished=verdict)
     if fresh:
         print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
@@ -90,13 +108,65 @@ def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
     for unfinished in path.rglob(".*.tmp"):  # a killed process removes nothing
         shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
     checkpoint, step, damaged = newest_checkpoint(path / "checkpoints", epoch_ends)
-    entry: dict[str, Any] = {"step": step, "reason": verdict["reason"]}
+    facts = verdict["facts"]
+    before = facts.get("attempt") or {name: facts[name] for name in ("command",) if name in facts}
+    entry: dict[str, Any] = {"step": step, "reason": verdict["reason"], **before}
+    entry |= {"git": facts["git"]} if facts.get("git") else {}
+    entry |= {"ended": verdict["written"]} if facts.get("attempt") else {}
     if damaged:
         entry["damaged"] = damaged
     where = f"continued at step {step} ({checkpoint.name})" if checkpoint else "no checkpoint yet, it starts again"
     notes = "".join(f"; {sentence}" for sentence in damaged)
     print(f"{path}: {verdict['reason']}; {where}{notes}; fresh=true starts anew", flush=True)
-    facts = verdict["facts"]
     resumed = [*facts.get("resumed", []), entry]
     past = facts.get("out_of_memory", [])
-    return Claim(None, checkpoint, step, resumed, past, facts.get("command"))
+    commit = (facts.get("git") or {}).get("commit")
+    return Claim(None, checkpoint, step, resumed, past, facts.get("command"), _identity(path, facts), commit)
+
+
+def _identity(path: Path, facts: dict[str, Any]) -> Identity:
+    """Of runs from before there was such a file, what their verdict says."""
+    return read_identity(path) or ({"anchors": {"fingerprint": facts["anchors"]}} if facts.get("anchors") else {})
+
+
+def check_continued(path: Path, claim: Claim, ours: Identity, criteria: list[str], strict: bool) -> None:
+    """That a run goes on as what it was. UserError where data, labels or anchors are others now, and with ``strict``
+    where anything is; else what changed (``criteria``: in what it is judged by) is printed, and noted in the last entry
+    of ``claim.resumed``, for the verdict."""
+    changes = different(claim.identity, ours)
+    if parts := _decisive(changes):
+        raise UserError(
+            f"{path} cannot go on, since it was begun {parts} changed: put back what there was, or start anew with "
+            "another run_dir or fresh=true"
+        )
+    notes = _notes(changes, criteria)
+    commit = git_state().get("commit")
+    if claim.commit and commit != claim.commit and ("code" in changes or "code" not in claim.identity):
+        which = f"commit {claim.commit[:9]}, then {commit[:9] if commit else 'none'}"
+        notes = [f"{notes[0]} ({which})", *notes[1:]] if "code" in changes else [f"{WORDS['code']}: {which}", *notes]
+    if not notes:
+        return
+    claim.resumed[-1]["changed"] = notes
+    if strict:
+        raise UserError(f"{path} would go on with {'; '.join(notes)}: without reuse=strict it does")
+    told = "; ".join(notes)
+    print(f"ATTENTION: {path} goes on at step {claim.step} with {told}; reuse=strict would refuse it", flush=True)
+
+
+def check_taken(path: Path, changes: dict[str, list[str]], criteria: list[str], strict: bool) -> None:
+    """That a finished run may be taken for the one that was asked for: as ``check_continued``."""
+    if parts := _decisive(changes):
+        raise UserError(f"{path} is a finished run, and since then {parts} changed: choose another run_dir")
+    if notes := _notes(changes, criteria):
+        if strict:
+            raise UserError(f"{path} ran with {'; '.join(notes)}: reuse=true takes it all the same")
+        print(f"{path}: ran with {'; '.join(notes)}; reuse=strict would refuse it", flush=True)
+
+
+def _decisive(changes: dict[str, list[str]]) -> str:
+    return " and ".join(f"the {part} ({listed(changes[part])})" for part in DECIDES if part in changes)
+
+
+def _notes(changes: dict[str, list[str]], criteria: list[str]) -> list[str]:
+    notes = [f"{what}: {listed(changes[part])}" for part, what in WORDS.items() if part in changes]
+    return [*notes, f"other criteria: {listed(criteria)}"] if criteria else notes

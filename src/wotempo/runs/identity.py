@@ -1,0 +1,157 @@
+"""The identity of a run beside its configuration: code, libraries, data, labels, anchors, the files it names.
+
+It is kept in ``identity.json`` of the run's folder. Whoever goes on with the run, or takes its result, compares it with
+the present one; what differs is listed by name. Sensor files are not part of it: they are too many to be read twice.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wotempo.config.schema import RunConfig
+from wotempo.datasets import dataset_of
+from wotempo.maps.locations import map_path
+from wotempo.navsim import DataPaths, fingerprint, read_anchors, write_bytes
+from wotempo.preparation.prepare import Prepared
+from wotempo.records.evidence import code_files, described, hash_of, same_content
+from wotempo.records.forms import IDENTITY
+from wotempo.records.reading import read_json, readable
+
+FILE = "identity.json"
+LIBRARIES = ("torch", "lightning", "numpy")
+DECIDES = ("data", "labels", "anchors")
+"""Parts without which a run is another one; of the others it is said that they changed."""
+FILES = (
+    *("init_from", "image_checkpoint"),
+    *(f"data.{split}.{file}" for split in ("train", "val", "test") for file in ("scene_filter", "logs")),
+)
+
+Identity = dict[str, dict[str, Any]]
+"""Part -> name -> a text, or of a file what ``described`` says of it."""
+
+
+def identity_of(config: RunConfig, prepared: Prepared, before: Mapping[str, Mapping[str, Any]]) -> Identity:
+    """That of a run that begins now. Files that are as ``before`` described them are not read again."""
+    files: dict[str, dict[str, Path]] = {
+        "data": dict(_data_files(prepared)),
+        "labels": {file.name: file for file in _files_in(prepared.labels)},
+        "files": named_files(config),
+    }
+    found: Identity = {part: _described(named, before.get(part, {})) for part, named in files.items()}
+    for split, scenes in prepared.scenes.items():
+        found["data"][f"scenes of {split}"] = hash_of([scene.token for scene in scenes])
+    return found | _anchors(prepared.anchors) | code_and_libraries()
+
+
+def named_files(config: RunConfig) -> dict[str, Path]:
+    """Key of the configuration -> the file that it names; not those that are part of data, labels and anchors."""
+    named = {key: attrgetter(key)(config) for key in FILES}
+    return {key: Path(path) for key, path in named.items() if path is not None and Path(path).is_file()}
+
+
+def _anchors(anchors: np.ndarray | None) -> Identity:
+    return {"anchors": {} if anchors is None else {"fingerprint": fingerprint(anchors)}}
+
+
+def code_and_libraries() -> Identity:
+    """The parts that are known before any data is read."""
+    code = {f"{package}/{file}": value for package, files in code_files().items() for file, value in files.items()}
+    return {"code": code, "libraries": {"python": platform.python_version()} | {n: version(n) for n in LIBRARIES}}
+
+
+def _data_files(prepared: Prepared) -> Iterator[tuple[str, Path]]:
+    """Logs and maps, named from the roots on: where the dataset lies does not matter."""
+    scenes = [scene for members in prepared.scenes.values() for scene in members]
+    for split, name in sorted({(scene.log.split, scene.log.name) for scene in scenes}):
+        yield f"navsim_logs/{split}/{name}.pkl", prepared.paths.log_dir(split) / f"{name}.pkl"
+    for location in sorted({scene.current.map_location for scene in scenes}):
+        yield f"maps/{location}", map_path(prepared.paths.maps, location)
+
+
+def _files_in(folder: Path | None) -> list[Path]:
+    return [] if folder is None else sorted(file for file in folder.iterdir() if file.is_file())
+
+
+def _described(files: Mapping[str, Path], before: Mapping[str, Any]) -> dict[str, Any]:
+    def one(name: str) -> dict[str, Any]:
+        was = before.get(name)
+        state = files[name].stat()
+        if isinstance(was, dict) and (was["bytes"], was["time_ns"]) == (state.st_size, state.st_mtime_ns):
+            return was
+        return described(files[name])
+
+    with ThreadPoolExecutor(8) as readers:  # reading and hashing release the lock of the interpreter
+        return dict(zip(files, readers.map(one, files), strict=True))
+
+
+def read_identity(run: Path) -> Identity:
+    """What the latest attempt in a run's folder wrote; empty where there is none, as of runs from before. Damaged where
+    it cannot be read."""
+    return readable(run / FILE, partial(read_json, form=IDENTITY), {})
+
+
+def write_identity(run: Path, identity: Identity) -> None:
+    write_bytes(run / FILE, json.dumps(identity, indent=1).encode())
+
+
+def different(theirs: Identity, ours: Identity) -> dict[str, list[str]]:
+    """Part -> the names in it that differ, were added, or are gone. A part that one of them lacks is not compared."""
+    return {
+        part: names
+        for part in theirs.keys() & ours.keys()
+        if (
+            names := sorted(n for n in {*theirs[part], *ours[part]} if _value(theirs, part, n) != _value(ours, part, n))
+        )
+    }
+
+
+def _value(identity: Identity, part: str, name: str) -> Any:
+    value = identity[part].get(name)
+    return value["hash"] if isinstance(value, dict) else value
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def changes_since(run: Path, config: RunConfig) -> dict[str, list[str]]:
+    """Of a run that ended, without reading its logs: part -> what differs between what it was trained on and what is
+    here now. Of files of another time the content is compared; what is gone is not missed."""
+    theirs, dataset = read_identity(run), dataset_of(config.data, config.workspace)
+    paths = dataset.here() if theirs else None
+    places = {
+        "data": {name: place for name in theirs.get("data", {}) if (place := _place(name, paths)) is not None},
+        "labels": {n: Path(config.data.labels) / n for n in theirs.get("labels", {}) if config.data.labels is not None},
+        "files": named_files(config),
+    }
+    found = {
+        part: names
+        for part, files in places.items()
+        if (names := [n for n, was in theirs.get(part, {}).items() if n in files and _changed(files[n], was)])
+    }
+    if config.data.anchors is not None and theirs.get("anchors"):
+        found |= different({"anchors": theirs["anchors"]}, _anchors(read_anchors(Path(config.data.anchors))))
+    return found
+
+
+def _place(name: str, paths: DataPaths | None) -> Path | None:
+    kind, _, rest = name.partition("/")
+    if paths is None or not rest:
+        return None
+    return map_path(paths.maps, rest) if kind == "maps" else paths.root / name
+
+
+def _changed(file: Path, was: Mapping[str, Any]) -> bool:
+    return file.is_file() and not same_content(file, was)
