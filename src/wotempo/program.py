@@ -45,7 +45,10 @@ def stored(command: str, arguments: Sequence[str]) -> str:
 def words_of(line: str) -> tuple[str, list[str]]:
     """The command and the arguments of a recorded command line, of today's form or the older one. UserError where it
     is neither."""
-    words = shlex.split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError:  # a quote that is not closed
+        words = []
     if tuple(words[:2]) == OLD_START and len(words) > 2 and words[2].startswith(OLD_MODULE):
         return words[2].removeprefix(OLD_MODULE).replace("_", "-"), words[3:]
     if len(words) > 1 and words[0] == NAME:

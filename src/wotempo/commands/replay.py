@@ -8,6 +8,7 @@ Exit code 0 if the fault comes back, 1 if it does not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -15,10 +16,14 @@ import torch
 from omegaconf import DictConfig
 
 from callbacks import Record, reenact
+from callbacks.forensics.recorder import FACTS, STEP, WEIGHTS
+from wotempo.checkpoints.plain_file import read_plain
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
+from wotempo.records.forms import FAILURE
+from wotempo.records.reading import Damaged, read_json, readable
 from wotempo.training.module import LitPlanner
 
 
@@ -52,12 +57,24 @@ def failure_folder(config: ReplayConfig) -> Path:
     return found
 
 
+def read_record(folder: Path) -> Record:
+    """What the run left of its last step. UserError where a file of it is missing or cannot be read."""
+    step, weights = (read_plain(folder / name) for name in (STEP, WEIGHTS))
+    facts = readable(folder / FACTS, partial(read_json, form=FAILURE), None)
+    if facts is None:
+        raise UserError(f"{folder} holds no {FACTS}: the step cannot be done again")
+    batches = step.get("micro_batches")
+    if not isinstance(batches, list) or (batches and not 0 <= facts["micro_batch"] < len(batches)):
+        raise Damaged(f"{folder / FACTS} does not fit {STEP}: copy both anew")
+    return Record(facts, step, weights)
+
+
 def work(raw: DictConfig) -> int:
     config = check(raw)
     if config.threads:
         torch.set_num_threads(config.threads)
     folder = failure_folder(config)
-    record = Record.read(folder)
+    record = read_record(folder)
     module = LitPlanner.rebuild(record.weights)
     trainer = L.Trainer(
         accelerator=config.accelerator,

@@ -11,7 +11,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from wotempo.command_line.entry import command, quieten
-from wotempo.config.stored import stored
+from wotempo.config.stored import checked, stored
 from wotempo.errors import UserError
 from wotempo.experiment.run import work
 from wotempo.navsim.lock import is_locked
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     run_dir = choose(Path(arguments[0] if arguments else "runs").absolute())
     sys.argv[1:] = [str(run_dir)]  # processes for further GPUs are started by this command line
     config = stored(run_dir)
-    config.run_dir, config.fresh = str(run_dir), False  # where the folder is now
+    checked(run_dir, config, {"run_dir": str(run_dir), "fresh": False})  # where the folder is now
     return work(config)
 
 

@@ -11,7 +11,6 @@ Several processes may work on one search, and ``ask`` prints commands for a queu
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 import sys
@@ -29,7 +28,8 @@ from wotempo.config.checks import check_config
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked, locked
 from wotempo.program import by_path, shell_line
-from wotempo.runs.unfinished import FINISHED, LOCK, read_verdict
+from wotempo.records.reading import METRICS_FILE, Damaged, read_metrics, read_verdict, spared
+from wotempo.runs.unfinished import FINISHED, LOCK
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -41,7 +41,8 @@ OPTIONS = (
     Option("trials", "int", "20", "runs that the search consists of"),
 )
 OVERRIDES = "overrides"
-ENDS = (*FINISHED, "crashed")  # a killed run is incomplete, and goes on
+DAMAGED = "damaged"
+ENDS = (*FINISHED, "crashed", DAMAGED)  # a killed run is incomplete, and goes on
 
 
 def parse(arguments: list[str]) -> tuple[str, dict[str, str], list[str]]:
@@ -74,10 +75,17 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.root.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(self.root / "study.log")))
-        study = optuna.create_study(
-            storage=storage, study_name=self.space.name, direction=cast(Any, self.space.direction), load_if_exists=True
-        )
+        journal = self.root / "study.log"
+        try:
+            study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(journal))),
+                study_name=self.space.name,
+                direction=cast(Any, self.space.direction),
+                load_if_exists=True,
+            )
+        except Exception as error:  # Optuna plays back what the file says, whatever that is
+            why = (str(error).splitlines() or [""])[0][:120]
+            raise Damaged(f"{journal} cannot be read ({why}): copy it anew, or rename the search") from error
         theirs = study.user_attrs.get("metric", self.space.metric)
         if theirs != self.space.metric or study.direction.name.lower() != self.space.direction:
             raise UserError(f"{self.root} searches by {theirs}: rename the search, or remove that folder")
@@ -105,18 +113,33 @@ class Search:
         """Trials that were asked for and have no result yet."""
         return [trial for trial in self.study.get_trials() if trial.state.name == "RUNNING"]
 
+    def verdict(self, trial: FrozenTrial) -> dict[str, Any] | None:
+        """Of a trial's run; one that cannot be read is of the status ``damaged``, which ends the trial."""
+        try:
+            return read_verdict(self.folder(trial))
+        except Damaged as damage:
+            return {"status": DAMAGED, "reason": str(damage)}
+
     def tell(self) -> None:
-        """Give the study the results of trials that have ended. A run that was not accepted has failed."""
+        """Give the study the results of trials that have ended. A run that was not accepted has failed, and so has one
+        whose files cannot be read."""
         import optuna
 
         for trial in self.open():
-            verdict = read_verdict(self.folder(trial))
+            verdict = self.verdict(trial)
             if verdict is None or verdict["status"] not in ENDS or is_locked(self.folder(trial) / LOCK):
                 continue
+            if verdict["status"] == DAMAGED:
+                print(f"passed over: {verdict['reason']}", flush=True)
             if verdict["status"] != "accepted":
                 self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
                 continue
-            metrics = json.loads((self.folder(trial) / "metrics.json").read_text())
+            notes: list[str] = []
+            metrics = spared(self.folder(trial) / METRICS_FILE, read_metrics, dict[str, float](), notes)
+            if notes:
+                print(notes[0], flush=True)
+                self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                continue
             if self.space.metric not in metrics:
                 known = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
                 raise UserError(f"runs have no metric '{self.space.metric}': choose one of {known}")
@@ -136,7 +159,7 @@ class Search:
                 print(f"trial {trial.number}: {shown(trial.params)}", flush=True)
                 code = subprocess.run(self.train(trial), check=False).returncode
             self.tell()
-            verdict = read_verdict(self.folder(trial))
+            verdict = self.verdict(trial)
             if verdict is None or verdict["status"] not in ENDS:
                 print(f"trial {trial.number} has not ended (code {code}): type the same again to go on", flush=True)
                 return code or 1
@@ -159,7 +182,7 @@ class Search:
         for column in ("trial", "verdict", self.space.metric, *self.space.keys):
             view.add_column(column, justify="left" if column == "verdict" else "right", overflow="fold")
         for trial in (*accepted, *others):
-            verdict = read_verdict(self.folder(trial))
+            verdict = self.verdict(trial)
             status = verdict["status"] if verdict else "not begun"
             value = "–" if trial.value is None else f"{trial.value:.4f}"
             cells = [_short(trial.params.get(key)) for key in self.space.keys]

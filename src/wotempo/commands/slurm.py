@@ -35,8 +35,8 @@ def need(program: str) -> None:
 def refuse_twice(parent: Path, identity: str) -> None:
     """UserError where a job of this very run is waiting or running."""
     for file in sorted(parent.glob(f"*/{JOB_ID}")) if shutil.which("squeue") else ():
-        job, theirs = file.read_text().split()
-        if theirs == identity:
+        job, _, theirs = file.read_text(errors="replace").strip().partition(" ")
+        if theirs == identity and job.isdecimal():
             asked = ["squeue", "--noheader", "--job", job]  # fails where Slurm has forgotten the job
             shown = subprocess.run(asked, capture_output=True, text=True, check=False)
             if shown.returncode == 0 and shown.stdout.strip():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -10,13 +12,21 @@ from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
 from wotempo.configs import values
 from wotempo.errors import UserError
+from wotempo.records.reading import Damaged, read_mapping, readable
+from wotempo.records.run_folders import CONFIG
 
 
 def stored(run: Path) -> DictConfig:
-    """As it was written, with what the absence of keys younger than the run meant. UserError where there is none."""
-    file = run / "config.yaml"
-    if not file.is_file():
-        raise UserError(f"{file} is missing: name the folder of a run")
+    """As it was written, with what the absence of keys younger than the run meant. UserError where there is none,
+    Damaged where it cannot be read."""
+    raw = readable(run / CONFIG, _completed, None)
+    if raw is None:
+        raise UserError(f"{run / CONFIG} is missing: name the folder of a run")
+    return raw
+
+
+def _completed(file: Path) -> DictConfig:
+    read_mapping(file)  # keys and plain data, and none of yaml's aliases
     written, older = OmegaConf.load(file), values("older/keys")
     if "planner" in written:
         del older["losses"]  # those of WoTE
@@ -25,8 +35,20 @@ def stored(run: Path) -> DictConfig:
     return raw
 
 
+def checked(run: Path, raw: DictConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """``check_config`` of a stored configuration with ``changes`` (by dotted key). Damaged where its values are none
+    that a run has, such as a text in place of a model."""
+    try:
+        for key, value in changes.items():
+            OmegaConf.update(raw, key, value)
+        return check_config(raw)
+    except UserError:
+        raise
+    except Exception as error:  # what is built of damaged values may fail in any line
+        why = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
+        raise Damaged(f"{run / CONFIG} is no configuration of a run ({why}): copy it anew") from error
+
+
 def config_with_images(run: Path) -> RunConfig:
     """For windows with images, even where the run was trained on cached maps; files it started from may be gone."""
-    raw = stored(run)
-    raw.model.frozen_backbone, raw.init_from, raw.image_checkpoint = False, None, None
-    return check_config(raw)
+    return checked(run, stored(run), {"model.frozen_backbone": False, "init_from": None, "image_checkpoint": None})

@@ -12,9 +12,14 @@ NUMBER = (int, float)
 WORDED = (int, float, str)  # verdicts say "nan" and "inf" in words, because JSON has no such numbers
 NONE = type(None)
 
-# A form is a type or a tuple of types; [form]: a list of it; {str: form}: a mapping of any names to it;
-# {name: form, …}: a mapping in which those of the names that are there are of that form.
+# A form is a type or a tuple of forms, of which one must fit; [form]: a list of it; {str: form}: a mapping of any names
+# to it; {name: form, …}: a mapping in which those of the names that are there are of that form; Whole: all are there.
 Form = Any
+
+
+class Whole(dict[str, Form]):
+    """A form of mappings in which none of the names may be missing."""
+
 
 HASHED: Form = {str: {"hash": str, "bytes": int, "time_ns": int}}
 DETAILS: Form = {  # of the criteria whose details are shown
@@ -79,6 +84,14 @@ VERDICT: Form = {
     "seal": str,
 }
 
+FAILURE: Form = Whole(  # failure/facts.json, as far as the replay of a step reads it
+    criterion=str, exception=str, message=str, weights_are=str, step=int, epoch=int, micro_batch=int, tokens=[str],
+    terms={str: WORDED}, culprit=Whole(stage=str, module=str, parameter=str, sentence=str),
+)  # fmt: skip
+LABELS: Form = Whole(labelled=int, scenes=int, output=str)  # labels.json of a shard
+JOBS: Form = Whole(jobs=[Whole(overrides=[str], folder=str)])  # jobs.json of a sweep
+END: Form = Whole(exit_code=int, reason=str)  # job.json in the folder of a sweep's job
+
 # What stands for a part that an earlier version did not write.
 ABSENT: dict[str, Any] = {"exit_code": 1, "reason": "", "written": "", "steps": 0, "criteria": []}
 TEXTS_OF_CRITERION = dict.fromkeys(("sense", "unit", "message", "hint"), "")
@@ -96,9 +109,11 @@ def misfit(value: Any, form: Form, place: str = "it") -> str:
     if isinstance(form, type):
         fits = isinstance(value, form) and (form is bool or not isinstance(value, bool))
         return "" if fits else f"{place} is {_kind(value)}"
-    if not isinstance(value, type(form)):
+    if not isinstance(value, dict if isinstance(form, dict) else list):
         return f"{place} is {_kind(value)}"
-    if isinstance(form, list):
+    if isinstance(form, Whole) and (lacks := [name for name in form if name not in value]):
+        return f"{place} lacks {', '.join(lacks)}"
+    if isinstance(value, list):
         parts = [(f"{place}[{i}]", part, form[0]) for i, part in enumerate(value)]
     else:
         parts = [(key, part, form.get(key, form.get(str))) for key, part in value.items()]

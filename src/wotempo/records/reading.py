@@ -17,6 +17,7 @@ from wotempo.records.seal import alteration
 
 T = TypeVar("T")
 M = TypeVar("M")
+METRICS_FILE = "metrics.json"
 LARGEST_TEXT = 1 << 26  # bytes of a JSON, yaml or csv file; a verdict has some 50 kB, a long run's curves some MB
 
 

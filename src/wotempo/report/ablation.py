@@ -17,7 +17,7 @@ from pandas.api.types import is_numeric_dtype
 
 from wotempo.records.evidence import ran_other_code
 from wotempo.records.forms import ABSENT
-from wotempo.records.reading import ALTERED, Damaged, read_metrics, read_verdict, spared
+from wotempo.records.reading import ALTERED, METRICS_FILE, Damaged, read_metrics, read_verdict, spared
 from wotempo.report.numbers import as_number
 from wotempo.report.scores import DRAWS, interval
 from wotempo.report.situation import PREFIX
@@ -51,14 +51,15 @@ class Job:
 def job_of(folder: Path, verdict: dict[str, Any], variant: str, seed: int, notes: Sequence[str] = ()) -> Job:
     """With the metrics and the scores that lie in ``folder``. ``notes``: what was passed over before."""
     damage = [*notes]
-    metrics = spared(folder / "metrics.json", read_metrics, dict[str, float](), damage)
+    metrics = spared(folder / METRICS_FILE, read_metrics, dict[str, float](), damage)
     rows = spared(folder / "test.parquet", read_rows, None, damage)
     return Job(variant, seed, verdict, metrics, rows, tuple(damage))
 
 
 def read_rows(file: Path) -> pd.DataFrame:
     """test.parquet of a run. ValueError where it lacks what every run writes, or holds it in another kind."""
-    rows = pd.read_parquet(file)
+    with file.open("rb") as opened:
+        rows = pd.read_parquet(opened)
     texts, figures = ("token", "log"), (*SCORES, *LOWER_IS_BETTER)
     if lacks := [name for name in (*texts, *figures) if name not in rows]:
         raise ValueError(f"it lacks {', '.join(lacks)}")

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from wotempo.navsim import write_bytes
+from wotempo.records.reading import Damaged, read_text, readable
 
 
 class MetricsFile(CSVLogger):
@@ -49,18 +50,38 @@ class _Appending(ExperimentWriter):
 
 
 def keep_rows(path: Path, before_step: int) -> list[str]:
-    """Drop the rows of ``before_step`` and later, and a last line that was cut off in the middle -> the columns."""
+    """Drop the rows of ``before_step`` and later, and a last line that was cut off in the middle -> the columns. A file
+    that cannot be read is kept under another name, and said."""
+    try:
+        keys, rows = readable(path, _rows, ([], []))
+    except Damaged as damage:
+        kept = path.with_suffix(".damaged.csv")
+        path.replace(kept)
+        print(f"{damage.args[0].partition(': copy')[0]}: it is kept as {kept.name}, and a new one begins", flush=True)
+        return []
+    rows = [row for row in rows if int(row["step"]) < before_step]
     if not path.is_file():
         return []
-    whole = path.read_bytes().decode().rpartition("\n")[0]
-    reader = csv.DictReader(io.StringIO(whole))
-    rows = [row for row in reader if row["step"] and int(row["step"]) < before_step]
-    keys = list(reader.fieldnames or ())
     if not rows:
         path.unlink()
         return []
     _write(path, keys, rows)
     return keys
+
+
+def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and whole rows. ValueError where a row is no row of this table."""
+    reader = csv.DictReader(io.StringIO(read_text(path).rpartition("\n")[0]), strict=True)
+    rows = list(reader)
+    keys = list(reader.fieldnames or ())
+    if rows and ("step" not in keys or len(set(keys)) < len(keys)):
+        raise ValueError("it has no column step, or one twice")
+    if any(None in row or None in row.values() for row in rows):
+        raise ValueError("its rows have different lengths")
+    rows = [row for row in rows if row["step"]]
+    if not all(row["step"].isdecimal() and len(row["step"]) < 10 for row in rows):
+        raise ValueError("its column step holds what is no step")
+    return keys, rows
 
 
 def _write(path: Path, keys: list[str], rows: list[dict[str, Any]]) -> None:

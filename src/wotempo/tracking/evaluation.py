@@ -7,7 +7,7 @@ from typing import Any
 
 from wotempo.config.schema import TrackingConfig
 from wotempo.pdm.metrics import PDMS_COLUMNS
-from wotempo.records.reading import read_verdict
+from wotempo.records.reading import read_verdicts
 from wotempo.tracking.options import wandb_options
 
 MODEL = "model"
@@ -32,7 +32,10 @@ def track_evaluation(tracking: TrackingConfig, run_dir: Path, content: dict[str,
 
     about = {name: value for name, value in content.items() if name not in ("drivers", "history")}
     origin = Path(content["checkpoint"]).parent.parent if content["checkpoint"] else run_dir
-    verdict = read_verdict(origin)
+    verdicts, notes = read_verdicts([origin])
+    for note in notes:  # the scores do not rest on it
+        print(note, flush=True)
+    verdict = verdicts.get(origin)
     facts = verdict["facts"] if verdict else {}
     with wandb.init(
         name=f"evaluate-{facts.get('signature', run_dir.name)}",

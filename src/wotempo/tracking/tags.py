@@ -9,14 +9,30 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from wotempo.config.schema import RunConfig
+from wotempo.records.forms import NONE, Whole, misfit
+from wotempo.records.reading import read_mapping, spared
 
 
 def _hydra(run_dir: Path) -> DictConfig | None:
     """How Hydra started the run: of this process, or, in a continued run, what its first attempt left."""
     if HydraConfig.initialized():
         return cast(DictConfig, HydraConfig.get())
-    file = run_dir / ".hydra" / "hydra.yaml"
-    return OmegaConf.load(file).hydra if file.is_file() else None
+    notes: list[str] = []
+    hydra = spared(run_dir / ".hydra" / "hydra.yaml", _settings, None, notes)
+    for note in notes:  # only job type and tags are lost
+        print(note, flush=True)
+    return hydra
+
+
+def _settings(file: Path) -> DictConfig:
+    """Those that are asked for, as far as they are there. ValueError where they are of another form."""
+    written = read_mapping(file)
+    if sentence := misfit(written, HYDRA):
+        raise ValueError(sentence)
+    return cast(DictConfig, OmegaConf.create(written["hydra"]))
+
+
+HYDRA = Whole(hydra={"mode": (str, NONE), "runtime": {"choices": {str: (str, NONE)}}})
 
 
 def job_type_of(run_dir: Path) -> str:

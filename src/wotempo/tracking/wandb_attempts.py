@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wotempo.navsim.lock import is_locked
-from wotempo.records.reading import read_verdict
+from wotempo.records.reading import read_verdicts
 from wotempo.runs.unfinished import LOCK, unfinished_runs
 from wotempo.tracking.wandb_file import records
 
@@ -41,9 +41,11 @@ class Attempt:
             return f"{known}, exit code {self.exit_code}"
         if not latest:
             return f"{known}, without an end: it was killed, and a later attempt went on"
-        verdict = read_verdict(self.folder)
-        if self.folder in unfinished_runs(self.folder):
-            assert verdict is not None
+        verdicts, notes = read_verdicts([self.folder])
+        verdict = verdicts.get(self.folder)
+        if notes:
+            return f"{known}, without an end: it was killed; {notes[0]}"
+        if verdict is not None and self.folder in unfinished_runs(self.folder):
             return f"{known}, without an end: {verdict['reason']}; make resume RUN={self.folder}"
         judged = f"; verdict.json says {verdict['status']}" if verdict else ""
         return f"{known}, without an end: it was killed{judged}"
@@ -69,10 +71,18 @@ def read_attempt(file: Path) -> Attempt:
         file,
         starts[0].project if starts else "",
         starts[0].job_type if starts else "",
-        json.loads(verdicts[-1]) if verdicts else "",
+        _word(verdicts[-1]) if verdicts else "",
         ends[-1] if ends else None,
     )
     return replace(attempt, skipped=_why_skipped(attempt, bool(starts)))
+
+
+def _word(text: str) -> str:
+    """A JSON string as plain text; as it stands where it is none."""
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
 
 
 def _why_skipped(attempt: Attempt, begun: bool) -> str:

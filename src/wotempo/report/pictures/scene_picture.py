@@ -162,7 +162,7 @@ def read_samples(file: Path) -> list[dict[str, np.ndarray]]:
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:
     """Those of SAMPLE_FIELDS in an npz, whose sizes are looked at before memory is taken."""
-    with np.load(file, allow_pickle=False) as archive:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:  # numpy leaves a damaged one open
         if (size := sum(member.file_size for member in archive.zip.infolist())) > LARGEST_FILE:
             raise ValueError(f"it unpacks to {size} bytes")
         return {name: archive[name] for name in SAMPLE_FIELDS if name in archive.files}
