@@ -21,6 +21,7 @@ from callbacks.verdict.card import card, markdown
 
 ACCEPTED, CRASHED, LIMITED, INCOMPLETE, SIGTERM = 0, 1, 2, 15, 143
 UNFINISHED = "the run has not ended, or was killed"
+UNPREPARED = "the preparation of the run has not ended, or was killed"
 ENTRY = ("number", "name", "status", "policy", "allow_inconclusive", "measured", "limit", "sense", "unit", "message",
          "hint", "exit_code", "details")  # fmt: skip
 """What the verdict says of each criterion, in this order."""
@@ -141,7 +142,19 @@ class AcceptanceReport(Callback):
             self._end(_status_of(exception.exit_code), exception.exit_code, str(exception))
         elif blamed is not None:
             self._end("rejected", blamed.exit_code, f"{blamed.name} failed: {blamed.message}")
-        elif isinstance(exception, SIGTERMException):
+        else:
+            self._end_by(exception)
+        agreed = isinstance(exception, AcceptanceError) and not isinstance(exception, OwnFailure)
+        if trainer.world_size > 1 and goes_on is None and not agreed:
+            self._compare_with_other_ranks(trainer, blamed)
+        for guard in self.guards:
+            if guard.status == "pending":
+                guard.record("inconclusive", f"not judged, the run ended before ({kind})")
+        self._publish(trainer)
+
+    def _end_by(self, exception: BaseException) -> None:
+        """What no criterion is to blame for."""
+        if isinstance(exception, SIGTERMException):
             self._end("incomplete", SIGTERM, "SIGTERM: the scheduler or the user ended the run")
         elif isinstance(exception, Preempted):
             self._end("incomplete", INCOMPLETE, exception.reason)
@@ -150,14 +163,17 @@ class AcceptanceReport(Callback):
         elif self.limit is not None and (reached := self.limit(exception)) is not None:
             self._end("incomplete", LIMITED, reached)
         else:
-            self._end("crashed", exit_code_of(exception), f"{kind}: {exception}")
-        agreed = isinstance(exception, AcceptanceError) and not isinstance(exception, OwnFailure)
-        if trainer.world_size > 1 and goes_on is None and not agreed:
-            self._compare_with_other_ranks(trainer, blamed)
-        for guard in self.guards:
-            if guard.status == "pending":
-                guard.record("inconclusive", f"not judged, the run ended before ({kind})")
-        self._publish(trainer)
+            self._end("crashed", exit_code_of(exception), f"{type(exception).__name__}: {exception}")
+
+    def write_before_training(self, steps: int, ended_by: BaseException | None = None) -> None:
+        """The verdict of a run that has no trainer yet: *incomplete*, or how it ended. ``steps``: of its attempts
+        before."""
+        self._steps = steps
+        if ended_by is None:
+            self._end("incomplete", INCOMPLETE, UNPREPARED)
+        else:
+            self._end_by(ended_by)
+        self._save()
 
     def _compare_with_other_ranks(self, trainer: Trainer, blamed: Guard | None) -> None:
         """Take the reason of another rank's note, where this rank failed only because that one did."""
@@ -276,9 +292,12 @@ class AcceptanceReport(Callback):
     def _write(self, trainer: Trainer) -> None:
         self._steps, self._epochs = trainer.global_step, trainer.current_epoch
         if trainer.is_global_zero:
-            verdict = self.verdict()
-            write_json(self.directory / "verdict.json", verdict)
-            write_atomic(self.directory / "verdict.md", markdown(verdict))
+            self._save()
+
+    def _save(self) -> None:
+        verdict = self.verdict()
+        write_json(self.directory / "verdict.json", verdict)
+        write_atomic(self.directory / "verdict.md", markdown(verdict))
 
     def _publish(self, trainer: Trainer) -> None:
         if self.evidence is not None and trainer.is_global_zero:

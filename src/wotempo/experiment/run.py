@@ -36,6 +36,7 @@ from wotempo.planners.backbone.frozen import FrozenEncoder
 from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.runs.beginning import beginning
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.facts import evidence_of, facts_of
 from wotempo.runs.identity import FILE as IDENTITY
@@ -136,8 +137,6 @@ def hold_folder(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> 
 
 def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | None:
     """One attempt of the run in a folder that this process holds -> exit code; None: again, with smaller batches."""
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: set trainer=cpu (make: TRAINER=cpu)")
     run_dir = Path(config.run_dir)
     by_epochs = config.trainer.max_steps == -1
     identity = signature(config)
@@ -152,34 +151,37 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
             test(config, load_module(run_dir / "checkpoints" / "last.ckpt"), run_dir)
         return int(done["exit_code"])
     memory_policy = OutOfMemoryPolicy(config, claim.out_of_memory)
-    write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
-    prepared, data = prepare_data(config)
-    made_from = identity_of(config, prepared, claim.identity)
-    if claim.resumed:
-        check_continued(run_dir, claim, made_from, criteria, strict)
-    if getattr(rank_zero_only, "rank", 0) == 0:
-        write_identity(run_dir, made_from)
-    data.evidence = RunEvidence(config, prepared, data)
-    if prepared.note:
-        print(prepared.note, flush=True)
+    with beginning(config, identity, claim):
+        write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
+        if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+            raise UserError("trainer.accelerator is 'gpu', but there is no GPU: set trainer=cpu (make: TRAINER=cpu)")
+        prepared, data = prepare_data(config)
+        made_from = identity_of(config, prepared, claim.identity)
+        if claim.resumed:
+            check_continued(run_dir, claim, made_from, criteria, strict)
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            write_identity(run_dir, made_from)
+        data.evidence = RunEvidence(config, prepared, data)
+        if prepared.note:
+            print(prepared.note, flush=True)
 
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    module, started = build_module(config, prepared)
-    facts = facts_of(config, identity, prepared, module, started)
-    facts |= {FACT: memory_policy.past}
-    if claim.resumed:
-        facts["resumed"] = claim.resumed
-        # `wotempo resume` names the folder only; the command that began the run is what trains it once more.
-        facts["command"] = claim.command or facts["command"]
-    loggers = build_loggers(config, run_dir, facts, claim.step)
-    callbacks, report, steps = build_callbacks(
-        config, run_dir, facts, partial(evidence_of, run_dir, prepared), stop_signal, memory_policy
-    )
-    trainer = build_trainer(config, run_dir, loggers, callbacks)
-    if config.model.frozen_backbone:
-        with PreparationProgress(config.trainer.progress_bar) as data.progress:
-            encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
-            data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
+        L.seed_everything(config.seed, workers=True, verbose=False)
+        module, started = build_module(config, prepared)
+        facts = facts_of(config, identity, prepared, module, started)
+        facts |= {FACT: memory_policy.past}
+        if claim.resumed:
+            facts["resumed"] = claim.resumed
+            # `wotempo resume` names the folder only; the command that began the run is what trains it once more.
+            facts["command"] = claim.command or facts["command"]
+        loggers = build_loggers(config, run_dir, facts, claim.step)
+        callbacks, report, steps = build_callbacks(
+            config, run_dir, facts, partial(evidence_of, run_dir, prepared), stop_signal, memory_policy
+        )
+        trainer = build_trainer(config, run_dir, loggers, callbacks)
+        if config.model.frozen_backbone:
+            with PreparationProgress(config.trainer.progress_bar) as data.progress:
+                encoder = FrozenEncoder(module.model, trainer.strategy.root_device)
+                data.use_frozen(encoder, cache_root(config.data, config.workspace, prepared.paths))
     with stop_signal.waiting():
         error = fit(trainer, module, data, claim.checkpoint)
     if memory_policy.goes_on:

@@ -49,17 +49,10 @@ def evidence_of(run_dir: Path, prepared: Prepared) -> dict[str, Any]:
     return found
 
 
-def facts_of(
-    config: RunConfig, identity: str, prepared: Prepared, module: LitPlanner, started: dict[str, Any]
-) -> dict[str, Any]:
-    """What the verdict says about the run besides its criteria."""
-    offered = config.model.level(level_of(config.fusion))
-    stage = cost(config.fusion["name"], *offered, config.fusion)
+def facts_before(config: RunConfig, identity: str) -> dict[str, Any]:
+    """What the verdict says about a run before anything is prepared."""
     return {
         "name": config.name,
-        "data": prepared.name,
-        "note": prepared.note,
-        "next": next_step(config),
         "signature": identity,
         "command": command_line(),
         "attempt": attempt(),
@@ -68,6 +61,20 @@ def facts_of(
         "seed": config.seed,
         "mode": config.model.mode,
         "fusion": config.fusion,
+    }
+
+
+def facts_of(
+    config: RunConfig, identity: str, prepared: Prepared, module: LitPlanner, started: dict[str, Any]
+) -> dict[str, Any]:
+    """What the verdict says about the run besides its criteria."""
+    offered = config.model.level(level_of(config.fusion))
+    stage = cost(config.fusion["name"], *offered, config.fusion)
+    return {
+        **facts_before(config, identity),
+        "data": prepared.name,
+        "note": prepared.note,
+        "next": next_step(config),
         "parameters": sum(p.numel() for p in module.model.parameters()),
         "fusion_parameters": stage.parameters,
         "fusion_macs": stage.macs,

@@ -28,7 +28,7 @@ class Claim:
     """What a run folder holds. ``finished``: the verdict of a finished run, which is kept. ``checkpoint`` and
     ``resumed`` (one entry per interruption: the attempt that ended, its reason, the step to go on from, files that do
     not load): where to go on. ``command``: the command line that a resumed run was started with. ``identity``: that of
-    the latest attempt; ``commit``: its commit."""
+    the latest attempt; ``commit``: its commit; ``facts``: those of its verdict."""
 
     finished: dict[str, Any] | None = None
     checkpoint: Path | None = None
@@ -38,17 +38,19 @@ class Claim:
     command: str | None = None
     identity: Identity = field(default_factory=dict)
     commit: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def unfinished_runs(root: Path, identity: str | None = None) -> list[Path]:
     """Run folders below ``root`` that ended without a verdict and that no process holds, the latest last; with
-    ``identity`` those of that signature."""
+    ``identity`` those of that signature, else none that was refused before its first step: it would be again."""
     found = []
     verdicts, notes = read_verdicts(run_folders(root))
     for note in notes:
         print(note, flush=True)
     for folder, verdict in verdicts.items():
-        ours = identity is None or verdict["facts"].get("signature") == identity
+        refused = verdict["exit_code"] == UserError.exit_code and not verdict["steps"]
+        ours = not refused if identity is None else verdict["facts"].get("signature") == identity
         if verdict["status"] in (*FINISHED, ALTERED) or not ours or not (folder / CONFIG).is_file():
             continue
         if not is_locked(folder / LOCK):
@@ -121,7 +123,8 @@ def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
     resumed = [*facts.get("resumed", []), entry]
     past = facts.get("out_of_memory", [])
     commit = (facts.get("git") or {}).get("commit")
-    return Claim(None, checkpoint, step, resumed, past, facts.get("command"), _identity(path, facts), commit)
+    known = _identity(path, facts)
+    return Claim(None, checkpoint, step, resumed, past, facts.get("command"), known, commit, facts)
 
 
 def _identity(path: Path, facts: dict[str, Any]) -> Identity:
