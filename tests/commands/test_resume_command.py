@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
+from hydra import compose, initialize_config_module
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
 
 from wotempo.commands.resume import choose
+from wotempo.config.schema import typed
 from wotempo.errors import UserError
+from wotempo.experiment.run import run_folder
 from wotempo.navsim.lock import locked
+from wotempo.runs.provenance import signature
 from wotempo.runs.unfinished import LOCK, claim_run_dir, unfinished_runs
 
 
-def run_folder(root, name, status="incomplete", written="2026-01-01T00:00:00", signature="abc"):
+def unfinished(root, name, status="incomplete", written="2026-01-01T00:00:00", signature="abc"):
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("name: run\n")
@@ -23,9 +29,9 @@ def run_folder(root, name, status="incomplete", written="2026-01-01T00:00:00", s
 
 
 def test_the_latest_unfinished_run_that_nobody_holds(tmp_path):
-    old = run_folder(tmp_path, "a/old")
-    new = run_folder(tmp_path, "b/new", status="crashed", written="2026-01-02T00:00:00", signature="def")
-    run_folder(tmp_path, "b/done", status="accepted", written="2026-01-03T00:00:00")
+    old = unfinished(tmp_path, "a/old")
+    new = unfinished(tmp_path, "b/new", status="crashed", written="2026-01-02T00:00:00", signature="def")
+    unfinished(tmp_path, "b/done", status="accepted", written="2026-01-03T00:00:00")
     assert choose(tmp_path) == new
     assert unfinished_runs(tmp_path, "abc") == [old]
     with locked(new / LOCK, "it"):
@@ -35,7 +41,7 @@ def test_the_latest_unfinished_run_that_nobody_holds(tmp_path):
 
 
 def test_nothing_to_continue_is_said(tmp_path):
-    done = run_folder(tmp_path, "done", status="rejected")
+    done = unfinished(tmp_path, "done", status="rejected")
     with pytest.raises(UserError, match="no unfinished run"):
         choose(tmp_path)
     with pytest.raises(UserError, match="is rejected"):
@@ -43,7 +49,7 @@ def test_nothing_to_continue_is_said(tmp_path):
 
 
 def test_a_folder_is_continued_started_anew_or_refused(tmp_path, capsys):
-    folder = run_folder(tmp_path, "run")
+    folder = unfinished(tmp_path, "run")
     with pytest.raises(UserError, match="another configuration"):
         claim_run_dir(folder, "def", reuse=False)
     claim = claim_run_dir(folder, "abc", reuse=False)
@@ -55,3 +61,63 @@ def test_a_folder_is_continued_started_anew_or_refused(tmp_path, capsys):
     assert "starts again" in capsys.readouterr().out
     claim_run_dir(folder, "abc", reuse=False, fresh=True)
     assert list(folder.iterdir()) == []
+
+
+def asked_for(folder, *overrides, words=()):
+    """The configuration of a command line whose output folder Hydra made. ``words``: what of it is for Hydra."""
+    folder.mkdir(parents=True)
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        composed = compose("train", overrides=["run_dir=unset", *overrides], return_hydra_config=True)
+    with open_dict(composed):
+        composed.hydra.runtime.output_dir, composed.hydra.overrides.hydra = str(folder), list(words)
+    HydraConfig.instance().set_config(composed)
+    with open_dict(composed):
+        del composed["hydra"]
+    OmegaConf.update(composed, "run_dir", str(folder))
+    return typed(composed)
+
+
+@pytest.fixture
+def no_hydra_left():
+    yield
+    HydraConfig.instance().cfg = None
+
+
+NOW = "2026-02-01_00-00-00"
+
+
+def test_an_unfinished_sibling_goes_on_only_where_no_folder_was_named(tmp_path, capsys, no_hydra_left):
+    config = asked_for(tmp_path / "a" / NOW)
+    sibling = run_folder_of(tmp_path / "a", "old", config)
+    assert run_folder(config) == sibling
+    assert not (tmp_path / "a" / NOW).exists()
+    assert f"{sibling} goes on in place of a new folder" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "overrides"),
+    [
+        ("mine", ["hydra.run.dir=mine"], ()),
+        (NOW, [f"hydra.run.dir=runs/{NOW}"], ()),  # named, though as a time
+        ("mine", [], ()),  # a configuration of its own says so
+        (NOW, [], ("fresh=true",)),
+        (NOW, [], ("seed=5",)),
+    ],
+)
+def test_a_folder_that_was_named_is_obeyed(tmp_path, capsys, no_hydra_left, name, words, overrides):
+    sibling = run_folder_of(tmp_path, "old", asked_for(tmp_path / "first"))
+    config = asked_for(tmp_path / name, *overrides, words=words)
+    assert run_folder(config) == tmp_path / name
+    assert sibling.is_dir()
+    assert not capsys.readouterr().out
+
+
+def test_a_run_dir_that_was_named_is_obeyed(tmp_path, no_hydra_left):
+    config = asked_for(tmp_path / NOW)
+    run_folder_of(tmp_path, "old", config)
+    config.run_dir = str(tmp_path / "given")
+    assert run_folder(config) == tmp_path / "given"
+
+
+def run_folder_of(root, name, config):
+    return unfinished(root, name, signature=signature(config))

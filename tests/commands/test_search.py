@@ -22,7 +22,7 @@ class Training:
     """Leaves what a run leaves. ``broken``: numbers of trials -> status of their first attempt."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.broken, self.seen = root, {}, []
+        self.root, self.broken, self.seen, self.words = root, {}, [], {}
 
     def __call__(self, words, check):
         values = dict(word.split("=", 1) for word in words[4:])
@@ -31,6 +31,7 @@ class Training:
         status = self.broken.get(number, "accepted")
         if status == "incomplete":
             del self.broken[number]
+        self.words[number] = words
         self.seen.append((number, float(values["optimiser.lr"])))
         folder.mkdir(parents=True, exist_ok=True)
         error = abs(math.log(float(values["optimiser.lr"]) / 1e-3)) + (0 if status == "accepted" else -9)
@@ -81,6 +82,60 @@ def test_an_interrupted_trial_is_continued_with_what_it_was_asked(training, tmp_
     search.subprocess.run, once = straight, training.seen[:3] + training.seen[4:]
     search.main(["run", "trials=5", *GIVEN], tmp_path / "other" / "runs")
     assert [rate for _, rate in straight.seen] == [rate for _, rate in once]
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (["trainer.limit_train_batches=12"], "trainer.limit_train_batches: 3 there, 12 here"),
+        (["trainer.limit_train_batches=3", "seed=4"], "seed: 0 there, 4 here"),
+        (["profile=smoke"], "acceptance.loss.allow_inconclusive: false there, true here"),
+        (["trainer.limit_train_batches=3", "acceptance.loss.min_drop=0.0"], "acceptance.loss.min_drop: 0.01 there"),
+    ],
+    ids=["batches", "seed", "profile", "criteria"],
+)
+def test_trials_of_other_settings_are_not_joined(training, capsys, change, names):
+    assert run("run", "trials=2", "trainer.limit_train_batches=3") == 0
+    assert run("run", "trials=4", *change) == 2
+    told = capsys.readouterr().err
+    assert "search_learning holds trials of other settings" in told
+    assert names in told
+    assert len(training.seen) == 2
+
+
+def test_the_same_settings_in_other_words_go_on(training):
+    assert run("run", "trials=1", "trainer.limit_train_batches=3", "tracking=off", "trainer.max_epochs=1") == 0
+    assert run("run", "trials=2", "trainer.limit_train_batches=3") == 0
+    assert len(training.seen) == 2
+
+
+def test_trials_of_another_space_are_not_joined(training, tmp_path, capsys):
+    text = (FOLDER / "learning.yaml").read_text()
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    assert run("run", "search=mine.yaml", "trials=1") == 0
+    for old, new, says in (
+        ("[0.0, 0.05, 0.1]", "[0.0, 0.2]", "optimiser.warmup_fraction was one of 0.0, 0.05, 0.1"),
+        ("optimiser.weight_decay", "optimiser.final_fraction", "it searched optimiser.weight_decay"),
+    ):
+        file.write_text(text.replace(old, new))
+        assert run("run", "search=mine.yaml", "trials=2") == 2
+        assert says in capsys.readouterr().err
+    file.write_text(text.replace("6.0e-3", "7.0e-3"))  # a wider range goes on
+    assert run("run", "search=mine.yaml", "trials=2") == 0
+
+
+def test_the_printed_command_trains_the_best_trial_again(training, capsys):
+    given = ("trainer.limit_train_batches=3", "acceptance.loss.policy=warn", "seed=7", "test=false")
+    assert run("run", "trials=2", *given) == 0
+    told = "".join(capsys.readouterr().out.splitlines())
+    number = int(told.partition("best: trial ")[2].partition(";")[0])
+    printed = shlex.split(told.partition("three seeds of it: ")[2])
+    trained = [word for word in training.words[number] if word.split("=")[0] not in ("seed", "test", "reuse")]
+    kept = [word for word in trained if not word.startswith("hydra.")]
+    assert set(kept) - set(printed) <= {*kept[:4]}  # how this Python is called
+    assert {*given[:2], "seed=0,1,2", "test=true"} <= set(printed)
+    assert not {"seed=7", "test=false"} & set(printed)
 
 
 @pytest.mark.parametrize("status", ["rejected", "crashed"])

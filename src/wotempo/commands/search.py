@@ -25,10 +25,15 @@ from wotempo.capacity.search_space import Space, read_space
 from wotempo.command_line.entry import check_command_line, command
 from wotempo.command_line.words import Option
 from wotempo.config.checks import check_config
+from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
 from wotempo.navsim.lock import is_locked, locked
 from wotempo.program import by_path, shell_line
 from wotempo.records.reading import METRICS_FILE, Damaged, read_metrics, read_verdict, spared
+from wotempo.report.marks import MARKS, marks
+from wotempo.runs.identity import listed
+from wotempo.runs.provenance import settings
+from wotempo.runs.settings import differing, flat
 from wotempo.runs.unfinished import FINISHED, LOCK
 
 if TYPE_CHECKING:
@@ -91,6 +96,33 @@ class Search:
             raise UserError(f"{self.root} searches by {theirs}: rename the search, or remove that folder")
         study.set_user_attr("metric", self.space.metric)
         return study
+
+    def require_same_settings(self, ours: RunConfig) -> None:
+        """UserError where the study holds trials of another space, or whose runs differ from ``ours``, a trial that
+        would be asked for now, in anything but the keys of the space: they do not belong into one table."""
+        from optuna.distributions import CategoricalDistribution
+
+        seen: set[tuple[str, ...]] = set()
+        for trial in self.study.get_trials(deepcopy=False):
+            if OVERRIDES not in trial.user_attrs:  # the process that asked for it was killed meanwhile
+                continue
+            keys, before = set(self.space.keys), trial.distributions
+            differs = [f"it searched {key}" for key in sorted(before.keys() - keys)]
+            differs += [f"it did not search {key}" for key in sorted(keys - before.keys())]
+            for key, options in self.space.keys.items():
+                kind = before.get(key)
+                if isinstance(kind, CategoricalDistribution) and list(kind.choices) != options.get("choices"):
+                    differs.append(f"{key} was one of {', '.join(map(str, kind.choices))}")
+            words = tuple(word for word in trial.user_attrs[OVERRIDES] if _key(word) not in keys)
+            if not differs and words not in seen:
+                seen.add(words)
+                (theirs,) = check_command_line("train", check_config, [*words, *self.space.corners()[0]])
+                differs = differing(_settings(theirs), _settings(ours))
+            if differs:
+                raise UserError(
+                    f"{self.root} holds trials of other settings ({listed(differs)}): type the same keys again, or "
+                    f"search under another name (search=<a copy of {self.space.name}.yaml>), or remove that folder"
+                )
 
     def ask(self) -> FrozenTrial:
         import optuna
@@ -173,6 +205,10 @@ class Search:
         found = [trial for trial in self.study.get_trials() if trial.state.name == "COMPLETE"]
         return sorted(found, key=lambda t: t.value or 0.0, reverse=self.space.direction == "maximize")
 
+    def marked(self) -> bool:
+        verdicts = [self.verdict(trial) for trial in self.study.get_trials(deepcopy=False)]
+        return any(marks(verdict) for verdict in verdicts if verdict is not None)
+
     def table(self) -> Table:
         """Accepted trials, the best first; then the others, with what became of them."""
         accepted = self.accepted()
@@ -183,11 +219,20 @@ class Search:
             view.add_column(column, justify="left" if column == "verdict" else "right", overflow="fold")
         for trial in (*accepted, *others):
             verdict = self.verdict(trial)
-            status = verdict["status"] if verdict else "not begun"
+            status = f"{verdict['status']}{marks(verdict)}" if verdict else "not begun"
             value = "–" if trial.value is None else f"{trial.value:.4f}"
             cells = [_short(trial.params.get(key)) for key in self.space.keys]
             view.add_row(str(trial.number), status, value, *cells)
         return view
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What runs are computed and judged by."""
+    return flat(settings(config)) | flat(config.acceptance, "acceptance.")
 
 
 def _short(value: Any) -> str:
@@ -203,24 +248,25 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
     """-> the exit code: 0, 1 where no trial was accepted (run), 2 for bad input."""
     action, options, given = parse(arguments)
     space = read_space(options["search"])
-    for corner in space.corners():
-        check_command_line("train", check_config, [*given, *corner])
+    checked = [check_command_line("train", check_config, [*given, *corner]) for corner in space.corners()]
     search = Search(space, given, root)
+    for ours in checked[0]:
+        search.require_same_settings(ours)
     if action == "ask":
         print(shlex.join(search.train(search.ask())))
         return 0
     search.tell()
     code = search.run(int(options["trials"])) if action == "run" else 0
-    Console(width=120).print(search.table())
+    Console(width=120).print(search.table(), *([MARKS] if search.marked() else []))
     if best := search.accepted()[:1]:
-        print(f"best: trial {best[0].number}; three seeds of it: {again(given, space, best[0])}")
+        print(f"best: trial {best[0].number}; three seeds of it: {again(space, best[0])}")
     return code
 
 
-def again(given: list[str], space: Space, best: FrozenTrial) -> str:
-    """The winner of a search is one run, chosen among many: what to type for a result."""
-    keys = [f"{key}={value}" for key, value in best.params.items()]
-    words = ["--multirun", *given, *keys, "seed=0,1,2", "test=true", "reuse=true"]
+def again(space: Space, best: FrozenTrial) -> str:
+    """The winner of a search is one run, chosen among many: what to type for a result. With every key of its run."""
+    keys = [word for word in best.user_attrs[OVERRIDES] if _key(word) not in ("seed", "test", "reuse")]
+    words = ["--multirun", *keys, "seed=0,1,2", "test=true", "reuse=true"]
     return shell_line("train", *words, f"hydra.sweep.dir=runs/{space.name}_winner")
 
 

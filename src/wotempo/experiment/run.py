@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import sys
 from copy import deepcopy
@@ -90,17 +91,25 @@ def in_a_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def named_by_time(folder: Path) -> bool:
+    """Whether nothing names the folder of this run but the time at which Hydra started it."""
+    if not HydraConfig.initialized() or in_a_sweep():
+        return False
+    hydra = HydraConfig.get()
+    named = any(word.lstrip("+").startswith("hydra.run.dir=") for word in hydra.overrides.hydra)
+    own = Path(hydra.runtime.output_dir) == folder
+    return own and not named and re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name) is not None
+
+
 def run_folder(config: RunConfig) -> Path:
-    """The folder to run in: beside the new one that Hydra made, that of an unfinished run of this configuration."""
+    """The folder to run in: the one that was asked for; in place of one that is named by its time only, that of an
+    unfinished run of this configuration beside it."""
     given = Path(config.run_dir)
-    if config.fresh or not HydraConfig.initialized() or in_a_sweep():
-        return given
-    if Path(HydraConfig.get().runtime.output_dir) != given or not (
-        earlier := unfinished_runs(given.parent, signature(config))
-    ):
+    if config.fresh or not named_by_time(given) or not (earlier := unfinished_runs(given.parent, signature(config))):
         return given
     if earlier[-1] != given and {member.name for member in given.iterdir()} <= {".hydra"}:
         shutil.rmtree(given)
+    print(f"{earlier[-1]} goes on in place of a new folder: run_dir=<folder> would name another", flush=True)
     return earlier[-1]
 
 

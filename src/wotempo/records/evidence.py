@@ -62,6 +62,11 @@ def ran_other_code(verdict: Mapping[str, Any]) -> bool:
     return code is not None and code != code_hash()
 
 
+def changed_midway(verdict: Mapping[str, Any]) -> bool:
+    """Whether a run went on after an interruption with other code, libraries or criteria than before."""
+    return any(entry.get("changed") for entry in verdict.get("facts", {}).get("resumed", ()))
+
+
 def changed_evidence(run: Path, verdict: Mapping[str, Any]) -> str:
     """A sentence about the first file of the run that is not what was judged; '' where none is. Files that were removed
     are not missed: checkpoints are large. A verdict without evidence rests on nothing that can be compared."""

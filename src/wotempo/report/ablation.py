@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from wotempo.records.evidence import ran_other_code
 from wotempo.records.forms import ABSENT
 from wotempo.records.reading import ALTERED, METRICS_FILE, Damaged, read_metrics, read_verdict, spared
+from wotempo.report.marks import marks
 from wotempo.report.numbers import as_number
 from wotempo.report.scores import DRAWS, interval
 from wotempo.report.situation import PREFIX
@@ -213,7 +213,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
                 "runs": len(members),
                 "accepted": len(accepted),
                 "statuses": ", ".join(failed),
-                "other_code": any(ran_other_code(job.verdict) for job in members),
+                "marks": marks(*(job.verdict for job in members)),
                 "val_loss": _mean(shown, "val/loss"),
                 "future_miou": np.nan if rows is None else future_miou(rows),
                 **{m: np.nan if rows is None else value(rows, m) for m in METRICS},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from rich.table import Table
 
+from wotempo.report.marks import MARKS
 from wotempo.report.numbers import figure, span
 
 
@@ -15,7 +16,7 @@ def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, not
              "parameters", "of the stage", "MMAC of the stage", "s/step"]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in view.iterrows():
-        marked = str(name) if row["accepted"] == row["runs"] else f"✗ {name}"
+        marked = f"{name if row['accepted'] == row['runs'] else f'✗ {name}'}{row['marks']}"
         cells = [marked, f"{row['accepted']}/{row['runs']}", figure(row["val_loss"])]
         cells += [figure(row[m]) for m in ("ade", "fde", "pdms", "nc", "dac", "ep", "ttc", "comfort")]
         cells += [figure(row["future_miou"]), figure(row["future_vehicle_iou"])]
@@ -30,6 +31,7 @@ def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, not
         f"{metric.upper()} counts where its interval (seeds and logs drawn together) leaves 0 out and it is at least "
         f"{margin}: decided before the first run."
     )
+    rule += f" {MARKS}" if any(view["marks"]) else ""
     missing = [f"- ✗ {name}: {row['statuses']}" for name, row in view.iterrows() if row["statuses"]]
     return "\n".join([*([note, ""] if note else []), *lines, "", rule, *missing, ""])
 
@@ -41,7 +43,7 @@ def short_table(view: pd.DataFrame, reference: str, metric: str) -> Table:
     for head in heads:
         table.add_column(head, justify="left" if head in ("variant", "finding") else "right")
     for name, row in view.iterrows():
-        marked = str(name) if row["accepted"] == row["runs"] else f"✗ {name}"
+        marked = f"{name if row['accepted'] == row['runs'] else f'✗ {name}'}{row['marks']}"
         figures = [figure(row[m]) for m in ("pdms", "nc", "ttc", "ade", "future_vehicle_iou")]
         difference = span(row["difference"], row["low"], row["high"], "+.3f").replace(" ", "\n", 1)
         table.add_row(marked, f"{row['accepted']}/{row['runs']}", difference, str(row["finding"]), *figures)

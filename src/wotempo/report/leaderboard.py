@@ -12,6 +12,7 @@ from rich.table import Table
 from wotempo.report.comparison import ENOUGH
 from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import note, page, section, table
+from wotempo.report.marks import MARKS
 from wotempo.report.numbers import figure, span
 
 FINDINGS = {"better": "better", "worse": "worse", "within noise": "noise"}
@@ -37,7 +38,7 @@ def lines_of(view: pd.DataFrame, metric: str) -> list[dict[str, str]]:
     """Heading -> text of each row: place, variant, runs, score, difference, finding, sub-scores, cost."""
     lines = []
     for place, (name, row) in zip(places(view), view.iterrows(), strict=True):
-        seeds = ("" if row["runs"] >= ENOUGH else " †") + (" ‡" if row["other_code"] else "")
+        seeds = ("" if row["runs"] >= ENOUGH else " †") + row["marks"]
         own, opens, sweep = str(name).partition(" (")
         size = row["parameters"]
         line = {"": place, "variant": f"{own}{seeds}{opens}{sweep}", "accepted": f"{row['accepted']}/{row['runs']}"}
@@ -58,7 +59,7 @@ def rule_of(metric: str, margin: float) -> str:
         "runs on the test split, or over the others where none was accepted; intervals draw seeds and whole logs with "
         "replacement, Δ is paired by scene and seed with the reference. It counts where its interval leaves 0 out and "
         f"it reaches {margin} of {metric.upper()}. † fewer than three seeds: runs, not a result. "
-        "‡ ran with other code than is here now. Minutes of training, "
+        f"{MARKS} Minutes of training, "
         "s/step and memory (the peak) are of the machine that ran them."
     )
 

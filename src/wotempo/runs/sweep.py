@@ -15,6 +15,7 @@ from wotempo.navsim import write_bytes
 from wotempo.report.ablation import Job, read_jobs, summarise
 from wotempo.report.ablation_page import markdown, short_table
 from wotempo.report.leaderboard import leaderboard_page
+from wotempo.report.marks import MARKS, marks
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
 
@@ -34,7 +35,7 @@ def table(jobs: list[Job]) -> Table:
         memory = next((c["measured"] for c in criteria if c["name"] == "memory"), None)
         figures = [f"{job.metrics[name]:.3f}" if name in job.metrics else "–" for name in COLUMNS]
         speed = f"{job.metrics['seconds_per_step']:.2f}" if "seconds_per_step" in job.metrics else "–"
-        status = str(job.verdict["status"])
+        status = f"{job.verdict['status']}{marks(job.verdict)}"
         view.add_row(job.variant, str(job.seed), status, ", ".join(failed) or "–", *figures, speed, str(memory or "–"))
     return view
 
@@ -52,7 +53,7 @@ class SweepTable(Callback):
             {**job.verdict, "variant": job.variant, "seed": job.seed, "metrics": job.metrics} for job in ranked(jobs)
         ]
         write_bytes(sweep_dir / "sweep.json", json.dumps(lines, indent=1).encode())
-        Console(width=160).print(table(jobs))
+        Console(width=160).print(table(jobs), *([MARKS] if any(marks(job.verdict) for job in jobs) else []))
         note = next((note for job in jobs if (note := job.verdict["facts"].get("note"))), "")
         print(note or "", f"table: {sweep_dir / 'sweep.json'}", sep="\n" if note else "")
         if any(job.rows is not None for job in jobs):
