@@ -140,7 +140,7 @@ bench: setup ## WHAT=wote|pdm|real_drives|streaming|temporal|guards: time and me
 STUDIES = $(patsubst scripts/studies/%.py,%,$(wildcard scripts/studies/*.py))
 study: setup ## NAME=headroom|layout|velocity and RUNS="…", CKPT=path, RUN=folder: what BEV maps and velocities are worth
 	$(call choice,NAME,study,$(STUDIES))
-	$(PY) scripts/studies/$(NAME).py $(if $(CKPT),"checkpoint='$(CKPT)'" data=$(DATA)) $(if $(RUN),"$(RUN)") $(RUNS) $(ARGS)
+	PYTHONPATH=tests/helpers $(PY) scripts/studies/$(NAME).py $(if $(CKPT),"checkpoint='$(CKPT)'" data=$(DATA)) $(if $(RUN),"$(RUN)") $(RUNS) $(ARGS)
 
 test: setup ## all tests
 	$(PY) -m pytest $(ARGS)
