@@ -3,6 +3,9 @@
 make study NAME=fuzz                                           # 300 files of each reader, fewer of slow ones
 make study NAME=fuzz ARGS="--inputs 1000 --begin 300"          # further ones
 make study NAME=fuzz ARGS="--only map --keep folder"           # these alone; files that ended in a fault are kept
+
+A file ends in a value or a sentence that names it; everything else is a fault: a sentence that names no file, another
+exception, a signal, more than ten seconds of CPU, or more than one gigabyte of memory.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fuzz_run import FAULTS, counted, fuzz, table
-from fuzz_targets import BY_NAME, TARGETS
+from fuzz_targets import TARGETS
 from fuzz_worker import damaged, settled
 
 
@@ -26,7 +29,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="where files that ended in a fault are written")
     options = parser.parse_args()
     chosen = [target for target in TARGETS if target.name.startswith(options.only)]
-    end = options.begin + options.inputs
+    by_name, end = {target.name: target for target in chosen}, options.begin + options.inputs
     inputs = [(t.name, n) for t in chosen for n in range(int(options.begin * t.pace), int(end * t.pace))]
     with TemporaryDirectory() as folder:
         results = []
@@ -36,9 +39,9 @@ def main() -> int:
                 print(f"{target} {number}: {kind}: {detail}", flush=True)
                 if options.keep:
                     options.keep.mkdir(parents=True, exist_ok=True)
-                    home, name = settled(BY_NAME[target], Path(folder))
+                    home, name = settled(by_name[target], Path(folder))
                     file = options.keep / f"{home.name}-{number}{name.suffix}"
-                    file.write_bytes(damaged(BY_NAME[target], number, home / name))
+                    file.write_bytes(damaged(by_name[target], number, home / name))
     found = counted(results)
     print("\n".join(table(found)))
     return int(any(counts.faults for counts in found.values()))

@@ -61,3 +61,22 @@ def test_what_cannot_be_compared_is_one_sentence(ours, tmp_path, capsys):
     ):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe,token,valid,score\n",
+        b",token,valid,score\n0,a,True,0.5\n1,b,True,0.5,7,8\n",
+        b",token,valid,score\n0,a,perhaps,0.5\n",
+        b",token,valid,score\n0,a,True,much\n",
+        b",token,valid,score\n0,,True,0.5\n",
+    ],
+)
+def test_a_damaged_table_is_one_sentence_that_names_it(ours, tmp_path, capsys, content):
+    (tmp_path / "devkit.csv").write_bytes(content)
+    assert main([ours, str(tmp_path / "devkit.csv")]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'devkit.csv'} cannot be read" in said
+    assert said.count("\n") == 1

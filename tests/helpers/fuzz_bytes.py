@@ -1,4 +1,4 @@
-"""Ways to damage a file as bytes: what broken discs, cut downloads and wrong headers do, and archives made to look whole."""
+"""Ways to damage a file as bytes: as broken discs, cut downloads and wrong headers do, in archives too."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def splice(rng: Random, data: bytes) -> bytes:
 
 
 def number(rng: Random, data: bytes) -> bytes:
-    """A whole number in the file, of two, four or eight bytes and either order, is another: sizes and offsets are such."""
+    """A number of two, four or eight bytes in either order is another: sizes and offsets are such."""
     kind = rng.choice("HIQ")
     form, size = rng.choice("<>") + kind, struct.calcsize(kind)
     if len(data) < size:
@@ -124,7 +124,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 
 def bomb(name: str, head: bytes, size: int) -> bytes:
-    """A zip archive of a few megabytes whose member ``name`` begins with ``head`` and unpacks to ``size`` zeros more."""
+    """A small zip archive whose member ``name`` begins with ``head`` and unpacks to ``size`` zeros more."""
     packer, step = zlib.compressobj(9, wbits=-15), 1 << 20
     first = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(b"\0" * step) + packer.flush(zlib.Z_FULL_FLUSH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("fuzz_worker.py")
-WALL_SECONDS = 180.0  # of a process that waits for something; one that computes is ended after ten seconds of CPU
+CPU_SECONDS = 10.0  # for one file
+WALL_SECONDS = 180.0  # of a process that waits for something
 GOOD = ("value", "refused")
 FAULTS = ("unclear", "traceback", "signal", "hang", "memory")
 
@@ -31,10 +33,10 @@ class Counts:
 
 
 class Worker:
-    """One process at a time; a new one where the last one died."""
+    """One process at a time, of the targets in ``module``; a new one where the last one died."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, module: str, cpu_seconds: float) -> None:
+        self.folder, self.module, self.cpu_seconds = folder, module, cpu_seconds
         self._process: subprocess.Popen[str] | None = None
 
     def ask(self, target: str, number: int) -> tuple[str, str]:
@@ -48,13 +50,13 @@ class Worker:
             found = json.loads(answer)
             return found["kind"], found["detail"]
         self._process = None
-        if process.poll() is None and answer is None:
-            process.kill()
-            process.wait()
-            return "hang", f"no answer in {WALL_SECONDS:g} s"
-        code = process.wait()
+        with process:
+            if answer is None:
+                process.kill()
+                return "hang", f"no answer in {WALL_SECONDS:g} s"
+        code = process.returncode
         if code == -signal.SIGPROF:
-            return "hang", "more than ten seconds of CPU"
+            return "hang", f"more than {self.cpu_seconds:g} s of CPU"
         return "signal", signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def _line(self, process: subprocess.Popen[str]) -> str | None:
@@ -65,22 +67,24 @@ class Worker:
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:
-            command = [sys.executable, str(WORKER), str(self.folder)]
-            pipe = subprocess.PIPE
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1)
+            command = [sys.executable, str(WORKER), str(self.folder), self.module, str(self.cpu_seconds)]
+            pipe, one = subprocess.PIPE, {**os.environ, "OMP_NUM_THREADS": "1"}
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=one)
             if self._line(self._process) != "ready\n":
-                raise RuntimeError(f"{' '.join(command)} does not start")
+                raise RuntimeError(f"{' '.join(command)} does not start: run it by hand")
         return self._process
 
     def close(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            with self._process:  # closes its pipes, waits for it
+                self._process.kill()
 
 
-def fuzz(folder: Path, inputs: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int, str, str]]:
+def fuzz(
+    folder: Path, inputs: Iterable[tuple[str, int]], module: str = "fuzz_targets", cpu_seconds: float = CPU_SECONDS
+) -> Iterator[tuple[str, int, str, str]]:
     """(target, number, how it ended, detail) of each of ``inputs``, which are (target, number)."""
-    worker = Worker(folder)
+    worker = Worker(folder, module, cpu_seconds)
     try:
         for target, number in inputs:
             yield target, number, *worker.ask(target, number)

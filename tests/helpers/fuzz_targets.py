@@ -7,7 +7,6 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from fuzz_bytes import Mutator, bomb, damage, member
+from fuzz_bytes import bomb, member
+from fuzz_target import Target
 from fuzz_values import (
     checkpoint_values,
     community_values,
@@ -53,7 +53,6 @@ from wotempo.config.schema import SplitConfig
 from wotempo.config.stored import config_with_images
 from wotempo.data.store import RecordStore, Ref
 from wotempo.datasets.scenes import split_logs
-from wotempo.errors import UserError
 from wotempo.interop import import_official
 from wotempo.maps.index import MapIndex
 from wotempo.maps.locations import map_path
@@ -86,20 +85,6 @@ LOCATION = "us-nv-las-vegas-strip"
 ANCHORS = np.cumsum(np.full((MICRO.num_anchors, 8, 3), (1.5, 0.1, 0.01), np.float32), 1)
 TOKENS = ("a" * 16, "b" * 16, "c" * 16)
 RECORD = np.dtype([("x", "<f4", (4,)), ("n", "<i4")])
-
-
-@dataclass(frozen=True)
-class Target:
-    """A reader. ``make``: writes a valid file, and what has to lie around it, below a folder -> that file. ``read``
-    takes the file when it was damaged. ``ways``: what damages it beside ``fuzz_bytes.damage``. ``hostile``: files made
-    by hand, which come first. ``pace``: its share of the inputs; slow readers get less."""
-
-    name: str
-    make: Callable[[Path], Path]
-    read: Callable[[Path], object]
-    ways: tuple[Mutator, ...] = ()
-    hostile: tuple[Callable[[], bytes], ...] = ()
-    pace: float = 1.0
 
 
 # ---- logs and maps
@@ -283,8 +268,12 @@ def _encoder(name: str) -> Callable[[Path], Path]:
 def _evidence(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         torch.save({"micro_batches": [], "precision": "32-true", "training": {}, "scale": 1.0}, folder / STEP)
-        torch.save({"state_dict": dict(_planner_state()), "hyper_parameters": dict(_planner().hparams)}, folder / WEIGHTS)
-        (folder / FACTS).write_text(json.dumps({"criterion": "finite", "step": 3, "weights_are": "before", "terms": {}}))
+        torch.save(
+            {"state_dict": dict(_planner_state()), "hyper_parameters": dict(_planner().hparams)}, folder / WEIGHTS
+        )
+        (folder / FACTS).write_text(
+            json.dumps({"criterion": "finite", "step": 3, "weights_are": "before", "terms": {}})
+        )
         return folder / name
 
     return make
@@ -466,7 +455,3 @@ TARGETS: tuple[Target, ...] = (
     Target("csv of the devkit", _official_csv, lambda path: read_scores([path]), (csv_cells,)),
     Target("file of wandb", _wandb, read_attempt),
 )  # fmt: skip
-BY_NAME = {target.name: target for target in TARGETS}
-
-
-__all__ = ["BY_NAME", "TARGETS", "Target", "UserError", "damage"]

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from fuzz_bytes import Mutator, damage
+from fuzz_bytes import damage
 
 HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, -1, 2**31, 2**63, -(2**63), 10**30, 0.5, 1e308, -1e308, math.nan, math.inf, -math.inf,
@@ -128,9 +128,9 @@ YAML_TEXTS = (
     b"a: &a [x, x, x, x, x, x, x, x, x]\n"
     + b"".join(b"%c: &%c [%s]\n" % (98 + i, 98 + i, b", ".join([b"*%c" % (97 + i)] * 9)) for i in range(9)),
     b"&a [*a]\n", b"a: &a {b: *a}\n", b"? [1, 2]\n: 3\n", b"!!python/object/apply:os.system ['true']\n",
-    b"a: !!binary x\n", b"- - - - -\n", b"---\na: 1\n---\nb: 2\n", b"a: 1\na: 2\n", b"\xfe\xff\0a", b"%YAML 9.9\n---\n",
-    b"a: 2026-13-45\n", b"a: 1_000:60\n", b"<<: [1]\n", b"{" * 3000, b"- " * 3000, b"a: ${b}\nb: ${a}\n", b"a: ${x.y.z}\n",
-    b"a: ${oc.env:NO_SUCH}\n", b"a: ???\n", b"3\n", b"null\n", b"\t\n", b"a:\n  - b\n c\n",
+    b"a: !!binary x\n", b"- - - - -\n", b"---\na: 1\n---\nb: 2\n", b"a: 1\na: 2\n", b"\xfe\xff\0a", b"%YAML 9\n---\n",
+    b"a: 2026-13-45\n", b"a: 1_000:60\n", b"<<: [1]\n", b"{" * 3000, b"- " * 3000, b"a: ${b}\nb: ${a}\n",
+    b"a: ${x.y.z}\n",    b"a: ${oc.env:NO_SUCH}\n", b"a: ???\n", b"3\n", b"null\n", b"\t\n", b"a:\n  - b\n c\n",
 )  # fmt: skip
 
 
@@ -175,7 +175,9 @@ def npy_values(rng: Random, data: bytes) -> bytes:
             return data[:10]
     start = 10 + int.from_bytes(data[8:10], "little")
     rows = rng.choice((0, -1, 1, 10**6, 10**9, 10**12, 2**63, True, "4"))
-    kind = rng.choice(("|O", "<f8", "<f4", "|u1", "|S0", "<U1000000000", "|V0", ">i8", "<M8[ns]", "x", 3, [("a", "<f4")]))
+    kind = rng.choice(
+        ("|O", "<f8", "<f4", "|u1", "|S0", "<U1000000000", "|V0", ">i8", "<M8[ns]", "x", 3, [("a", "<f4")])
+    )
     shape = rng.choice(((rows,), (rows, 8, 3), (rows, rows), (), [rows], None, (2,) * 70))
     head = repr({"descr": kind, "fortran_order": rng.choice((True, False, None)), "shape": shape}).encode()
     head = head if rng.random() < 0.9 else b"(" * 3000
@@ -257,7 +259,7 @@ def sqlite_cells(rng: Random, data: bytes) -> bytes:
         table = rng.choice([name for name in tables if not name.startswith(("sqlite_", "rtree_"))])
         columns = [row[1] for row in connection.execute(f'pragma table_info("{table}")')]
         column, what = rng.choice(columns), rng.random()
-        where = rng.choice(("", f" where rowid = (select rowid from \"{table}\" limit 1 offset {rng.randrange(5)})"))
+        where = rng.choice(("", f' where rowid = (select rowid from "{table}" limit 1 offset {rng.randrange(5)})'))
         for (trigger,) in connection.execute("select name from sqlite_master where type='trigger'").fetchall():
             connection.execute(f'drop trigger "{trigger}"')
         try:
@@ -291,5 +293,3 @@ def safetensors_header(rng: Random, data: bytes) -> bytes:
     end = 8 + int.from_bytes(data[:8], "little")
     head = json_values(rng, data[8:end])
     return len(head).to_bytes(8, "little") + head + data[end:]
-
-

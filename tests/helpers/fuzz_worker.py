@@ -1,7 +1,8 @@
-"""The process in which damaged files are read: ``python fuzz_worker.py <folder>`` answers a line for each line.
+"""The process in which damaged files are read: ``python fuzz_worker.py <folder> <module> <seconds>``.
 
-A question is ``<target>\t<number>``, the answer a JSON object: what came of it, and a detail. The process may die by a
-reader's fault; its parent starts another one. More than CPU_SECONDS of CPU for one file end it by SIGPROF.
+The module has TARGETS. A question is ``<target>\t<number>``, the answer a JSON object: what came of it, and a detail.
+The process may die by a reader's fault; its parent starts another one. More CPU than so many seconds for one file end
+it by SIGPROF.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import sys
 import traceback
 import warnings
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
-CPU_SECONDS = 10.0
+from fuzz_bytes import damage
+
+from wotempo.errors import UserError
+
 GIGABYTE = 1 << 30
+UNDAMAGED = -1
 VALUE, REFUSED, UNCLEAR, TRACEBACK, MEMORY = "value", "refused", "unclear", "traceback", "memory"
 
 
@@ -38,9 +44,9 @@ def chain(error: BaseException | None) -> list[BaseException]:
 
 
 def damaged(target, number: int, seed: Path) -> bytes:
-    """Input ``number`` of a target: always the same bytes."""
-    from fuzz_bytes import damage
-
+    """Input ``number`` of a target, always the same bytes; number UNDAMAGED is the valid file."""
+    if number == UNDAMAGED:
+        return seed.read_bytes()
     if number < len(target.hostile):
         return target.hostile[number]()
     rng, data = Random(f"{target.name} {number}"), seed.read_bytes()
@@ -51,8 +57,6 @@ def damaged(target, number: int, seed: Path) -> bytes:
 
 def outcome(target, path: Path) -> tuple[str, str]:
     """What comes of reading ``path``, and a detail."""
-    from wotempo.errors import UserError
-
     try:
         target.read(path)
     except UserError as error:
@@ -87,7 +91,7 @@ def settled(target, folder: Path) -> tuple[Path, Path]:
     return home, Path(marker.read_text())
 
 
-def judged(target, number: int, folder: Path) -> tuple[str, str]:
+def judged(target, number: int, folder: Path, seconds: float) -> tuple[str, str]:
     home, name = settled(target, folder)
     work = folder / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -95,7 +99,7 @@ def judged(target, number: int, folder: Path) -> tuple[str, str]:
     (work / name).write_bytes(damaged(target, number, home / name))
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
     before = status("VmRSS")
-    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -107,15 +111,12 @@ def judged(target, number: int, folder: Path) -> tuple[str, str]:
     return kind, detail
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, module: str, seconds: float) -> None:
     answers = os.fdopen(os.dup(1), "w")
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    import torch
-    from fuzz_targets import BY_NAME
-
-    torch.set_num_threads(1)
+    targets = {target.name: target for target in import_module(module).TARGETS}
     limit = status("VmSize") + 5 * GIGABYTE  # no machine is to suffer; from one gigabyte on it is a fault anyway
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -123,9 +124,9 @@ def main(folder: Path) -> None:
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
             name, number = line.rstrip("\n").split("\t")
-            kind, detail = judged(BY_NAME[name], int(number), folder)
+            kind, detail = judged(targets[name], int(number), folder, seconds)
             print(json.dumps({"kind": kind, "detail": detail}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))

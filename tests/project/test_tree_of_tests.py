@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 # What is tested there is no room: whole commands, reference values, what several folders of tests import, the
-# repository itself, job scripts on a cluster, scripts/bench.
-NO_ROOM = {"end_to_end", "golden", "helpers", "project", "slurm", "bench"}
+# repository itself, job scripts on a cluster, scripts/bench, damaged files for all readers.
+NO_ROOM = {"end_to_end", "golden", "helpers", "project", "slurm", "bench", "fuzz"}
 BESIDE_THE_PACKAGE = {"callbacks", "configs", "scripts"}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 import wotempo.configs
 from wotempo.errors import UserError, nearest
+from wotempo.records.reading import read_mapping, readable
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -58,11 +58,13 @@ def read_space(name: str) -> Space:
     file = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not file.is_file():
         raise UserError(f"there is no search '{name}': {nearest(name, [f.stem for f in FOLDER.glob('*.yaml')])}")
-    raw = yaml.safe_load(file.read_text())
-    if not isinstance(raw, dict) or set(raw) != {"metric", "direction", "space"} or not isinstance(raw["space"], dict):
+    raw = readable(file, read_mapping, {})
+    if set(raw) != {"metric", "direction", "space"} or not isinstance(raw["space"], dict):
         raise UserError(f"{file} must hold metric, direction and space, and nothing else")
+    if not isinstance(raw["metric"], str):
+        raise UserError(f"{file}: metric is {shortened(raw['metric'])}: name a number of metrics.json")
     if raw["direction"] not in DIRECTIONS:
-        raise UserError(f"{file}: direction is '{raw['direction']}': set it to minimize or maximize")
+        raise UserError(f"{file}: direction is {shortened(raw['direction'])}: set it to minimize or maximize")
     for key, options in raw["space"].items():
         _check(file, key, options)
     return Space(file.stem, raw["metric"], raw["direction"], raw["space"])
@@ -75,7 +77,7 @@ def _check(file: Path, key: str, options: Any) -> None:
         fits = isinstance(options, dict) and {"low", "high"} <= set(options) <= RANGE and _is_range(**options)
     if not fits:
         raise UserError(
-            f"{file}: give {key} either choices: [...], or numbers low: below high:, with step: above 0 (whole between "
+            f"{file}: give {shortened(key)} either choices: [...], or numbers low: below high:, with step: above 0 (whole between "
             "whole ones) or, where low is above 0, log: true"
         )
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from wotempo.command_line.entry import command
 from wotempo.errors import UserError
+from wotempo.records.reading import readable
 
 TOLERANCE = 1e-5  # both plan in float32, one token at a time or several
 AVERAGE = "average"
@@ -23,16 +24,28 @@ def read_scores(paths: list[Path]) -> pd.DataFrame:
     """Rows by token of files in the official columns, without their rows of averages. UserError names a file."""
     tables = []
     for path in paths:
-        if not path.is_file():
+        table = readable(path, _table, None)
+        if table is None:
             raise UserError(f"there is no table {path}: give the csv of an evaluation")
-        table = pd.read_csv(path, index_col=0)
-        if not {"token", "valid", "score"} <= set(table.columns):
-            raise UserError(f"{path} has the columns {', '.join(table.columns)}: give the csv of an evaluation")
-        tables.append(table[~table["token"].str.startswith(AVERAGE)])
-    rows = pd.concat(tables).set_index("token")
+        tables.append(table)
+    rows = pd.concat(tables)
     if rows.index.has_duplicates:
-        raise UserError(f"the token {rows.index[rows.index.duplicated()][0]} is there twice: give each part once")
+        twice, places = rows.index[rows.index.duplicated()][0], ", ".join(map(str, paths))
+        raise UserError(f"the token {twice} is there twice in {places}: give each part once")
     return rows
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """Of one file. ValueError where it is of another kind."""
+    table = pd.read_csv(path, index_col=0, dtype={"token": str})
+    if not {"token", "valid", "score"} <= set(table.columns):
+        raise ValueError(f"it has the columns {', '.join(map(str, table.columns))}, not those of an evaluation")
+    table = table[~table["token"].fillna("").str.startswith(AVERAGE)].fillna({"token": ""}).set_index("token")
+    if not table.index.str.fullmatch(r"\S+").all() or table["valid"].dtype != bool:
+        raise ValueError("it holds rows without a token, or without True or False as valid")
+    if worded := [name for name in table if name != "valid" and table[name].dtype.kind not in "fiu"]:
+        raise ValueError(f"its column {worded[0]} holds what is no number")
+    return table
 
 
 def differences(ours: pd.DataFrame, devkit: pd.DataFrame) -> pd.DataFrame:
