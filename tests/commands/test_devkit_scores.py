@@ -77,6 +77,6 @@ def test_what_cannot_be_compared_is_one_sentence(ours, tmp_path, capsys):
 def test_a_damaged_table_is_one_sentence_that_names_it(ours, tmp_path, capsys, content):
     (tmp_path / "devkit.csv").write_bytes(content)
     assert main([ours, str(tmp_path / "devkit.csv")]) == 2
-    said = capsys.readouterr().err
-    assert f"{tmp_path / 'devkit.csv'} cannot be read" in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert f"{tmp_path / 'devkit.csv'} cannot be read" in message
+    assert message.count("\n") == 1

@@ -185,6 +185,9 @@ def test_mistakes_are_one_sentence(training, capsys, arguments, says):
     ("text", "says"),
     [
         ("metric: val/ade\nspace: {}\n", "must hold metric, direction and space"),
+        ("metric: val/ade\nspace: {\n", "cannot be read"),
+        ("a: &a [x]\nmetric: *a\n", "it holds an alias"),
+        ("metric: [x]\ndirection: minimize\nspace: {}\n", "metric is ['x']"),
         ("metric: val/ade\ndirection: up\nspace: {}\n", "set it to minimize or maximize"),
         ("metric: val/ade\ndirection: minimize\nspace: {seed: {low: 3, high: 1}}\n", "numbers low: below high:"),
         ("metric: val/ade\ndirection: minimize\nspace: {optimiser.lr: {low: 0.0, high: 0.1, log: true}}\n", "above 0"),

@@ -10,6 +10,7 @@ import math
 import pickle
 import sqlite3
 import tempfile
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from random import Random
@@ -148,7 +149,10 @@ def _for_yaml(value: Any) -> Any:
 
 
 def pickle_values(rng: Random, data: bytes) -> bytes:
-    return pickle.dumps(deep(rng, pickle.loads(data)), protocol=rng.choice((2, 4, 5)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the old names of numpy's modules
+        content = pickle.loads(data)
+    return pickle.dumps(deep(rng, content), protocol=rng.choice((2, 4, 5)))
 
 
 def community_values(rng: Random, data: bytes) -> bytes:

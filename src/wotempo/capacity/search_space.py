@@ -77,8 +77,8 @@ def _check(file: Path, key: str, options: Any) -> None:
         fits = isinstance(options, dict) and {"low", "high"} <= set(options) <= RANGE and _is_range(**options)
     if not fits:
         raise UserError(
-            f"{file}: give {shortened(key)} either choices: [...], or numbers low: below high:, with step: above 0 (whole between "
-            "whole ones) or, where low is above 0, log: true"
+            f"{file}: give {shortened(key)} either choices: [...], or numbers low: below high:, with step: above 0 "
+            "(whole between whole ones) or, where low is above 0, log: true"
         )
 
 
