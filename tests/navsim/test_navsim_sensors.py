@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,10 @@ def test_a_damaged_cloud_is_named(cloud_path: Path, tmp_path: Path):
         r"lacks the fields \['ring'\]": data.replace(b"lidar_info ring", b"lidar_info rink"),
         "COUNT must be 1": data.replace(b"COUNT 1 1 1 1 1 1", b"COUNT 1 1 1 1 1 3"),
         "is empty": b"",
+        "POINTS is -1": data.replace(b"POINTS 2000", b"POINTS -1"),
+        r"not a binary PCD v0\.7 file \(subsection not found": b"#\n" * 100_000 + data,
+        r"truncated, \d+ of 1000000000000 points": data.replace(b"POINTS 2000", b"POINTS 1000000000000"),
+        "data type": data.replace(b"SIZE 4 4 4 1 1 1", b"SIZE 4 4 0 1 1 1"),
     }
     for match, content in cases.items():
         path.write_bytes(content)
@@ -129,6 +134,40 @@ def test_bytes_after_a_picture_do_no_harm(tmp_path: Path):
     with (tmp_path / "x.jpg").open("ab") as file:
         file.write(bytes(7) + b"trailer")
     np.testing.assert_array_equal(read_image(tmp_path / "x.jpg"), expected)
+
+
+def with_size(data: bytes, height: int, width: int) -> bytes:
+    """The JPEG with another size in its header."""
+    frame = next(data.index(marker) for marker in (b"\xff\xc0", b"\xff\xc2") if marker in data)
+    return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
+
+
+@pytest.mark.parametrize("size", [(65000, 65000), (9000, 9000), (65500, 1080)])
+def test_a_picture_that_declares_another_size_is_refused_before_memory_is_taken(tmp_path: Path, size: tuple[int, int]):
+    write_image(tmp_path / "x.jpg", road_picture())
+    (tmp_path / "x.jpg").write_bytes(with_size((tmp_path / "x.jpg").read_bytes(), *size))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"x\.jpg: (a JPEG of|truncated or corrupt JPEG)"):
+        read_image(tmp_path / "x.jpg")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
+def test_a_picture_that_unpacks_to_gigabytes_is_refused_by_its_header(tmp_path: Path):
+    """Of one colour: 24,000 × 24,000 pixels would be 2.6 MB and unpack to 1.7 GB."""
+    Image.new("RGB", (6000, 6000)).save(tmp_path / "x.jpg", quality=10)
+    with pytest.raises(UserError, match=r"x\.jpg: a JPEG of 6000×6000 = 36000000 pixels; no camera makes it"):
+        read_image(tmp_path / "x.jpg")
+
+
+def test_a_picture_of_too_many_scans_is_refused(tmp_path: Path):
+    write_image(tmp_path / "x.jpg", road_picture())
+    data = (tmp_path / "x.jpg").read_bytes()
+    scan = data[data.index(b"\xff\xda") : -2]
+    (tmp_path / "x.jpg").write_bytes(data[:-2] + 101 * scan + data[-2:])
+    with pytest.raises(UserError, match=r"x\.jpg: a JPEG"):
+        read_image(tmp_path / "x.jpg")
 
 
 def test_other_pictures_are_refused(tmp_path: Path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from wotempo.errors import UserError
+from wotempo.navsim.arrays import map_array
 
 # Each open map holds a file descriptor; a training set has more logs than a process may open files.
 OPEN_PARTS = 128
@@ -42,8 +43,8 @@ class RecordReader:
             return self._open[part]
         path = self.root / self.files[part]
         try:
-            mapped = np.load(path, mmap_mode="r")
-            if mapped.dtype != self.dtype or len(mapped) <= self.row[self.part == part].max():
+            mapped = map_array(path)
+            if mapped.dtype != self.dtype or mapped.ndim != 1 or len(mapped) <= self.row[self.part == part].max():
                 raise ValueError(f"it holds {mapped.shape} of {mapped.dtype}")
         except (OSError, ValueError) as error:
             raise UserError(

@@ -21,7 +21,9 @@ import numpy as np
 
 from wotempo.data.reader import RecordReader, record_bytes
 from wotempo.errors import UserError
+from wotempo.navsim.arrays import map_array
 from wotempo.navsim.files import atomic_path, write_bytes
+from wotempo.navsim.text_files import parse_json
 
 INDEX_VERSION = 1
 
@@ -60,6 +62,13 @@ class GroupIndex:
     parts: dict[str, PartStamp]
 
 
+def _entry(part: str, row: int, key: str, crc: int) -> Entry:
+    """Of an index. ValueError or TypeError for values that no build writes."""
+    if "/" in part or "/" in key or not (0 <= row < 2**31 and 0 <= crc < 2**32):
+        raise ValueError("not an entry")
+    return Entry(part, int(row), key, int(crc))
+
+
 class RecordStore:
     """Records of ``dtype`` whose parameters hash to ``content_hash``; other parameters live in another folder."""
 
@@ -72,11 +81,11 @@ class RecordStore:
         """The group's index; an absent or unreadable one is empty, which makes the next build write it anew."""
         path = self.root / group / "index.json"
         try:
-            raw = json.loads(path.read_text())
+            raw = parse_json(path.read_bytes())
             if raw["version"] != INDEX_VERSION:
                 return GroupIndex({}, {})
             return GroupIndex(
-                {token: Entry(*fields) for token, fields in raw["entries"].items()},
+                {token: _entry(*fields) for token, fields in raw["entries"].items()},
                 {name: PartStamp(*fields) for name, fields in raw["parts"].items()},
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -113,10 +122,10 @@ class RecordStore:
     def _matching(self, path: Path, entries: Mapping[str, Entry]) -> set[str]:
         """Tokens whose record in the part ``path`` has the checksum of its entry."""
         try:
-            part = np.load(path, mmap_mode="r")
-        except (OSError, ValueError):  # gone, truncated or not an array: none of its records is good
+            part = map_array(path)
+        except (OSError, ValueError):  # gone, empty, truncated or not an array: none of its records is good
             return set()
-        if part.dtype != self.dtype:
+        if part.dtype != self.dtype or part.ndim != 1 or not len(part):
             return set()
         raw = record_bytes(part)
         return {t for t, entry in entries.items() if entry.row < len(raw) and zlib.crc32(raw[entry.row]) == entry.crc}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import yaml
 
 from wotempo.config.schema import SplitConfig
 from wotempo.datasets.base import Dataset, Progress, counted
@@ -17,6 +16,7 @@ from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths, read_log
 from wotempo.navsim.scenes import search_scenes
 from wotempo.navsim.schema import Defect
+from wotempo.navsim.text_files import parse_yaml
 
 
 class Found(NamedTuple):
@@ -116,10 +116,10 @@ def _listed_logs(path: str | None, split: str) -> frozenset[str] | None:
     if path is None:
         return None
     try:
-        raw = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
+        raw = parse_yaml(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
         raise UserError(f"data.{split}.logs: cannot read {path} ({error})") from None
     names = raw.get(f"{split}_logs") if isinstance(raw, dict) else raw
-    if not isinstance(names, list):
-        raise UserError(f"{path} has no list '{split}_logs'")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path} has no list '{split}_logs' of names")
     return frozenset(names)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
+from wotempo.navsim.text_files import parse_json
 
 INDEX_NAME = "nuplan-maps-v1.0.json"
 _MAPS = {
@@ -25,8 +25,9 @@ def map_path(maps_root: Path, location: str) -> Path:
     if not index_path.is_file():
         raise UserError(f"{index_path}: is missing; set NUPLAN_MAPS_ROOT to the folder that holds {INDEX_NAME}")
     try:
-        index = json.loads(read_bytes(index_path))
-        version = index[location]["version"]
+        version = parse_json(read_bytes(index_path))[location]["version"]
+        if not isinstance(version, str) or version != Path(version).name:
+            raise ValueError(f"the version is {version!r}, which names no folder")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{index_path}: no version for the location {location!r} ({error!r})") from error
     return maps_root / location / version / "map.gpkg"

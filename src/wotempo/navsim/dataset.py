@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes, write_bytes
 from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
+from wotempo.navsim.text_files import parse_json
 
 _SHOWN = 3
 
@@ -29,10 +31,17 @@ def read_splits(root: Path) -> dict[str, SplitLogs]:
     """
     path = root / "splits.json"
     try:
-        raw = json.loads(read_bytes(path))
-        return {name: SplitLogs(entry["split"], tuple(entry["logs"])) for name, entry in raw.items()}
+        raw = parse_json(read_bytes(path))
+        return {name: _split_logs(entry) for name, entry in raw.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a list of splits ({error!r}); generate the town again") from error
+
+
+def _split_logs(entry: Any) -> SplitLogs:
+    split, logs = entry["split"], entry["logs"]
+    if not isinstance(logs, list) or not all(isinstance(name, str) for name in (split, *logs)):
+        raise TypeError("split and logs must be names")
+    return SplitLogs(split, tuple(logs))
 
 
 def write_splits(root: Path, splits: dict[str, SplitLogs]) -> None:

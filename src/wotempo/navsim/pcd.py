@@ -17,6 +17,7 @@ _MEMORY_ORDER = ("x", "y", "z", "intensity", "ring", "lidar_info")
 _RECORD = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1"), ("lidar_info", "u1"), ("ring", "u1")]
 )
+LONGEST_HEADER = 4096  # bytes
 _HEADER = """\
 # .PCD v0.7 - Point Cloud Data file format
 VERSION 0.7
@@ -51,8 +52,9 @@ def read_pcd(path: Path) -> np.ndarray:
         raise UserError(f"{path}: truncated, {present} of {points} points; fetch it again")
     records = np.frombuffer(data, record, points, start)
     cloud = np.empty((6, points), np.float32)
-    for row, name in enumerate(_MEMORY_ORDER):
-        cloud[row] = records[name]
+    with np.errstate(over="ignore", invalid="ignore"):  # a point that is none lies in no cell
+        for row, name in enumerate(_MEMORY_ORDER):
+            cloud[row] = records[name]
     return cloud
 
 
@@ -74,7 +76,7 @@ def _parse_header(data: bytes) -> tuple[np.dtype, int, int]:
     header: dict[str, list[str]] = {}
     start = 0
     while "DATA" not in header:
-        end = data.index(b"\n", start)
+        end = data.index(b"\n", start, LONGEST_HEADER)
         words = data[start:end].decode("ascii").split()
         start = end + 1
         if words and not words[0].startswith("#"):
@@ -86,4 +88,6 @@ def _parse_header(data: bytes) -> tuple[np.dtype, int, int]:
     kinds = {"F": "f", "U": "u", "I": "i"}
     fields = zip(header["FIELDS"], header["TYPE"], header["SIZE"], strict=True)
     record = np.dtype([(name, f"<{kinds[kind]}{int(size)}") for name, kind, size in fields])
-    return record, int(header["POINTS"][0]), start
+    if (points := int(header["POINTS"][0])) < 0:
+        raise ValueError(f"POINTS is {points}")
+    return record, points, start

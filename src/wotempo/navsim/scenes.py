@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
-
-import yaml
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
 from wotempo.navsim.schema import NUM_FUTURE, NUM_HISTORY, Log, Scene
+from wotempo.navsim.text_files import parse_yaml
 
 # Why a token or a window is no scene, as words behind a number.
 GAP = "across a gap in time"
@@ -21,6 +21,7 @@ ROUTE = "without a route"
 RASTER = "off the raster of frame_interval"
 BEYOND = "beyond max_scenes of the filter"
 NOWHERE = "in none of the logs that are here"
+MOST_FRAMES = 10_000  # of a window: no log is longer
 _NULL = ("null", "~", "")
 _BOOL = {"true": True, "false": False}
 
@@ -50,10 +51,9 @@ class SceneFilter:
         Raises UserError for unknown keys and wrong values, naming the file and the key.
         """
         try:
-            # As text: an unquoted token of digits is a number to every other loader.
-            raw = yaml.load(read_bytes(path), getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: not a yaml file ({' '.join(str(error).split())})") from error
+            raw = parse_yaml(read_bytes(path))
+        except ValueError as error:
+            raise UserError(f"{path}: not a yaml file ({error})") from error
         if not isinstance(raw, dict):
             raise UserError(f"{path}: not a scene filter, which is a mapping of keys")
         fields = {}
@@ -66,7 +66,7 @@ class SceneFilter:
             try:
                 fields[name] = read(value)
             except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path}: {key} cannot be {str(value)[:50]!r}") from error
+                raise UserError(f"{path}: {key} cannot be {shortened(value)}") from error
         return cls(**fields)
 
 
@@ -107,9 +107,21 @@ def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:
                 gaps += 1
             else:
                 scenes.append(scene)
+    require_own_tokens(scenes)
     if wanted.tokens is None:
         return Search(scenes, {GAP: gaps} if gaps else {})
     return Search(scenes, _lost_tokens(members, wanted, set(wanted.tokens) - {scene.token for scene in scenes}))
+
+
+def require_own_tokens(scenes: Iterable[Scene]) -> None:
+    """UserError where scenes of two logs have the same token, by which scores, plans and labels are kept."""
+    owner: dict[str, str] = {}
+    for scene in scenes:
+        if (log := owner.setdefault(scene.token, scene.log.name)) != scene.log.name:
+            raise UserError(
+                f"the token {scene.token} is that of a scene of log {log} and of one of log {scene.log.name}: leave "
+                "one of the two out, their scores could not be told apart"
+            )
 
 
 def _raster(log: Log, wanted: SceneFilter) -> range:
@@ -158,16 +170,25 @@ def _names(value: Any) -> frozenset[str] | None:
     return frozenset(value)
 
 
-def _optional_int(value: Any) -> int | None:
-    return None if value in _NULL else int(value)
+def _count(least: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if not least <= (count := int(value)) <= MOST_FRAMES:
+            raise ValueError(f"{count} is out of range")
+        return count
+
+    return read
+
+
+def _optional(read: Callable[[Any], int]) -> Callable[[Any], int | None]:
+    return lambda value: None if value in _NULL else read(value)
 
 
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "log_names": ("log_names", _names),
     "tokens": ("tokens", _names),
-    "num_history_frames": ("num_history", int),
-    "num_future_frames": ("num_future", int),
-    "frame_interval": ("frame_interval", _optional_int),
+    "num_history_frames": ("num_history", _count(1)),
+    "num_future_frames": ("num_future", _count(0)),
+    "frame_interval": ("frame_interval", _optional(_count(1))),
     "has_route": ("has_route", lambda value: _BOOL[value.lower()]),
-    "max_scenes": ("max_scenes", _optional_int),
+    "max_scenes": ("max_scenes", _optional(int)),
 }

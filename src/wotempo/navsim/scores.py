@@ -20,8 +20,13 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.arrays import map_array
 from wotempo.navsim.files import array_bytes, atomic_folder
+from wotempo.navsim.text_files import parse_json
 
+CHUNK = 4096  # rows that are looked at together
+ALL_FLAGS = 0b11111
+ONE = np.float16(1).view(np.uint16)
 METRICS = ("NC", "DAC", "EP", "TTC", "C")  # the order in memory, which is WoTE's
 
 
@@ -41,13 +46,16 @@ class ScoreTable:
     def open(cls, path: Path) -> ScoreTable:
         """Raises UserError naming the folder when it is missing, incomplete, or its parts disagree."""
         try:
-            index = json.loads((path / "index.json").read_text())
-            flags = np.load(path / "flags.npy", mmap_mode="r", allow_pickle=False)
-            progress = np.load(path / "progress.npy", mmap_mode="r", allow_pickle=False)
+            index = parse_json((path / "index.json").read_bytes())
+            flags, progress = map_array(path / "flags.npy"), map_array(path / "progress.npy")
             rows = {token: row for row, token in enumerate(index["tokens"])}
             version, invalid = index["scorer_version"], dict(index.get("invalid", {}))
             table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid)
-        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            if not all(
+                isinstance(text, str) for text in (version, table.anchors_fingerprint, *rows, *invalid.values())
+            ):
+                raise TypeError("index.json holds something else than names and reasons")
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not a complete score table ({error}); delete it and make the labels again"
             ) from error
@@ -55,6 +63,8 @@ class ScoreTable:
             raise UserError(
                 f"{path}: the parts of the score table disagree in size; delete it and make the labels again"
             )
+        if (flags.dtype, progress.dtype) != (np.uint8, np.float16) or not _in_range(flags, progress):
+            raise UserError(f"{path}: holds scores that are none; delete it and make the labels again")
         if rows.keys() & invalid.keys():
             raise UserError(f"{path}: index.json lists scenes both with scores and as invalid; write the labels again")
         return table
@@ -84,6 +94,17 @@ class ScoreTable:
                 f"{self.path}: labels were made for anchors {self.anchors_fingerprint}, "
                 f"the model uses {fingerprint(anchors)}; write the labels again with the model's anchors"
             )
+
+
+def _in_range(flags: np.ndarray, progress: np.ndarray) -> bool:
+    """Whether all (n, N) are what ``pack_scores`` makes."""
+    for start in range(0, len(flags), CHUNK):
+        bits, part = flags[start : start + CHUNK], progress[start : start + CHUNK]
+        # Not negative, its bits grow with its value, and whole numbers compare faster than halves.
+        sound = part.view(np.uint16) <= ONE
+        if not (bits <= ALL_FLAGS).all() or (bits & 3 == 3).any() or not (sound.all() or (sound | (part == 0)).all()):
+            return False
+    return True
 
 
 def pack_scores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from wotempo.configs import values
 from wotempo.maps import MapIndex, read_map
+from wotempo.navsim.arrays import read_arrays
 from wotempo.navsim.files import atomic_path
 from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.schema import NUM_FUTURE, Scene
@@ -86,12 +86,13 @@ def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray
 def read_part(parts_dir: Path, part: list[Scene], num_anchors: int) -> PartScores | None:
     """A part that an earlier run finished. None when there is none, or its file was damaged since: it is made again."""
     try:
-        with part_path(parts_dir, part).open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            tokens, reasons = saved["tokens"].tolist(), saved["reasons"].tolist()
-            scores = PartScores(saved["flags"], saved["progress"], reasons)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        saved = read_arrays(part_path(parts_dir, part))
+        tokens, reasons = list(saved["tokens"].tolist()), list(saved["reasons"].astype(np.str_).tolist())
+        scores = PartScores(saved["flags"], saved["progress"], reasons)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     whole = tokens == [scene.token for scene in part] and len(reasons) == len(part)
+    whole &= (scores.flags.dtype, scores.progress.dtype) == (np.uint8, np.float16)
     return scores if whole and scores.flags.shape == scores.progress.shape == (len(part), num_anchors) else None
 
 
