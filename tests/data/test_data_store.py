@@ -106,7 +106,9 @@ def test_damage_that_left_the_time_stamp_is_found_by_reading(store):
         stored(store, tasks(range(5)))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "gone", "foreign"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "gone", "foreign", "empty", "archive", "more values than bytes", "of objects"]
+)
 def test_a_broken_part_is_rebuilt(store, damage):
     build_records(store, tasks(range(5)), compute)
     path, _ = part_of(store, "token0")
@@ -114,6 +116,14 @@ def test_a_broken_part_is_rebuilt(store, damage):
         path.write_bytes(path.read_bytes()[:-10])
     elif damage == "gone":
         path.unlink()
+    elif damage == "empty":  # as a killed job or a full disk leaves it
+        path.write_bytes(b"")
+    elif damage == "archive":
+        path.write_bytes(b"PK\x03\x04" + bytes(60))
+    elif damage == "more values than bytes":
+        path.write_bytes(path.read_bytes().replace(b"(5,)", b"(9,)"))
+    elif damage == "of objects":
+        np.save(path, np.array([{}] * 5), allow_pickle=True)
     else:
         np.save(path, np.zeros(7))
     with pytest.raises(UserError, match=path.name):
@@ -122,7 +132,13 @@ def test_a_broken_part_is_rebuilt(store, damage):
     assert stored(store, tasks(range(5))) == list(range(5))
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"version": 0}', '{"version": 1, "entries": 3, "parts": {}}'])
+BROKEN_INDICES = ["", "{", "[" * 100_000, "[1]", '{"version": 0}', '{"version": 1, "entries": 3, "parts": {}}'] + [
+    json.dumps({"version": 1, "entries": {"token1": entry}, "parts": {}})
+    for entry in ([1, 0, "k1", 0], ["../x", 0, "k1", 0], ["p", -1, "k1", 0], ["p", "0", "k1", 0], ["p", 0, "k1", 2**40])
+]
+
+
+@pytest.mark.parametrize("content", BROKEN_INDICES, ids=range(len(BROKEN_INDICES)))
 def test_a_broken_index_is_written_anew(store, content):
     build_records(store, tasks(range(5)), compute)
     (store.root / "split/log/index.json").write_text(content)

@@ -10,7 +10,7 @@ from navsim_builders import make_log
 
 from wotempo.errors import UserError
 from wotempo.navsim import Scene, SceneFilter, find_scenes, read_log
-from wotempo.navsim.scenes import BEYOND, EDGE, GAP, NOWHERE, RASTER, ROUTE, search_scenes
+from wotempo.navsim.scenes import BEYOND, EDGE, GAP, NOWHERE, RASTER, ROUTE, require_own_tokens, search_scenes
 
 REGULAR = np.arange(30) * 0.5
 
@@ -161,6 +161,18 @@ def test_nulls_of_the_yaml_let_everything_through(tmp_path: Path):
     assert SceneFilter.from_yaml(tmp_path / "f.yaml") == SceneFilter()
 
 
+# Ten of ten of ten …: 10^9 words from a few lines.
+BOMB = "_convert_: [&a0 x]\n" + "".join(f"_target_: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+BOMB += "has_route: *a9\n"
+
+
+def test_scenes_of_two_logs_with_one_token_are_refused():
+    logs = [make_log(REGULAR, name) for name in ("a", "b")]
+    require_own_tokens(find_scenes(logs[:1], SceneFilter()) * 2)
+    with pytest.raises(UserError, match=r"token 0{15}3 is that of a scene of log a and of one of log b: leave one"):
+        require_own_tokens(find_scenes(logs, SceneFilter()))
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -171,6 +183,16 @@ def test_nulls_of_the_yaml_let_everything_through(tmp_path: Path):
         ("num_future_frames: null\n", "num_future_frames cannot be 'null'"),
         ("- a\n- b\n", "not a scene filter"),
         ("a: [\n", "not a yaml file"),
+        ("a: " + "[" * 200_000, "not a yaml file \\(it is nested too deeply"),
+        ("- " * 200_000, "not a yaml file \\(it is nested too deeply"),
+        (" " * 300 + "a: 1\n", "not a yaml file \\(it is nested too deeply"),
+        ("a: \x00\n", "not a yaml file"),
+        ("num_history_frames: 0\n", "num_history_frames cannot be '0'"),
+        ("num_history_frames: 1000000000\n", "num_history_frames cannot be '1000000000'"),
+        ("num_future_frames: -1\n", "num_future_frames cannot be '-1'"),
+        ("frame_interval: 0\n", "frame_interval cannot be '0'"),
+        ("tokens: {a: 1}\n", "tokens cannot be {'a': '1'}"),
+        (BOMB, "has_route cannot be"),
     ],
 )
 def test_a_wrong_yaml_is_named(tmp_path: Path, text: str, match: str):

@@ -14,7 +14,7 @@ from wotempo.datasets.base import Dataset, Progress, counted
 from wotempo.datasets.coverage import Coverage
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths, read_log
-from wotempo.navsim.scenes import search_scenes
+from wotempo.navsim.scenes import require_own_tokens, search_scenes
 from wotempo.navsim.schema import Defect
 from wotempo.navsim.text_files import parse_yaml
 
@@ -42,6 +42,7 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
     logs = [read_log(file, chosen.split) for file in counted(files, f"read {split} logs", progress)]
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     found = search_scenes(logs, everywhere)
+    require_own_tokens(found.scenes)
     scenes, faults = _without_faults(logs, found.scenes)
     coverage = Coverage(
         split,

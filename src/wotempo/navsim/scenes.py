@@ -65,7 +65,7 @@ class SceneFilter:
             name, read = _READERS[key]
             try:
                 fields[name] = read(value)
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{path}: {key} cannot be {shortened(value)}") from error
         return cls(**fields)
 
@@ -107,7 +107,6 @@ def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:
                 gaps += 1
             else:
                 scenes.append(scene)
-    require_own_tokens(scenes)
     if wanted.tokens is None:
         return Search(scenes, {GAP: gaps} if gaps else {})
     return Search(scenes, _lost_tokens(members, wanted, set(wanted.tokens) - {scene.token for scene in scenes}))

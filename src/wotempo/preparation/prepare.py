@@ -14,6 +14,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import Coverage, Progress, dataset_of, find_split
 from wotempo.navsim import DataPaths, Scene, ScoreTable
+from wotempo.navsim.scenes import require_own_tokens
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.labels import labels_of, without_invalid
@@ -42,6 +43,7 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     paths = dataset.ready(progress)
     found = {split: find_split(dataset, paths, split, progress) for split in ("train", "val")}
     scenes = {split: of_split.scenes for split, of_split in found.items()}
+    require_own_tokens(scene for members in scenes.values() for scene in members)
     windows = with_history(config, scenes)
     coverage = {
         split: found[split].coverage.without(SHORT, len(scenes[split]) - len(windows[split])) for split in found
