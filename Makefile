@@ -113,9 +113,8 @@ slurm-baseline: setup ## submit the single-frame run to Slurm
 slurm-ablation-fusion: setup ## every run of ablation-fusion as a Slurm job of its own
 	$(call run,wotempo slurm --multirun experiment=$(ABLATION) ablation=fusion $(SLURM_CHOICES) $(ARGS))
 
-evaluate: setup ## CKPT=path: score a checkpoint on the test split
-	@test -n "$(CKPT)" || { echo 'say which checkpoint: make evaluate CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }
-	$(call run,wotempo evaluate "checkpoint='$(CKPT)'" data=$(DATA) $(ARGS))
+evaluate: setup ## score the test split: CKPT=path a checkpoint, ARGS="plans=file" a file of plans, neither: baselines
+	$(call run,wotempo evaluate $(if $(CKPT),"checkpoint='$(CKPT)'") data=$(DATA) $(ARGS))
 
 drive: setup ## CKPT=path: replay the test split frame by frame, as a car sees it, beside the windowed evaluation
 	@test -n "$(CKPT)" || { echo 'say which checkpoint: make drive CKPT=runs/.../checkpoints/last.ckpt'; exit 2; }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_module
 
 from wotempo.errors import UserError
+from wotempo.navsim.submission import read_plans, write_plans
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -53,6 +58,68 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
     assert set(narrow) == {"model"}
     assert narrow["model"]["ade"] != drivers["model"]["ade"]
     assert abs(narrow["model"]["ade"] - drivers["model"]["ade"]) < 0.5 * drivers["model"]["ade"]
+
+
+def changed(town, folder, change):
+    """A copy of the town whose test frames went through ``change``."""
+    shutil.copytree(town, folder, copy_function=os.link)
+    for file in (folder / "navsim_logs" / "test").glob("*.pkl"):
+        frames = pickle.loads(file.read_bytes())
+        file.unlink()
+        file.write_bytes(pickle.dumps([change(frame) for frame in frames], protocol=4))
+    return f"data.root={folder}"
+
+
+def without_boxes(frame):
+    return {name: value for name, value in frame.items() if name != "anns"}
+
+
+def elsewhere(frame):
+    return {**frame, "ego2global_translation": np.add(frame["ego2global_translation"], (1000.0, 0.0, 0.0))}
+
+
+def test_logs_that_cannot_be_scored_and_plans_of_a_file(train, workspace, tmp_path, capsys):
+    _, verdict = train("experiment=baseline_1epoch", "profile=smoke", "trainer.max_epochs=1")
+    checkpoint = f"checkpoint={verdict['run_dir'] / 'checkpoints' / 'last.ckpt'}"
+    (town,) = workspace.glob("town-micro-*")
+    private = changed(town, tmp_path / "private", without_boxes)
+    team = [f"team.{key}=x" for key in ("name", "email", "institution", "country")]
+    capsys.readouterr()
+    assert (
+        evaluate(
+            tmp_path / "sent",
+            workspace,
+            checkpoint,
+            private,
+            "submission=true",
+            "team.authors=[y]",
+            "tracking=off",
+            *team,
+        )
+        == {}
+    )
+    said = capsys.readouterr().out
+    assert said.count("nothing to score: the logs hold no boxes") == 1
+    assert "failed" not in said
+    with pytest.raises(UserError, match="nothing to plan and nothing to score: the logs hold no boxes"):
+        evaluate(tmp_path / "nothing", workspace, private)
+    with pytest.raises(UserError, match="0% of poses on roads"):
+        evaluate(tmp_path / "misfit", workspace, changed(town, tmp_path / "moved", elsewhere), "baselines=[human]")
+
+    model = evaluate(tmp_path / "model", workspace, checkpoint, "baselines=[]", "tracking=off")["model"]
+    for file in (tmp_path / "model" / "plans.npz", tmp_path / "sent" / "submission.pkl"):
+        again = evaluate(tmp_path / f"again_{file.name}", workspace, f"plans={file}", "baselines=[]", "tracking=off")
+        assert again == {"plans": model}
+    assert "plans:" not in capsys.readouterr().out
+    some = dict(list(read_plans(file).items())[1:]) | {"f" * 16: np.zeros((8, 3))}
+    write_plans(tmp_path / "some.npz", some)
+    fewer = evaluate(tmp_path / "fewer", workspace, f"plans={tmp_path / 'some.npz'}", "baselines=[]", "tracking=off")[
+        "plans"
+    ]
+    assert (fewer["failed"], fewer["scenes"]) == (1, model["scenes"])
+    said = capsys.readouterr().out
+    assert f"plans: 1 of {model['scenes']} tokens have no plan and count as 0" in said
+    assert f"1 of {len(some)} plans are of tokens that are not scored here, first ffffffffffffffff" in said
 
 
 def test_what_history_changes_in_the_plans_of_a_split(train, workspace, tmp_path, capsys):

@@ -30,8 +30,7 @@ from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all, without_boxes
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.per_scene import by_cause
-from wotempo.navsim.plan_files import write_plans_file
-from wotempo.navsim.submission import Team, require_complete, write_submission
+from wotempo.navsim.submission import Team, read_plans, require_complete, write_plans, write_submission
 from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
 from wotempo.preparation.map_fit import require_fit
@@ -47,6 +46,7 @@ NO_BOXES = "the logs hold no boxes"
 @dataclass
 class EvaluateConfig:
     checkpoint: str | None
+    plans: str | None  # a plans.npz or a submission file: driver "plans"
     split: str
     metric: str  # NAVSIM v1.1; or epdms: v2.2, one stage, with the human filter
     run_dir: str
@@ -81,8 +81,10 @@ def check(raw: DictConfig) -> EvaluateConfig:
         raise UserError(f"{config.run_dir} holds another evaluation: choose another run_dir or remove that one")
     if config.checkpoint is not None and not Path(config.checkpoint).is_file():
         raise UserError(f"there is no checkpoint {config.checkpoint}")
-    if config.checkpoint is None and not config.baselines:
-        raise UserError("nothing to score: give checkpoint=<file>, or baselines=[human,pdm_closed]")
+    if config.plans is not None and not Path(config.plans).is_file():
+        raise UserError(f"plans: there is no file {config.plans}")
+    if config.checkpoint is None and config.plans is None and not config.baselines:
+        raise UserError("nothing to score: give checkpoint=<file>, plans=<file>, or baselines=[human,pdm_closed]")
     if config.checkpoint is None and (config.untrained or config.imitation or config.history):
         raise UserError("untrained, imitation and history ask about a model: give checkpoint=<file>")
     require_least(1, config, "batch_size", "data.prepare_workers")
@@ -178,6 +180,7 @@ def work(raw: DictConfig) -> int:
         paths = dataset.ready(progress)
         scenes, coverage = find_split(dataset, paths, config.split, progress)
     coverage.say()
+    given = None if config.plans is None else planned_elsewhere(Path(config.plans), scenes)
     bare = without_boxes(scenes)
     if bare and config.checkpoint is None:
         raise UserError(f"nothing to plan and nothing to score: {NO_BOXES}")
@@ -188,6 +191,8 @@ def work(raw: DictConfig) -> int:
     run_dir.mkdir(parents=True, exist_ok=True)
     tally = HistoryTally()
     plans = plans_of(config, dataset, paths, scenes, progress, tally)
+    if given is not None:
+        plans["plans"] = given
     content: dict[str, Any] = {
         "note": dataset.note,
         "metric": config.metric,
@@ -196,7 +201,7 @@ def work(raw: DictConfig) -> int:
     }
     if config.history:
         content["history"] = tally.figures()
-    written = write_plans(config, run_dir, plans.get("model"))
+    written = keep_plans(config, run_dir, plans.get("model"))
     if bare:
         (run_dir / "summary.json").write_text(json.dumps({**content, "drivers": {}, "not_scored": NO_BOXES}, indent=1))
         print(f"plans written ({written}), nothing to score: {NO_BOXES}")
@@ -209,11 +214,25 @@ def work(raw: DictConfig) -> int:
     return 0
 
 
-def write_plans(config: EvaluateConfig, run_dir: Path, plans: dict[str, Any] | None) -> str:
+def planned_elsewhere(file: Path, scenes: list[Scene]) -> dict[str, Any]:
+    """The plans of a file for these scenes; prints how many of either side have no counterpart. UserError where not one
+    token is common."""
+    plans, tokens = read_plans(file), {scene.token for scene in scenes}
+    common = tokens & plans.keys()
+    if not common:
+        raise UserError(f"{file}: none of its {len(plans)} tokens is one of the {len(tokens)} of the split: set split=")
+    if lacking := sorted(tokens - plans.keys()):
+        print(f"plans: {len(lacking)} of {len(tokens)} tokens have no plan and count as 0, first {lacking[0]}")
+    if extra := sorted(plans.keys() - tokens):
+        print(f"plans: {len(extra)} of {len(plans)} plans are of tokens that are not scored here, first {extra[0]}")
+    return {token: plans[token] for token in common}
+
+
+def keep_plans(config: EvaluateConfig, run_dir: Path, plans: dict[str, Any] | None) -> str:
     """The model's plans as ``plans.npz``, and as the test server takes them where that is asked for -> the files."""
     if plans is None:
         return "none"
-    write_plans_file(run_dir / "plans.npz", plans)
+    write_plans(run_dir / "plans.npz", plans)
     files = [run_dir / "plans.npz"]
     if config.submission:
         files.append(run_dir / "submission.pkl")

@@ -1,7 +1,14 @@
-"""The file that NAVSIM's test server takes: one plan per token, and the team that made it."""
+"""Files of plans: ``plans.npz``, and the file that NAVSIM's test server takes, with the team that made them.
+
+``plans.npz``: ``tokens`` (n,) str and ``poses`` (n, 8, 3) float32: x, y (m), heading (rad) in the ego frame of each
+token, every 0.5 s.
+"""
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +20,7 @@ from wotempo.navsim.anchors import NUM_POSES
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.legacy_pickle import legacy_bytes
 from wotempo.navsim.schema import FRAME_PERIOD_S
+from wotempo.navsim.unpickle import load_pickle
 
 
 @dataclass
@@ -24,6 +32,9 @@ class Team:
     email: str
     institution: str
     country: str
+
+
+LARGEST_PLANS = 512_000_000  # bytes; navtest's 12,146 take 1.6 MB
 
 
 class _Sampling:
@@ -41,6 +52,9 @@ class _Trajectory:
     def __init__(self, poses: np.ndarray, sampling: _Sampling) -> None:
         self.poses = poses
         self.trajectory_sampling = sampling
+
+
+RECORDS = frozenset({_Sampling.official_name, _Trajectory.official_name})
 
 
 def require_complete(team: Team) -> None:
@@ -77,3 +91,59 @@ def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) ->
     }
     write_bytes(path, legacy_bytes(content))
     return broken
+
+
+def write_plans(path: Path, plans: Mapping[str, np.ndarray]) -> None:
+    """token -> (8, 3), as ``plans.npz``; atomic. UserError when the disk is full."""
+    buffer = io.BytesIO()
+    poses = np.stack([np.asarray(plan, np.float32) for plan in plans.values()])
+    np.savez_compressed(buffer, tokens=np.array(list(plans), dtype=str), poses=poses)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_plans(path: Path) -> dict[str, np.ndarray]:
+    """token -> (8, 3) float32 of a ``plans.npz`` or a submission. UserError naming the file for anything else."""
+    tokens, poses = _arrays(path) if zipfile.is_zipfile(path) else _predictions(path)
+    if len(set(tokens)) < len(tokens):
+        raise UserError(f"{path}: some tokens have two plans: keep one of each")
+    if not tokens:
+        raise UserError(f"{path}: holds no plans")
+    return dict(zip(tokens, poses, strict=True))
+
+
+def _arrays(path: Path) -> tuple[list[str], np.ndarray]:
+    shape = f"(n, {NUM_POSES}, 3)"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_PLANS:
+                raise ValueError(f"it unpacks to more than {LARGEST_PLANS / 1e6:.0f} MB")
+        with np.load(path, allow_pickle=False) as file:
+            tokens, poses = file["tokens"], file["poses"]
+        if tokens.ndim != 1 or tokens.dtype.kind != "U":
+            raise ValueError("tokens must be (n,) texts")
+        if poses.shape != (len(tokens), NUM_POSES, 3) or poses.dtype.kind != "f":
+            raise ValueError(f"poses must be {shape} floats, one for each of {len(tokens)} tokens, not {poses.shape}")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise UserError(f"{path}: no file of plans ({error}); it holds tokens (n,) and poses {shape}") from error
+    return tokens.tolist(), poses.astype(np.float32)
+
+
+def _predictions(path: Path) -> tuple[list[str], list[np.ndarray]]:
+    content = load_pickle(path, RECORDS)
+    tokens, poses = list[str](), list[np.ndarray]()
+    try:
+        for part in content["predictions"]:
+            for token, trajectory in part.items():
+                pose = np.asarray(trajectory["poses"], np.float32)
+                if pose.shape != (NUM_POSES, 3) or not isinstance(token, str):
+                    raise ValueError(f"token {token!r}: a plan must be ({NUM_POSES}, 3), not {pose.shape}")
+                if (seconds := trajectory["trajectory_sampling"]["interval_length"]) != FRAME_PERIOD_S:
+                    raise ValueError(f"token {token}: poses must be {FRAME_PERIOD_S} s apart, not {seconds}")
+                tokens.append(token)
+                poses.append(pose)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        raise UserError(
+            f"{path}: no submission ({reason}); name a plans.npz or a file of NAVSIM's test server"
+        ) from error
+    return tokens, poses

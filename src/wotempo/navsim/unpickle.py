@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,12 +45,21 @@ for _builtin in (bytes, bytearray, complex, frozenset, set, tuple, list, dict):
     _ALLOWED["__builtin__", _builtin.__name__] = _builtin
 
 
+class _Record(dict):
+    """An object of a class that is not imported: what its pickle sets, by name."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.update(state)
+
+
 class _RestrictedUnpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, file: IO[bytes], path: Path, records: Collection[tuple[str, str]]) -> None:
         super().__init__(file)
-        self._path = path
+        self._path, self._records = path, records
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in self._records:
+            return _Record
         if (module, name) not in _ALLOWED:
             raise UserError(
                 f"{self._path}: refused, because the pickle asks for {module}.{name}; "
@@ -58,18 +68,19 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def load_pickle(path: Path) -> Any:
-    """The object in a pickle of numpy arrays and plain containers.
+def load_pickle(path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
+    """The object in a pickle of numpy arrays and plain containers, and of objects of the classes ``records`` (module
+    and name), which become dicts of their attributes.
 
     Raises UserError naming the file (and the global) for anything else, and for missing, truncated or corrupt files.
     """
-    return unpickle(io.BytesIO(read_bytes(path)), path)
+    return unpickle(io.BytesIO(read_bytes(path)), path, records)
 
 
-def unpickle(file: IO[bytes], path: Path) -> Any:
+def unpickle(file: IO[bytes], path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
     """``load_pickle`` of the rest of an open file; ``path`` is what errors name."""
     try:
-        return _RestrictedUnpickler(file, path).load()
+        return _RestrictedUnpickler(file, path, records).load()
     except UserError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
