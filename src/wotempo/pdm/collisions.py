@@ -38,6 +38,22 @@ def collision_scores(
     states: (N, 41, 11); points: box points (N, 41, 5, 2). Touching boxes collide. The objects reach over at least 41
     steps; time-to-collision is judged at the steps from which they reach 0.9 s ahead: all 41, given 50 steps.
     """
+    no_collision, _, time_to_collision, _ = _judged(objects, states, points, areas)
+    return no_collision, time_to_collision
+
+
+def first_contacts(
+    objects: Objects, states: np.ndarray, points: np.ndarray, areas: EgoAreas
+) -> tuple[np.ndarray, np.ndarray]:
+    """What costs each proposal its scores: object and step of the collision (N, 2), and object, step and steps ahead of
+    the predicted one (N, 3); -1 where there is none. Arguments as of `collision_scores`."""
+    _, hit, _, threat = _judged(objects, states, points, areas)
+    return hit, threat
+
+
+def _judged(
+    objects: Objects, states: np.ndarray, points: np.ndarray, areas: EgoAreas
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     speed = np.hypot(states[..., SPEED], states[..., SPEED_Y])
     # Work relative to the ego's start: differences of UTM coordinates lose digits in products.
     origin = points[0, 0, FRONT_LEFT]
@@ -45,8 +61,10 @@ def collision_scores(
     centres = points[:, :, CENTRE] - origin
     pose = np.concatenate((states[..., :2] - origin, states[..., 2:3]), -1)
     arrays = (*_by_object(objects, origin), boxes, centres, pose, speed)
-    no_collision = _no_at_fault(*arrays, objects.is_agent, objects.is_stopped, areas.bad)
-    return no_collision, _time_to_collision(*arrays, areas.bad | areas.in_intersection)
+    return (
+        *_no_at_fault(*arrays, objects.is_agent, objects.is_stopped, areas.bad),
+        *_time_to_collision(*arrays, areas.bad | areas.in_intersection),
+    )
 
 
 def _by_object(objects: Objects, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -63,7 +81,7 @@ def _by_object(objects: Objects, origin: np.ndarray) -> tuple[np.ndarray, np.nda
 
 @njit(cache=True)
 def _no_at_fault(corners, middles, swept, reach, boxes, centres, pose, speed, is_agent, is_stopped, bad):
-    score = np.ones(len(boxes))
+    score, found = np.ones(len(boxes)), np.full((len(boxes), 2), -1)
     for n in range(len(boxes)):
         region = _region(centres[n], pose[n], speed[n], 0.0)
         for o in range(len(corners)):
@@ -81,29 +99,34 @@ def _no_at_fault(corners, middles, swept, reach, boxes, centres, pose, speed, is
                     at_fault = False
                 else:
                     at_fault = bad[n, t] or _front_hit(boxes[n, t], corners[o, t])
-                if at_fault:
-                    score[n] = min(score[n], 0.0 if is_agent[o] else STATIC_CONTACT)
+                costs = 0.0 if is_agent[o] else STATIC_CONTACT
+                if at_fault and costs < score[n]:
+                    score[n] = costs
+                    found[n, 0], found[n, 1] = o, t
                 break
-    return score
+    return score, found
 
 
 @njit(cache=True)
 def _time_to_collision(corners, middles, swept, reach, boxes, centres, pose, speed, contested):
-    score = np.ones(len(boxes))
+    score, found = np.ones(len(boxes)), np.full((len(boxes), 3), -1)
     for n in range(len(boxes)):
         region = _region(centres[n], pose[n], speed[n], TTC_OFFSETS[-1] * STEP_S)
         for o in range(len(corners)):
             if _apart(region, swept[o], reach[o]):
                 continue
-            if _threatens(corners[o], middles[o], reach[o], boxes[n], centres[n], pose[n], speed[n], contested[n]):
+            t, offset = _threat(corners[o], middles[o], reach[o], boxes[n], centres[n], pose[n], speed[n], contested[n])
+            if t >= 0:
                 score[n] = 0.0
+                found[n, 0], found[n, 1], found[n, 2] = o, t, offset
                 break
-    return score
+    return score, found
 
 
 @njit(cache=True)
-def _threatens(corners, middles, reach, boxes, centres, pose, speed, contested):
-    """Whether the first predicted contact of one proposal with one object is an infraction."""
+def _threat(corners, middles, reach, boxes, centres, pose, speed, contested):
+    """Step, and steps ahead of it, of the first predicted contact of one proposal with one object; -1 where there is
+    none, or where it is no infraction."""
     for t in range(min(NUM_STEPS, len(middles) - TTC_OFFSETS[-1])):
         if speed[t] < TTC_MIN_SPEED:
             continue
@@ -115,8 +138,10 @@ def _threatens(corners, middles, reach, boxes, centres, pose, speed, contested):
             if dx * dx + dy * dy > reach**2 or not _contact(boxes[t], vx * ahead, vy * ahead, corners[when]):
                 continue
             bearing = _bearing(pose[t], middles[when])
-            return bearing < AHEAD or (contested[t] and not bearing > BEHIND)
-    return False
+            if bearing < AHEAD or (contested[t] and not bearing > BEHIND):
+                return t, offset
+            return -1, 0
+    return -1, 0
 
 
 @njit(cache=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from wotempo.navsim.anchors import NUM_POSES
 from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.agents import human_poses
+from wotempo.pdm.causes import Cause, unexplained
 from wotempo.pdm.closed.plan import closed_states, plan_closed
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.metrics import METRICS, Driven
@@ -36,6 +38,7 @@ class Trial:
     states: Driven
     figures: dict[str, dict[str, float]]  # driver -> ade, fde and the official columns
     failed: dict[str, str]
+    causes: dict[str, list[Cause]]  # driver -> why sub-scores are below 1
 
 
 def evaluate_scenes(
@@ -45,7 +48,8 @@ def evaluate_scenes(
     metric: str = "pdms",
     closed: bool = False,
 ) -> list[dict[str, Any]]:
-    """One row per driver and scene: driver, token, log, valid, reason, ade and fde in metres, the official columns.
+    """One row per driver and scene: driver, token, log, valid, reason, ade and fde in metres, the official columns;
+    ``why``, for readers, and ``causes``, JSON of ``causes.Cause``, of sub-scores below 1.
 
     scenes: of one log, in the order of time; EPDMS compares a plan with that of the frame before. plans: driver ->
     token -> (8, 3) poses in the ego frame, every 0.5 s, or why there are none; ``closed`` drives PDM-Closed, too.
@@ -63,12 +67,14 @@ def evaluate_scenes(
         follows = scene.index == last_index + 1
         trial, why = attempted(partial(_try, town, scene, driven, metric, closed, before if follows else {}))
         if trial is None:  # not scored, but counted: every mean holds its zeros, and the table names it
-            trial = Trial({}, {}, dict.fromkeys([*driven, *([PDM_CLOSED] if closed else [])], why))
+            trial = Trial({}, {}, dict.fromkeys([*driven, *([PDM_CLOSED] if closed else [])], why), {})
         last_index, before = scene.index, dict(trial.states)
         for driver in [*trial.figures, *trial.failed]:
             reason = trial.failed.get(driver, "")
             row = {"driver": driver, "token": scene.token, "log": scene.log.name, "valid": not reason, "reason": reason}
-            rows.append({**row, **trial.figures.get(driver, void)})
+            causes = trial.causes.get(driver, [])
+            told = {"why": "; ".join(map(str, causes)), "causes": json.dumps([cause.fields for cause in causes])}
+            rows.append({**row, **trial.figures.get(driver, void), **told})
     return rows
 
 
@@ -88,12 +94,16 @@ def _try(town: MapIndex, scene: Scene, driven: dict[str, Plan], metric: str, clo
         states[PDM_CLOSED] = closed_driven
     human, columns = human_poses(scene), METRICS[metric].columns.items()
     judge = partial(METRICS[metric].judge, scene, town, context, closed_driven)
-    figures = {}
+    figures, causes = {}, {}
     for driver, scores in judge(states, before).items():
         ade, fde = _displacement(poses[driver], human)
         official = {column: float(getattr(scores, name)[0]) for name, column in columns}
         figures[driver] = {"ade": ade, "fde": fde, **official}
-    return Trial(states, figures, failed)
+        by_name = {name: official[column] for name, column in columns}
+        explain = partial(METRICS[metric].explain, scene, town, context, states[driver], by_name, before.get(driver))
+        found, why = attempted(explain)  # an explanation that fails is no score that fails
+        causes[driver] = found if found is not None else [unexplained(why)]
+    return Trial(states, figures, failed, causes)
 
 
 def _simulated(context: SceneContext, plan: Plan) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from wotempo.maps import MapIndex
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.agents import human_poses
+from wotempo.pdm.causes import Cause, epdms_causes, pdms_causes
 from wotempo.pdm.closed.plan import Chooser, by_pdms
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.epdms.context import ExtendedContext
@@ -49,6 +50,8 @@ class Metric:
     # (scene, map, context, PDM-Closed's states, drivers, the same half a second earlier) -> scores. Every driver is
     # alone with the reference, as in the official two-row evaluation: no other driver moves its progress.
     judge: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], Judged]
+    # (scene, map, context, states of a driver, its scores, the same half a second earlier) -> why some are below 1
+    explain: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Mapping[str, float], np.ndarray | None], list[Cause]]
 
 
 def _pdms(
@@ -71,6 +74,29 @@ def _epdms(
     }
 
 
+def _explain_pdms(
+    scene: Scene,
+    town: MapIndex,
+    context: SceneContext,
+    states: np.ndarray,
+    scores: Mapping[str, float],
+    before: np.ndarray | None,
+) -> list[Cause]:
+    return pdms_causes(context, [scene.current, *scene.future], states, scores)
+
+
+def _explain_epdms(
+    scene: Scene,
+    town: MapIndex,
+    context: SceneContext,
+    states: np.ndarray,
+    scores: Mapping[str, float],
+    before: np.ndarray | None,
+) -> list[Cause]:
+    extended = ExtendedContext.extend(context, scene, town)
+    return epdms_causes(extended, [scene.current, *scene.future], states, scores, before)
+
+
 def by_epdms(forecast: SceneContext, red: np.ndarray, states: np.ndarray) -> np.ndarray:
     """The v2.2 score of PDM-Closed's proposals: lights stay as they are, and no history."""
     objects = forecast.objects
@@ -79,4 +105,7 @@ def by_epdms(forecast: SceneContext, red: np.ndarray, states: np.ndarray) -> np.
     return extended_scores(ExtendedContext(replace(forecast, objects=seen), lights, None), states).score
 
 
-METRICS = {"pdms": Metric(PDMS_COLUMNS, by_pdms, _pdms), "epdms": Metric(EPDMS_COLUMNS, by_epdms, _epdms)}
+METRICS = {
+    "pdms": Metric(PDMS_COLUMNS, by_pdms, _pdms, _explain_pdms),
+    "epdms": Metric(EPDMS_COLUMNS, by_epdms, _epdms, _explain_epdms),
+}

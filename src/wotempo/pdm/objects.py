@@ -24,6 +24,7 @@ class Objects:
     present: np.ndarray  # (S, O) bool
     is_agent: np.ndarray  # (O,) bool: vehicle, pedestrian or bicycle
     is_stopped: np.ndarray  # (O,) bool: not an agent, or at most 0.05 m/s when first seen
+    tracks: tuple[str, ...] = ()  # (O) of the log; empty where nothing asks who they are
 
 
 def box_corners(pose: np.ndarray, length: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -69,6 +70,7 @@ def replay_objects(frames: Sequence[Frame], num_frames: int = NUM_OBJECT_FRAMES)
         present=present,
         is_agent=is_agent,
         is_stopped=~is_agent | (speed <= STOPPED_SPEED),
+        tracks=tuple(column),
     )
 
 

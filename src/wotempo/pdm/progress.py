@@ -55,8 +55,13 @@ def _locate(line, points):
 
 def direction_compliance(centres: np.ndarray, oncoming: np.ndarray) -> np.ndarray:
     """1, 0.5 or 0, (N,): metres driven off the route's lanes within any second, from (N, T, 2) and flags (N, T)."""
+    worst = oncoming_metres(centres, oncoming).max(-1)
+    return np.where(worst < ONCOMING_TOLERATED, 1.0, np.where(worst < ONCOMING_VIOLATED, 0.5, 0.0))
+
+
+def oncoming_metres(centres: np.ndarray, oncoming: np.ndarray) -> np.ndarray:
+    """(N, T) metres driven off the route's lanes within the second before each step; arguments as before."""
     driven = np.linalg.norm(np.diff(centres, axis=1), axis=-1)
     driven = np.pad(driven, ((0, 0), (ONCOMING_WINDOW, 0))) * np.pad(oncoming, ((0, 0), (ONCOMING_WINDOW - 1, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(driven, ONCOMING_WINDOW, axis=1)
-    worst = windows.sum(-1).max(-1)
-    return np.where(worst < ONCOMING_TOLERATED, 1.0, np.where(worst < ONCOMING_VIOLATED, 0.5, 0.0))
+    return windows.sum(-1)

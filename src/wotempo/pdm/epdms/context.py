@@ -55,5 +55,9 @@ def without_overlapping(objects: Objects, ego: np.ndarray) -> Objects:
     boxes = shapely.polygons(objects.corners[0])
     apart = ~(objects.present[0] & shapely.intersects(boxes, shapely.Polygon(box_points(ego)[:CENTRE])))
     return Objects(
-        objects.corners[:, apart], objects.present[:, apart], objects.is_agent[apart], objects.is_stopped[apart]
+        objects.corners[:, apart],
+        objects.present[:, apart],
+        objects.is_agent[apart],
+        objects.is_stopped[apart],
+        tuple(track for track, stays in zip(objects.tracks, apart, strict=False) if stays),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from wotempo.geometry.pose import wrap_angle
 from wotempo.navsim.schema import Frame
-from wotempo.pdm.comfort import ACCEL_WINDOW, signal_tests
+from wotempo.pdm.comfort import ACCEL_WINDOW, Bounded, bounded_signals, within
 from wotempo.pdm.states import (
     ACCEL,
     ACCEL_Y,
@@ -43,12 +43,16 @@ def history_comfort(states: np.ndarray, history: np.ndarray | None) -> np.ndarra
     """1 or 0, (N,), from states (N, 41, 11) and history (H, 11); 1 without history."""
     if history is None:
         return np.ones(len(states))
+    return np.asarray(within(history_signals(states, history)).all(-1), np.float64)
+
+
+def history_signals(states: np.ndarray, history: np.ndarray) -> list[Bounded]:
+    """In the order of ``comfort.SIGNALS``, (N, H + 41) each, from states (N, 41, 11) and history (H, 11)."""
     motion = np.concatenate((np.broadcast_to(history, (len(states), *history.shape)), states), 1)
     # NAVSIM moves accelerations to the box's centre with +ω² along the lever where mechanics has −ω², and adds the yaw
     # acceleration, which acts sideways, along it too.
     shift = REAR_AXLE_TO_CENTRE * (motion[..., YAW_RATE] ** 2 + motion[..., YAW_ACCEL])
     accel, accel_y = motion[..., ACCEL], motion[..., ACCEL_Y]
-    tests = signal_tests(
+    return bounded_signals(
         accel + shift, accel_y, np.hypot(accel, accel_y), motion[..., HEADING], ACCEL_WINDOW, JERK_WINDOW
     )
-    return np.asarray(tests.all(-1), np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ class RedLights:
 
     polygons: np.ndarray  # (R,) shapely Polygon, global frame
     red: np.ndarray  # (41, R) bool
+    connectors: tuple[str, ...] = ()  # (R) ids; empty where nothing asks for them
 
 
 def red_lights(frames: Sequence[Frame], map_index: MapIndex, route: Sequence[str]) -> RedLights:
@@ -38,17 +39,24 @@ def red_lights(frames: Sequence[Frame], map_index: MapIndex, route: Sequence[str
     return RedLights(
         polygons=np.array([map_index.lane(connector).polygon for connector in red], object),
         red=np.array(list(red.values()), bool).reshape(-1, NUM_STEPS).T,
+        connectors=tuple(red),
     )
 
 
 def traffic_light_compliance(lights: RedLights, points: np.ndarray) -> np.ndarray:
     """1 or 0, (N,), from box points (N, 41, 5, 2). Touching a red connector fails."""
     score = np.ones(len(points))
+    for _, rows, _ in red_crossings(lights, points):
+        score[rows] = 0.0
+    return score
+
+
+def red_crossings(lights: RedLights, points: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """For each red connector its place in ``lights``, and proposals and steps at which a box touches it, (n,) each."""
     low, high = points[:, :, :CENTRE].min(2), points[:, :, :CENTRE].max(2)
-    for polygon, red in zip(lights.polygons, lights.red.T, strict=True):
+    for place, (polygon, red) in enumerate(zip(lights.polygons, lights.red.T, strict=True)):
         bounds = shapely.bounds(polygon)
         near = red & np.all((low <= bounds[2:]) & (high >= bounds[:2]), -1)
-        rows, _ = np.nonzero(near)
+        rows, steps = np.nonzero(near)
         crossed = shapely.intersects(polygon, shapely.polygons(points[near][:, :CENTRE]))
-        score[rows[crossed]] = 0.0
-    return score
+        yield place, rows[crossed], steps[crossed]
