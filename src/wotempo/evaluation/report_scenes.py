@@ -3,6 +3,8 @@ a moving picture."""
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
 from wotempo.datasets import Progress
@@ -50,7 +52,10 @@ def _test_scenes(run: RunFiles, counts: dict[str, int], photographer: Photograph
             ("Best scenes by PDMS, of those that drive on", _driving(ordered)[::-1].head(counts["scenes"])),
         ):
             captions = {row["token"]: _caption(row) for _, row in rows.iterrows()}
+            causes = dict(zip(rows["token"], rows.get("causes", ["[]"] * len(rows)), strict=True))
             samples = photographer.take(list(captions))
+            for sample in samples:
+                sample["causes"] = json.loads(causes[str(sample["token"])])
             pictures.groups[heading] = [(scene_card(sample), captions[str(sample["token"])]) for sample in samples]
     tokens = photographer.sequence(worst, counts["windows"])
     log = photographer.scenes[tokens[0]].log.name
@@ -70,4 +75,5 @@ def _driving(rows: pd.DataFrame) -> pd.DataFrame:
 def _caption(row: pd.Series) -> str:
     scores = ", ".join(f"{word(name)} {row[name]:.2f}" for name in ("pdms", "nc", "dac", "ep", "ttc", "comfort"))
     apart = f"ADE {row['ade']:.2f} m, FDE {row['fde']:.2f} m" if row["valid"] else row["reason"]
-    return f"{row['token']} of {row['log']}: {scores}; {apart}"
+    why = f"; {row['why']}" if row.get("why") else ""  # tables of older runs do not say
+    return f"{row['token']} of {row['log']}: {scores}; {apart}{why}"

@@ -1,9 +1,10 @@
 """``test.parquet`` of a run: scores on the test split and the overlap of its predicted future maps, scene by scene.
 
-``test.parquet`` beside the verdict, one row a scene: token, log, valid, the names of ``PDMS_COLUMNS`` with the score as
-``pdms``, ade and fde (m), and for each class k of the BEV map the cells of intersection and union of the imagined
-future map with the true one, ``future_both_k`` and ``future_any_k`` (of planners that imagine one); and
-``situation_<name>`` (bool), what kind of scene it is (wotempo.report.situation).
+``test.parquet`` beside the verdict, one row a scene: token, log, valid, ``why`` and ``causes`` of lost sub-scores
+(pdm.evaluation.evaluate_scenes), the names of ``PDMS_COLUMNS`` with the score as ``pdms``, ade and fde (m), and for
+each class k of the BEV map the cells of intersection and union of the imagined future map with the true one,
+``future_both_k`` and ``future_any_k`` (of planners that imagine one); and ``situation_<name>`` (bool), what kind of
+scene it is (wotempo.report.situation).
 """
 
 from __future__ import annotations

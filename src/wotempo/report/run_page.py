@@ -171,7 +171,8 @@ def _scene_key() -> str:
         "The ego looks up; axes are metres ahead and to the left. LiDAR history: past frames red, older ones paler, "
         "the current frame blue; after a right warp what stands still is dark, because the frames lie on each other. "
         "Plans are coloured by the rank of their reward. Pink: the chosen one; green: what the expert drove; both with "
-        "the metres they cover in 4 s. The maps in 4 s are those of the anchor nearest to the expert's way."
+        "the metres they cover in 4 s. Red: why a sub-score is lost, with the boxes of the object and (dotted) of the "
+        "ego at that time. The maps in 4 s are those of the anchor nearest to the expert's way."
     )
 
 

@@ -4,7 +4,7 @@ What a sample has besides SAMPLE_FIELDS where the data and the checkpoint were a
 future, or does not choose, what is there): ``future_truth``, (128, 256) uint8, the map in 4 s, the ego at the anchor
 that is nearest to the expert's trajectory; ``future_predicted``, (128, 256) uint8, imagined for that anchor;
 ``camera_expert`` and ``camera_plan``, (K, 2), and ``camera_all``, (N, K, 2): trajectories in pixels of the camera
-picture, NaN where they are out of sight.
+picture, NaN where they are out of sight. ``causes``: why its plan lost sub-scores (pdm.causes.Cause, as JSON).
 """
 
 from __future__ import annotations

@@ -99,9 +99,23 @@ def draw_plans(axes, sample: dict[str, np.ndarray], title: str = "{}") -> None:
         metres = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=-1).sum()
         # Points, because a plan that stands still has no line.
         axes.plot(line[:, 1], line[:, 0], color=colour, lw=2, marker="o", ms=4, label=f"{name}, {metres:.1f} m")
+    for place, cause in enumerate(sample.get("causes", ())):
+        _draw_cause(axes, cause, place)
     axes.legend(fontsize=7, loc="upper right")
     axes.set_xlim(SEMANTIC_FRONT.y_max, SEMANTIC_FRONT.y_min)
     axes.set_ylim(SEMANTIC_FRONT.x_min, SEMANTIC_FRONT.x_max)
+
+
+def _draw_cause(axes, cause: dict, place: int) -> None:
+    """Why a sub-score is lost (pdm.causes.Cause, as JSON): the boxes of ego and object at that time, and a line of
+    text, of which there are ``place`` above."""
+    when = "" if cause["seconds"] is None else f" at {cause['seconds']:.1f} s"
+    text = f"{cause['sub_score'].upper()}: {cause['kind']}{when}"
+    axes.text(0.01, 0.98 - 0.06 * place, text, transform=axes.transAxes, fontsize=6, va="top", color="#b00020")
+    for name, ink in (("ego_box", "#d6226a"), ("object_box", "#b00020")):
+        if cause[name] is not None:
+            corners = np.array([*cause[name], cause[name][0]])
+            axes.plot(corners[:, 1], corners[:, 0], color=ink, lw=1.2, ls="-" if name == "object_box" else ":")
 
 
 def _draw_features(figure, cells, sample: dict[str, np.ndarray]) -> None:
