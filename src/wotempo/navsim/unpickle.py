@@ -1,21 +1,141 @@
 """A pickle reader that builds numpy arrays and plain containers and refuses everything else.
 
-Log pickles come from the internet, and an ordinary ``pickle.load`` runs whatever code they name. The real logs need
-five numpy globals; numpy 1 calls their home ``numpy.core``, numpy 2 ``numpy._core``.
+Log pickles come from the internet, and an ordinary ``pickle.load`` runs whatever code they name. Here the bytes are
+looked through first (``pickle_scan``), and every name that they may call leads to a constructor of this file, which
+checks its arguments; numpy's own would believe a forged type or shape and read foreign memory. numpy 1 calls the home
+of its functions ``numpy.core``, numpy 2 ``numpy._core``.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Collection
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
+from wotempo.navsim.pickle_scan import Refused, is_numpys_own, unframed
+from wotempo.navsim.pickle_tree import Held, check_growth, settled
+
+_CODE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248]|[SU]\d{1,4}|O8?)")  # numpy's names of types
+_ORDERS = ("|", "<", ">", "=")
+LAST_LETTER = 0x10FFFF
+
+
+class _Name:
+    """What a pickle may call. It has no state that a pickle could change."""
+
+    __slots__ = ("_build",)
+
+    def __init__(self, build: Callable[..., Any]) -> None:
+        self._build = build
+
+    def __call__(self, *arguments: Any) -> Any:
+        try:
+            return self._build(*arguments)
+        except (TypeError, AttributeError) as error:
+            raise Refused(f"it calls a constructor with other arguments than numpy does ({error})") from None
+
+    def __setstate__(self, state: Any) -> NoReturn:
+        raise Refused("it changes what it calls")
+
+
+def _dtype(code: Any) -> np.dtype:
+    if type(code) is not str or not _CODE.fullmatch(code):
+        raise Refused(f"it holds an array of {str(code)[:20]!r}; known are truth values, numbers, text and objects")
+    return np.dtype(code, copy=True)
+
+
+class _Type:
+    """``numpy.dtype`` in a pickle: a whitelisted type, and later its byte order."""
+
+    __slots__ = ("dtype",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.dtype = _dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, order, subarray, names, fields, size = state[:6]
+        if order not in _ORDERS or subarray is not None or names is not None or fields is not None:
+            raise Refused("it holds an array of records, or of a forged type")
+        if self.dtype.kind in "SU" and size != self.dtype.itemsize:
+            raise Refused(f"it says that {self.dtype} takes {size!r} bytes")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array(Held):
+    """An array or a scalar in a pickle, until the whole is read."""
+
+    __slots__ = ("items", "value")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+        self.items: list[Any] = []  # of an array of objects, which may be held themselves
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if self.value is not None:
+            raise Refused("it sets an array twice")
+        _, shape, kind, fortran, content = state
+        self.value = _array(content, kind, shape, "F" if fortran else "C")
+        self.items = content if self.value.dtype.hasobject else []
+
+    def held(self) -> list[Any]:
+        return self.items
+
+    def released(self, items: list[Any]) -> Any:
+        if self.value is None:
+            raise Refused("it holds an array without content")
+        for place, item in enumerate(items):
+            self.value.reshape(-1, order="A")[place] = item
+        return self.value
+
+
+def _array(content: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
+    """A read-only array over the bytes of ``content``; of objects an empty one of that shape."""
+    dtype = kind.dtype if type(kind) is _Type else kind
+    if not isinstance(dtype, np.dtype) or type(shape) is not tuple or order not in ("C", "F"):
+        raise Refused("it holds an array of a forged type, shape or order")
+    count = 1
+    for length in shape:
+        if type(length) is not int or length < 0:
+            raise Refused(f"it holds an array with an axis of {length!r} elements")
+        count *= length
+    if dtype.hasobject:
+        if type(content) is not list or len(content) != count:
+            raise Refused("it holds an array of objects that are not a list of as many")
+        return np.empty(shape, object, order)  # type: ignore[call-overload]
+    if type(content) is not bytes and type(content) is not bytearray:
+        raise Refused("it holds an array that is not made of bytes")
+    if len(content) != count * dtype.itemsize:
+        raise Refused(f"it holds {len(content)} bytes for {count} elements of {dtype.itemsize} bytes")
+    return np.ndarray(shape, dtype, content, order=order)  # type: ignore[arg-type]
+
+
+def _empty(kind: Any, *_: Any) -> None:
+    if kind is not _NDARRAY:
+        raise Refused("it builds an array of another class")
+
+
+def _own_reconstruct(kind: Any, *_: Any) -> np.ndarray:
+    """What numpy's sets the state of."""
+    _empty(kind)
+    return np.empty(0, np.int8)
+
+
+def _reconstruct(kind: Any, *_: Any) -> _Array:
+    _empty(kind)
+    return _Array()
+
+
+def _own_type(code: Any, *_: Any) -> np.dtype:
+    return _dtype(code)
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -25,63 +145,87 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-# Taken from live objects: the functions' private homes move between numpy versions.
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-_SCALAR = np.float64(0).__reduce__()[0]
-_FROM_BUFFER = np.empty(1).__reduce_ex__(5)[0]
+def _plain(kind: type, *given: type) -> Callable[..., Any]:
+    """The constructor of a builtin class from nothing, or from one of the ``given``."""
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1,
-    ("collections", "OrderedDict"): dict,
-}
-for _core in ("numpy.core", "numpy._core"):
-    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _RECONSTRUCT
-    _ALLOWED[f"{_core}.multiarray", "scalar"] = _SCALAR
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _FROM_BUFFER
-for _builtin in (bytes, bytearray, complex, frozenset, set, tuple, list, dict):
-    _ALLOWED["builtins", _builtin.__name__] = _builtin
-    _ALLOWED["__builtin__", _builtin.__name__] = _builtin
+    def build(*arguments: Any) -> Any:
+        if len(arguments) > 1 or (arguments and type(arguments[0]) not in given):
+            raise Refused(f"it builds {kind.__name__} of other things than {given[0].__name__}")
+        return kind(*arguments)
+
+    return build
 
 
-class _Record(dict):
-    """An object of a class that is not imported: what its pickle sets, by name."""
+def _byte_array(*arguments: Any) -> bytearray:
+    if len(arguments) == 2 and type(arguments[0]) is str:
+        return bytearray(_latin1(arguments[0], arguments[1].replace("-", "")))
+    return _plain(bytearray, bytes)(*arguments)
 
-    def __setstate__(self, state: Any) -> None:
-        self.update(state)
+
+_NDARRAY = _Name(_empty)  # named only, as the first argument of _reconstruct
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], path: Path, records: Collection[tuple[str, str]]) -> None:
-        super().__init__(file)
-        self._path, self._records = path, records
+def _names(kind: Callable[..., Any], reconstruct: Callable[..., Any], wrap: Callable[..., Any]) -> dict[Any, _Name]:
+    """What may be called, by module and name."""
+
+    def scalar(*arguments: Any) -> Any:
+        return wrap(_array(arguments[1], arguments[0], (), "C")[()])
+
+    def from_buffer(*arguments: Any) -> Any:
+        return wrap(_array(*arguments))
+
+    plain = {kind.__name__: _Name(_plain(kind, list)) for kind in (set, frozenset, list, tuple)}
+    plain |= {"dict": _Name(_plain(dict)), "bytes": _Name(_plain(bytes, bytes)), "bytearray": _Name(_byte_array)}
+    arrays = {"_reconstruct": _Name(reconstruct), "scalar": _Name(scalar)}
+    homes = {
+        "numpy": {"ndarray": _NDARRAY, "dtype": _Name(kind)},
+        "_codecs": {"encode": _Name(_latin1)},
+        "collections": {"OrderedDict": _Name(_plain(dict, list))},
+        "builtins": plain,
+        "__builtin__": plain,
+    }
+    for core in ("numpy.core", "numpy._core"):
+        homes |= {f"{core}.multiarray": arrays, f"{core}.numeric": {"_frombuffer": _Name(from_buffer)}}
+    return {(home, name): what for home, names in homes.items() for name, what in names.items()}
+
+
+_OWN = _names(_own_type, _own_reconstruct, lambda value: value)
+_CHECKED = _names(_Type, _reconstruct, _Array)
+
+
+class _Machine(pickle.Unpickler):
+    """``names``: what it may call."""
+
+    def __init__(self, data: bytes, names: dict[Any, _Name]) -> None:
+        # Through a buffer it reads many instructions at once.
+        super().__init__(io.BufferedReader(io.BytesIO(data), 1 << 15))  # type: ignore[arg-type]
+        self._names = names
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self._records:
-            return _Record
-        if (module, name) not in _ALLOWED:
-            raise UserError(
-                f"{self._path}: refused, because the pickle asks for {module}.{name}; "
-                "the file may hold numpy arrays and plain containers only"
-            )
-        return _ALLOWED[module, name]
+        if (module, name) not in self._names:
+            raise Refused(f"the pickle asks for {module}.{name}")
+        return self._names[module, name]
 
 
-def load_pickle(path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
-    """The object in a pickle of numpy arrays and plain containers, and of objects of the classes ``records`` (module
-    and name), which become dicts of their attributes.
+def load_pickle(path: Path) -> Any:
+    """The object in a pickle of numpy arrays and plain containers; the arrays are read-only.
 
-    Raises UserError naming the file (and the global) for anything else, and for missing, truncated or corrupt files.
+    Raises UserError naming the file (and what it asks for) for anything else, and for missing, truncated or corrupt
+    files.
     """
-    return unpickle(io.BytesIO(read_bytes(path)), path, records)
+    return unpickle(read_bytes(path), path)
 
 
-def unpickle(file: IO[bytes], path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
-    """``load_pickle`` of the rest of an open file; ``path`` is what errors name."""
+def unpickle(data: bytes, path: Path) -> Any:
+    """``load_pickle`` of bytes; ``path`` is what errors name."""
     try:
-        return _RestrictedUnpickler(file, path, records).load()
-    except UserError:
-        raise
+        data = unframed(data)
+        if is_numpys_own(data):
+            return check_growth(_Machine(data, _OWN).load(), len(data))
+        return settled(_Machine(data, _CHECKED).load(), len(data))
+    except Refused as error:
+        raise UserError(
+            f"{path}: refused, because {error}; the file may hold numpy arrays and plain containers only"
+        ) from None
     except Exception as error:  # a damaged pickle can raise anything
-        raise UserError(f"{path}: truncated or corrupt pickle ({error}); fetch it again") from error
+        raise UserError(f"{path}: truncated or corrupt pickle ({str(error)[:200]}); fetch it again") from error

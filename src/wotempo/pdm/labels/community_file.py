@@ -89,7 +89,7 @@ def _read(path: Path) -> dict[Any, Any]:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             if shape != () or not dtype.hasobject:
                 raise ValueError(f"an array of {dtype} with the shape {shape}")
-            array = unpickle(file, path)
+            array = unpickle(file.read(), path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a pickled dict of numpy ({error}); it must be WoTE's own file") from error
     content = array.item() if isinstance(array, np.ndarray) and array.shape == () else None
