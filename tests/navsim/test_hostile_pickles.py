@@ -77,8 +77,8 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> dict[str, str]:
-    """What is said of each, in a process of its own with 3 GB and a minute: some of them kill an ordinary reader."""
+def messages(tmp_path_factory) -> dict[str, str]:
+    """What is message of each, in a process of its own with 3 GB and a minute: some of them kill an ordinary reader."""
     folder = tmp_path_factory.mktemp("hostile")
     for position, (body, _) in enumerate(HOSTILE.values()):
         (folder / f"{position}.pkl").write_bytes(b"\x80\x04" + body + b".")
@@ -92,23 +92,23 @@ resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000_000,) * 2)
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 for position in range(int(sys.argv[2])):
     try:
-        said = f"read as a {type(load_pickle(Path(sys.argv[1], f'{position}.pkl'))).__name__}"
+        message = f"read as a {type(load_pickle(Path(sys.argv[1], f'{position}.pkl'))).__name__}"
     except UserError as error:
-        said = str(error)
-    print(json.dumps(said), flush=True)
+        message = str(error)
+    print(json.dumps(message), flush=True)
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder), str(len(HOSTILE))], capture_output=True, text=True
     )
-    said = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
     names = list(HOSTILE)
-    assert len(said) == len(names), f"{names[len(said)]}: the reader died, {done.returncode}: {done.stderr[-400:]}"
-    return dict(zip(names, said, strict=True))
+    assert len(found) == len(names), f"{names[len(found)]}: the reader died, {done.returncode}: {done.stderr[-400:]}"
+    return dict(zip(names, found, strict=True))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_it_is_refused_by_name(told, name: str):
-    assert re.search(rf"\d\.pkl: .*(?:{HOSTILE[name][1]})", told[name]), told[name]
+def test_it_is_refused_by_name(messages, name: str):
+    assert re.search(rf"\d\.pkl: .*(?:{HOSTILE[name][1]})", messages[name]), messages[name]
 
 
 def test_a_forged_index_in_numpys_own_form_is_refused(tmp_path: Path):

@@ -14,7 +14,8 @@ from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES, Boxes, Cam
 from wotempo.navsim.unpickle import load_pickle
 
 _CLASS_NAMES = frozenset(AGENT_NAMES + STATIC_NAMES)
-MALFORMED = (TypeError, ValueError, IndexError, AttributeError, OverflowError)
+# SystemError: of text with letters that do not exist.
+MALFORMED = (TypeError, ValueError, IndexError, AttributeError, OverflowError, SystemError)
 _CALIBRATION = {
     "sensor2lidar_rotation": (3, 3),
     "sensor2lidar_translation": (3,),

@@ -1,4 +1,4 @@
-r"""What a pickle's bytes ask of a machine that reads them, found before any of them is followed.
+r"""The check of a pickle's instructions before any of them is followed.
 
 A pickle is a program. The machine of the standard library trusts three things that a forged one gets wrong: an index
 of its memory (it takes room for all indices below: ``LONG_BINPUT`` of 2³¹ takes 34 GB), tuples within tuples (the hash

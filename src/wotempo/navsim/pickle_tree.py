@@ -1,4 +1,4 @@
-"""What a pickle left, made whole: every array in its place, and nothing that grows when it is walked through.
+"""The check of what a pickle left: every array in its place, and nothing that grows when it is walked through.
 
 A list that holds one list twice, and so on forty times, takes a hundred bytes in a file and the memory of every
 machine once something copies or prints it.

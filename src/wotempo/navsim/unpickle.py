@@ -24,7 +24,6 @@ from wotempo.navsim.pickle_tree import Held, check_growth, settled
 
 _CODE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248]|[SU]\d{1,4}|O8?)")  # numpy's names of types
 _ORDERS = ("|", "<", ">", "=")
-LAST_LETTER = 0x10FFFF
 
 
 class _Name:
