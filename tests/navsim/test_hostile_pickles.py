@@ -68,7 +68,7 @@ HOSTILE = {
         b"}q\x00" + b"".join(b"}(K\x00h%cK\x01h%cuq%c" % (i, i, i + 1) for i in range(SIXTY)), "hold one another"),
     "a list in itself": (b"]q\x00h\x00a", "nests more than 64 containers"),
     "deep lists": (b"]" * 300_000 + b"a" * 299_999, "nests more than 64 containers"),
-    "a class made anew": (b"cbuiltins\ndict\n)\x81", "instruction b'\\\\x81'"),
+    "a class made anew": (b"cbuiltins\ndict\n)\x81", "must be a type"),
     "an instance": (b"(cbuiltins\ndict\no", "instruction b'o'"),
     "an extension": (b"\x82\x01", "instruction b'\\\\x82'"),
     "bytes of another place": (b"\x97", "instruction b'\\\\x97'"),

@@ -78,7 +78,7 @@ def _kinds(own: bool) -> tuple[bytes, ...]:
         rb"K.%s" % _TUPLES,
         # Tuples of more than numbers are arguments, which the callee checks one by one.
         rb"[\x85\x86\x87t)]%sR" % _PUT if own else rb"[\x85\x86\x87t](?:%s|p\d{1,6}\n)[Rb]" % _PUT,
-        rb"\)",
+        rb"\)" if own else rb"\)\x81?",  # an object without arguments
         rb"X[\x02-\x05]\x00\x00\x00%s" % _TYPE if own else rb"(?!)",
         rb"X%s%s(?:%s\x86|)" % (_counted(4, 256), _PUT, _FLAG),
         rb"r..[\x00-\x0f]\x00",
@@ -175,6 +175,8 @@ def _refuse(data: bytes, position: int) -> NoReturn:
     if code not in _KNOWN or not code:
         if not code:
             raise ValueError("it ends in the middle")
+        if position == 0:
+            raise ValueError("it begins like no pickle")
         raise Refused(f"byte {position} holds the instruction {code!r}, which no array or plain container needs")
     cut = len(data) - position <= 6  # of the longest that may follow a tuple
     if code in b"\x85\x86\x87t" and not cut:

@@ -93,7 +93,7 @@ class _Walk:
         return whole, elements
 
     def _of(self, node: Any, kind: type, depth: int) -> tuple[Any, int]:
-        if kind is dict:
+        if isinstance(node, dict):
             items, elements = self._items(list(node.values()), depth)
             if items is not None:
                 node.update(zip(node, items, strict=True))

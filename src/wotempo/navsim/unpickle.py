@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -192,10 +192,21 @@ _OWN = _names(_own_type, _own_reconstruct, lambda value: value)
 _CHECKED = _names(_Type, _reconstruct, _Array)
 
 
+class _Record(dict):
+    """An object of a class that is not imported: what its pickle sets, by name."""
+
+    def __init__(self) -> None: ...
+
+    def __setstate__(self, state: Any) -> None:
+        if type(state) is not dict:
+            raise Refused("it sets an object to other things than its attributes")
+        self.update(state)
+
+
 class _Machine(pickle.Unpickler):
     """``names``: what it may call."""
 
-    def __init__(self, data: bytes, names: dict[Any, _Name]) -> None:
+    def __init__(self, data: bytes, names: dict[Any, Any]) -> None:
         # Through a buffer it reads many instructions at once.
         super().__init__(io.BufferedReader(io.BytesIO(data), 1 << 15))  # type: ignore[arg-type]
         self._names = names
@@ -206,22 +217,24 @@ class _Machine(pickle.Unpickler):
         return self._names[module, name]
 
 
-def load_pickle(path: Path) -> Any:
-    """The object in a pickle of numpy arrays and plain containers; the arrays are read-only.
+def load_pickle(path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
+    """The object in a pickle of numpy arrays and plain containers, and of objects of the classes ``records`` (module
+    and name), which become dicts of their attributes. Arrays may be read-only.
 
     Raises UserError naming the file (and what it asks for) for anything else, and for missing, truncated or corrupt
     files.
     """
-    return unpickle(read_bytes(path), path)
+    return unpickle(read_bytes(path), path, records)
 
 
-def unpickle(data: bytes, path: Path) -> Any:
+def unpickle(data: bytes, path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
     """``load_pickle`` of bytes; ``path`` is what errors name."""
     try:
         data = unframed(data)
-        if is_numpys_own(data):
+        if is_numpys_own(data) and not records:
             return check_growth(_Machine(data, _OWN).load(), len(data))
-        return settled(_Machine(data, _CHECKED).load(), len(data))
+        names = {**_CHECKED, **dict.fromkeys(records, _Record)}
+        return settled(_Machine(data, names).load(), len(data))
     except Refused as error:
         raise UserError(
             f"{path}: refused, because {error}; the file may hold numpy arrays and plain containers only"
