@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import sqlite3
@@ -87,6 +88,66 @@ def test_a_damaged_shape_is_refused(root: Path):
         database.execute("UPDATE walkways SET geom = ? WHERE fid = ?", (open_ring, fid))
     with pytest.raises(UserError, match=r"map\.gpkg: corrupt GeoPackage \(.*closed"):
         MapIndex(path).layer("walkways")
+
+
+def change(root: Path, statement: str, *values: object) -> MapIndex:
+    with closing(sqlite3.connect(gpkg(root))) as database, database:
+        for trigger, *_ in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{trigger}"')  # they call functions of GDAL
+        database.execute(statement, values)
+    return read_map(root, LOCATION)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_place_that_is_none_is_named(root: Path, value: float):
+    with closing(sqlite3.connect(gpkg(root))) as database:
+        fid, shape = database.execute("SELECT fid, geom FROM baseline_paths LIMIT 1").fetchone()
+    spoilt = shape[:-16] + np.array([value, 3e6]).tobytes()
+    index = change(root, "UPDATE baseline_paths SET geom = ? WHERE fid = ?", spoilt, fid)
+    with pytest.raises(UserError, match=rf"map\.gpkg: feature {fid} of layer baseline_paths lies at \["):
+        index.load()
+
+
+SPEEDS = {-3.0: "the speed_limit_mps -3", 1e9: r"the speed_limit_mps 1e\+09", np.inf: "the speed_limit_mps inf"}
+
+
+@pytest.mark.parametrize("value", SPEEDS)
+def test_a_speed_limit_that_is_none_is_named(root: Path, value: object):
+    index = change(root, "UPDATE lane_connectors SET speed_limit_mps = ?", value)
+    with pytest.raises(UserError, match=rf"map\.gpkg: .*layer lane_connectors.*{SPEEDS[value]}"):
+        index.load()
+
+
+def test_a_speed_limit_that_is_text_is_named(root: Path):
+    change(root, "ALTER TABLE lane_connectors DROP COLUMN speed_limit_mps")
+    index = change(root, "ALTER TABLE lane_connectors ADD COLUMN speed_limit_mps TEXT DEFAULT 'fast'")
+    with pytest.raises(UserError, match="layer lane_connectors holds a speed_limit_mps that is no number"):
+        index.load()
+
+
+def test_a_lane_without_a_shape_is_named_where_it_is_asked_for(root: Path):
+    whole = read_map(root, LOCATION)
+    lane, roadblock = whole.layer("lanes_polygons").ids[0], whole.layer("lane_groups_polygons").ids[0]
+    index = change(root, "UPDATE lanes_polygons SET geom = NULL WHERE fid = ?", int(lane))
+    with pytest.raises(UserError, match=rf"lane {lane} of layer lanes_polygons has no baseline or no polygon"):
+        index.lane(lane)
+    index = change(root, "UPDATE lane_groups_polygons SET geom = NULL WHERE fid = ?", int(roadblock))
+    with pytest.raises(UserError, match=rf"roadblock {roadblock} of layer lane_groups_polygons has no polygon"):
+        index.roadblock(roadblock)
+
+
+@pytest.mark.parametrize("text", ["epsg:1", "EPSG:32611; DROP", "", "../x"])
+def test_a_coordinate_system_that_is_none_is_named(root: Path, text: str):
+    index = change(root, "UPDATE meta SET value = ? WHERE key = 'projectedCoordSystem'", text)
+    with pytest.raises(UserError, match=r"map\.gpkg: corrupt GeoPackage"):
+        index.load()
+
+
+@pytest.mark.parametrize("version", ["../9.15.1915", "", 9, "/etc"])
+def test_a_version_that_is_no_folder_is_refused(root: Path, version: object):
+    (root / "nuplan-maps-v1.0.json").write_text(json.dumps({LOCATION: {"version": version}}))
+    with pytest.raises(UserError, match=r"nuplan-maps-v1\.0\.json: no version for the location"):
+        read_map(root, LOCATION)
 
 
 def test_a_layer_without_a_needed_column_is_refused(root: Path):

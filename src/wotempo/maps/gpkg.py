@@ -15,6 +15,10 @@ import shapely
 from wotempo.errors import UserError
 from wotempo.maps.layers import ESSENTIAL
 
+FARTHEST = 1e8  # metres; UTM reaches 1e7
+SPEED_LIMIT = "speed_limit_mps"
+FASTEST = 200.0  # m/s
+
 
 @dataclass(frozen=True)
 class MapLayer:
@@ -46,7 +50,8 @@ def read_layer(path: Path, name: str, projected_crs: str) -> MapLayer:
     """One layer in ``projected_crs``. Raises UserError naming file and layer when missing, incomplete or damaged."""
     meta, fids, geometry, columns = _read(path, name)
     try:
-        shapes = shapely.from_wkb(geometry)
+        with np.errstate(invalid="ignore"):  # of a coordinate that is NaN: found below
+            shapes = shapely.from_wkb(geometry)
     except shapely.errors.ShapelyError as error:
         raise _damaged(path, error) from error
     if meta["crs"] is None:
@@ -55,8 +60,34 @@ def read_layer(path: Path, name: str, projected_crs: str) -> MapLayer:
     if missing := sorted(set(required) - set(meta["fields"])):
         raise UserError(f"{path}: layer {name} lacks the columns {missing}; the map is incomplete, fetch it again")
     if len(shapes):
-        shapes = geopandas.GeoSeries(shapes, crs=meta["crs"]).to_crs(projected_crs).to_numpy()
-    return MapLayer(as_ids(np.asarray(fids, np.int64)), shapes, dict(zip(meta["fields"], columns, strict=True)))
+        try:
+            shapes = geopandas.GeoSeries(shapes, crs=meta["crs"]).to_crs(projected_crs).to_numpy()
+        except Exception as error:  # a damaged file may name any coordinate system, and hold any shape
+            raise _damaged(path, error) from error
+    layer = MapLayer(as_ids(np.asarray(fids, np.int64)), shapes, dict(zip(meta["fields"], columns, strict=True)))
+    _check(path, name, layer)
+    return layer
+
+
+def _check(path: Path, name: str, layer: MapLayer) -> None:
+    """UserError naming the first feature whose place or speed limit is none. Features without a geometry stay: who asks
+    for one is told."""
+    places, owner = shapely.get_coordinates(layer.geometry, return_index=True)
+    if (wrong := ~(abs(places) <= FARTHEST).all(1)).any():
+        raise UserError(
+            f"{path}: feature {layer.ids[owner[wrong]][0]} of layer {name} lies at {places[wrong][0].tolist()}, "
+            "which is no place in its coordinates; fetch the map again"
+        )
+    try:
+        limits = layer.columns.get(SPEED_LIMIT, np.zeros(len(layer)))
+        speeds = np.array([np.nan if limit is None else limit for limit in limits.tolist()], np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: layer {name} holds a {SPEED_LIMIT} that is no number ({error})") from error
+    if (wrong := ~(np.isnan(speeds) | ((speeds >= 0) & (speeds <= FASTEST)))).any():
+        raise UserError(
+            f"{path}: feature {layer.ids[wrong][0]} of layer {name} has the {SPEED_LIMIT} {speeds[wrong][0]:g}, which "
+            "is none; fetch the map again"
+        )
 
 
 def read_projected_crs(path: Path) -> str:
@@ -64,7 +95,7 @@ def read_projected_crs(path: Path) -> str:
     meta, _, _, columns = _read(path, "meta")
     table = dict(zip(meta["fields"], columns, strict=True))
     for key, value in zip(table.get("key", ()), table.get("value", ()), strict=True):
-        if key == "projectedCoordSystem":
+        if key == "projectedCoordSystem" and isinstance(value, str):
             return value
     raise UserError(f"{path}: table meta has no projectedCoordSystem; the map is incomplete, fetch it again")
 
@@ -74,7 +105,9 @@ def layer_names(path: Path) -> list[str]:
     _require_whole(path)
     try:
         return [str(name) for name in pyogrio.list_layers(path)[:, 0]]
-    except pyogrio.errors.DataSourceError as error:
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # as above
         raise _damaged(path, error) from error
 
 
@@ -88,7 +121,9 @@ def _read(path: Path, name: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray
             return pyogrio.raw.read(path, layer=name, return_fids=True, force_2d=True)
     except pyogrio.errors.DataLayerError as error:
         raise UserError(f"{path}: has no layer {name} ({error})") from error
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, ValueError) as error:
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # GDAL and SQLite have many, and their texts may be no text
         raise _damaged(path, error) from error
 
 

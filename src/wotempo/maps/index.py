@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 
 from wotempo.errors import UserError
-from wotempo.maps.gpkg import MapLayer, layer_names, read_layer, read_projected_crs
+from wotempo.maps.gpkg import SPEED_LIMIT, MapLayer, layer_names, read_layer, read_projected_crs
 from wotempo.maps.graph import LaneTable, RoadblockTable, build_lane_table, build_roadblock_table
 from wotempo.maps.locations import map_path
 
@@ -108,10 +108,12 @@ class MapIndex:
         if lane_id not in table.rows:
             raise UserError(f"{self.path}: no lane or lane connector has the id {lane_id!r}; is it the log's map?")
         layer, row = table.rows[lane_id]
-        if lane_id not in table.baselines or lane_id not in table.polygons:
+        if table.baselines.get(lane_id) is None or table.polygons.get(lane_id) is None:
             raise UserError(f"{self.path}: lane {lane_id} of layer {layer} has no baseline or no polygon")
         line = table.baselines[lane_id]
-        limit = self.layer(layer).columns["speed_limit_mps"][row]
+        if shapely.get_num_coordinates(line) < 2 or shapely.is_empty(table.polygons[lane_id]):
+            raise UserError(f"{self.path}: lane {lane_id} of layer {layer} has an empty baseline or polygon")
+        limit = self.layer(layer).columns[SPEED_LIMIT][row]
         return Lane(
             id=lane_id,
             polygon=table.polygons[lane_id],
@@ -129,9 +131,12 @@ class MapIndex:
         if roadblock_id not in table.rows:
             raise UserError(f"{self.path}: no roadblock has the id {roadblock_id!r}; is it the log's map?")
         layer, row = table.rows[roadblock_id]
+        polygon = self.layer(layer).geometry[row]
+        if polygon is None or polygon.is_empty:
+            raise UserError(f"{self.path}: roadblock {roadblock_id} of layer {layer} has no polygon")
         return Roadblock(
             id=roadblock_id,
-            polygon=self.layer(layer).geometry[row],
+            polygon=polygon,
             lane_ids=tuple(table.lanes[roadblock_id]),
             outgoing=tuple(table.outgoing[roadblock_id]),
             incoming=tuple(table.incoming[roadblock_id]),

@@ -26,7 +26,7 @@ def map_path(maps_root: Path, location: str) -> Path:
         raise UserError(f"{index_path}: is missing; set NUPLAN_MAPS_ROOT to the folder that holds {INDEX_NAME}")
     try:
         version = parse_json(read_bytes(index_path))[location]["version"]
-        if not isinstance(version, str) or version != Path(version).name:
+        if not isinstance(version, str) or not version or version != Path(version).name:
             raise ValueError(f"the version is {version!r}, which names no folder")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{index_path}: no version for the location {location!r} ({error!r})") from error
