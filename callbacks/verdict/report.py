@@ -163,7 +163,8 @@ class AcceptanceReport(Callback):
         elif self.limit is not None and (reached := self.limit(exception)) is not None:
             self._end("incomplete", LIMITED, reached)
         else:
-            self._end("crashed", exit_code_of(exception), f"{type(exception).__name__}: {exception}")
+            told = str(exception) if hasattr(exception, "exit_code") else f"{type(exception).__name__}: {exception}"
+            self._end("crashed", exit_code_of(exception), told)
 
     def write_before_training(self, steps: int, ended_by: BaseException | None = None) -> None:
         """The verdict of a run that has no trainer yet: *incomplete*, or how it ended. ``steps``: of its attempts

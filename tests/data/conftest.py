@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from score_tables import write_score_table
-from tiny_dataset import NUM_ANCHORS, read_scenes, write_dataset
+from tiny_dataset import NEEDS, NUM_ANCHORS, SPEC, TARGETS, read_scenes, write_dataset
 
+from wotempo.data.module import NavsimDataModule
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.schema import DataPaths, Scene
 
@@ -43,3 +44,22 @@ def labels(tmp_path_factory, scenes, anchors) -> Path:
 def cache_root(tmp_path_factory) -> Path:
     """Shared by the tests that only read; each builds what it needs."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def make_module(dataset, scenes, anchors, labels, cache_root):
+    def make(**changes) -> NavsimDataModule:
+        arguments = {
+            "paths": dataset,
+            "scenes": {"train": scenes[:9], "val": scenes[9:], "test": scenes[9:], "predict": scenes[9:]},
+            "anchors": anchors,
+            "labels": labels,
+            "feature_spec": SPEC,
+            "target_spec": TARGETS,
+            "needs": NEEDS,
+            "batch_size": 5,
+            "run_length": 4,
+        }
+        return NavsimDataModule(cache_root=cache_root, **(arguments | changes))
+
+    return make

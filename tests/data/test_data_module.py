@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from score_tables import write_score_table
-from tiny_dataset import SPEC, SPLIT, TARGETS
+from tiny_dataset import NEEDS, SPEC, SPLIT
 from torch import nn
 
 from wotempo.data.module import NavsimDataModule
@@ -23,28 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
 ]
-
-
-NEEDS = WindowNeeds(frames=4, anchors=True, labels=True)
-
-
-@pytest.fixture
-def make_module(dataset, scenes, anchors, labels, cache_root):
-    def make(**changes) -> NavsimDataModule:
-        arguments = {
-            "paths": dataset,
-            "scenes": {"train": scenes[:9], "val": scenes[9:], "test": scenes[9:], "predict": scenes[9:]},
-            "anchors": anchors,
-            "labels": labels,
-            "feature_spec": SPEC,
-            "target_spec": TARGETS,
-            "needs": NEEDS,
-            "batch_size": 5,
-            "run_length": 4,
-        }
-        return NavsimDataModule(cache_root=cache_root, **(arguments | changes))
-
-    return make
 
 
 class Recorder(L.LightningModule):

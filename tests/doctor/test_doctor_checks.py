@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from wotempo.doctor.device import Gpu, check_gpu, runs_on
 from wotempo.doctor.finding import Finding, examined, table
-from wotempo.doctor.machine import check_cpus, check_memory, memory_limit_gb
+from wotempo.doctor.machine import check_cpus, check_memory, check_open_files, check_shared_memory, memory_limit_gb
 from wotempo.doctor.numerics import OPERATIONS, check_arithmetic, check_warp
 from wotempo.doctor.sensors import SensorCount, check_sensors
 from wotempo.doctor.software import check_packages, check_python, declared
@@ -171,6 +171,20 @@ def test_memory_below_the_ceiling_or_the_workers():
     assert check_memory(30.0, 8, "gpu", 40.0).status == "ok"
     assert check_memory(30.0, 8, "cpu", 40.0).fix == "acceptance.memory.ceiling_gb=27"
     assert check_memory(6.0, 8, "cpu", 40.0).status == "fail"
+
+
+def test_shared_memory_and_open_files(monkeypatch):
+    assert check_shared_memory(10**12, 0).status == "ok"
+    monkeypatch.setattr("wotempo.data.shared_memory.free_and_total", lambda *_: (64e6, 64e6))
+    assert check_shared_memory(1_000_000, 8).status == "ok"
+    found = check_shared_memory(54_000_000, 8)
+    assert found.status == "fail"
+    assert "8 loader workers hold up to 864.0 MB" in found.found
+    assert "/dev/shm has 64.0 of 64.0 MB free" in found.found
+    assert "--shm-size" in found.fix
+    assert "trainer.num_workers=0" in found.fix
+    assert check_open_files(1024, 8).status == "ok"
+    assert check_open_files(256, 8).fix == "ulimit -n 65536"
 
 
 def test_the_tightest_control_group_counts(tmp_path):

@@ -19,6 +19,7 @@ from wotempo.navsim.logs import read_log
 from wotempo.navsim.pcd import write_pcd
 from wotempo.navsim.scenes import SceneFilter, find_scenes
 from wotempo.navsim.schema import CAMERAS, Boxes, Camera, DataPaths, Frame, Scene
+from wotempo.needs import WindowNeeds
 from wotempo.targets import TargetSpec
 
 LOCATION = "us-nv-las-vegas-strip"
@@ -29,6 +30,7 @@ NUM_ANCHORS = 12
 
 SPEC = FeatureSpec(image_height=32, image_width=128)
 TARGETS = TargetSpec(mode="fixed")
+NEEDS = WindowNeeds(frames=4, anchors=True, labels=True)
 
 
 def token(log: str, i: int) -> str:

@@ -16,6 +16,7 @@ from wotempo.data.dataset import WindowDataset
 from wotempo.data.frame_cache import FrameCache, FrameRef, window_refs
 from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
+from wotempo.data.shared_memory import batch_bytes, require_room
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
 from wotempo.errors import UserError
@@ -169,6 +170,8 @@ class NavsimDataModule(L.LightningDataModule):
         if name not in self.datasets:
             self.datasets[name] = self._dataset(name)
         dataset = self.datasets[name]
+        if self.num_workers:
+            require_room(self._batch_bytes(name), self.num_workers)
         training = name == "train"
         trainer = self.trainer
         sampler = RunSampler(
@@ -192,6 +195,11 @@ class NavsimDataModule(L.LightningDataModule):
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,
         )
+
+    def _batch_bytes(self, name: str) -> int:
+        anchors = 0 if self.anchors is None else len(self.anchors)
+        how = (self.batch_size, self.run_length, anchors, name in self.supervised, self.bev is None)
+        return batch_bytes(self.frames.spec, self.targets.spec, self.needs, *how)
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands: the epoch, and how many batches of it were trained on.

@@ -11,6 +11,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
+from wotempo.system_errors import limit_reached
 
 # Each open map holds a file descriptor; a training set has more logs than a process may open files.
 OPEN_PARTS = 128
@@ -47,6 +48,8 @@ class RecordReader:
             if mapped.dtype != self.dtype or mapped.ndim != 1 or len(mapped) <= self.row[self.part == part].max():
                 raise ValueError(f"it holds {mapped.shape} of {mapped.dtype}")
         except (OSError, ValueError) as error:
+            if (limit := limit_reached(error)) is not None:
+                raise UserError(f"{path}: {limit}") from error
             raise UserError(
                 f"the cache file {path} cannot be read ({error}): delete {self.root} and run again, it is made anew"
             ) from None

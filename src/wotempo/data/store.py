@@ -24,6 +24,7 @@ from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
 from wotempo.navsim.files import atomic_path, write_bytes
 from wotempo.navsim.text_files import parse_json
+from wotempo.system_errors import limit_reached
 
 INDEX_VERSION = 1
 
@@ -69,6 +70,12 @@ def _entry(part: str, row: int, key: str, crc: int) -> Entry:
     return Entry(part, int(row), key, int(crc))
 
 
+def _require_no_limit(error: Exception) -> None:
+    """A file that the machine cannot open now is not damaged: what lies in it is not to be made anew."""
+    if (limit := limit_reached(error)) is not None:
+        raise UserError(f"the caches cannot be read: {limit}") from error
+
+
 class RecordStore:
     """Records of ``dtype`` whose parameters hash to ``content_hash``; other parameters live in another folder."""
 
@@ -88,7 +95,8 @@ class RecordStore:
                 {token: _entry(*fields) for token, fields in raw["entries"].items()},
                 {name: PartStamp(*fields) for name, fields in raw["parts"].items()},
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _require_no_limit(error)
             return GroupIndex({}, {})
 
     def usable(self, group: str, wanted: Mapping[str, str]) -> set[str]:
@@ -123,7 +131,8 @@ class RecordStore:
         """Tokens whose record in the part ``path`` has the checksum of its entry."""
         try:
             part = map_array(path)
-        except (OSError, ValueError):  # gone, empty, truncated or not an array: none of its records is good
+        except (OSError, ValueError) as error:  # gone, empty, truncated or not an array: none of its records is good
+            _require_no_limit(error)
             return set()
         if part.dtype != self.dtype or part.ndim != 1 or not len(part):
             return set()

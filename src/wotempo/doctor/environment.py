@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 
 import joblib
@@ -10,13 +11,14 @@ import torch
 from wotempo.config.schema import RunConfig
 from wotempo.doctor.device import check_gpu, driver_version, visible_gpus
 from wotempo.doctor.finding import Finding
-from wotempo.doctor.machine import check_cpus, check_memory, memory_limit_gb
+from wotempo.doctor.machine import check_cpus, check_memory, check_open_files, check_shared_memory, memory_limit_gb
 from wotempo.doctor.numerics import check_arithmetic, check_warp
 from wotempo.doctor.software import check_packages, check_python, declared
+from wotempo.preparation.limits import training_batch_bytes
 
 
 def environment(config: RunConfig) -> Iterator[Finding]:
-    """One finding a check: python, packages, gpu, arithmetic, warp, cpus, memory."""
+    """One finding a check: python, packages, gpu, arithmetic, warp, cpus, memory, shared memory, open files."""
     trainer = config.trainer
     python, requirements = declared()
     ceiling = config.acceptance.get("memory", {}).get("ceiling_gb", 0.0)
@@ -32,3 +34,5 @@ def environment(config: RunConfig) -> Iterator[Finding]:
     usable = joblib.cpu_count()  # after affinity and control groups
     yield check_cpus(usable, trainer.num_workers, config.data.prepare_workers, threads)
     yield check_memory(memory_limit_gb(), trainer.num_workers, trainer.accelerator, ceiling)
+    yield check_shared_memory(training_batch_bytes(config), trainer.num_workers)
+    yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], trainer.num_workers)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wotempo.data.reader import OPEN_PARTS
+from wotempo.data.shared_memory import ENLARGE, SHM, lacking, state_of
 from wotempo.doctor.finding import Finding
 
+FILES_OF_A_RUN = 100  # libraries, logs, pipes
+FILES_OF_A_WORKER = 60  # two batches ahead of some twenty tensors, and its pipes
 WORKER_GB = 1.0  # what a loader worker or a label process takes, rounded up
 
 
@@ -51,6 +55,24 @@ def check_cpus(cpus: int, num_workers: int, prepare_workers: int, threads: int) 
     if prepare_workers > cpus:
         return Finding("cpus", "warn", found, f"data.prepare_workers={cpus}, or ask for more CPUs")
     return Finding("cpus", "ok", found)
+
+
+def check_shared_memory(batch: int, num_workers: int, folder: Path = SHM) -> Finding:
+    """``batch``: bytes of one, which workers hand over in shared memory."""
+    if num_workers == 0:
+        return Finding("shared memory", "ok", f"{state_of(folder)}; no worker needs it")
+    if (reason := lacking(batch, num_workers, folder)) is not None:
+        return Finding("shared memory", "fail", reason, f"{ENLARGE}, or trainer.num_workers=0")
+    return Finding("shared memory", "ok", f"{state_of(folder)}; batches of {batch / 1e6:.1f} MB")
+
+
+def check_open_files(limit: float, num_workers: int) -> Finding:
+    """Each worker keeps some files of the caches open, and a descriptor a tensor that is on its way."""
+    needed = OPEN_PARTS + FILES_OF_A_RUN + FILES_OF_A_WORKER * num_workers
+    found = f"{limit:.0f} files may be open (ulimit -n), up to {needed} are needed"
+    if limit < needed:
+        return Finding("open files", "fail", found, "ulimit -n 65536")
+    return Finding("open files", "ok", found)
 
 
 def check_memory(limit_gb: float, num_workers: int, accelerator: str, ceiling_gb: float) -> Finding:

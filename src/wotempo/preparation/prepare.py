@@ -18,6 +18,7 @@ from wotempo.navsim.scenes import require_own_tokens
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.labels import labels_of, without_invalid
+from wotempo.preparation.limits import check_limits
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.preparation.windows import SHORT, check_sensors, window_needs, with_history
@@ -85,6 +86,7 @@ def build_data(config: RunConfig, prepared: Prepared, progress: Progress) -> Nav
 
 def prepare_data(config: RunConfig) -> tuple[Prepared, NavsimDataModule]:
     """Everything on disk that the run needs, made where it is missing, under a progress bar."""
+    check_limits(config)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
     with PreparationProgress(config.trainer.progress_bar) as progress:
