@@ -93,8 +93,8 @@ train-convgru-20epoch: setup ## twenty epochs: the full run
 overfit-batch: setup ## drive the loss of one batch down: the quickest check that learning works
 	$(call run,wotempo train experiment=overfit_batch $(CHOICES) $(ARGS))
 
-resume: setup ## continue the latest interrupted run, or RUN=folder, in its folder and with its configuration (docs/resume.md)
-	$(call run,wotempo resume $(if $(RUN),"$(RUN)"))
+resume: setup ## continue the latest interrupted run, or RUN=folder; ARGS=trainer.max_epochs=5 extends a finished one (docs/resume.md)
+	$(call run,wotempo resume $(if $(RUN),"$(RUN)") $(ARGS))
 
 ablation-fusion: setup ## does history help: variants × three seeds, one table with intervals; finished runs are kept
 	$(call run,wotempo train --multirun experiment=$(ABLATION) ablation=fusion $(CHOICES) $(ARGS))

@@ -67,7 +67,32 @@ def test_a_temporal_checkpoint_is_no_start(tmp_path):
     ):
         check_config(compose("train", ["fusion=mean", "fusion.num_frames=8", f"init_from={path}", "run_dir=unset"]))
     with pytest.raises(UserError, match="give a single-frame checkpoint"):
-        start_from(LitPlanner(sizes("wote_tiny").to_dict(), CONCAT, anchors=ANCHORS), path)
+        start_from(LitPlanner(sizes("wote_tiny").to_dict(), {**CONCAT, "frame_stride": 1}, anchors=ANCHORS), path)
+
+
+@pytest.mark.parametrize("fusion", [NONE, CONCAT], ids=["single frame", "temporal"])
+def test_the_same_model_starts_with_all_weights(tmp_path, fusion):
+    path = stored(tmp_path / "a.ckpt", fusion)
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        words = [f"fusion={fusion['name']}", *(["fusion.frame_stride=2"] if fusion == CONCAT else [])]
+        check_config(compose("train", [*words, "model=wote_tiny", f"init_from={path}", "run_dir=unset"]))
+    ours = {**CONCAT, "frame_dropout": 0.2} if fusion == CONCAT else NONE
+    module = LitPlanner(sizes("wote_tiny").to_dict(), ours, anchors=ANCHORS)
+    found = start_from(module, path)
+    theirs = torch.load(path, weights_only=True)["state_dict"]
+    assert found["tensors"] == len(theirs)
+    assert all(torch.equal(value, theirs[name]) for name, value in module.state_dict().items())
+    assert found.get("options") == (["frame_dropout"] if fusion == CONCAT else None)
+
+
+def test_all_tensors_that_differ_are_listed(tmp_path):
+    path = stored(tmp_path / "a.ckpt", NONE)
+    module = LitPlanner({**sizes("wote_tiny").to_dict(), "map_channels": 48}, NONE, anchors=ANCHORS)
+    with pytest.raises(
+        UserError, match=r"\d tensors differ, first model\.\S+, .* here; then model\.\S+, model\."
+    ) as told:
+        start_from(module, path)
+    assert "\n" not in str(told.value)
 
 
 def test_a_start_of_another_size_is_refused_with_both_shapes(tmp_path):

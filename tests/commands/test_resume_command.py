@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
-from wotempo.commands.resume import choose
+from wotempo.commands.resume import changes_of, choose, prepared
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
 from wotempo.experiment.run import run_folder
@@ -121,3 +121,46 @@ def test_a_run_dir_that_was_named_is_obeyed(tmp_path, no_hydra_left):
 
 def run_folder_of(root, name, config):
     return unfinished(root, name, signature=signature(config))
+
+
+def test_keys_that_make_no_other_run_may_be_given_anew():
+    words = ["trainer.max_epochs=5", "workspace='/a b'", "tracking.wandb=off", "reuse=strict", "data.labels=null"]
+    changes = {"trainer.max_epochs": 5, "workspace": "/a b", "tracking.wandb": "off", "reuse": "strict"}
+    assert changes_of(words) == {**changes, "data.labels": None}
+
+
+@pytest.mark.parametrize("word", ["optimiser.lr=0.1", "seed=3", "trainer.max_steps=7", "fresh=true", "data.seed=1"])
+def test_keys_that_make_another_run_are_refused(word):
+    with pytest.raises(UserError, match=f"{word.split('=')[0]} makes it another run"):
+        changes_of([word])
+
+
+def finished(root, status="accepted", epochs=2, **overrides):
+    folder = unfinished(root, "done", status=status)
+    words = [f"{key}={value}" for key, value in {"trainer.max_epochs": 2, **overrides}.items()]
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(compose("train", overrides=["run_dir=unset", *words])))
+    verdict = json.loads((folder / "verdict.json").read_text())
+    (folder / "verdict.json").write_text(json.dumps({**verdict, "epochs": epochs, "steps": 20, "seconds": 1.0}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("run", "epochs", "says"),
+    [
+        ({}, 2, "has done 2 epochs: set trainer.max_epochs to more"),
+        ({"epochs": 1, "status": "rejected"}, 5, "has done 1 of 2 epochs"),
+        ({"trainer.max_steps": 20}, 5, "ends by trainer.max_steps"),
+        ({}, 5, "holds no checkpoint"),
+        ({"status": "incomplete"}, 5, "is incomplete: let it do its 2 epochs first"),
+    ],
+)
+def test_a_run_that_cannot_be_extended_is_left_as_it_is(tmp_path, run, epochs, says):
+    folder = finished(tmp_path, **run)
+    before = (folder / "verdict.json").read_bytes()
+    with pytest.raises(UserError, match=says):
+        prepared(choose(folder, extends=True), {"trainer.max_epochs": epochs})
+    assert (folder / "verdict.json").read_bytes() == before
+    if run.get("status") != "incomplete":
+        with pytest.raises(UserError, match=r"trainer\.max_epochs=<more> extends"):
+            choose(folder)

@@ -116,8 +116,10 @@ def test_other_code_is_said_in_the_card_and_refused_if_asked(tmp_path, capsys, m
     assert claim.resumed[0]["changed"] == [told, "other libraries: torch"]
     assert f"goes on at step 3 with {told}; other libraries: torch" in capsys.readouterr().out
     assert changed({"resumed": claim.resumed}) == [f"from step 3 on it ran with {told}; other libraries: torch"]
+    claim.resumed[0].pop("changed")
     with pytest.raises(UserError, match="would go on with other code"):
         check_continued(tmp_path, claim, ours, [], strict=True)
+    assert "changed" not in claim.resumed[0]
 
 
 def test_a_commit_that_changes_no_code_changes_nothing(tmp_path, capsys, monkeypatch):

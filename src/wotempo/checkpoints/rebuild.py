@@ -15,6 +15,8 @@ from wotempo.errors import UserError
 from wotempo.planners.registry import planner_class
 from wotempo.training.module import LitPlanner
 
+LISTED = 8  # tensors, at most, that a sentence names
+
 
 def load_module(path: Path, variant: str = "model") -> LitPlanner:
     """The module of a checkpoint file, in evaluation, on the CPU. ``variant``: ``model``; a name of the planner's
@@ -49,11 +51,13 @@ def require_same_weights(path: Path, theirs: Mapping[Any, Any], ours: Mapping[st
     ]
     differing = [name for name in sorted({*theirs, *ours}) if shapes[0].get(name) != shapes[1].get(name)]
     if differing:
-        name = differing[0]
-        there, here = (of.get(name, "absent") for of in shapes)
+        first, *others = differing
+        there, here = (of.get(first, "absent") for of in shapes)
+        more = len(others) - LISTED
+        rest = f"; then {', '.join(others[:LISTED])}{f' and {more} more' if more > 0 else ''}" if others else ""
         raise UserError(
-            f"{path} is of another model: {len(differing)} tensors differ, first {name}, {there} there and {here} "
-            "here: set the model's sizes as they were, or give another checkpoint"
+            f"{path} is of another model: {len(differing)} tensors differ, first {first}, {there} there and {here} "
+            f"here{rest}: set the model's sizes as they were, or give another checkpoint"
         )
     broken = [name for name, value in theirs.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if broken:

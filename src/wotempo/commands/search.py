@@ -31,9 +31,8 @@ from wotempo.navsim.lock import is_locked, locked
 from wotempo.program import by_path, shell_line
 from wotempo.records.reading import METRICS_FILE, Damaged, read_metrics, read_verdict, spared
 from wotempo.report.marks import MARKS, marks
-from wotempo.runs.identity import listed
+from wotempo.runs.listing import differing, flat, listed
 from wotempo.runs.provenance import settings
-from wotempo.runs.settings import differing, flat
 from wotempo.runs.unfinished import FINISHED, LOCK
 
 if TYPE_CHECKING:

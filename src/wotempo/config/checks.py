@@ -71,8 +71,6 @@ def check_fusion(config: RunConfig) -> None:
         )
     if frozen and config.init_from is None:
         raise UserError("model.frozen_backbone=true needs a trained encoder: give init_from=<single-frame checkpoint>")
-    if config.init_from is not None and frames == 1 and not frozen:
-        raise UserError("init_from starts a temporal run from a single-frame checkpoint: set fusion=convgru")
 
 
 def check_constructor(place: str, options: Any) -> None:

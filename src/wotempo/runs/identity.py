@@ -26,6 +26,8 @@ from wotempo.preparation.prepare import Prepared
 from wotempo.records.evidence import code_files, described, hash_of, same_content
 from wotempo.records.forms import IDENTITY
 from wotempo.records.reading import read_json, readable
+from wotempo.runs.listing import flat, shown
+from wotempo.runs.provenance import git_state
 
 FILE = "identity.json"
 LIBRARIES = ("torch", "lightning", "numpy")
@@ -50,7 +52,14 @@ def identity_of(config: RunConfig, prepared: Prepared, before: Mapping[str, Mapp
     found: Identity = {part: _described(named, before.get(part, {})) for part, named in files.items()}
     for split, scenes in prepared.scenes.items():
         found["data"][f"scenes of {split}"] = hash_of([scene.token for scene in scenes])
+    found["commit"] = {"git": str(git_state().get("commit", ""))}
+    found["criteria"] = criteria_of(config)
     return found | _anchors(prepared.anchors) | code_and_libraries()
+
+
+def criteria_of(config: RunConfig) -> dict[str, str]:
+    """Key -> value of the success criteria, as texts."""
+    return {key: shown(value) for key, value in flat(config.acceptance, "acceptance.").items()}
 
 
 def named_files(config: RunConfig) -> dict[str, Path]:
@@ -118,12 +127,6 @@ def different(theirs: Identity, ours: Identity) -> dict[str, list[str]]:
 def _value(identity: Identity, part: str, name: str) -> Any:
     value = identity[part].get(name)
     return value["hash"] if isinstance(value, dict) else value
-
-
-def listed(names: list[str], most: int = 6) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def changes_since(run: Path, config: RunConfig) -> dict[str, list[str]]:

@@ -14,7 +14,8 @@ from wotempo.navsim.lock import is_locked
 from wotempo.records.evidence import FINISHED, ran_other_code
 from wotempo.records.reading import ALTERED, read_verdict, read_verdicts
 from wotempo.records.run_folders import CONFIG, run_folders
-from wotempo.runs.identity import DECIDES, Identity, code_and_libraries, different, listed, read_identity
+from wotempo.runs.identity import DECIDES, Identity, code_and_libraries, different, read_identity
+from wotempo.runs.listing import listed
 from wotempo.runs.provenance import git_state
 
 LOCK = ".running"
@@ -143,15 +144,15 @@ def check_continued(path: Path, claim: Claim, ours: Identity, criteria: list[str
             "another run_dir or fresh=true"
         )
     notes = _notes(changes, criteria)
-    commit = git_state().get("commit")
-    if claim.commit and commit != claim.commit and ("code" in changes or "code" not in claim.identity):
-        which = f"commit {claim.commit[:9]}, then {commit[:9] if commit else 'none'}"
+    commit, theirs = git_state().get("commit"), claim.identity.get("commit", {}).get("git", claim.commit)
+    if theirs and commit != theirs and ("code" in changes or "code" not in claim.identity):
+        which = f"commit {theirs[:9]}, then {commit[:9] if commit else 'none'}"
         notes = [f"{notes[0]} ({which})", *notes[1:]] if "code" in changes else [f"{WORDS['code']}: {which}", *notes]
     if not notes:
         return
-    claim.resumed[-1]["changed"] = notes
     if strict:
         raise UserError(f"{path} would go on with {'; '.join(notes)}: without reuse=strict it does")
+    claim.resumed[-1]["changed"] = notes
     told = "; ".join(notes)
     print(f"ATTENTION: {path} goes on at step {claim.step} with {told}; reuse=strict would refuse it", flush=True)
 
