@@ -6,13 +6,15 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from callbacks.base.guard import Guard, OwnFailure, Policy, callbacks_of, share
 from callbacks.base.rendezvous import all_come
 
 
 class CompleteGuard(Guard):
-    """Passes if ``max_epochs`` whole epochs or ``max_steps`` optimiser steps were done.
+    """Passes if ``max_epochs`` whole epochs or ``max_steps`` optimiser steps were done; or, where ``min_epochs`` says
+    so, if an ``EarlyStopping`` of the trainer found no improvement after at least so many whole epochs.
 
     Lightning ends with exit 0 and an epoch counted as processed when ``should_stop``, ``max_time`` or a ``-1`` of
     ``on_train_batch_start`` cut it short, so batches are counted: an epoch is whole if it saw every batch that the
@@ -22,6 +24,7 @@ class CompleteGuard(Guard):
 
     Args:
         patience: seconds.
+        min_epochs: of a run that early stopping ended; None: such a run has stopped too early.
     """
 
     name = "complete"
@@ -30,8 +33,9 @@ class CompleteGuard(Guard):
     unit = "epochs"
     hint = "Start the run again; what was prepared is re-used."
 
-    def __init__(self, patience: float = 60.0, policy: Policy = "fail") -> None:
+    def __init__(self, patience: float = 60.0, policy: Policy = "fail", min_epochs: int | None = None) -> None:
         super().__init__(policy)
+        self.min_epochs = min_epochs
         self.patience = patience
         self.memory = {"cut_epochs": 0}
 
@@ -84,9 +88,24 @@ class CompleteGuard(Guard):
             self.record("inconclusive", "the run has no target: neither max_epochs nor max_steps is set", **details)
         elif done_steps or done_epochs:
             self.record("pass", f"{steps} steps, {epochs} whole epochs", measured, **details)
+        elif self.min_epochs is not None and (ended := _no_improvement(trainer)) and not self.memory["cut_epochs"]:
+            enough = epochs >= self.min_epochs
+            self.limit, self.unit = self.min_epochs, "epochs"
+            text = f"{steps} steps, {epochs} of {max_epochs} whole epochs: early stopping ended it ({ended})"
+            text += f", {self.min_epochs} were declared as enough" if enough else f", {self.min_epochs} are the least"
+            self.record("pass" if enough else "fail", text, epochs, **details, min_epochs=self.min_epochs)
         else:
             why = _why_stopped(trainer)
             self.record("fail", f"stopped after {steps} steps in epoch {epochs + 1}: {why}", measured, **details)
+
+
+def _no_improvement(trainer: Trainer) -> str:
+    """By what an early stopping of the trainer ended the run; '' where none did, or it met NaN or a divergence."""
+    fine = (EarlyStoppingReason.PATIENCE_EXHAUSTED, EarlyStoppingReason.STOPPING_THRESHOLD)
+    stoppers = [c for c in callbacks_of(trainer) if isinstance(c, EarlyStopping) and c.stopping_reason in fine]
+    if not trainer.should_stop or not stoppers:
+        return ""
+    return f"{stoppers[0].monitor} did not get better in {stoppers[0].wait_count} validations"
 
 
 def _why_stopped(trainer: Trainer) -> str:

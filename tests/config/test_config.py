@@ -18,6 +18,7 @@ from wotempo.config.composition import jobs_of
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES
 from wotempo.planners.config import ModelConfig, sizes
+from wotempo.runs.provenance import settings, signature
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -165,3 +166,33 @@ def test_a_missing_environment_variable_is_named(monkeypatch):
 
 def test_several_values_need_multirun():
     assert "--multirun" in refused("fusion=none,convgru")
+
+
+EARLY = "trainer.early_stopping={monitor:val/ade,mode:min,patience:2,min_delta:0.0}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ([EARLY], "acceptance.complete.min_epochs, from 1 to 5"),
+        ([EARLY, "acceptance.complete.min_epochs=0"], "acceptance.complete.min_epochs, from 1 to 5"),
+        ([EARLY, "acceptance.complete.min_epochs=6"], "acceptance.complete.min_epochs, from 1 to 5"),
+        ([EARLY.replace("val/", "train/"), "acceptance.complete.min_epochs=2"], "name a metric of validation"),
+        ([EARLY.replace("patience:2", "patience:0"), "acceptance.complete.min_epochs=2"], "1 or more validations"),
+        ([EARLY.replace("mode:min,", ""), "acceptance.complete.min_epochs=2"], "give it monitor, mode, patience"),
+        ([EARLY, "acceptance.complete.min_epochs=2", "trainer.limit_val_batches=0"], "looks at validation"),
+    ],
+)
+def test_early_stopping_is_declared_whole_or_refused(overrides, says):
+    with initialize_config_module("wotempo.configs", version_base="1.3"), pytest.raises(UserError, match=says):
+        check_config(compose("train", overrides=["run_dir=unset", "trainer.max_epochs=5", *overrides]))
+
+
+def test_early_stopping_makes_another_run_and_none_the_same_as_before():
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        plain, early = (
+            check_config(compose("train", overrides=["run_dir=unset", "trainer.max_epochs=5", *words]))
+            for words in ([], [EARLY, "acceptance.complete.min_epochs=2"])
+        )
+    assert signature(plain) != signature(early)
+    assert "early_stopping" not in settings(plain)["trainer"]

@@ -39,6 +39,7 @@ def check_config(raw: DictConfig) -> RunConfig:
     check_files(config)
     check_numbers(config)
     check_start(config)
+    check_early_stopping(config)
     return config
 
 
@@ -109,6 +110,31 @@ def check_start(config: RunConfig) -> None:
     """The checkpoint to start from must be of this planner and layout, and single-frame; building tells the rest."""
     if config.init_from is not None:
         require_start(read_stored(Path(config.init_from)), config.planner, config.model.mode, config.fusion)
+
+
+def check_early_stopping(config: RunConfig) -> None:
+    """Its four keys, and the least number of epochs from which on a run that it ended is complete."""
+    given, trainer = config.trainer.early_stopping, config.trainer
+    if given is None:
+        return
+    place = "trainer.early_stopping"
+    if set(given) != {"monitor", "mode", "patience", "min_delta"}:
+        raise UserError(f"{place} has the keys {', '.join(given)}: give it monitor, mode, patience and min_delta")
+    require_value(f"{place}.mode", given["mode"], ("min", "max"))
+    if not str(given["monitor"]).startswith("val/"):
+        raise UserError(f"{place}.monitor is '{given['monitor']}': name a metric of validation, such as val/ade")
+    if type(given["patience"]) is not int or given["patience"] < 1:
+        raise UserError(f"{place}.patience is {given['patience']!r}: set it to 1 or more validations")
+    if not isinstance(given["min_delta"], int | float) or given["min_delta"] < 0:
+        raise UserError(f"{place}.min_delta is {given['min_delta']!r}: set it to 0 or more")
+    least = config.acceptance.get("complete", {}).get("min_epochs")
+    if type(least) is not int or not 1 <= least <= max(1, trainer.max_epochs):
+        raise UserError(
+            f"{place} may end the run before trainer.max_epochs: say with acceptance.complete.min_epochs, from 1 to "
+            f"{trainer.max_epochs}, how many epochs a complete run has at least"
+        )
+    if trainer.limit_val_batches == 0 or trainer.max_epochs < 1:
+        raise UserError(f"{place} looks at validation behind epochs: give the run both, or leave it out")
 
 
 def check_accelerator(place: str, accelerator: str) -> None:

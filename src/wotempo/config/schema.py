@@ -77,6 +77,7 @@ class LightningConfig:
 class TrainerConfig(LightningConfig):
     """Lightning's options, and our own."""
 
+    early_stopping: dict[str, Any] | None  # monitor, mode, patience (validations), min_delta; None: all epochs are done
     checkpoint_every_n_steps: int | None  # beside the one at each epoch's end; None: every ten minutes
     on_oom: str  # the device's memory is used up: fail, or halve the batch and accumulate gradients
     batch_size: int  # samples of one process

@@ -28,6 +28,7 @@ from wotempo.system_errors import limit_reached
 from wotempo.training.averaging import RunningAverage
 from wotempo.training.checkpoints import BEST, AtomicCheckpointIO, RunCheckpoint, StepCheckpoint
 from wotempo.training.clock import StepClock
+from wotempo.training.early_stopping import EarlyStop
 from wotempo.training.history_evidence import HistoryEvidence
 from wotempo.training.module import LitPlanner
 
@@ -73,6 +74,9 @@ def build_callbacks(
     callbacks += [LearningRateMonitor(), StepClock(), RandomState(), PendingRow()]
     if config.trainer.ema is not None:
         callbacks.append(RunningAverage(config.trainer.ema))
+    if config.trainer.early_stopping is not None:
+        least = config.acceptance["complete"]["min_epochs"]
+        callbacks.append(EarlyStop(least, **config.trainer.early_stopping))
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
     return callbacks, report, steps

@@ -39,6 +39,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
     for key in YOUNGER:
         if identity["model"][key] == values("older/keys")["model"][key]:
             del identity["model"][key]
+    if identity["trainer"]["early_stopping"] is None:  # younger than most runs
+        del identity["trainer"]["early_stopping"]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     return identity
 

@@ -13,6 +13,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from toy_drive import loader
 from toy_run import STEPS, ToyModule, judge, statuses
 
+from callbacks import CompleteGuard
+
 
 class At(L.Callback):
     """Does something in the middle of the epoch."""
@@ -64,6 +66,42 @@ def test_early_stopping_is_named(tmp_path):
     report, _ = judge(tmp_path, train=loader(24), max_epochs=5, extra=(early,))
     assert "early stopping" in report.guards[0].message
     assert (report.status, report.exit_code) == ("incomplete", 15)
+
+
+def stopped_early(folder, declared, values):
+    """A run of 5 epochs whose validation measures ``values``, with the criterion's ``min_epochs``."""
+
+    class Measured(ToyModule):
+        def on_validation_epoch_end(self):
+            self.log("val/ade", values[self.current_epoch])
+
+    early = EarlyStopping("val/ade", patience=1)
+    guards = [CompleteGuard(min_epochs=declared)]
+    return judge(folder, Measured(), train=loader(6), max_epochs=5, extra=(early,), guards=guards)[0]
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "status", "says"),
+    [
+        (3, [3.0, 2.0, 2.0], "accepted", "3 of 5 whole epochs: early stopping ended it (val/ade did not get better"),
+        (2, [3.0, 2.0, 2.0], "accepted", "2 were declared as enough"),
+        (4, [3.0, 2.0, 2.0], "incomplete", "4 are the least"),
+        (1, [float("nan")], "incomplete", "stopped after 6 steps in epoch 2: early stopping"),
+        (None, [3.0, 2.0, 2.0], "incomplete", "early stopping"),
+    ],
+    ids=["enough", "more than enough", "too early", "not finite", "not declared"],
+)
+def test_early_stopping_that_was_declared_is_complete(tmp_path, declared, values, status, says):
+    report = stopped_early(tmp_path, declared, values)
+    assert says in report.guards[0].message
+    assert report.status == status
+
+
+def test_another_stop_is_no_early_stopping(tmp_path):
+    early = EarlyStopping("val/loss", patience=9)
+    guards = [CompleteGuard(min_epochs=1)]
+    report, _ = judge(tmp_path, max_epochs=3, extra=(early, At(stop)), guards=guards)
+    assert (report.status, report.guards[0].status) == ("incomplete", "fail")
 
 
 def test_epoch_skipped_by_a_hook_is_incomplete(tmp_path):
