@@ -39,6 +39,7 @@ from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.runs.beginning import beginning
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
+from wotempo.runs.extension import EXTENDED
 from wotempo.runs.facts import evidence_of, facts_of
 from wotempo.runs.identity import FILE as IDENTITY
 from wotempo.runs.identity import changes_since, identity_of, write_identity
@@ -182,6 +183,7 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
             facts["resumed"] = claim.resumed
             # `wotempo resume` names the folder only; the command that began the run is what trains it once more.
             facts["command"] = claim.command or facts["command"]
+            facts |= {name: claim.facts[name] for name in (EXTENDED,) if name in claim.facts}
         loggers = build_loggers(config, run_dir, facts, claim.step)
         callbacks, report, steps = build_callbacks(
             config, run_dir, facts, partial(evidence_of, run_dir, prepared), stop_signal, memory_policy

@@ -17,6 +17,7 @@ from wotempo.records.seal import SEAL, seal_of
 from wotempo.runs.provenance import signature
 from wotempo.training.optimiser import schedule_factor
 
+EXTENDED = "extended"  # the fact that holds one entry per earlier length
 KEPT = ("status", "exit_code", "reason", "written", "seconds", "steps", "epochs")
 OF_THE_END = ("test.parquet", "metrics.json")  # files whose figures are those of the earlier length
 
@@ -38,7 +39,7 @@ def extend(run: Path, verdict: dict[str, Any], raw: DictConfig, before: int, con
     earlier = {name: verdict[name] for name in KEPT} | {"max_epochs": before, "schedule": told}
     earlier["criteria"] = {criterion["name"]: criterion["status"] for criterion in verdict["criteria"]}
     facts = verdict["facts"]
-    facts = {**facts, "extended": [*facts.get("extended", []), earlier], "signature": signature(config)}
+    facts = {**facts, EXTENDED: [*facts.get(EXTENDED, []), earlier], "signature": signature(config)}
     reason = f"{verdict['status']} after {before} epochs, extended to {epochs}"
     begun = {**verdict, "status": "incomplete", "exit_code": 15, "reason": reason, "facts": facts, "evidence": {}}
     # In this order: killed in between, the run goes on as what it was.
