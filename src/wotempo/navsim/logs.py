@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,10 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.defects import Calibrations, marked
-from wotempo.navsim.log_values import command, microseconds, sequence, text, token
 from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES, Boxes, Camera, Defect, Frame, Log
 from wotempo.navsim.unpickle import load_pickle
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CLASS_NAMES = frozenset(AGENT_NAMES + STATIC_NAMES)
 # SystemError: of text with letters that do not exist.
 MALFORMED = (TypeError, ValueError, IndexError, AttributeError, OverflowError, SystemError)
@@ -84,29 +86,66 @@ def _frame(raw: dict[str, Any], position: int, calibrations: Calibrations) -> Fr
     dynamic = np.array(raw["ego_dynamic_state"], np.float64).reshape(4)
     boxes, fault = _boxes(raw["anns"]) if "anns" in raw else (None, None)
     return Frame(
-        token=token(raw["token"]),
+        token=_token(raw["token"]),
         frame_idx=int(raw.get("frame_idx", position)),
-        timestamp_us=microseconds(raw["timestamp"]),
-        log_name=text(raw["log_name"], "log_name"),
+        timestamp_us=_microseconds(raw["timestamp"]),
+        log_name=_text(raw["log_name"], "log_name"),
         log_token=raw.get("log_token", ""),
         scene_name=raw.get("scene_name", ""),
         scene_token=raw["scene_token"],
-        map_location=text(raw["map_location"], "map_location"),
+        map_location=_text(raw["map_location"], "map_location"),
         vehicle_name=raw.get("vehicle_name", ""),
         pose=np.array([translation[0], translation[1], yaw_of(raw["ego2global_rotation"])], np.float64),
         height=float(translation[2]),
         velocity=dynamic[:2],
         acceleration=dynamic[2:],
         yaw_rate=float(raw["can_bus"][_CAN_BUS_YAW_RATE]) if "can_bus" in raw else 0.0,
-        command=command(raw["driving_command"]),
-        roadblock_ids=tuple(map(str, sequence(raw["roadblock_ids"], "roadblock_ids"))),
+        command=_command(raw["driving_command"]),
+        roadblock_ids=tuple(map(str, _sequence(raw["roadblock_ids"], "roadblock_ids"))),
         traffic_lights=tuple([(int(connector), bool(red)) for connector, red in raw["traffic_lights"]]),
         # An unrequested camera may be an empty dict.
         cameras={name: _camera(cams[name], calibrations) for name in CAMERAS if cams[name]},
-        lidar_path=text(raw["lidar_path"] or "", "lidar_path"),
+        lidar_path=_text(raw["lidar_path"] or "", "lidar_path"),
         boxes=boxes,
         defect=None if fault is None else Defect(fault, f"log {raw['log_name']}, frame {position} ({raw['token']})"),
     )
+
+
+def _token(value: Any) -> str:
+    """The id of a frame: files and tables are named by it."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ValueError(f"its token is {str(value)[:50]!r}, which must be of letters, digits, - and _")
+    return value
+
+
+def _text(value: Any, key: str) -> str:
+    """The text of a key that holds one."""
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is {str(value)[:50]!r}, which must be text")
+    return value
+
+
+def _sequence(value: Any, key: str) -> Iterable[Any]:
+    """The elements of a key that holds a list."""
+    if isinstance(value, str | bytes):  # their elements would be letters
+        raise TypeError(f"{key} is {value[:50]!r}, which must be a list")
+    return value
+
+
+def _microseconds(value: Any) -> int:
+    """A time of a log."""
+    if not 0 <= (time := int(value)) < 2**62:
+        raise ValueError(f"its timestamp is {time}, which must be microseconds")
+    return time
+
+
+def _command(value: Any) -> np.ndarray:
+    """A driving command (4,) int64; -1 where the file holds neither 0 nor 1."""
+    command = np.array(value).reshape(4)
+    if command.dtype.kind not in "iub":
+        command = np.array(command, np.float64)
+        command[~np.isin(command, (0, 1))] = -1
+    return command.astype(np.int64)
 
 
 def _camera(raw: dict[str, Any], calibrations: Calibrations) -> Camera:
@@ -117,7 +156,7 @@ def _camera(raw: dict[str, Any], calibrations: Calibrations) -> Camera:
         shapes = _CALIBRATION.values()
         calibrations[key] = tuple(part.copy().reshape(shape) for part, shape in zip(given, shapes, strict=True))
     rotation, translation, intrinsics, distortion = calibrations[key]
-    return Camera(text(raw["data_path"], "data_path"), rotation, translation, intrinsics, distortion)
+    return Camera(_text(raw["data_path"], "data_path"), rotation, translation, intrinsics, distortion)
 
 
 def _boxes(raw: dict[str, Any]) -> tuple[Boxes | None, str | None]:
