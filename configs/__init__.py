@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,22 @@ CONTROLS = (
 for control in CONTROLS:
     under = {"defaults": [{"override /fusion": "convgru"}], "fusion": {"control": control}}
     ConfigStore.instance().store(group="variant", name=control, node=under, package="_global_")
+
+LONGEST = 255  # bytes of a file's name
+
+
+def one_folder(overrides: str) -> str:
+    """The name of a folder for the runs of these overrides: as they stand, where that is a name; else with their
+    slashes as underscores, cut, and eight hex digits of the whole. "run" where they are none."""
+    if "/" not in overrides and overrides not in (".", "..") and 0 < len(overrides.encode()) <= LONGEST:
+        return overrides
+    if not overrides:
+        return "run"
+    plain = overrides.replace("/", "_").encode()[: LONGEST - 9].decode(errors="ignore")
+    return f"{plain}_{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
+
+
+OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)
 
 
 @cache

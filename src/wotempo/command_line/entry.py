@@ -11,57 +11,76 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
-from hydra import initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wotempo.command_line.flags import Line, read_line
 from wotempo.command_line.help import help_of_folders, help_of_keys
 from wotempo.command_line.renamed import with_present_names
 from wotempo.command_line.table import HELP, show
 from wotempo.command_line.words import Option
-from wotempo.config.composition import compose_checked, jobs_of, sweep_overrides
+from wotempo.config.composition import compose_checked, loaded, swept
+from wotempo.config.sweeps import Asked, asked_jobs
 from wotempo.endings import ended_by
 from wotempo.errors import UserError
+from wotempo.runs.asked import write_end
 from wotempo.runs.sweep import SweepTable
 
 Checked = TypeVar("Checked")
 
 
-def check_command_line(config_name: str, check: Callable[[DictConfig], Checked], argv: list[str]) -> list[Checked]:
-    """Compose and check every job of the command line before anything is loaded -> what ``check`` returns of each."""
-    if any(arg in ("--hydra-help", "--info", "--cfg", "-c") for arg in argv):
-        return []
-    overrides = [arg for arg in argv if "=" in arg and not arg.startswith("-")]
-    strays = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
-    if strays:
-        raise UserError(f"'{strays[0]}' is not of the form key=value")
-    multirun = is_multirun(argv)
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
-        try:
-            jobs = jobs_of(overrides)
-        except HydraException as error:
-            raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
-        if len(jobs) > 1 and not multirun:
+def check_jobs(
+    config_name: str, check: Callable[[DictConfig], Checked], line: Line
+) -> tuple[list[Asked], list[Checked]]:
+    """Compose and check every job of the command line before anything is loaded -> the jobs of a sweep, none of a
+    single run; and what ``check`` returns of each job."""
+    if line.shows:
+        return [], []
+    with loaded(line.config_dir):
+        if line.multirun:
+            jobs = asked_jobs(config_name, line.overrides)
+            return [job for job, _ in jobs], [check(_checkable(config)) for _, config in jobs]
+        if swept(line.overrides):
             raise UserError("several values for one key are a sweep: add --multirun")
-        if multirun:
-            jobs = jobs_of(overrides + sweep_overrides(config_name, overrides))
-        checked = []
-        for job in jobs:
-            config = compose_checked(config_name, job)
-            if "run_dir" in config:
-                OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
-            checked.append(check(config))
-    GlobalHydra.instance().clear()
-    return checked
+        return [], [check(_checkable(compose_checked(config_name, line.overrides)))]
+
+
+def _checkable(config: DictConfig) -> DictConfig:
+    if "run_dir" in config:
+        OmegaConf.update(config, "run_dir", "unset")  # known only once Hydra runs
+    return config
+
+
+def check_command_line(config_name: str, check: Callable[[DictConfig], Checked], argv: list[str]) -> list[Checked]:
+    """What ``check`` returns of each job of a command line that this process does not run itself."""
+    return check_jobs(config_name, check, read_line(argv))[1]
+
+
+@contextmanager
+def only(jobs: list[Asked]) -> Iterator[None]:
+    """Inside, Hydra's sweeper hands out these jobs, with their folders, in place of those that it would make of the
+    command line: what runs is what was checked and listed. (By itself it cannot take ``~key``, and lets two jobs have
+    one folder.)"""
+    name = "split_arguments"
+    before = vars(BasicSweeper)[name]
+    words = [job.for_hydra() for job in jobs]
+    setattr(BasicSweeper, name, staticmethod(lambda _, size: list(BasicSweeper.split_overrides_to_chunks(words, size))))
+    try:
+        yield
+    finally:
+        setattr(BasicSweeper, name, before)
 
 
 def quieten() -> None:
@@ -117,38 +136,46 @@ def command(
     return decorate
 
 
-def is_multirun(argv: list[str]) -> bool:
-    return any(arg in ("-m", "--multirun") for arg in argv)
-
-
 def run(
     config_name: str, schema: type, check: Callable[[DictConfig], object], work: Callable[[DictConfig], int]
 ) -> None:
     """The main of a Hydra command. ``schema``: the dataclass of its keys, for its help. ``work`` returns an exit code;
     a UserError exits 2. In a multirun a job that is not accepted lets the others run, and the command exits 1."""
     quieten()
-    sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
-    multirun = is_multirun(sys.argv[1:])
+    typed = sys.argv[1:] = with_present_names(config_name, sys.argv[1:])
     codes: list[int] = []
 
     @hydra.main(version_base="1.3", config_path="pkg://wotempo.configs", config_name=config_name)
     def job(config: DictConfig) -> int:
+        sys.argv[1:] = typed  # as runs record it
+        sweeps, reason = HydraConfig.get().mode == RunMode.MULTIRUN, ""
         try:
             codes.append(work(config))
         except Exception as error:
             codes.append(ended_by(error, Path(config.run_dir) if "run_dir" in config else None))
-        if multirun and codes[-1] != 0:
-            print(f"this job ended with code {codes[-1]}; the sweep goes on")
+            reason = str(error) or type(error).__name__
+        if sweeps:
+            own = config.run_dir if "run_dir" in config else HydraConfig.get().runtime.output_dir
+            write_end(Path(own), codes[-1], reason)
+            if codes[-1] != 0:
+                print(f"this job ended with code {codes[-1]}; the sweep goes on")
         return codes[-1]
 
     def checked() -> int:
-        check_command_line(config_name, check, sys.argv[1:])
+        line = read_line(typed)
+        SweepTable.asked, _ = check_jobs(config_name, check, line)
+        SweepTable.worst = None
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints a traceback itself, and exits
+        sys.argv[1:] = line.words
         try:
-            job()
+            with only(SweepTable.asked) if line.multirun else nullcontext():
+                job()
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
-        return SweepTable.worst if multirun else codes[-1] if codes else 0
+        if not line.multirun:
+            return codes[-1] if codes else 0
+        ran = len(codes) == len(SweepTable.asked) and not any(codes)
+        return SweepTable.worst if SweepTable.worst is not None else int(not ran)
 
-    text = partial(help_of_keys, sys.modules["__main__"], config_name, schema, sys.argv[1:])
-    sys.exit(helped_or_done(sys.argv[1:], text, checked))
+    text = partial(help_of_keys, sys.modules["__main__"], config_name, schema, typed)
+    sys.exit(helped_or_done(typed, text, checked))

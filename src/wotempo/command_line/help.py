@@ -24,8 +24,8 @@ def help_of_folders(module: ModuleType, takes: str, options: Sequence[Option]) -
 
 
 def help_of_keys(module: ModuleType, config_name: str, schema: type, words: list[str], takes: str = "") -> str:
-    """Of a command whose keys are a configuration; ``words`` of the form key=value are part of what is shown."""
-    values, chosen = composed(config_name, [word for word in words if "=" in word and not word.startswith("-")])
+    """Of a command whose keys are a configuration; what ``words`` choose is shown."""
+    values, chosen = composed(config_name, words)
     lines = _head(module, takes or "[key=value …]")
     if chosen:
         lines += ["", "groups, by name:"]

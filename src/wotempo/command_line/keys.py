@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
-from hydra import initialize_config_module
 from omegaconf import OmegaConf
 
-from wotempo.config.composition import compose_checked
+from wotempo.command_line.flags import read_line
+from wotempo.config.composition import compose_checked, jobs_of, loaded
 from wotempo.configs import FOLDER
 
 BESIDE = re.compile(r"\s#\s+(.*)$")
 
 
-def composed(config_name: str, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values by key, interpolations as they are written, and the chosen option of every group, or "null"."""
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
-        values: Any = OmegaConf.to_container(compose_checked(config_name, overrides, with_hydra=True))
+def composed(config_name: str, words: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values by key, interpolations as they are written, and the chosen option of every group, or "null". Of a sweep
+    those of its first job."""
+    line = read_line(words)
+    with loaded(line.config_dir):
+        chosen = jobs_of(line.overrides)[0]
+        values: Any = OmegaConf.to_container(compose_checked(config_name, chosen, with_hydra=True))
     choices = values.pop("hydra")["runtime"]["choices"]
     return values, {group: choices[group] or "null" for group in sorted(choices) if not group.startswith("hydra/")}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wotempo.capacity.job_script import JOB_ID, LOG, SCRIPT, job_script
 from wotempo.capacity.machine import MachineConfig, SlurmConfig, check_slurm, run_overrides, split
-from wotempo.command_line.entry import check_command_line, command, is_multirun
+from wotempo.command_line.entry import check_command_line, command
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
@@ -141,8 +141,8 @@ def main(arguments: list[str]) -> int:
     """-> exit code."""
     words = ["dry_run=true" if text == "--dry-run" else text for text in arguments]
     ours, rest = split(words)
-    multirun = is_multirun(rest)
     given = [text for text in rest if text not in ("-m", "--multirun")]
+    multirun = len(given) < len(rest)
     if strays := [text for text in given if text.startswith("-")]:
         raise UserError(f"there is no option {strays[0]}: use --dry-run, --multirun or key=value")
     (slurm,) = check_command_line("slurm", check_slurm, ours)

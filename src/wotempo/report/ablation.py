@@ -76,11 +76,13 @@ def read_jobs(sweep_dir: Path) -> list[Job]:
     verdict cannot be read ``damaged``."""
     folders = sorted(sweep_dir.glob("*/seed=*"), key=lambda folder: folder.stat().st_ctime)
     names = short_names([folder.parent.name for folder in folders])
-    jobs = []
-    for folder in folders:
-        seed = int(folder.name.removeprefix("seed="))
-        jobs.append(began(folder, names[folder.parent.name], seed))
-    return jobs
+    return [began(folder, names[folder.parent.name], seed_of(folder)) for folder in folders]
+
+
+def seed_of(folder: Path) -> int:
+    """Of a folder ``seed=<n>``; 0 where something else stands there."""
+    text = folder.name.removeprefix("seed=")
+    return int(text) if text.isdecimal() else 0
 
 
 def began(folder: Path, variant: str, seed: int) -> Job:

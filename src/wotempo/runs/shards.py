@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from wotempo.records.forms import LABELS
+from wotempo.records.reading import read_json, spared
+from wotempo.runs.asked import read_end
 from wotempo.runs.sweep import SweepTable
 
 
@@ -15,14 +18,20 @@ class ShardTable(SweepTable):
     """One line a job, read from the ``labels.json`` that it left; exit code 1 unless the score table is complete."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        jobs = sorted(path for path in Path(config.hydra.sweep.dir).iterdir() if path.name.isdigit())
-        found = []
+        SweepTable.worst = 1  # Hydra goes on if this fails
+        sweep_dir, found, notes = Path(config.hydra.sweep.dir), [], list[str]()
+        asked = [job.folder for job in SweepTable.asked]
+        jobs = asked or sorted(path.name for path in sweep_dir.iterdir() if path.name.isdigit())
         for job in jobs:
-            done = f"failed, see {job}"
-            if (file := job / "labels.json").exists():
-                found.append(json.loads(file.read_text()))
-                done = f"{found[-1]['labelled']} of {found[-1]['scenes']} scenes"
-            print(f"job {job.name}: {done}")
+            labelled = spared(sweep_dir / job / "labels.json", partial(read_json, form=LABELS), None, notes)
+            end = read_end(sweep_dir / job, notes)
+            done = f"failed, see {sweep_dir / job}" if end is None else f"failed with code {end[0]}: {end[1]}"
+            if labelled is not None and (end[0] == 0 if end is not None else not asked):
+                found.append(labelled)
+                done = f"{labelled['labelled']} of {labelled['scenes']} scenes"
+            print(f"job {Path(job).name}: {done}")
+        for note in notes:
+            print(note)
         complete = any(Path(result["output"], "index.json").exists() for result in found)
         if complete:
             print(f"labels: {found[0]['output']}")

@@ -1,21 +1,25 @@
-"""The tables at the end of a multirun, read from the files that its jobs left."""
+"""The tables at the end of a multirun: of the jobs that were asked for, as the files that they left say."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from wotempo.config.sweeps import Asked
+from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
-from wotempo.report.ablation import Job, read_jobs, summarise
+from wotempo.report.ablation import NO_VERDICT, Job, began, seed_of, short_names, summarise
 from wotempo.report.ablation_page import markdown, short_table
 from wotempo.report.leaderboard import leaderboard_page
 from wotempo.report.marks import MARKS, marks
+from wotempo.runs.asked import read_asked, read_end, write_asked
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
 
@@ -40,20 +44,81 @@ def table(jobs: list[Job]) -> Table:
     return view
 
 
-class SweepTable(Callback):
-    """Prints the tables and writes ``sweep.json`` and, where runs were scored on the test split, ``ablation.md`` and
-    ``ablation.json``. Leaves the worst exit code for the command."""
+SEED = "seed="
+REFUSED, CRASHED, NOT_RUN = "refused", "crashed", "not run"
 
-    worst = 0
+
+def judged(sweep_dir: Path, ours: list[Asked]) -> tuple[list[Job], list[Job]]:
+    """The jobs that ``ours`` names, a row for each whatever became of it; and all of the sweep: also those that earlier
+    commands asked for, and those of sweeps from before there was a list. What could not be read is in their damage."""
+    notes: list[str] = []
+    listed = {job.folder: job for job in [*read_asked(sweep_dir, notes), *ours]}
+    for folder in sorted(sweep_dir.glob(f"*/{SEED}*"), key=lambda folder: folder.stat().st_ctime):
+        place = str(folder.relative_to(sweep_dir))
+        listed.setdefault(place, Asked([], place))
+    names = short_names(sorted({Path(place).parent.name for place in listed}))
+    mine = {job.folder for job in ours} or set(listed)
+    rows = {place: _row(sweep_dir, job, names, bool(ours) and place in mine) for place, job in listed.items()}
+    if notes and rows:
+        first = next(iter(rows))
+        rows[first] = replace(rows[first], damage=(*notes, *rows[first].damage))
+    return [row for place, row in rows.items() if place in mine], list(rows.values())
+
+
+def _row(sweep_dir: Path, job: Asked, names: dict[str, str], ours: bool) -> Job:
+    """What is left of one job. An end that says refused or crashed counts more than a verdict that another run, or an
+    earlier command, left in that folder."""
+    place, notes = Path(job.folder), list[str]()
+    seed = next((seed_of(Path(text)) for text in (place.name, *job.overrides) if text.startswith(SEED)), 0)
+    variant = names[place.parent.name] if place.name.startswith(SEED) else job.folder
+    end = read_end(sweep_dir / place, notes)
+    found = began(sweep_dir / place, variant, seed)
+    found = replace(found, damage=(*notes, *found.damage))
+    code, reason = (0, "") if end is None else end
+    unsettled = found.accepted or found.verdict["reason"] in ("", reason)
+    if end is None and ours and (found.accepted or found.verdict is NO_VERDICT):
+        return _without(found, NOT_RUN, "it never began, or its process was lost")
+    if code == UserError.exit_code and unsettled:
+        return _without(found, REFUSED, reason)
+    if code != 0 and found.accepted:
+        return _without(found, CRASHED, reason or f"it ended with code {code} after it was accepted")
+    return found
+
+
+def _without(job: Job, status: str, reason: str) -> Job:
+    facts = {"name": job.variant, "seed": job.seed}
+    verdict = {**NO_VERDICT, "status": status, "exit_code": 1, "reason": reason, "facts": facts}
+    return replace(job, verdict=verdict, metrics={}, rows=None)
+
+
+class SweepTable(Callback):
+    """Writes the list of the jobs (``jobs.json``) before the first one starts; at the end prints the tables and writes
+    ``sweep.json`` and, where runs were scored on the test split, ``ablation.md`` and ``ablation.json``.
+
+    Attributes:
+        asked: the jobs of this command.
+        worst: the exit code for the command; None until it is known."""
+
+    asked: ClassVar[list[Asked]] = []
+    worst: ClassVar[int | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        write_asked(Path(config.hydra.sweep.dir), SweepTable.asked)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        SweepTable.worst = 1  # Hydra goes on if this fails
         sweep_dir = Path(config.hydra.sweep.dir)
-        jobs = read_jobs(sweep_dir)
+        ours, jobs = judged(sweep_dir, SweepTable.asked)
         lines = [
             {**job.verdict, "variant": job.variant, "seed": job.seed, "metrics": job.metrics} for job in ranked(jobs)
         ]
         write_bytes(sweep_dir / "sweep.json", json.dumps(lines, indent=1).encode())
         Console(width=160).print(table(jobs), *([MARKS] if any(marks(job.verdict) for job in jobs) else []))
+        for job in jobs:
+            for sentence in job.damage:
+                print(sentence)
+            if job.verdict["status"] in (REFUSED, CRASHED, NOT_RUN):
+                print(f"✗ {job.variant}, seed {job.seed}: {job.verdict['status']}: {job.verdict['reason']}")
         note = next((note for job in jobs if (note := job.verdict["facts"].get("note"))), "")
         print(note or "", f"table: {sweep_dir / 'sweep.json'}", sep="\n" if note else "")
         if any(job.rows is not None for job in jobs):
@@ -67,4 +132,4 @@ class SweepTable(Callback):
             write_bytes(sweep_dir / "leaderboard.html", board.encode())
             Console(width=112).print(short_table(view, rule.reference, rule.metric))
             print(f"pages: {sweep_dir / 'ablation.md'}, {sweep_dir / 'leaderboard.html'}")
-        SweepTable.worst = 1 if not jobs or any(not job.accepted for job in jobs) else 0
+        SweepTable.worst = 0 if ours and all(job.accepted for job in ours) else 1
