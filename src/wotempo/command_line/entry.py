@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -39,6 +39,7 @@ from wotempo.runs.asked import write_end
 from wotempo.runs.sweep import SweepTable
 
 Checked = TypeVar("Checked")
+SWEEPER, SPLIT = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper", "split_arguments"
 
 
 def check_jobs(
@@ -73,14 +74,14 @@ def only(jobs: list[Asked]) -> Iterator[None]:
     """Inside, Hydra's sweeper hands out these jobs, with their folders, in place of those that it would make of the
     command line: what runs is what was checked and listed. (By itself it cannot take ``~key``, and lets two jobs have
     one folder.)"""
-    name = "split_arguments"
-    before = vars(BasicSweeper)[name]
-    words = [job.for_hydra() for job in jobs]
-    setattr(BasicSweeper, name, staticmethod(lambda _, size: list(BasicSweeper.split_overrides_to_chunks(words, size))))
+    # The class that Hydra's plugins hold: they load its module anew, so that an import gives another one.
+    sweeper: Any = Plugins.instance().class_name_to_class[SWEEPER]
+    before, words = vars(sweeper)[SPLIT], [job.for_hydra() for job in jobs]
+    setattr(sweeper, SPLIT, staticmethod(lambda _, size: list(sweeper.split_overrides_to_chunks(words, size))))
     try:
         yield
     finally:
-        setattr(BasicSweeper, name, before)
+        setattr(sweeper, SPLIT, before)
 
 
 def quieten() -> None:

@@ -78,10 +78,9 @@ def _row(sweep_dir: Path, job: Asked, names: dict[str, str], ours: bool) -> Job:
     unsettled = found.accepted or found.verdict["reason"] in ("", reason)
     if end is None and ours and (found.accepted or found.verdict is NO_VERDICT):
         return _without(found, NOT_RUN, "it never began, or its process was lost")
-    if code == UserError.exit_code and unsettled:
-        return _without(found, REFUSED, reason)
-    if code != 0 and found.accepted:
-        return _without(found, CRASHED, reason or f"it ended with code {code} after it was accepted")
+    if code != 0 and unsettled:
+        status = REFUSED if code == UserError.exit_code else CRASHED
+        return _without(found, status, reason or f"it ended with code {code}")
     return found
 
 
