@@ -81,12 +81,12 @@ def test_all_accepted_is_0_and_the_list_is_written_first(sweep, tmp_path):
     [(UserError("there is no such log: name another"), "refused"), (ValueError("a fault"), "crashed")],
 )
 def test_a_job_that_leaves_no_verdict_has_its_row(sweep, error, status):
-    code, rows, said = sweep(refusing("b", error), "name=a,b")
+    code, rows, printed = sweep(refusing("b", error), "name=a,b")
     assert code == 1
     assert rows["name=a"]["status"] == "accepted"
     assert rows["name=b"]["status"] == status
     assert str(error) in rows["name=b"]["reason"]
-    assert f"✗ name=b, seed 0: {rows['name=b']['status']}: " in said.out
+    assert f"✗ name=b, seed 0: {rows['name=b']['status']}: " in printed.out
 
 
 def test_a_verdict_of_another_run_is_none_of_the_job_that_was_refused_there(sweep, tmp_path):
@@ -112,9 +112,9 @@ def test_a_torn_verdict_neither_hides_the_others_nor_passes(sweep):
             (Path(config.run_dir) / "verdict.json").write_text("{")
         return 0
 
-    code, rows, said = sweep(work, "name=a,b")
+    code, rows, printed = sweep(work, "name=a,b")
     assert (code, rows["name=b"]["status"], rows["name=a"]["status"]) == (1, "damaged", "accepted")
-    assert said.out.count("verdict.json cannot be read") == 1
+    assert printed.out.count("verdict.json cannot be read") == 1
 
 
 def test_other_commands_without_a_table_are_judged_by_their_jobs(sweep, monkeypatch, tmp_path):

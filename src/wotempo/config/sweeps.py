@@ -1,4 +1,4 @@
-"""What a sweep is asked for: each of its jobs, with its overrides and its folder, known before the first one starts."""
+"""The jobs of a sweep, each with its overrides and its folder, known before the first one starts."""
 
 from __future__ import annotations
 

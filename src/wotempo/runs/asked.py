@@ -1,4 +1,4 @@
-"""What a sweep was asked for, written before its first job starts, and how each of its jobs ended."""
+"""The list of the jobs that a sweep was asked for, written before the first one starts, and how each of them ended."""
 
 from __future__ import annotations
 
