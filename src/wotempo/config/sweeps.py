@@ -26,7 +26,8 @@ class Asked:
     def for_hydra(self) -> list[str]:
         """Its overrides with the folder, as Hydra's sweeper hands them to a launcher."""
         text = self.folder.replace("\\", "\\\\").replace("'", "\\'")
-        return [*self.overrides, f"hydra.sweep.subdir='{text}'"]
+        own = [word for word in self.overrides if not word.lstrip("+~").startswith(("hydra.", "hydra/"))]
+        return [*own, f"hydra.sweep.subdir='{text}'"]  # Hydra adds its own keys to each job by itself
 
 
 def asked_jobs(config_name: str, overrides: Sequence[str]) -> list[tuple[Asked, DictConfig]]:
