@@ -178,6 +178,42 @@ def test_a_history_that_sensor_files_never_show_is_refused(make_module, dataset,
     assert data.datasets["train"].valid.sum(1).tolist() == [1, 2, 3]
 
 
+def test_scenes_whose_files_are_absent_or_damaged_may_be_skipped(make_module, dataset, scenes, tmp_path, capsys):
+    """A camera file is absent, a cloud is cut, a log names no file: each costs the scenes whose window needs it."""
+    shutil.copytree(dataset.root, tmp_path / "copy")
+    paths = DataPaths(tmp_path / "copy", dataset.maps)
+    chosen = [scene for scene in scenes if scene.log.name == "straight"]
+    frames = chosen[0].log.frames
+    blobs = paths.blob_dir(SPLIT)
+    (blobs / frames[5].cameras["CAM_L0"].path).unlink()
+    cloud = blobs / frames[6].lidar_path
+    cloud.write_bytes(cloud.read_bytes()[:300])
+    nameless = [replace(f, cameras={}) if f is frames[7] else f for f in frames]
+    chosen = [replace(scene, log=replace(scene.log, frames=nameless)) for scene in chosen]
+
+    def module(**options):
+        some = {"paths": paths, "scenes": {"train": chosen}, "labels": None, "batch_size": 5, "feature_spec": SPEC}
+        some |= {"cache_root": tmp_path / "cache", "anchors": make_module().anchors}
+        return NavsimDataModule(**some, needs=replace(NEEDS, frames=1), **options)
+
+    with pytest.raises(UserError):
+        module().build_caches()
+    capsys.readouterr()
+    data = module(missing="skip")
+    data.build_caches()
+    assert data.left_out == {"train": 3}
+    assert [scene.index for scene in data.scenes["train"]] == [i for i in range(len(chosen)) if i not in (5, 6, 7)]
+    said = capsys.readouterr().out
+    assert f"1 of {len(chosen)} scenes left out, first {frames[5].token}: a sensor file is absent" in said
+    assert said.count("scenes left out") == 3
+    data.build_caches()
+    assert data.left_out == {"train": 3}, "nothing is counted twice"
+    data.setup("fit")
+    assert len(data.datasets["train"]) == len(chosen) - 3
+    with pytest.raises(UserError, match=r"data\.missing is 'mask'"):
+        module(missing="mask")
+
+
 def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):
     write_score_table(tmp_path / "few", [s.token for s in scenes[:7]], np.ones((7, 5, 12)), fingerprint(anchors), "t")
     data = make_module(labels=tmp_path / "few")

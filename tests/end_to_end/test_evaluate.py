@@ -122,6 +122,35 @@ def test_logs_that_cannot_be_scored_and_plans_of_a_file(train, workspace, tmp_pa
     assert f"1 of {len(some)} plans are of tokens that are not scored here, first ffffffffffffffff" in said
 
 
+def test_scenes_without_sensor_files_are_left_out_and_counted(train, workspace, tmp_path, capsys):
+    _, verdict = train("experiment=baseline_1epoch", "profile=smoke", "trainer.max_epochs=1")
+    given = (f"checkpoint={verdict['run_dir'] / 'checkpoints' / 'last.ckpt'}", "baselines=[human]", "tracking=off")
+    (town,) = workspace.glob("town-micro-*")
+    holes = changed(town, tmp_path / "holes", lambda frame: frame)
+    used = read_plans(tmp_path / "whole" / "plans.npz") if evaluate(tmp_path / "whole", workspace, *given) else {}
+    frames = {
+        path.stem: pickle.loads(path.read_bytes()) for path in (tmp_path / "holes/navsim_logs/test").glob("*.pkl")
+    }
+    first, second = [frame for of_log in frames.values() for frame in of_log if frame["token"] in used][1:3]
+    (tmp_path / "holes/sensor_blobs/test" / first["cams"]["CAM_F0"]["data_path"]).unlink()
+    damaged = tmp_path / "holes/sensor_blobs/test" / second["lidar_path"]
+    content = damaged.read_bytes()
+    damaged.unlink()
+    damaged.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"CAM_F0|\.pcd"):
+        evaluate(tmp_path / "refused", workspace, *given, holes)
+    capsys.readouterr()
+    drivers = evaluate(tmp_path / "some", workspace, *given, holes, "data.missing=skip")
+    assert {name: values["scenes"] for name, values in drivers.items()} == dict.fromkeys(drivers, len(used) - 2)
+    assert all(values["failed"] == 0 for values in drivers.values())
+    coverage = json.loads((tmp_path / "some" / "summary.json").read_text())["coverage"]
+    assert coverage["lost"] == {"without all their sensor files": 2}
+    said = capsys.readouterr().out
+    assert f"first {first['token']}: a sensor file is absent" in said
+    assert f"first {second['token']}: " in said
+    assert f"test: {len(used) - 2} scenes; left out: 2 without all their sensor files" in said
+
+
 def test_what_history_changes_in_the_plans_of_a_split(train, workspace, tmp_path, capsys):
     _, verdict = train("fusion=mean", "profile=smoke", "trainer.max_epochs=1")
     checkpoint = f"checkpoint={verdict['run_dir'] / 'checkpoints' / 'last.ckpt'}"

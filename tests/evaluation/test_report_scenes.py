@@ -17,8 +17,9 @@ from wotempo.pdm.causes import Cause
 from wotempo.report.pictures.listing import Pictures
 from wotempo.report.pictures.scene_picture import draw_plans
 
-HIT = Cause("nc", "vehicle", "ab12", 1.3, 1.0, 2.0, 9.0, 0.5, [[4, 1], [-1, 1], [-1, -1], [4, -1]], [[8, 1], [10, 1], [10, 0], [8, 0]])  # fmt: skip
-HARD = Cause("comfort", "uncomfortable: jerk 9.10", "", 0.0, 1.0, 2.0, 1.5, 0.0, [[4, 1], [-1, 1], [-1, -1], [4, -1]], None)  # fmt: skip
+EGO = [[4.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [4.0, -1.0]]
+HIT = Cause("nc", "vehicle", "ab12", 1.3, 1.0, 2.0, 9.0, 0.5, EGO, [[8.0, 1.0], [10.0, 1.0], [10.0, 0.0], [8.0, 0.0]])
+HARD = Cause("comfort", "uncomfortable: jerk 9.10", "", 0.0, 1.0, 2.0, 1.5, 0.0, EGO, None)
 
 
 def test_what_costs_a_plan_its_score_is_drawn():

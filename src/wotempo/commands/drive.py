@@ -102,7 +102,13 @@ def work(raw: DictConfig) -> int:
         windowed = plan_all(module, config, paths, scenes, progress, accelerator="cpu", precision="32-true")
         logs = stretches(scenes, reach(module.num_frames, module.frame_stride))
         cache = FrameCache(cache_root(config.data, config.workspace, paths), paths, feature_spec(module.model.config))
-        cache.build((), [ref for _, refs in logs for ref in refs], config.data.prepare_workers, progress)
+        cache.build(
+            (),
+            [ref for _, refs in logs for ref in refs],
+            config.data.prepare_workers,
+            progress,
+            config.data.missing == "skip",
+        )
         driven = [replay(planner, refs, cache) for _, refs in counted(logs, "drive logs", progress)]
     frames = pd.DataFrame([row for rows in driven for row in rows])
     run_dir = Path(config.run_dir)

@@ -35,6 +35,7 @@ from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.windows import NO_SENSORS
 from wotempo.report.scores import summarise, write_official
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.training.history_evidence import HistoryTally, sentence
@@ -193,6 +194,10 @@ def work(raw: DictConfig) -> int:
     plans = plans_of(config, dataset, paths, scenes, progress, tally)
     if given is not None:
         plans["plans"] = given
+    if config.data.missing == "skip" and "model" in plans:  # all drivers are compared on the same scenes
+        seen = [scene for scene in scenes if scene.token in plans["model"]]
+        coverage, scenes = coverage.without(NO_SENSORS, len(scenes) - len(seen)), seen
+        coverage.say()
     content: dict[str, Any] = {
         "note": dataset.note,
         "metric": config.metric,

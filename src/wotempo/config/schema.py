@@ -43,6 +43,7 @@ class DataConfig:
     labels: str | None  # score-table folder; None: made here
     cache: str | None  # frame and target cache; None: workspace/cache
     full_history_only: bool
+    missing: str  # sensor files of a scene are absent or damaged: error, or skip the scene
     missing_history: str  # sensor files of a history frame are absent: error, or mask the frame
     extra_drives: int  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int  # processes

@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
@@ -15,10 +16,12 @@ import numpy as np
 
 from wotempo.data.store import Entry, RecordStore
 from wotempo.errors import UserError
+from wotempo.navsim.per_scene import attempted
 
 # Records of one part: ~50 MB of full-size frames, so that an interrupted build loses little.
 PART_RECORDS = 64
 
+Written = tuple[dict[str, Entry], dict[str, str]]  # entries of a part, and why others have none
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
@@ -34,10 +37,12 @@ class Task:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """How many records were computed, and how many were there before."""
+    """How many records were computed, and how many were there before. ``failed``: why some could not be made, by group
+    and token, where that is no error."""
 
     built: int
     reused: int
+    failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def _parts(tasks: Sequence[Task]) -> Iterator[list[Task]]:
@@ -49,9 +54,15 @@ def _parts(tasks: Sequence[Task]) -> Iterator[list[Task]]:
             yield members[start : start + PART_RECORDS]
 
 
-def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.ndarray]) -> dict[str, Entry]:
-    keys = {task.token: task.key for task in part}
-    return store.write_part(part[0].group, keys, (compute(task.source) for task in part))
+def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.ndarray], skip: bool) -> Written:
+    if not skip:
+        keys = {task.token: task.key for task in part}
+        return store.write_part(part[0].group, keys, (compute(task.source) for task in part)), {}
+    tried = [(task, *attempted(partial(compute, task.source))) for task in part]
+    keys = {task.token: task.key for task, record, _ in tried if record is not None}
+    failed = {task.token: why for task, record, why in tried if record is None}
+    made = (record for _, record, _ in tried if record is not None)
+    return (store.write_part(part[0].group, keys, made) if keys else {}), failed
 
 
 def _start_worker() -> None:
@@ -65,11 +76,13 @@ def build_records(
     compute: Callable[[Any], np.ndarray],
     workers: int = 1,
     progress: Progress | None = None,
+    skip: bool = False,
 ) -> BuildReport:
     """Make every record of ``tasks`` present and good.
 
     ``compute`` turns a task's source into a record; with ``workers`` > 1 it must be importable by name. Its first error
-    stops the build and is raised here; parts finished before stay. ``progress`` hears of every finished part.
+    stops the build and is raised here; parts finished before stay. With ``skip`` a record that cannot be made is left
+    out and reported. ``progress`` hears of every finished part.
     """
     unique = {(task.group, task.token): task for task in tasks}
     wanted: dict[str, dict[str, str]] = {}
@@ -77,12 +90,15 @@ def build_records(
         wanted.setdefault(task.group, {})[task.token] = task.key
     good = {group: store.usable(group, keys) for group, keys in wanted.items()}
     todo = [task for task in unique.values() if task.token not in good[task.group]]
-    report = BuildReport(built=len(todo), reused=len(unique) - len(todo))
+    failed: dict[tuple[str, str], str] = {}
+    report = BuildReport(built=len(todo), reused=len(unique) - len(todo), failed=failed)
     done = 0
 
-    def finished(part: list[Task], entries: Mapping[str, Entry]) -> None:
+    def finished(part: list[Task], written: Written) -> None:
         nonlocal done
+        entries, reasons = written
         store.commit(part[0].group, entries)
+        failed.update({(part[0].group, token): why for token, why in reasons.items()})
         done += len(part)
         if progress is not None:
             progress(store.kind, done, len(todo))
@@ -90,13 +106,13 @@ def build_records(
     parts = list(_parts(todo))
     if min(workers, len(parts)) <= 1:
         for part in parts:
-            finished(part, _write(store, part, compute))
+            finished(part, _write(store, part, compute, skip))
         return report
     # forkserver: the caller may hold threads or a GPU, which a fork would not survive.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([compute.__module__])
     with ProcessPoolExecutor(min(workers, len(parts)), context, _start_worker) as pool:
-        running: dict[Future, list[Task]] = {pool.submit(_write, store, part, compute): part for part in parts}
+        running: dict[Future, list[Task]] = {pool.submit(_write, store, part, compute, skip): part for part in parts}
         try:
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

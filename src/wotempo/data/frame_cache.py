@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from wotempo.errors import UserError
 from wotempo.features import FeatureSpec, camera_feature, check_image, lidar_feature
 from wotempo.navsim.images import read_image
 from wotempo.navsim.pcd import read_pcd
+from wotempo.navsim.per_scene import each
 from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame, Scene
 
 
@@ -100,14 +101,18 @@ class FrameCache:
         optional: Iterable[FrameRef] = (),
         workers: int = 1,
         progress: Progress | None = None,
+        skip: bool = False,
     ) -> BuildReport:
         """Make the features of all frames present and good; those of ``optional`` whose files are absent are left out.
+        With ``skip`` so is every frame whose files are absent or cannot be read; the report says why.
 
         A record is re-used when the paths, sizes and modification times of its sensor files and the feature parameters
         are unchanged. Raises UserError, with count and first file, when a required frame has no sensor file.
         """
         must = {ref.record: ref for ref in required}
         wanted = must | {ref.record: ref for ref in optional}
+        if skip:
+            return self._readable(wanted, workers, progress)
         tasks = {record: self._task(ref) for record, ref in wanted.items()}
         missing = [ref for record, ref in must.items() if tasks[record] is None]
         if missing:
@@ -120,6 +125,15 @@ class FrameCache:
             )
         present = [task for task in tasks.values() if task is not None]
         return build_records(self.store, present, compute_frame, workers, progress)
+
+    def _readable(self, wanted: dict[Ref, FrameRef], workers: int, progress: Progress | None) -> BuildReport:
+        found, failed = each(wanted, lambda ref: [self._task(ref)])
+        tasks = {record: task for record, [task] in found.items()}
+        failed |= {record: "a sensor file is absent" for record, task in tasks.items() if task is None}
+        present = [task for task in tasks.values() if task is not None]
+        report = build_records(self.store, present, compute_frame, workers, progress, skip=True)
+        named: dict[tuple[str, str], str] = {(ref.group, ref.token): why for ref, why in failed.items()}
+        return replace(report, failed=named | dict(report.failed))
 
     def has(self, refs: Sequence[FrameRef]) -> np.ndarray:
         """(n,) bool: which frames are in the cache."""

@@ -21,6 +21,7 @@ from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
+from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.schema import DataPaths, Scene
 from wotempo.needs import WindowNeeds
 from wotempo.targets import TargetSpec, open_labels
@@ -48,6 +49,7 @@ class NavsimDataModule(L.LightningDataModule):
         target_spec: TargetSpec | None = None,
         needs: WindowNeeds = ONE_FRAME,
         missing_history: str = "error",
+        missing: str = "error",
         run_length: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
@@ -60,6 +62,8 @@ class NavsimDataModule(L.LightningDataModule):
         scenes at setup: looked at where ``needs`` asks for them. ``needs``: what the planner wants in its batches.
 
         ``missing_history``: ``error`` refuses a *history* frame whose sensor files are absent, ``mask`` masks it.
+        ``missing``: ``error`` refuses scenes whose sensor files are absent or damaged, ``skip`` leaves them out; how
+        many is printed and kept in ``left_out``, by split.
         """
         super().__init__()
         unknown = set(scenes) - set(SPLITS)
@@ -73,7 +77,10 @@ class NavsimDataModule(L.LightningDataModule):
         self.needs = needs
         self.anchors = np.asarray(anchors, np.float32) if needs.anchors else None
         self.labels_path = labels if needs.labels else None
-        self.mask_missing = missing_history == "mask"
+        if missing not in ("error", "skip"):
+            raise UserError(f"data.missing is '{missing}'; set it to error or skip")
+        self.mask_missing, self.skip_missing = missing_history == "mask", missing == "skip"
+        self.left_out: dict[str, int] = {}
         self.batch_size, self.run_length, self.seed = batch_size, run_length, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
         self.prepare_workers = prepare_workers
@@ -106,15 +113,33 @@ class NavsimDataModule(L.LightningDataModule):
     def build_caches(self) -> dict[str, BuildReport]:
         """Make everything the scenes need present. Returns what was built and re-used, by cache."""
         required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
-        supervised = [s for split in self.supervised for s in self.scenes.get(split, ())]
         how = (self.prepare_workers, self.progress)
-        reports = {
-            "frames": self.frames.build(required, optional, *how),
-            "targets": self.targets.build(supervised, *how),
-        }
+        reports = {"frames": self.frames.build(required, optional, *how, skip=self.skip_missing)}
+        if reports["frames"].failed:
+            self._leave_out(reports["frames"].failed)
+        supervised = [s for split in self.supervised for s in self.scenes.get(split, ())]
+        reports["targets"] = self.targets.build(supervised, *how)
         if self.stacks is not None:
             reports["stacks"] = self.stacks.build((s for members in self.scenes.values() for s in members), *how)
         return reports
+
+    def _leave_out(self, failed: Mapping[tuple[str, str], str]) -> None:
+        """The scenes whose window needs one of the frames that are not cached. UserError where a split loses all."""
+        for split, members in self.scenes.items():
+            reasons = dict[str, str]()
+            for scene in members:
+                required, _ = self._frames_of([scene])
+                if lost := [ref.record for ref in required if ref.record in failed]:
+                    reasons[scene.token] = failed[lost[0]]
+            if reasons and len(reasons) == len(members):
+                raise UserError(f"none of the {len(members)} scenes of {split} has all its sensor files")
+            if reasons:
+                self.scenes[split] = [scene for scene in members if scene.token not in reasons]
+                self.left_out[split] = self.left_out.get(split, 0) + len(reasons)
+            for cause in by_cause(reasons.items()):
+                print(
+                    f"{cause.count} of {len(members)} scenes left out, first {cause.first}: {cause.reason}", flush=True
+                )
 
     def use_frozen(self, encoder: FrameEncoder, cache_root: Path) -> BuildReport:
         """From now on batches bring the maps of ``encoder`` in place of images; makes those that the cache lacks.

@@ -67,7 +67,7 @@ def _sensors(config: RunConfig, paths: DataPaths, split: str, scenes: list[Scene
     needs = window_needs(config)
     windows = [window_frames(scene, needs.frames, needs.stride) for scene in scenes]
     count = count_sensors(paths, getattr(config.data, split).split, windows, progress)
-    return check_sensors(split, count, config.data.missing_history == "mask")
+    return check_sensors(split, count, config.data.missing_history == "mask", config.data.missing == "skip")
 
 
 def _labelled(

@@ -61,8 +61,8 @@ def _size(file: Path) -> int | None:
         return None
 
 
-def check_sensors(split: str, count: SensorCount, masked: bool) -> Finding:
-    """``masked``: the run masks history frames without files."""
+def check_sensors(split: str, count: SensorCount, masked: bool, skipped: bool = False) -> Finding:
+    """``masked``: the run masks history frames without files; ``skipped``: it leaves out scenes without files."""
     name = f"sensors {split}"
     *past, now = count.missing
     found = f"{count.tokens} tokens, {count.tokens - now} with all current files, {count.whole} with a whole window"
@@ -74,6 +74,8 @@ def check_sensors(split: str, count: SensorCount, masked: bool) -> Finding:
     if not count.first:
         return Finding(name, "ok", found)
     found += f"; {count.empty} files of 0 bytes; first {count.first}"
+    if skipped and count.whole:
+        return Finding(name, "warn", found, "complete the download; until then scenes without files are left out")
     if now:
         fix = "complete the download of the current frames; a 0-byte file must be fetched again"
         return Finding(name, "fail", found, fix)

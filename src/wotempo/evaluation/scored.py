@@ -84,6 +84,7 @@ def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Pr
     paths = dataset.ready(progress)
     scenes = split_scenes(dataset, paths, "test", progress)
     data = test_data(config, module, paths, scenes, progress)
+    scenes = data.scenes["test"]  # without those whose sensors are absent, where they may be skipped
     plans, overlaps = drive_all(module.eval(), data.test_dataloader())
     rows = score_all(config.data.prepare_workers, "pdms", [], paths, scenes, {"model": plans}, progress)
     named = rows.rename(columns={official: name for name, official in PDMS_COLUMNS.items()} | {"score": "pdms"})

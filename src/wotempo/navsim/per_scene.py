@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from wotempo.errors import UserError
 
+K = TypeVar("K")
 T = TypeVar("T")
 R = TypeVar("R")
 OF_THE_MACHINE = (MemoryError, OSError)  # a full memory or disk is no scene's fault
@@ -43,9 +44,9 @@ def attempted(work: Callable[[], T]) -> tuple[T | None, str]:
         return None, f"{type(error).__name__}: {str(error).strip() or 'no text'} ({_place(error)})"
 
 
-def each(items: Mapping[str, T], work: Callable[[T], R]) -> tuple[dict[str, R], dict[str, str]]:
+def each(items: Mapping[K, T], work: Callable[[T], R]) -> tuple[dict[K, R], dict[K, str]]:
     """``work`` on each item by its token -> results of those that went well, and the reasons of the others."""
-    done, failed = dict[str, R](), dict[str, str]()
+    done, failed = dict[K, R](), dict[K, str]()
     for token, item in items.items():
         result, reason = attempted(partial(work, item))
         if result is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import NUM_POSES
+from wotempo.navsim.arrays import read_arrays
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.legacy_pickle import legacy_bytes
 from wotempo.navsim.schema import FRAME_PERIOD_S
@@ -32,9 +32,6 @@ class Team:
     email: str
     institution: str
     country: str
-
-
-LARGEST_PLANS = 512_000_000  # bytes; navtest's 12,146 take 1.6 MB
 
 
 class _Sampling:
@@ -114,17 +111,15 @@ def read_plans(path: Path) -> dict[str, np.ndarray]:
 def _arrays(path: Path) -> tuple[list[str], np.ndarray]:
     shape = f"(n, {NUM_POSES}, 3)"
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > LARGEST_PLANS:
-                raise ValueError(f"it unpacks to more than {LARGEST_PLANS / 1e6:.0f} MB")
-        with np.load(path, allow_pickle=False) as file:
-            tokens, poses = file["tokens"], file["poses"]
+        file = read_arrays(path)
+        tokens, poses = file["tokens"], file["poses"]
         if tokens.ndim != 1 or tokens.dtype.kind != "U":
             raise ValueError("tokens must be (n,) texts")
         if poses.shape != (len(tokens), NUM_POSES, 3) or poses.dtype.kind != "f":
             raise ValueError(f"poses must be {shape} floats, one for each of {len(tokens)} tokens, not {poses.shape}")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise UserError(f"{path}: no file of plans ({error}); it holds tokens (n,) and poses {shape}") from error
+    except (OSError, ValueError, KeyError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"{path}: no file of plans ({reason}); it holds tokens (n,) and poses {shape}") from error
     return tokens.tolist(), poses.astype(np.float32)
 
 

@@ -51,6 +51,7 @@ def data_module(
         feature_spec=feature_spec(model),
         target_spec=target_spec(model),
         missing_history=data.missing_history,
+        missing=data.missing,
         prepare_workers=data.prepare_workers,
         **options,
     )

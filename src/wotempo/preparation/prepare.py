@@ -4,7 +4,7 @@ them. What is there is used again."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from wotempo.preparation.labels import labels_of, without_invalid
 from wotempo.preparation.limits import check_limits
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
-from wotempo.preparation.windows import SHORT, check_sensors, window_needs, with_history
+from wotempo.preparation.windows import NO_SENSORS, SHORT, check_sensors, window_needs, with_history
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,7 @@ def prepare_data(config: RunConfig) -> tuple[Prepared, NavsimDataModule]:
         prepared = prepare(config, progress)
         data = build_data(config, prepared, progress)
         data.build_caches()
+    if data.left_out:
+        coverage = {s: of.without(NO_SENSORS, data.left_out.get(s, 0)) for s, of in prepared.coverage.items()}
+        prepared = replace(prepared, scenes=data.scenes, coverage=coverage)
     return prepared, data

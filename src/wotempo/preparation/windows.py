@@ -8,7 +8,8 @@ from wotempo.navsim import DataPaths, Scene, check_frames
 from wotempo.needs import WindowNeeds
 from wotempo.planners.registry import needs_of
 
-SHORT = "whose log does not reach back as far as a window"  # a reason of datasets.coverage
+NO_SENSORS = "without all their sensor files"  # reasons of datasets.coverage
+SHORT = "whose log does not reach back as far as a window"
 
 
 def window_needs(config: RunConfig) -> WindowNeeds:
@@ -33,6 +34,8 @@ def with_history(config: RunConfig, scenes: dict[str, list[Scene]]) -> dict[str,
 
 def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
     """That every sensor file which the windows need is there, before hours go into labels. UserError counts them."""
+    if config.data.missing == "skip":  # the data module leaves them out
+        return
     needs = window_needs(config)
     frames, stride = 1 if config.data.missing_history == "mask" else needs.frames, needs.stride
     for split, members in scenes.items():

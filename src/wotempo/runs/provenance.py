@@ -41,6 +41,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
             del identity["model"][key]
     if identity["trainer"]["early_stopping"] is None:  # younger than most runs
         del identity["trainer"]["early_stopping"]
+    if identity["data"]["missing"] == values("older/keys")["data"]["missing"]:
+        del identity["data"]["missing"]
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     return identity
 
