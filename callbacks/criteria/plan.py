@@ -150,7 +150,8 @@ class PlanGuard(Guard):
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         count, ade = len(self.memory["tokens"]), self.memory["ade"]
         if not count and self._no_future:
-            self.record("skipped", "the validated scenes have no future to compare a plan with")
+            why = "their logs hold no boxes, or end with the current frame"
+            self.record("skipped", f"the validated scenes have no future to compare a plan with: {why}")
             return
         if not count:
             status: Status = "inconclusive" if self.rivals else "skipped"

@@ -27,9 +27,10 @@ from wotempo.datasets import Dataset, check_split, dataset_of, find_split, split
 from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
-from wotempo.evaluation.scoring import score_all, without_boxes
+from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.per_scene import by_cause
+from wotempo.navsim.scenes import NO_BOXES, without_boxes
 from wotempo.navsim.submission import Team, read_plans, require_complete, write_plans, write_submission
 from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
@@ -41,7 +42,6 @@ from wotempo.tracking.evaluation import track_evaluation
 from wotempo.training.history_evidence import HistoryTally, sentence
 
 BASELINES = (*DRIVERS, PDM_CLOSED)
-NO_BOXES = "the logs hold no boxes"
 
 
 @dataclass

@@ -18,11 +18,6 @@ from wotempo.pdm.labels.label_parts import cut
 WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
 
 
-def without_boxes(scenes: Sequence[Scene]) -> bool:
-    """Whether not one frame of the scenes is annotated, as in logs of the private test: then nothing can be scored."""
-    return all(frame.boxes is None for scene in scenes for frame in (scene.current, *scene.future))
-
-
 def score_all(
     workers: int,
     metric: str,

@@ -99,7 +99,7 @@ class RunEvidence:
 
     def targets(self, count: int) -> dict[str, Any]:
         """Of ``count`` scenes drawn by the run's seed, and of the whole label table (wotempo.evidence.targets)."""
-        scenes = list(self._scenes.values())
+        scenes = [s for split in self.prepared.supervised for s in self.prepared.scenes[split]]
         order = np.random.default_rng(self.seed).permutation(len(scenes))[:count]
         drawn, paths = [scenes[i] for i in order], self.prepared.paths
         found: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
@@ -15,6 +15,7 @@ from wotempo.navsim.schema import NUM_FUTURE, NUM_HISTORY, Log, Scene
 from wotempo.navsim.text_files import parse_yaml
 
 # Why a token or a window is no scene, as words behind a number.
+NO_BOXES = "the logs hold no boxes"
 GAP = "across a gap in time"
 EDGE = "too near the edge of their log"
 ROUTE = "without a route"
@@ -85,6 +86,11 @@ def find_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> list[Scene]:
     Windows across a gap (> ``Scene.max_gap_s``, or time running backwards) are no scenes.
     """
     return search_scenes(logs, scene_filter).scenes
+
+
+def without_boxes(scenes: Sequence[Scene]) -> bool:
+    """Whether not one frame of the scenes is annotated, as in logs of the private test: then nothing can be scored."""
+    return all(frame.boxes is None for scene in scenes for frame in (scene.current, *scene.future))
 
 
 def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:

@@ -13,8 +13,9 @@ import torch
 from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
 from wotempo.datasets import Coverage, Progress, dataset_of, find_split
+from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene, ScoreTable
-from wotempo.navsim.scenes import require_own_tokens
+from wotempo.navsim.scenes import NO_BOXES, require_own_tokens, without_boxes
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.datamodule import cache_root, data_module
 from wotempo.preparation.labels import labels_of, without_invalid
@@ -35,6 +36,7 @@ class Prepared:
     labels: Path | None
     name: str
     note: str
+    supervised: tuple[str, ...] = ("train", "val")  # splits whose logs hold boxes: the others have no targets
     coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by split: what of it is not here
 
 
@@ -51,6 +53,13 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     }
     for of_split in coverage.values():
         of_split.say()
+    supervised = tuple(split for split, members in windows.items() if not without_boxes(members))
+    if "train" not in supervised:
+        raise UserError(
+            f"train: {NO_BOXES}, from which its targets are made: set data.train.split to one that has them"
+        )
+    for split in windows.keys() - set(supervised):
+        print(f"{split}: {NO_BOXES}: it is planned for and not scored", flush=True)
     require_fit(paths, [scene.current for members in windows.values() for scene in members])
     check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
@@ -58,10 +67,10 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     if needs.anchors:
         anchors = anchors_of(dataset, paths, scenes["train"], config.model.num_anchors, progress)
     if needs.labels and anchors is not None:
-        labelled = {scene.token: scene for members in scenes.values() for scene in members}
+        labelled = {scene.token: scene for split in supervised for scene in scenes[split]}
         labels = labels_of(dataset, paths, list(labelled.values()), anchors, progress)
         windows = without_invalid(windows, ScoreTable.open(labels).invalid)
-    return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note, coverage)
+    return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note, supervised, coverage)
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress: Progress) -> NavsimDataModule:
@@ -75,6 +84,7 @@ def build_data(config: RunConfig, prepared: Prepared, progress: Progress) -> Nav
         prepared.anchors,
         window_needs(config),
         labels=prepared.labels,
+        supervised=prepared.supervised,
         batch_size=trainer.batch_size,
         run_length=trainer.run_length,
         num_workers=trainer.num_workers,

@@ -20,6 +20,7 @@ from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.lock import locked
+from wotempo.navsim.scenes import NO_BOXES, without_boxes
 from wotempo.navsim.schema import NUM_FUTURE, Scene
 from wotempo.navsim.scores import ScoreTable, write_packed_table
 from wotempo.pdm.labels.engines import Engine
@@ -91,10 +92,13 @@ def _require_scorable(scenes: Sequence[Scene]) -> None:
         raise UserError("no scenes to label; check the scene filter and the split")
     if len({scene.token for scene in scenes}) < len(scenes):
         raise UserError("some scenes are listed twice; label each token once")
-    short = [s.token for s in scenes if sum(f.boxes is not None for f in (s.current, *s.future)) <= NUM_FUTURE]
+    if without_boxes(scenes):
+        raise UserError(f"{NO_BOXES}: {len(scenes)} scenes cannot be scored (first: {scenes[0].token})")
+    # A frame without boxes among others that have some costs its scenes alone: they become invalid.
+    short = [s.token for s in scenes if len(s.future) < NUM_FUTURE]
     lost = [s.token for s in scenes if not s.current.roadblock_ids]
     for unfit, lack, remedy in (
-        (short, f"{NUM_FUTURE} future frames with boxes", f"num_future_frames: {NUM_FUTURE}"),
+        (short, f"{NUM_FUTURE} future frames", f"num_future_frames: {NUM_FUTURE}"),
         (lost, "a route", "has_route: true"),
     ):
         if unfit:
