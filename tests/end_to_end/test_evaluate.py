@@ -98,9 +98,9 @@ def test_logs_that_cannot_be_scored_and_plans_of_a_file(train, workspace, tmp_pa
         )
         == {}
     )
-    said = capsys.readouterr().out
-    assert said.count("nothing to score: the logs hold no boxes") == 1
-    assert "failed" not in said
+    printed = capsys.readouterr().out
+    assert printed.count("nothing to score: the logs hold no boxes") == 1
+    assert "failed" not in printed
     with pytest.raises(UserError, match="nothing to plan and nothing to score: the logs hold no boxes"):
         evaluate(tmp_path / "nothing", workspace, private)
     with pytest.raises(UserError, match="0% of poses on roads"):
@@ -117,9 +117,9 @@ def test_logs_that_cannot_be_scored_and_plans_of_a_file(train, workspace, tmp_pa
         "plans"
     ]
     assert (fewer["failed"], fewer["scenes"]) == (1, model["scenes"])
-    said = capsys.readouterr().out
-    assert f"plans: 1 of {model['scenes']} tokens have no plan and count as 0" in said
-    assert f"1 of {len(some)} plans are of tokens that are not scored here, first ffffffffffffffff" in said
+    printed = capsys.readouterr().out
+    assert f"plans: 1 of {model['scenes']} tokens have no plan and count as 0" in printed
+    assert f"1 of {len(some)} plans are of tokens that are not scored here, first ffffffffffffffff" in printed
 
 
 def test_scenes_without_sensor_files_are_left_out_and_counted(train, workspace, tmp_path, capsys):
