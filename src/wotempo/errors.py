@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from operator import attrgetter
@@ -35,6 +36,19 @@ def require_value(key: str, value: str, known: Collection[str]) -> None:
     """UserError with the nearest valid value where ``value``, of the configuration's ``key``, is none."""
     if value not in known:
         raise UserError(f"{key} is '{value}': {nearest(value, known)}")
+
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@,-]{0,119}")
+
+
+def require_name(key: str, name: str) -> None:
+    """UserError where ``name`` cannot be the name of a folder, of a job and of a row everywhere: it leads out of its
+    folder, begins like an option, or has a blank, a line break or another sign that shells and tables read."""
+    if not _FOLDER_NAME.fullmatch(name):
+        raise UserError(
+            f"{key} is {name[:80]!r}: give letters, digits and . _ + = @ , - (at most 120, beginning with a letter or "
+            "digit)"
+        )
 
 
 def require_least(least: int, config: object, *keys: str, place: str = "") -> None:

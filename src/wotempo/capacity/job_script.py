@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from wotempo.capacity.machine import MachineConfig
+from wotempo.errors import UserError
 from wotempo.program import by_path
 from wotempo.runs.preemption import MAX_RESTARTS
 
@@ -60,4 +61,6 @@ def _hydra(path: Path) -> str:
 
 
 def _quoted(option: str) -> str:
+    if not option.isprintable() or '"' in option:
+        raise UserError(f"{option!r} cannot be an option of sbatch: run in a folder without line breaks and quotes")
     return f'"{option}"' if " " in option else option

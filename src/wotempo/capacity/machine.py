@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from omegaconf import DictConfig
 
 from wotempo.config.schema import typed
-from wotempo.errors import UserError, require_least
+from wotempo.errors import UserError, require_least, require_name
 
 
 @dataclass
@@ -56,6 +56,9 @@ def check_machine(raw: DictConfig) -> MachineConfig:
     for key in ("cpus", "memory_gb", "batch_size", "ceiling_gb", "hours", "warn_seconds"):
         if getattr(machine, key) <= 0:
             raise UserError(f"machine.{key} is {getattr(machine, key)}: set it above 0")
+    for key in ("partition", "account", "qos"):
+        if (value := getattr(machine, key)) is not None:
+            require_name(f"machine.{key}", value)
     require_least(0, machine, "gpus", "max_restarts", place="machine.")
     if machine.warn_seconds >= 60 * machine.minutes:
         raise UserError(f"machine.warn_seconds is {machine.warn_seconds}, as long as the job: set machine.hours higher")

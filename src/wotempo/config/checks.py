@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict, make_dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start
+from wotempo.config.criteria import build_criterion
 from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, typed
-from wotempo.errors import UserError, nearest, require_least, require_named, require_value, unknown_key
+from wotempo.errors import UserError, nearest, require_least, require_name, require_named, require_value
 from wotempo.fusion import build_fusion, level_of
 from wotempo.planners.registry import planner_class
 from wotempo.training.optimiser import SCHEDULES
@@ -29,12 +28,13 @@ ARTIFACTS = ("checkpoint", "checkpoint_reference", "verdict", "report")
 def check_config(raw: DictConfig) -> RunConfig:
     """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
     config = typed(raw)
+    require_name("name", config.name)
     if config.reuse not in (True, False, "strict"):
         raise UserError(f"reuse is {config.reuse!r}: set it to false, true or strict")
     check_planner(config)
     check_fusion(config)
     for name, options in config.acceptance.items():
-        check_constructor(f"acceptance.{name}", options)
+        build_criterion(f"acceptance.{name}", options)
     check_tracking(config.tracking)
     check_files(config)
     check_numbers(config)
@@ -72,20 +72,6 @@ def check_fusion(config: RunConfig) -> None:
         )
     if frozen and config.init_from is None:
         raise UserError("model.frozen_backbone=true needs a trained encoder: give init_from=<single-frame checkpoint>")
-
-
-def check_constructor(place: str, options: Any) -> None:
-    """That ``_target_`` exists and takes every keyword."""
-    if not isinstance(options, dict) or "_target_" not in options:
-        raise UserError(f"{place} needs a _target_: the class of the criterion")
-    try:
-        target = get_class(options["_target_"])
-    except (ImportError, ValueError):
-        raise UserError(f"{place}._target_ is '{options['_target_']}', which does not exist") from None
-    known = inspect.signature(target).parameters
-    for key in options:
-        if not key.startswith("_") and key not in known:
-            raise unknown_key(key, known, f"{place}.")
 
 
 def check_files(config: RunConfig) -> None:

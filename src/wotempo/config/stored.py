@@ -26,13 +26,26 @@ def stored(run: Path) -> DictConfig:
 
 
 def _completed(file: Path) -> DictConfig:
-    read_mapping(file)  # keys and plain data, and none of yaml's aliases
+    _refuse_lookups(read_mapping(file))  # keys and plain data, and none of yaml's aliases
     written, older = OmegaConf.load(file), values("older/keys")
     if "planner" in written:
         del older["losses"]  # those of WoTE
     raw = OmegaConf.merge(older, written)
     assert isinstance(raw, DictConfig)
     return raw
+
+
+def _refuse_lookups(value: Any, key: str = "") -> None:
+    """ValueError where a value would be looked up, as ``${oc.env:NAME}``: runs write values, and one that is looked up
+    would tell a folder from elsewhere what this machine knows."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            _refuse_lookups(member, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for member in value:
+            _refuse_lookups(member, key)
+    elif isinstance(value, str) and "${" in value:
+        raise ValueError(f"{key} is {value[:60]!r}, which would be looked up here")
 
 
 def checked(run: Path, raw: DictConfig, changes: Mapping[str, Any]) -> RunConfig:

@@ -105,7 +105,7 @@ def _frame(raw: dict[str, Any], position: int, calibrations: Calibrations) -> Fr
         traffic_lights=tuple([(int(connector), bool(red)) for connector, red in raw["traffic_lights"]]),
         # An unrequested camera may be an empty dict.
         cameras={name: _camera(cams[name], calibrations) for name in CAMERAS if cams[name]},
-        lidar_path=_text(raw["lidar_path"] or "", "lidar_path"),
+        lidar_path=_path_below(raw["lidar_path"] or "", "lidar_path"),
         boxes=boxes,
         defect=None if fault is None else Defect(fault, f"log {raw['log_name']}, frame {position} ({raw['token']})"),
     )
@@ -116,6 +116,15 @@ def _token(value: Any) -> str:
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise ValueError(f"its token is {str(value)[:50]!r}, which must be of letters, digits, - and _")
     return value
+
+
+def _path_below(value: Any, key: str) -> str:
+    """The text of a key that holds the path of a file below a given folder. ValueError where it would lead out of it:
+    a log comes from elsewhere. (Links within the folder are its owner's, and followed.)"""
+    path = _text(value, key)
+    if path[:1] in ("/", "~") or "\0" in path or (".." in path and ".." in path.replace("\\", "/").split("/")):
+        raise ValueError(f"{key} is {path[:80]!r}, which leads out of the folder of the sensors")
+    return path
 
 
 def _text(value: Any, key: str) -> str:
@@ -156,7 +165,7 @@ def _camera(raw: dict[str, Any], calibrations: Calibrations) -> Camera:
         shapes = _CALIBRATION.values()
         calibrations[key] = tuple(part.copy().reshape(shape) for part, shape in zip(given, shapes, strict=True))
     rotation, translation, intrinsics, distortion = calibrations[key]
-    return Camera(_text(raw["data_path"], "data_path"), rotation, translation, intrinsics, distortion)
+    return Camera(_path_below(raw["data_path"], "data_path"), rotation, translation, intrinsics, distortion)
 
 
 def _boxes(raw: dict[str, Any]) -> tuple[Boxes | None, str | None]:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra
 import lightning as L
 from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.plugins.environments import SLURMEnvironment
@@ -16,6 +15,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from callbacks import AcceptanceReport, FailureRecorder, Guard
 from wotempo.checkpoints.image_encoder import load_image_encoder
 from wotempo.checkpoints.init_from import start_from
+from wotempo.config.criteria import build_criterion
 from wotempo.config.schema import RunConfig
 from wotempo.navsim import fingerprint
 from wotempo.preparation.prepare import Prepared
@@ -60,7 +60,7 @@ def build_callbacks(
     stop_signal: StopSignal,
     memory_policy: OutOfMemoryPolicy,
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
-    guards: list[Guard] = [hydra.utils.instantiate(options) for options in config.acceptance.values()]
+    guards: list[Guard] = [build_criterion(f"acceptance.{key}", options) for key, options in config.acceptance.items()]
     report = AcceptanceReport(run_dir, facts, memory_policy.reason, rests_on, seal_of, limit_reached)
     folder = run_dir / "checkpoints"
     checkpoints = [RunCheckpoint(folder, "last", save_on_train_epoch_end=True)]
