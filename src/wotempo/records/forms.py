@@ -63,6 +63,7 @@ FACTS: Form = {
     "history": str,
     "failure": str,
     "attempt": ATTEMPT,
+    "extended": [dict],
     "resumed": [{**ATTEMPT, "step": int, "reason": str, "damaged": [str], "changed": [str], "ended": str, "git": GIT}],
     "out_of_memory": [{"step": int, "batch_size": int, "accumulate_grad_batches": int}],
 }
