@@ -108,7 +108,7 @@ def test_full_history_and_reach(monkeypatch):
     from wotempo.navsim import Log, Scene
     from wotempo.preparation.windows import with_history
 
-    frames = [SimpleNamespace(timestamp_us=500_000 * i, token=str(i)) for i in range(20)]
+    frames = [SimpleNamespace(timestamp_us=500_000 * i, token=str(i), defect=None) for i in range(20)]
     scenes = {"train": [Scene(Log("a", "trainval", frames), i) for i in range(3, 15)]}  # type: ignore[arg-type]
 
     def kept(full: bool, **fusion: int) -> list[int]:
