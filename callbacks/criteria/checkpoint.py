@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from callbacks.base.checksum import damage
 from callbacks.base.guard import Guard, Policy, Status
 from callbacks.base.plain import portable
 from callbacks.base.saved import claimed_checkpoints
@@ -100,6 +101,8 @@ def inspect_checkpoint(path: str, expected: Mapping[str, tuple[int, ...]]) -> tu
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # truncated, foreign or unsafe: whatever it is, the finding is that it does not load
         return -1, f"does not load with weights_only=True: {type(error).__name__}: {str(error).splitlines()[0]}"
+    if fault := damage(path, checkpoint):
+        return -1, fault
     step = int(checkpoint["global_step"])
     found = {key: tuple(value.shape) for key, value in checkpoint["state_dict"].items()}
     if absent := sorted(expected.keys() - found.keys()):

@@ -11,6 +11,7 @@ import torch
 from official_weights import OFFICIAL, SMALL, batch, identical, lightning_file, official_state, weights
 from torch import nn
 
+from callbacks.base.checksum import CHECKSUM
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.errors import UserError
 from wotempo.fusion import build_fusion
@@ -32,6 +33,7 @@ def rewritten(path, change):
     """The checkpoint after ``change(checkpoint)``, in place."""
     checkpoint = torch.load(path, weights_only=True)
     change(checkpoint)
+    checkpoint.pop(CHECKSUM, None)  # of the content before the change
     torch.save(checkpoint, path)
     return path
 

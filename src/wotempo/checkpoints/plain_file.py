@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from callbacks.base.checksum import CHECKSUM, damage
 from wotempo.errors import UserError
 
 
@@ -21,23 +22,22 @@ def read_plain(path: Path) -> dict[Any, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on foreign pickles; what matters is in the error
             content = torch.load(path, map_location="cpu", weights_only=True)
-        damaged = _damaged_record(path)
+        damaged = damage(path, content)
     except Exception as error:  # a damaged file can fail in any line of the unpickler
         raise UserError(f"{path} {_reason(error)}") from None
-    if damaged is not None:
+    if damaged:
         # torch reads on: the weights would be others, without a word
-        raise UserError(f"{path} is damaged ('{damaged}' does not match its checksum): copy or download it anew")
+        raise UserError(f"{path} {damaged}: copy or download it anew")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a checkpoint: give a file with a state_dict")
+    if CHECKSUM not in content:
+        _tell(path)
     return content
 
 
-def _damaged_record(path: Path) -> str | None:
-    """The first record whose bytes are not those that were written. Files older than torch 1.6 have no checksums."""
-    if not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        return archive.testzip()
+@cache
+def _tell(path: Path) -> None:
+    print(f"{path} carries no checksum of its content: its weights were only held against what weights can be")
 
 
 def _reason(error: Exception) -> str:

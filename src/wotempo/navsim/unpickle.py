@@ -1,7 +1,7 @@
 """A pickle reader that builds numpy arrays and plain containers and refuses everything else.
 
 Log pickles come from the internet, and an ordinary ``pickle.load`` runs whatever code they name. Here the bytes are
-looked through first (``pickle_scan``), and every name that they may call leads to a constructor of this file, which
+looked through first (``pickles.scan``), and every name that they may call leads to a constructor of this file, which
 checks its arguments; numpy's own would believe a forged type or shape and read foreign memory. numpy 1 calls the home
 of its functions ``numpy.core``, numpy 2 ``numpy._core``.
 """
@@ -19,8 +19,8 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
-from wotempo.navsim.pickle_scan import Refused, is_numpys_own, unframed
-from wotempo.navsim.pickle_tree import Held, check_growth, settled
+from wotempo.navsim.pickles.scan import Refused, is_numpys_own, unframed
+from wotempo.navsim.pickles.tree import Held, check_growth, settled
 
 _CODE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248]|[SU]\d{1,4}|O8?)")  # numpy's names of types
 _ORDERS = ("|", "<", ">", "=")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wotempo.navsim.pickle_scan import Refused
+from wotempo.navsim.pickles.scan import Refused
 
 DEPTH = 64  # containers within containers; a log has seven
 GROWTH = 64  # elements of all containers, shared ones counted where they are held, per byte of the file

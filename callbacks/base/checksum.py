@@ -1,0 +1,59 @@
+"""The checksum that a checkpoint carries of its own content, so that a flipped bit or a foreign edit is found."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+CHECKSUM = "content_crc32"  # the key of a checkpoint, and the number over all of its other keys
+LARGEST = 1e12  # of a weight that training leaves; a flipped bit of an exponent makes it 1e30
+
+
+def checksum(content: Mapping[Any, Any]) -> int:
+    """CRC-32 over names, types, shapes and bytes of everything in a checkpoint but the checksum itself."""
+    return _crc({key: value for key, value in content.items() if key != CHECKSUM}, 0)
+
+
+def _crc(value: Any, crc: int) -> int:
+    if isinstance(value, torch.Tensor):
+        data = value.detach().cpu().contiguous()
+        crc = zlib.crc32(f"{data.dtype}{tuple(data.shape)}".encode(), crc)
+        return zlib.crc32(data.reshape(-1).view(torch.uint8).numpy().data, crc) if data.numel() else crc
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            crc = _crc(member, zlib.crc32(repr(key).encode(), crc))
+        return crc
+    if isinstance(value, list | tuple):
+        for member in value:
+            crc = _crc(member, zlib.crc32(b",", crc))
+        return crc
+    plain = isinstance(value, str | bytes | int | float | None)
+    return zlib.crc32((repr(value) if plain else type(value).__name__).encode(), crc)
+
+
+def damage(path: Any, content: Any) -> str:
+    """What is wrong with the content that was read from a file of ``torch.save``; '' where nothing is.
+
+    Files from before there were checksums, and of others, are held against what weights can be: finite, and of at most
+    ``LARGEST``. Files older than torch 1.6 are no archives, whose records have checksums of their own."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if record := archive.testzip():
+                return f"is damaged ('{record}' does not match its checksum)"
+    if not isinstance(content, Mapping):
+        return ""
+    if CHECKSUM in content:
+        return (
+            "" if content[CHECKSUM] == checksum(content) else "was changed after it was written (its checksum differs)"
+        )
+    state = content.get("state_dict", content)
+    for name, value in state.items() if isinstance(state, Mapping) else ():
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel():
+            largest = value.abs().max().item()
+            if LARGEST < largest < float("inf"):
+                return f"holds a weight of {largest:.3g} in {name}, which no training leaves: it is damaged"
+    return ""

@@ -1,0 +1,1 @@
+"""What the pickle of a log may ask for and leave."""
