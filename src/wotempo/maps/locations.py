@@ -28,6 +28,8 @@ def map_path(maps_root: Path, location: str) -> Path:
         version = parse_json(read_bytes(index_path))[location]["version"]
         if not isinstance(version, str) or not version or version != Path(version).name:
             raise ValueError(f"the version is {version!r}, which names no folder")
+        if location != Path(location).name:
+            raise ValueError("a location names a folder")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{index_path}: no version for the location {location!r} ({error!r})") from error
     return maps_root / location / version / "map.gpkg"

@@ -1,1 +1,1 @@
-"""What the pickle of a log may ask for and leave."""
+"""The limits of what a pickle may ask for and of what it may leave."""
