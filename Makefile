@@ -5,7 +5,8 @@ SHELL := /bin/bash
 	overfit-batch resume compare report leaderboard evaluate drive replay labels ablation-fusion search \
 	slurm-convgru-1epoch slurm-baseline slurm-ablation-fusion wandb-sync convert bench study test check clean
 
-PYTHON ?= python3.11
+# The first of them that runs here: a name may be there without its Python (pyenv).
+PYTHON ?= $(shell for p in python3.11 python3.12 $$HOME/.pyenv/versions/3.1[12].*/bin/python3; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.wotempo-setup
@@ -52,6 +53,7 @@ else ifneq ($(WITH),)
 endif
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): several GB and some minutes the first time"
+	@test -x $(PY) || test -n "$(PYTHON)" || { echo "setup needs python3.11 or python3.12, and neither is here: install one, or name it with make setup PYTHON=<path>"; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[dev]"
 	@touch $(STAMP)

@@ -128,6 +128,18 @@ def test_a_file_of_another_project(reader, tmp_path):
         PLANNERS[reader](tmp_path / "other.ckpt")
 
 
+@pytest.mark.parametrize("prefix", ["module.", "agent.", "net.model."])
+@pytest.mark.parametrize("reader", PLANNERS)
+def test_a_file_whose_names_have_a_prefix(reader, prefix, tmp_path):
+    """The case prefixed_checkpoint of the field."""
+    state = {f"{prefix}{name}": value for name, value in made().state_dict().items()}
+    path = whole(tmp_path / "prefixed.ckpt", state_dict=state)
+    with pytest.raises(
+        UserError, match=rf"prefixed\.ckpt is of another model: {len(state)} tensors differ, first {prefix}"
+    ):
+        PLANNERS[reader](path)
+
+
 @pytest.mark.parametrize("reader", PLANNERS)
 def test_a_file_of_another_version_or_planner(reader, tmp_path):
     """What a newer program wrote is not guessed at."""

@@ -17,8 +17,10 @@ from wotempo.errors import UserError
 from wotempo.report.ablation import METRICS
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.tracking.loggers import abandon_wandb, build_loggers
+from wotempo.tracking.service import unreachable
 from wotempo.tracking.summary import alerts_of, number, summary_of
 from wotempo.tracking.tags import job_type_of, tags_of, variant_of
+from wotempo.tracking.wandb_attempts import attempts
 
 pytestmark = pytest.mark.usefixtures("no_key")
 
@@ -167,6 +169,36 @@ def test_online_without_a_key(tmp_path):
     config = replace(run_config("fusion=none"), tracking=tracking(csv=False, wandb="online"))
     with pytest.raises(UserError, match=r"needs a key.*tracking.wandb=offline"):
         build_loggers(config, tmp_path, {"signature": "x", "note": ""})
+
+
+def test_online_without_a_network_it_goes_on_offline_and_says_so(tmp_path, monkeypatch, capsys):
+    """The case wandb_service_down of the field: nothing listens at that address."""
+    import wandb
+
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    config = replace(run_config("fusion=none"), tracking=tracking(csv=False, wandb="online"))
+    facts = {"signature": "x", "note": ""}
+    loggers = build_loggers(config, tmp_path, facts)
+    for logger in loggers:
+        logger.experiment.finish()
+    wandb.teardown()
+    told = capsys.readouterr().out
+    assert "does not answer" in told
+    assert "it goes on offline, make wandb-sync uploads it" in told
+    assert facts["wandb"] == "offline, since the service did not answer"
+    assert [attempt.skipped for attempt in attempts(tmp_path)] == [""], "to be uploaded later"
+
+
+def test_a_service_that_refuses_the_key_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with service() as server:
+        assert unreachable(server.url) is None
+        monkeypatch.setattr(server, "answer", lambda *_: {"data": {"viewer": None}})
+        with pytest.raises(UserError, match=r"refuses the key: run 'wandb login'.*tracking\.wandb=offline"):
+            unreachable(server.url)
+        monkeypatch.delenv("WANDB_API_KEY")
+        assert unreachable(server.url) is None, "another kind of login is not judged by the missing key"
 
 
 def test_online_the_service_hears_of_the_failure(tmp_path, monkeypatch):

@@ -60,6 +60,12 @@ def described(path: Path, content: Mapping[Any, Any]) -> Stored:
         needs_anchors = planner_class(planner).needs_anchors
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    if not any(str(key).startswith(PREFIX) for key in state):
+        first = next(iter(state), "none")
+        raise UserError(
+            f"{path} is of another model: {len(state)} tensors differ, first {first}, as none is named '{PREFIX}…': "
+            "take away what was put before their names (module., agent.), or give another checkpoint"
+        )
     if needs_anchors and not isinstance(state.get(ANCHORS), Tensor):
         raise UserError(f"{path} holds the planner '{planner}' without its anchors ({ANCHORS}): train again")
     return Stored(

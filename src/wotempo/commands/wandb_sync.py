@@ -14,6 +14,7 @@ from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError
 from wotempo.tracking.options import require_key
+from wotempo.tracking.service import base_url, unreachable
 from wotempo.tracking.wandb_attempts import Attempt, attempts
 
 OPTIONS = (
@@ -68,6 +69,8 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
     wanted = [attempt for attempt in found if not attempt.skipped]
     if wanted and not dry:
         require_key("uploading to wandb", "say dry_run=true to see what would be uploaded")
+        if (reason := unreachable(url := base_url())) is not None:
+            raise UserError(f"wandb's service {url} does not answer ({reason}): try again once the network is there")
     for attempt in found:
         what = attempt.skipped or attempt.description(latest[attempt.folder] == attempt.file)
         does = "skip" if attempt.skipped else "would upload" if dry else "upload"

@@ -27,7 +27,12 @@ def check_python(wanted: str, running: str = platform.python_version()) -> Findi
     if not wanted:
         return Finding("python", "fail", f"{running}; the project itself is not installed", INSTALL)
     if running not in SpecifierSet(wanted):
-        return Finding("python", "fail", f"{running}, not {wanted}", "PYTHON=python3.11 VENV=.venv make setup")
+        return Finding(
+            "python",
+            "fail",
+            f"{running}, not {wanted}",
+            "remove .venv, then make setup: it takes python3.11 or python3.12",
+        )
     return Finding("python", "ok", running)
 
 

@@ -9,6 +9,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from wotempo.errors import UserError
 from wotempo.features import status_feature
 from wotempo.navsim import Scene
 from wotempo.navsim.anchors import NUM_POSES
@@ -18,6 +19,7 @@ from wotempo.pdm.evaluation import Plan
 
 DRIVERS = ("human", "constant_velocity", "ego_status_mlp")
 HIDDEN = (128, 128)
+LEAST_SCENES = 20  # a tenth of them, held out for early stopping, must be two or more
 
 
 def ego_status_mlp(train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -> np.ndarray:
@@ -25,6 +27,11 @@ def ego_status_mlp(train: Sequence[Scene], scenes: Sequence[Scene], seed: int) -
 
     Fitted on ``train`` with a tenth of it held out for early stopping.
     """
+    if len(train) < LEAST_SCENES:
+        raise UserError(
+            f"the baseline ego_status_mlp is fitted on the train split, which has {len(train)} scenes, and needs "
+            f"{LEAST_SCENES}: take more, or leave it out of baselines"
+        )
     targets = np.stack([human_poses(scene) for scene in train]).reshape(len(train), -1)
     mlp = MLPRegressor(
         hidden_layer_sizes=HIDDEN, max_iter=2000, early_stopping=True, n_iter_no_change=50, random_state=seed

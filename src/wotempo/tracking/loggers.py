@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 
 from callbacks.verdict.report import UNFINISHED
 from wotempo.config.schema import RunConfig
+from wotempo.errors import UserError
 from wotempo.runs.metrics_file import MetricsFile
 from wotempo.tracking.artifacts import log_artifacts
 from wotempo.tracking.media import log_media
@@ -31,6 +32,11 @@ def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any], resum
 
 
 def _wandb_logger(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> WandbLogger:
+    import wandb
+
+    options = wandb_options(config.tracking)
+    if (mode := options["settings"].mode) != config.tracking.wandb:
+        facts["wandb"] = f"{mode}, since the service did not answer"
     logger = WandbLogger(
         name=f"{config.name}-{facts['signature']}",
         group=facts["signature"],
@@ -38,12 +44,18 @@ def _wandb_logger(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> Wa
         tags=tags_of(config, run_dir),
         notes=facts["note"] or None,
         save_dir=str(run_dir),
-        offline=config.tracking.wandb == "offline",
+        offline=mode == "offline",
         config={**asdict(config), "variant": variant_of(config, run_dir), "facts": facts},
-        **wandb_options(config.tracking),
+        **options,
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning always passes it, and wandb warns that it means nothing
-    run = logger.experiment  # start now: trouble with the service must show before the first step
+    try:
+        run = logger.experiment  # start now: trouble with the service must show before the first step
+    except wandb.errors.Error as error:
+        raise UserError(
+            f"wandb does not take this run ({' '.join(str(error).split())[:200]}): set tracking.wandb=offline and run "
+            "make wandb-sync later"
+        ) from error
     # As in verdict.json: *incomplete* stands there from the start, since a killed process cannot write it later.
     run.summary.update({"verdict": "incomplete", "reason": UNFINISHED})
     return logger

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import netrc
 import os
-from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from wotempo.config.schema import TrackingConfig
 from wotempo.errors import UserError
+from wotempo.tracking.service import base_url, stored_key, unreachable
 
 KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
 
 def wandb_options(tracking: TrackingConfig) -> dict[str, Any]:
-    """Keywords of ``wandb.init``. UserError where the mode wants a key."""
+    """Keywords of ``wandb.init``. ``online`` becomes ``offline``, which is said, where the service does not answer.
+    UserError where the mode wants a key, or the service refuses it."""
     import wandb
 
-    if tracking.wandb == "online":
+    mode = tracking.wandb
+    if mode == "online":
         require_key("tracking.wandb=online", "set tracking.wandb=offline and run make wandb-sync later")
-    settings = wandb.Settings(silent=True, mode=cast(Any, tracking.wandb))
+        if (reason := unreachable(url := base_url())) is not None:
+            print(f"wandb's service {url} does not answer ({reason}): it goes on offline, make wandb-sync uploads it")
+            mode = "offline"
+    settings = wandb.Settings(silent=True, mode=cast(Any, mode))
     return {"project": tracking.project, "entity": tracking.entity, "settings": settings}
 
 
 def require_key(what: str, instead: str) -> None:
     """UserError unless the environment or ``~/.netrc`` has a key for the service."""
-    if not any(os.environ.get(name) for name in KEYS) and not _in_netrc():
+    if not any(os.environ.get(name) for name in KEYS) and stored_key(base_url()) is None:
         raise UserError(f"{what} needs a key: run 'wandb login' or set WANDB_API_KEY, or {instead}")
-
-
-def _in_netrc() -> bool:
-    """Where ``wandb login`` writes it, under the host of the service."""
-    import wandb
-
-    file = Path(os.environ.get("NETRC", Path.home() / ".netrc")).expanduser()
-    host = urlsplit(wandb.Settings().base_url).netloc
-    try:
-        return file.is_file() and netrc.netrc(file).authenticators(host) is not None
-    except netrc.NetrcParseError as error:
-        raise UserError(f"{file} cannot be read ({error}): mend it, or set WANDB_API_KEY") from None
