@@ -101,10 +101,13 @@ def inspect_checkpoint(path: str, expected: Mapping[str, tuple[int, ...]]) -> tu
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # truncated, foreign or unsafe: whatever it is, the finding is that it does not load
         return -1, f"does not load with weights_only=True: {type(error).__name__}: {str(error).splitlines()[0]}"
+    held = checkpoint if isinstance(checkpoint, dict) else {}
+    step, state = held.get("global_step"), held.get("state_dict")
+    if not isinstance(step, int) or not isinstance(state, dict):
+        return -1, "is no checkpoint of a run: it lacks its global_step or its state_dict"
     if fault := damage(path, checkpoint):
         return -1, fault
-    step = int(checkpoint["global_step"])
-    found = {key: tuple(value.shape) for key, value in checkpoint["state_dict"].items()}
+    found = {str(key): tuple(getattr(value, "shape", ())) for key, value in state.items()}
     if absent := sorted(expected.keys() - found.keys()):
         return step, f"lacks {len(absent)} keys of the model, the first is {absent[0]}"
     if extra := sorted(found.keys() - expected.keys()):

@@ -42,13 +42,13 @@ from small_run import SMALL
 
 from callbacks.criteria.checkpoint import inspect_checkpoint
 from callbacks.forensics.recorder import FACTS, STEP, WEIGHTS
-from callbacks.forensics.reenact import Record
 from wotempo.capacity.search_space import read_space
 from wotempo.checkpoints.image_encoder import load_image_encoder
 from wotempo.checkpoints.newest import newest_checkpoint
-from wotempo.checkpoints.rebuild import load_module
+from wotempo.checkpoints.rebuild import load_module, rebuild
 from wotempo.commands import leaderboard
 from wotempo.commands.devkit_scores import read_scores
+from wotempo.commands.replay import read_record
 from wotempo.config.schema import SplitConfig
 from wotempo.config.stored import config_with_images
 from wotempo.data.store import RecordStore, Ref
@@ -271,16 +271,20 @@ def _evidence(name: str) -> Callable[[Path], Path]:
         torch.save(
             {"state_dict": dict(_planner_state()), "hyper_parameters": dict(_planner().hparams)}, folder / WEIGHTS
         )
-        (folder / FACTS).write_text(
-            json.dumps({"criterion": "finite", "step": 3, "weights_are": "before", "terms": {}})
-        )
+        facts = {
+            "criterion": "finite", "exception": "", "message": "x", "weights_are": "before", "step": 3, "epoch": 0,
+            "micro_batch": 0, "tokens": ["a"], "terms": {"loss": 1.0},
+            "culprit": dict.fromkeys(("stage", "module", "parameter", "sentence"), "x"),
+        }  # fmt: skip
+        (folder / FACTS).write_text(json.dumps(facts))
         return folder / name
 
     return make
 
 
 def _replayed(path: Path) -> object:
-    return LitPlanner.rebuild(Record.read(path.parent).weights)
+    record = read_record(path.parent)
+    return rebuild(path.parent / WEIGHTS, record.weights, finite=False)
 
 
 # ---- configurations and lists
@@ -357,8 +361,7 @@ def _run(name: str) -> Callable[[Path], Path]:
 
 
 def _reported(path: Path) -> object:
-    run = read_files(_run_of(path))
-    return run.samples(), run_page(run, Pictures())
+    return run_page(read_files(_run_of(path)), Pictures())
 
 
 def _run_of(path: Path) -> Path:

@@ -25,7 +25,7 @@ def _says_nothing(path: Path) -> None:
 
 
 def _says_much(path: Path) -> None:
-    raise UserError(f"{path}: no\n  at line 3")
+    raise UserError(f"{path}: no\nat line 3")
 
 
 def _raises(path: Path) -> None:

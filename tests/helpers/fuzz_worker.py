@@ -63,8 +63,9 @@ def outcome(target, path: Path) -> tuple[str, str]:
         text = str(error)
         if any(isinstance(cause, MemoryError) for cause in chain(error)):
             return MEMORY, text[:300]
-        named = path.name in text or path.stem in text or path.parent.name in text
-        return (REFUSED if named and "\n" not in text.strip() else UNCLEAR), text[:300]
+        first, *list_ = text.strip().split("\n")  # some list what differs below their sentence, one a line
+        named = path.name in first or path.stem in first or path.parent.name in first
+        return (REFUSED if named and all(line.startswith("  ") for line in list_) else UNCLEAR), text[:300]
     except MemoryError as error:
         return MEMORY, place(error)
     except (Exception, SystemExit) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,16 @@ def read_stored(path: Path) -> Stored:
 def described(path: Path, content: Mapping[Any, Any]) -> Stored:
     """``read_stored`` of what was read from ``path``."""
     hyperparameters, state = content.get("hyper_parameters"), content.get("state_dict")
-    if not isinstance(state, dict) or not isinstance(hyperparameters, dict) or "model" not in hyperparameters:
+    sizes = hyperparameters.get("model") if isinstance(hyperparameters, dict) else None
+    if not isinstance(state, dict) or not isinstance(hyperparameters, dict) or not isinstance(sizes, dict):
         raise UserError(
             f"{path} is not a checkpoint of this project, it lacks the model's hyperparameters: give one that training "
             "or direction=import wrote"
         )
-    sizes = hyperparameters["model"]
-    unknown = sorted(set(sizes) - {field.name for field in fields(ModelConfig)})
+    unknown = sorted(map(str, set(sizes) - {field.name for field in fields(ModelConfig)}))
     if unknown:
         raise UserError(f"{path} was written by another version (model.{unknown[0]} is unknown): use that one")
-    planner = hyperparameters.get("planner", OLDEST)
+    planner = str(hyperparameters.get("planner", OLDEST))
     try:
         needs_anchors = planner_class(planner).needs_anchors
     except UserError as error:
@@ -68,15 +69,28 @@ def described(path: Path, content: Mapping[Any, Any]) -> Stored:
         )
     if needs_anchors and not isinstance(state.get(ANCHORS), Tensor):
         raise UserError(f"{path} holds the planner '{planner}' without its anchors ({ANCHORS}): train again")
-    return Stored(
-        path=path,
-        planner=planner,
-        config=ModelConfig(**completed("model", sizes)),
-        fusion=dict(hyperparameters.get("fusion") or values("fusion/none")),
-        hyperparameters=dict(hyperparameters),
-        state=state,
-        **training_time(content),
-    )
+    with buildable(path):
+        return Stored(
+            path=path,
+            planner=planner,
+            config=ModelConfig(**completed("model", sizes)),
+            fusion=dict(hyperparameters.get("fusion") or values("fusion/none")),
+            hyperparameters=dict(hyperparameters),
+            state=state,
+            **training_time(content),
+        )
+
+
+@contextmanager
+def buildable(path: Path) -> Iterator[None]:
+    """Around what is built of a checkpoint's description: with damaged values it may fail in any line. UserError."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:
+        why = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
+        raise UserError(f"{path} describes a model that cannot be built ({why}): copy or download it anew") from error
 
 
 def training_time(content: Mapping[Any, Any]) -> dict[str, int]:

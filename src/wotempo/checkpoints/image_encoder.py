@@ -49,6 +49,6 @@ def _read(path: Path) -> dict[str, Tensor]:
             weights = dict(load_file(path))
         except SafetensorError as error:
             raise UserError(f"{path} is no readable file of weights ({error}): download it anew") from None
-    if not all(isinstance(value, Tensor) for value in weights.values()):
+    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
         raise UserError(f"{path} holds no plain state dict: save the encoder's state_dict() itself")
     return weights

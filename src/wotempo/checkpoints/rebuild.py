@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wotempo.checkpoints.described import described
+from wotempo.checkpoints.described import buildable, described
 from wotempo.checkpoints.plain_file import read_plain
 from wotempo.errors import UserError
 from wotempo.planners.registry import planner_class
@@ -27,24 +27,28 @@ def load_module(path: Path, variant: str = "model") -> LitPlanner:
     return rebuild(path, read_plain(path), variant)
 
 
-def rebuild(path: Path, content: Mapping[Any, Any], variant: str = "model") -> LitPlanner:
-    """``load_module`` of what was read from ``path``."""
+def rebuild(path: Path, content: Mapping[Any, Any], variant: str = "model", finite: bool = True) -> LitPlanner:
+    """``load_module`` of what was read from ``path``. ``finite``: refuse weights that are not, as a record of a failed
+    step may hold them."""
     stored = described(path, content)
     kind = planner_class(stored.planner)
     if variant not in ("model", "untrained", *kind.variants):
         have = f"it has {', '.join(kind.variants)}" if kind.variants else "it plans in one way"
         raise UserError(f"{path} holds the planner '{stored.planner}', which has no variant '{variant}': {have}")
     changed = {**stored.config.to_dict(), **kind.variants.get(variant, {})}
-    module = LitPlanner.untrained({**stored.hyperparameters, "model": changed}, stored.state)
+    with buildable(path):
+        module = LitPlanner.untrained({**stored.hyperparameters, "model": changed}, stored.state)
     if variant != "untrained":
-        require_same_weights(path, stored.state, module.state_dict())
+        require_same_weights(path, stored.state, module.state_dict(), finite)
         module.load_state_dict(stored.state)
     return module.eval()
 
 
-def require_same_weights(path: Path, theirs: Mapping[Any, Any], ours: Mapping[str, Tensor]) -> None:
-    """UserError with both shapes where the tensors of a checkpoint are not those of the model that is to hold them, or
-    are not finite."""
+def require_same_weights(
+    path: Path, theirs: Mapping[Any, Any], ours: Mapping[str, Tensor], finite: bool = True
+) -> None:
+    """UserError with both shapes where the tensors of a checkpoint are not those of the model that is to hold them, or,
+    if they must be, are not finite."""
     shapes = [
         {name: tuple(value.shape) if isinstance(value, Tensor) else "no tensor" for name, value in tensors.items()}
         for tensors in (theirs, ours)
@@ -59,6 +63,8 @@ def require_same_weights(path: Path, theirs: Mapping[Any, Any], ours: Mapping[st
             f"{path} is of another model: {len(differing)} tensors differ, first {first}, {there} there and {here} "
             f"here{rest}: set the model's sizes as they were, or give another checkpoint"
         )
+    if not finite:
+        return
     broken = [name for name, value in theirs.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if broken:
         raise UserError(f"{path} holds NaN or infinity in {len(broken)} tensors, first {broken[0]}: give another one")

@@ -18,13 +18,13 @@ from omegaconf import DictConfig
 from callbacks import Record, reenact
 from callbacks.forensics.recorder import FACTS, STEP, WEIGHTS
 from wotempo.checkpoints.plain_file import read_plain
+from wotempo.checkpoints.rebuild import rebuild
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_accelerator
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
 from wotempo.records.forms import FAILURE
 from wotempo.records.reading import Damaged, read_json, readable
-from wotempo.training.module import LitPlanner
 
 
 @dataclass
@@ -75,7 +75,7 @@ def work(raw: DictConfig) -> int:
         torch.set_num_threads(config.threads)
     folder = failure_folder(config)
     record = read_record(folder)
-    module = LitPlanner.rebuild(record.weights)
+    module = rebuild(folder / WEIGHTS, record.weights, finite=False)
     trainer = L.Trainer(
         accelerator=config.accelerator,
         devices=1,

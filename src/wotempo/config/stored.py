@@ -55,8 +55,8 @@ def checked(run: Path, raw: DictConfig, changes: Mapping[str, Any]) -> RunConfig
         for key, value in changes.items():
             OmegaConf.update(raw, key, value)
         return check_config(raw)
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{run / CONFIG}: {error}") from error
     except Exception as error:  # what is built of damaged values may fail in any line
         why = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
         raise Damaged(f"{run / CONFIG} is no configuration of a run ({why}): copy it anew") from error

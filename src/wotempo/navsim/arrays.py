@@ -38,7 +38,7 @@ def read_header(file: IO[bytes]) -> Header:
         shape, fortran, dtype = read(file)
     except Exception as error:  # numpy evaluates it as a piece of Python, which may fail in any way
         raise ValueError(f"it has no header of an .npy file ({_first_line(error)})") from error
-    if any(length < 0 for length in shape):
+    if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"it declares the shape {shape}")
     return Header(shape, "F" if fortran else "C", dtype, file.tell())
 

@@ -25,6 +25,7 @@ from wotempo.report.situation import PREFIX
 VEHICLE = 5  # BevClass.VEHICLE
 SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ddc")
 LOWER_IS_BETTER = ("ade", "fde")
+OVERLAPS = ("future_both_", "future_any_")  # and a class: cells in both maps, cells in either
 METRICS = (*SCORES, *LOWER_IS_BETTER, "future_vehicle_iou")
 
 
@@ -64,6 +65,9 @@ def read_rows(file: Path) -> pd.DataFrame:
     if lacks := [name for name in (*texts, *figures) if name not in rows]:
         raise ValueError(f"it lacks {', '.join(lacks)}")
     counted = [name for name in rows if str(name).startswith(("future_", PREFIX))]
+    classes = [[str(name)[len(prefix) :] for name in rows if str(name).startswith(prefix)] for prefix in OVERLAPS]
+    if classes[0] != classes[1]:
+        raise ValueError("its counts of overlapping cells are not those of the same classes")
     numeric = [is_numeric_dtype(rows[name]) for name in (*figures, *counted)]
     if not all(numeric) or not rows["token"].map(lambda token: isinstance(token, str)).all():
         raise ValueError("a column is of another kind than runs write")
@@ -122,7 +126,7 @@ def value(rows: pd.DataFrame, metric: str) -> float:
 
 def future_miou(rows: pd.DataFrame) -> float:
     """Of the imagined map in 4 s, mean over the classes that occur, each over all cells of all rows."""
-    both, either = ([rows[c].sum() for c in rows if c.startswith(prefix)] for prefix in ("future_both_", "future_any_"))
+    both, either = ([rows[c].sum() for c in rows if c.startswith(prefix)] for prefix in OVERLAPS)
     seen = [b / e for b, e in zip(both, either, strict=True) if e]
     return float(np.mean(seen)) if seen else np.nan
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from wotempo.evaluation.scored import TEST_FILE
-from wotempo.report.ablation import METRICS, future_miou, value
+from wotempo.records.reading import spared
+from wotempo.report.ablation import METRICS, future_miou, read_rows, value
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,14 @@ def summary_of(verdict: dict[str, Any], metrics: dict[str, float]) -> dict[str, 
 
 
 def scores_of(run_dir: Path) -> dict[str, float]:
-    """``test/<metric>`` of a run that was scored on the test split; failed plans count as 0."""
-    file = run_dir / TEST_FILE
-    if not file.is_file():
+    """``test/<metric>`` of a run that was scored on the test split; failed plans count as 0. None where the table of
+    scores cannot be read, and a line that says so."""
+    notes: list[str] = []
+    rows = spared(run_dir / TEST_FILE, read_rows, None, notes)
+    for note in notes:
+        print(note, flush=True)
+    if rows is None:
         return {}
-    rows = pd.read_parquet(file)
     scores = {metric: value(rows, metric) for metric in METRICS} | {"future_miou": future_miou(rows)}
     scores |= {"scenes": len(rows), "failed": int((~rows["valid"]).sum())}
     return {f"test/{name}": score for name, score in scores.items() if not math.isnan(score)}

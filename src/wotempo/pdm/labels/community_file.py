@@ -13,6 +13,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.arrays import read_header
 from wotempo.navsim.files import atomic_path
 from wotempo.navsim.legacy_pickle import PROTOCOL, LegacyPickler
 from wotempo.navsim.scores import METRICS, ScoreTable, pack_scores, write_packed_table
@@ -83,12 +84,9 @@ def _pack(scores: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, np.nda
 def _read(path: Path) -> dict[Any, Any]:
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            if version != (1, 0):
-                raise ValueError(f"npy version {version}")
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            if shape != () or not dtype.hasobject:
-                raise ValueError(f"an array of {dtype} with the shape {shape}")
+            header = read_header(file)
+            if header.shape != () or not header.dtype.hasobject:
+                raise ValueError(f"an array of {header.dtype} with the shape {header.shape}")
             array = unpickle(file.read(), path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a pickled dict of numpy ({error}); it must be WoTE's own file") from error
