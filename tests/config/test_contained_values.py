@@ -36,7 +36,7 @@ MACHINE = MachineConfig(partition=None, account=None, qos=None, gpus=0, cpus=1, 
 
 def test_a_line_break_of_a_folder_becomes_no_line_of_the_job():
     with pytest.raises(UserError, match="cannot be an option of sbatch"):
-        job_script(MACHINE, "run", Path("/home/x\nrm -rf y"), Path("/home/runs/a"), [])
+        job_script(MACHINE, "run", Path("/srv/x\nrm -rf y"), Path("/srv/runs/a"), [])
 
 
 def test_an_argument_with_a_line_break_stays_one_argument(tmp_path):

@@ -203,9 +203,9 @@ def test_scenes_whose_files_are_absent_or_damaged_may_be_skipped(make_module, da
     data.build_caches()
     assert data.left_out == {"train": 3}
     assert [scene.index for scene in data.scenes["train"]] == [i for i in range(len(chosen)) if i not in (5, 6, 7)]
-    said = capsys.readouterr().out
-    assert f"1 of {len(chosen)} scenes left out, first {frames[5].token}: a sensor file is absent" in said
-    assert said.count("scenes left out") == 3
+    printed = capsys.readouterr().out
+    assert f"1 of {len(chosen)} scenes left out, first {frames[5].token}: a sensor file is absent" in printed
+    assert printed.count("scenes left out") == 3
     data.build_caches()
     assert data.left_out == {"train": 3}, "nothing is counted twice"
     data.setup("fit")

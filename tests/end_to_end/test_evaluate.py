@@ -145,10 +145,10 @@ def test_scenes_without_sensor_files_are_left_out_and_counted(train, workspace, 
     assert all(values["failed"] == 0 for values in drivers.values())
     coverage = json.loads((tmp_path / "some" / "summary.json").read_text())["coverage"]
     assert coverage["lost"] == {"without all their sensor files": 2}
-    said = capsys.readouterr().out
-    assert f"first {first['token']}: a sensor file is absent" in said
-    assert f"first {second['token']}: " in said
-    assert f"test: {len(used) - 2} scenes; left out: 2 without all their sensor files" in said
+    printed = capsys.readouterr().out
+    assert f"first {first['token']}: a sensor file is absent" in printed
+    assert f"first {second['token']}: " in printed
+    assert f"test: {len(used) - 2} scenes; left out: 2 without all their sensor files" in printed
 
 
 def test_what_history_changes_in_the_plans_of_a_split(train, workspace, tmp_path, capsys):
