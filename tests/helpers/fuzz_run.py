@@ -16,6 +16,7 @@ from pathlib import Path
 WORKER = Path(__file__).with_name("fuzz_worker.py")
 CPU_SECONDS = 10.0  # for one file
 WALL_SECONDS = 180.0  # of a process that waits for something
+START_SECONDS = 900.0  # a busy machine imports slowly
 GOOD = ("value", "refused")
 FAULTS = ("unclear", "traceback", "signal", "hang", "memory")
 
@@ -59,10 +60,10 @@ class Worker:
             return "hang", f"more than {self.cpu_seconds:g} s of CPU"
         return "signal", signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
-    def _line(self, process: subprocess.Popen[str]) -> str | None:
-        """A line of the process, "" where it died, None where it says nothing."""
+    def _line(self, process: subprocess.Popen[str], seconds: float = WALL_SECONDS) -> str | None:
+        """A line of the process, "" where it died, None where it says nothing for so long."""
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], WALL_SECONDS)
+        ready, _, _ = select.select([process.stdout], [], [], seconds)
         return process.stdout.readline() if ready else None
 
     def _running(self) -> subprocess.Popen[str]:
@@ -70,7 +71,7 @@ class Worker:
             command = [sys.executable, str(WORKER), str(self.folder), self.module, str(self.cpu_seconds)]
             pipe, one = subprocess.PIPE, {**os.environ, "OMP_NUM_THREADS": "1"}
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=one)
-            if self._line(self._process) != "ready\n":
+            if self._line(self._process, START_SECONDS) != "ready\n":
                 raise RuntimeError(f"{' '.join(command)} does not start: run it by hand")
         return self._process
 

@@ -328,7 +328,8 @@ def _space(folder: Path) -> Path:
 
 def _configuration(folder: Path) -> Path:
     with initialize_config_module("wotempo.configs", version_base="1.3"):
-        OmegaConf.save(compose("train", [f"run_dir={folder}", "workspace=w", *SMALL]), folder / "config.yaml")
+        config = compose("train", [f"run_dir={folder}", "workspace=w", *SMALL])
+        OmegaConf.save(config, folder / "config.yaml", resolve=True)
     return folder / "config.yaml"
 
 
