@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 
 class UserError(Exception):
@@ -36,6 +38,36 @@ def require_value(key: str, value: str, known: Collection[str]) -> None:
     """UserError with the nearest valid value where ``value``, of the configuration's ``key``, is none."""
     if value not in known:
         raise UserError(f"{key} is '{value}': {nearest(value, known)}")
+
+
+def kinds_wanted(value: Any, hint: Any) -> str:
+    """The kinds of plain values that a type hint takes, as words, where ``value`` is of none of them; else nothing."""
+    wanted = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if any(_is_of(value, kind) for kind in wanted):
+        return ""
+    return " or ".join(word for kind in wanted for word in _words(kind))
+
+
+def _of_many(hint: Any) -> bool:
+    origin = get_origin(hint)
+    return isinstance(origin, type) and issubclass(origin, Iterable)
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """By the very type, since Python counts True as an int; only a whole number may stand for a float."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if _of_many(kind):
+        return isinstance(value, list | tuple)
+    return type(value) is kind or (type(value) is int and kind is float)
+
+
+def _words(kind: Any) -> list[str]:
+    if get_origin(kind) is Literal:
+        return list(map(str, get_args(kind)))
+    if _of_many(kind):
+        return ["a list"]
+    return ["null" if kind is NoneType else getattr(kind, "__name__", str(kind))]
 
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@,-]{0,119}")

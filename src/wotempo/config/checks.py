@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start
 from wotempo.config.criteria import build_criterion
+from wotempo.config.ranges import check_ranges
 from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, typed
-from wotempo.errors import UserError, nearest, require_least, require_name, require_named, require_value
+from wotempo.errors import UserError, nearest, require_name, require_named, require_value
 from wotempo.fusion import build_fusion, level_of
 from wotempo.planners.registry import planner_class
 from wotempo.training.optimiser import SCHEDULES
@@ -28,6 +29,7 @@ ARTIFACTS = ("checkpoint", "checkpoint_reference", "verdict", "report")
 def check_config(raw: DictConfig) -> RunConfig:
     """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
     config = typed(raw)
+    check_ranges(config)
     require_name("name", config.name)
     if config.reuse not in (True, False, "strict"):
         raise UserError(f"reuse is {config.reuse!r}: set it to false, true or strict")
@@ -158,21 +160,12 @@ def check_precision(place: str, precision: str, accelerator: str) -> None:
 
 def check_numbers(config: RunConfig) -> None:
     trainer = config.trainer
-    require_least(1, config, "trainer.batch_size", "trainer.run_length", "model.num_anchors", "data.prepare_workers")
-    every = ("accumulate_grad_batches", "check_val_every_n_epoch", "log_every_n_steps")
-    require_least(1, trainer, *every, place="trainer.")
-    require_least(0, config, "seed", "data.seed", "data.extra_drives", "trainer.num_workers", "tracking.pictures")
     if trainer.on_oom not in POLICIES:
         raise UserError(f"trainer.on_oom is '{trainer.on_oom}': set it to {' or '.join(POLICIES)}")
     if trainer.on_oom == "halve" and trainer.devices not in (1, "1"):
         raise UserError(
             f"trainer.on_oom=halve works in one process, and trainer.devices is {trainer.devices}: the others would "
             "wait for ever for the one whose memory is full; set trainer.devices=1 or trainer.on_oom=fail"
-        )
-    if trainer.checkpoint_every_n_steps is not None and trainer.checkpoint_every_n_steps < 1:
-        raise UserError(
-            f"trainer.checkpoint_every_n_steps is {trainer.checkpoint_every_n_steps}: set it to 1 or more, or to null "
-            "for every ten minutes"
         )
     if trainer.limit_train_batches == 0:
         raise UserError("trainer.limit_train_batches is 0: nothing would be trained; set it to 1 or more, or null")
@@ -182,8 +175,6 @@ def check_numbers(config: RunConfig) -> None:
         share = getattr(trainer, key)
         if share is not None and not (isinstance(share, int | float) and share >= 0):
             raise UserError(f"trainer.{key} is {share!r}: set a number of batches, a share such as 0.1, or null")
-    if trainer.max_steps < -1:
-        raise UserError(f"trainer.max_steps is {trainer.max_steps}: set it to 1 or more, or to -1 for no limit")
     check_accelerator("trainer.accelerator", trainer.accelerator)
     check_scenes(config.data)
     check_precision("trainer.precision", trainer.precision, trainer.accelerator)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 import callbacks.criteria
 from callbacks import Guard
-from wotempo.errors import UserError, nearest, unknown_key
+from wotempo.errors import UserError, kinds_wanted, nearest, unknown_key
 from wotempo.found_by_file import found_by_file
 
 CLASS = "_target_"  # the key of the class in configs/acceptance and in the folders of runs, a dotted name
@@ -38,11 +38,14 @@ def build_criterion(place: str, options: Any) -> Guard:
         )
     values = {key: value for key, value in options.items() if key != CLASS}
     known = inspect.signature(kind).parameters
+    hints = get_type_hints(kind.__init__)
     for key, value in values.items():
         if key not in known:
             raise unknown_key(str(key), known, f"{place}.")
         if not _is_plain(value):
             raise UserError(f"{place}.{key} is {str(value)[:60]!r}: set a number, a text, or a list of such")
+        if (hint := hints.get(key)) is not None and (names := kinds_wanted(value, hint)):
+            raise UserError(f"{place}.{key} is {value!r}, and the criterion takes {names}: set such a value")
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:

@@ -38,7 +38,7 @@ from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.runs.beginning import beginning
-from wotempo.runs.build import build_callbacks, build_module, build_trainer
+from wotempo.runs.build import build_callbacks, build_module, build_trainer, require_trainer
 from wotempo.runs.extension import EXTENDED
 from wotempo.runs.facts import evidence_of, facts_of
 from wotempo.runs.identity import FILE as IDENTITY
@@ -165,6 +165,7 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
         write_bytes(run_dir / "config.yaml", OmegaConf.to_yaml(raw, resolve=True).encode())
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("trainer.accelerator is 'gpu', but there is no GPU: set trainer=cpu (make: TRAINER=cpu)")
+        require_trainer(config, run_dir)
         prepared, data = prepare_data(config)
         made_from = identity_of(config, prepared, claim.identity)
         if claim.resumed:

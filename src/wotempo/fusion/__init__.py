@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from wotempo.configs import values
-from wotempo.errors import UserError, nearest
+from wotempo.errors import UserError, kinds_wanted, nearest
 from wotempo.found_by_file import found_by_file
 from wotempo.fusion.base import POINTS, RingBuffer, TemporalFusion
 from wotempo.fusion.controls.controls import CONTROLS, ControlledFusion
@@ -69,6 +68,8 @@ def build_fusion(
     options = options_of({"name": name, "num_frames": num_frames, **given})
     level, frame_stride, control, frame_dropout = (options.pop(key) for key in SHARED)
     stage = _plain(channels, grid, **options)
+    if names := kinds_wanted(frame_dropout, float):
+        raise UserError(f"fusion.frame_dropout is {frame_dropout!r}, and it takes {names}: set such a value")
     if type(frame_stride) is not int or frame_stride < 1:
         raise UserError(f"fusion.frame_stride is {frame_stride!r}: set a whole number, 1 for every frame of the log")
     if frame_stride > 1 and stage.num_frames == 1:
@@ -110,10 +111,7 @@ def _plain(channels: int, grid: BevGrid, name: str, **options: Any) -> TemporalF
             raise UserError(f"fusion.{key} is no option of the stage '{name}': {nearest(key, known, cutoff=0.0)}")
     hints = get_type_hints(stage.__init__)
     for key, value in options.items():
-        wanted = get_args(hints[key]) or (hints[key],)
-        # The very type, since Python counts True as an int; only a whole number may stand for a float.
-        if type(value) not in wanted and not (type(value) is int and float in wanted):
-            names = " or ".join("null" if t is NoneType else t.__name__ for t in wanted)
+        if names := kinds_wanted(value, hints[key]):
             raise UserError(f"fusion.{key} is {value!r}, but the stage '{name}' takes {names}: set such a value")
     return stage(channels, grid, **options)
 

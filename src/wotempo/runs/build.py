@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
@@ -17,6 +18,7 @@ from wotempo.checkpoints.image_encoder import load_image_encoder
 from wotempo.checkpoints.init_from import start_from
 from wotempo.config.criteria import build_criterion
 from wotempo.config.schema import RunConfig
+from wotempo.errors import UserError
 from wotempo.navsim import fingerprint
 from wotempo.preparation.prepare import Prepared
 from wotempo.records.seal import seal_of
@@ -80,6 +82,17 @@ def build_callbacks(
     if config.trainer.progress_bar:
         callbacks.append(RichProgressBar())
     return callbacks, report, steps
+
+
+def require_trainer(config: RunConfig, run_dir: Path) -> None:
+    """UserError where Lightning refuses its options: before anything is prepared for a trainer that cannot be."""
+    try:
+        build_trainer(config, run_dir, [], [])
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        given = ", ".join(f"{name}={value}" for name, value in config.trainer.options().items() if value is not None)
+        raise UserError(
+            f"Lightning refuses the options of trainer ({' '.join(str(error).split())}): {given}"
+        ) from error
 
 
 def build_trainer(config: RunConfig, run_dir: Path, loggers: list, callbacks: list[L.Callback]) -> L.Trainer:
