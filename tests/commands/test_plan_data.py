@@ -8,13 +8,13 @@ import shutil
 import pytest
 from hydra import compose, initialize_config_module
 
-from wotempo.commands.plan_data import check, located, work
+from wotempo.commands.plan_data import check, located, planned, work
 from wotempo.datasets import DATASETS, SPLITS, dataset_of
 from wotempo.datasets.navsim_archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
-from wotempo.datasets.supply import FILES_PER_FRAME
+from wotempo.datasets.supply import FILES_PER_FRAME, map_files
 from wotempo.doctor.dataset import dataset_findings
 from wotempo.navsim import read_log
-from wotempo.preparation.plan import by_logs, plan
+from wotempo.preparation.plan import by_logs
 
 
 def config_of(*overrides):
@@ -32,7 +32,7 @@ def town(micro_town, tmp_path):
 def pieces(*overrides):
     config, lacking = check(config_of(*overrides))
     dataset = dataset_of(config.data, config.workspace)
-    found = plan(config, dataset, located(dataset, lacking), lambda *_: None)
+    found = planned(config, dataset, lacking, lambda *_: None)
     return {piece.name: piece for piece in found.fetch}, found, lacking
 
 
@@ -124,6 +124,20 @@ def test_without_navsim_the_published_sizes_stand_in(nothing):
     single = pieces("experiment=baseline_1epoch", *nothing)[1]
     assert to_fetch(found) - to_fetch(single) == pytest.approx(TRAIN_HISTORY.gigabytes * 1e9)
     assert single.made[0][1] < found.made[0][1]  # fewer frames to keep
+
+
+def test_maps_that_are_here_are_counted_without_the_devkit(nothing, town):
+    """Scene filters lie in the devkit; what needs none is looked at all the same."""
+    root, _ = town
+    named, found, lacking = pieces("experiment=baseline_1epoch", *nothing, f"data.root={root}")
+    assert [line.split()[0] for line in lacking] == ["NAVSIM_DEVKIT_ROOT"]
+    assert 0 < named["maps"].here == sum(file.is_file() for file in map_files(root / "maps"))
+    assert named["train: current frames"].here == 0
+    assert any("not counted without scene filters" in note for note in found.notes)
+    own = [f"data.{split}.{key}=null" for split in SPLITS for key in ("scene_filter", "logs")]
+    named, _, lacking = pieces("experiment=baseline_1epoch", *nothing, f"data.root={root}", *own)
+    assert lacking == []
+    assert named["train: current frames"].here > 0
 
 
 def test_a_dataset_in_part_is_counted_by_its_logs(nothing, town):

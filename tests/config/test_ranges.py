@@ -63,13 +63,27 @@ def test_what_lies_outside_is_named_with_its_limit(config, key):
         assert str(refused.value) == says
 
 
-BAD = """
-losses.map=.nan losses.im_reward=inf acceptance.loss.min_drop=nan fusion.frame_dropout=nan trainer.threads=0
-trainer.gradient_clip_val=-1 optimiser.warmup_fraction=2 seed=4294967296 model.lidar_max=300 optimiser.weight_decay=-1
-model.image_height=0 fusion.frame_dropout=much fusion.frame_dropout=[] acceptance.loss.min_drop=much
-acceptance.loss.min_batches=1.5 acceptance.plan.rivals=standing acceptance.loss.policy=halt
-acceptance.complete.min_epochs=few trainer.ema=word
-""".split()
+BAD = [
+    "losses.map=.nan",
+    "losses.im_reward=inf",
+    "acceptance.loss.min_drop=nan",
+    "fusion.frame_dropout=nan",
+    "trainer.threads=0",
+    "trainer.gradient_clip_val=-1",
+    "optimiser.warmup_fraction=2",
+    "seed=4294967296",
+    "model.lidar_max=300",
+    "optimiser.weight_decay=-1",
+    "model.image_height=0",
+    "fusion.frame_dropout=much",
+    "fusion.frame_dropout=[]",
+    "acceptance.loss.min_drop=much",
+    "acceptance.loss.min_batches=1.5",
+    "acceptance.plan.rivals=standing",
+    "acceptance.loss.policy=halt",
+    "acceptance.complete.min_epochs=few",
+    "trainer.ema=word",
+]
 
 
 @pytest.mark.parametrize("override", BAD)

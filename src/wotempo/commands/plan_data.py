@@ -17,7 +17,7 @@ from rich.table import Table
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
-from wotempo.datasets import Dataset, dataset_class, dataset_of
+from wotempo.datasets import Dataset, Progress, dataset_class, dataset_of
 from wotempo.doctor.storage import SPARE_BYTES, existing
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths
@@ -33,13 +33,18 @@ def check(raw: DictConfig) -> tuple[RunConfig, list[str]]:
 
 def located(dataset: Dataset, lacking: list[str]) -> DataPaths | None:
     """The dataset's folders; None where they are not here yet, with the reason added to ``lacking``."""
-    if lacking:
-        return None
     try:
         return dataset.here()
     except UserError as error:
-        lacking.append(str(error))
+        if not lacking:
+            lacking.append(str(error))
         return None
+
+
+def planned(config: RunConfig, dataset: Dataset, lacking: list[str], progress: Progress) -> Plan:
+    """The plan; where the environment lacks something, or folders are missing, ``lacking`` says so."""
+    filtered = not lacking
+    return plan(config, dataset, located(dataset, lacking), filtered, progress)
 
 
 def size_text(count: float | None) -> str:
@@ -73,7 +78,7 @@ def work(raw: DictConfig) -> int:
     config, lacking = check(raw)
     dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.trainer.progress_bar) as progress:
-        found = plan(config, dataset, located(dataset, lacking), progress)
+        found = planned(config, dataset, lacking, progress)
     Console(width=150).print(table(found))
     for line in (*lacking, *lines(config, dataset, found)):
         print(line)

@@ -21,6 +21,7 @@ from wotempo.preparation.windows import window_needs, with_history
 CACHES = "caches of frames and targets"
 LABEL_BYTES = 3  # an anchor
 NO_LOGS = "the logs are not here: counts and sizes are the published ones, of whole archives"
+NO_FILTERS = "logs and frames are not counted without scene filters: counts and sizes are the published ones"
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,20 @@ class Plan:
         return all(piece.complete for piece in self.fetch)
 
 
-def plan(config: RunConfig, dataset: Dataset, paths: DataPaths | None, progress: Progress) -> Plan:
-    """``paths``: the dataset's folders, None where they are not here yet."""
-    if paths is not None:
+def plan(config: RunConfig, dataset: Dataset, paths: DataPaths | None, filtered: bool, progress: Progress) -> Plan:
+    """``paths``: the dataset's folders, None where they are not here yet. ``filtered``: the scene filters are here;
+    without them only maps can be counted."""
+    if paths is not None and filtered:
         return by_logs(config, dataset, paths, progress)
     supply = dataset.supply
     fetch = supply.whole(dataset.name, window_needs(config).frames > 1)
+    if paths is not None:
+        maps = supply.piece("maps", map_files(paths.maps), "maps")
+        fetch = [maps if piece.name == maps.name else piece for piece in fetch]
     if not supply.tokens:
         return Plan(fetch, [labels(config, 0)], [])
     made = [projected_caches(config, supply), labels(config, supply.tokens["train"] + supply.tokens["val"])]
-    return Plan(fetch, made, [NO_LOGS])
+    return Plan(fetch, made, [NO_LOGS if paths is None else NO_FILTERS])
 
 
 def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Progress) -> Plan:
