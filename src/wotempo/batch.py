@@ -12,7 +12,7 @@ A history frame that is missing is not ``valid``, points at its window's current
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple, TypedDict
+from typing import Annotated, Literal, NamedTuple, TypedDict, get_type_hints
 
 from torch import Tensor
 
@@ -61,3 +61,10 @@ class Batch(TypedDict, total=False):
     future_map: Annotated[Tensor, Field("B S P Q uint8", "anchors")]
     # PDM sub-scores, 0 to 1, in the order of ``navsim.METRICS``.
     sim_reward: Annotated[Tensor, Field("B 5 N float32", "labels")]
+
+
+_HINTS = get_type_hints(Batch, include_extras=True)
+SUPERVISION = frozenset(
+    n for n, hint in _HINTS.items() if hint.__metadata__[0].when in ("targets", "anchors", "labels")
+)
+"""Fields that only supervised splits have."""

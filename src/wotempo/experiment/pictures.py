@@ -16,9 +16,10 @@ from wotempo.training.samples import collect_samples
 
 
 def save_pictures(config: RunConfig, module: LitPlanner, data: NavsimDataModule, run_dir: Path) -> list[Path]:
-    """``samples.npz`` of a few validation scenes with a whole history, and its pictures; none without validation."""
+    """``samples.npz`` of a few validation scenes with a whole history, and its pictures; none without validation, or
+    where its logs hold no boxes."""
     dataset = data.datasets.get("val")
-    if config.tracking.pictures == 0 or dataset is None:
+    if config.tracking.pictures == 0 or dataset is None or "val" not in data.supervised:
         return []
     whole = np.flatnonzero(dataset.valid.all(1))
     chosen = whole[np.linspace(0, len(whole) - 1, min(config.tracking.pictures, len(whole))).astype(int)]

@@ -187,7 +187,13 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
             facts |= {name: claim.facts[name] for name in (EXTENDED,) if name in claim.facts}
         loggers = build_loggers(config, run_dir, facts, claim.step)
         callbacks, report, steps = build_callbacks(
-            config, run_dir, facts, partial(evidence_of, run_dir, prepared), stop_signal, memory_policy
+            config,
+            run_dir,
+            facts,
+            partial(evidence_of, run_dir, prepared),
+            stop_signal,
+            memory_policy,
+            judged="val" in prepared.supervised,
         )
         trainer = build_trainer(config, run_dir, loggers, callbacks)
         if config.model.frozen_backbone:

@@ -61,12 +61,14 @@ def build_callbacks(
     rests_on: Callable[[], dict[str, Any]],
     stop_signal: StopSignal,
     memory_policy: OutOfMemoryPolicy,
+    judged: bool = True,
 ) -> tuple[list[L.Callback], AcceptanceReport, StepCheckpoint]:
+    """``judged``: the validation split has targets, so that there is a best checkpoint."""
     guards: list[Guard] = [build_criterion(f"acceptance.{key}", options) for key, options in config.acceptance.items()]
     report = AcceptanceReport(run_dir, facts, memory_policy.reason, rests_on, seal_of, limit_reached)
     folder = run_dir / "checkpoints"
     checkpoints = [RunCheckpoint(folder, "last", save_on_train_epoch_end=True)]
-    if config.trainer.limit_val_batches != 0:
+    if config.trainer.limit_val_batches != 0 and judged:
         checkpoints.append(RunCheckpoint(folder, BEST, monitor="val/ade"))
     steps = StepCheckpoint(folder, config.trainer.checkpoint_every_n_steps, stop_signal)
     # Behind the guards, whose hooks on the validated batch are gone by then, and before the report that it informs.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wotempo.batch import Batch
+from wotempo.batch import SUPERVISION, Batch
 from wotempo.configs import completed
 from wotempo.planners.config import OLDEST, ModelConfig
 from wotempo.planners.registry import build_planner, loss_weights
@@ -157,4 +157,9 @@ class LitPlanner(L.LightningModule):
 
     def shape_contract(self, split: str) -> dict[str, str]:
         """Named dimensions of the batch, the fusion stage and the heads (see callbacks.base.protocol)."""
-        return self.model.shape_contract()
+        contract = self.model.shape_contract()
+        data = getattr(self._trainer, "datamodule", None)
+        if split in getattr(data, "supervised", (split,)):
+            return contract
+        # The logs of the split hold no boxes: its batches have no targets.
+        return {place: shape for place, shape in contract.items() if place.removeprefix("batch.") not in SUPERVISION}
