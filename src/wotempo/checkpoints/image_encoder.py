@@ -48,7 +48,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         try:
             weights = dict(load_file(path))
         except SafetensorError as error:
-            raise UserError(f"{path} is no readable file of weights ({error}): download it anew") from None
+            raise UserError(
+                f"{path} is no readable file of weights ({str(error).splitlines()[0][:120]}): download it anew"
+            ) from None
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
         raise UserError(f"{path} holds no plain state dict: save the encoder's state_dict() itself")
     return weights

@@ -40,7 +40,8 @@ def rebuild(path: Path, content: Mapping[Any, Any], variant: str = "model", fini
         module = LitPlanner.untrained({**stored.hyperparameters, "model": changed}, stored.state)
     if variant != "untrained":
         require_same_weights(path, stored.state, module.state_dict(), finite)
-        module.load_state_dict(stored.state)
+        with buildable(path):
+            module.load_state_dict(stored.state)
     return module.eval()
 
 
@@ -53,7 +54,7 @@ def require_same_weights(
         {name: tuple(value.shape) if isinstance(value, Tensor) else "no tensor" for name, value in tensors.items()}
         for tensors in (theirs, ours)
     ]
-    differing = [name for name in sorted({*theirs, *ours}) if shapes[0].get(name) != shapes[1].get(name)]
+    differing = [name for name in sorted({*theirs, *ours}, key=str) if shapes[0].get(name) != shapes[1].get(name)]
     if differing:
         first, *others = differing
         there, here = (of.get(first, "absent") for of in shapes)

@@ -121,6 +121,6 @@ def _listed_logs(path: str | None, split: str) -> frozenset[str] | None:
     except (OSError, ValueError) as error:
         raise UserError(f"data.{split}.logs: cannot read {path} ({error})") from None
     names = raw.get(f"{split}_logs") if isinstance(raw, dict) else raw
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.isprintable() for name in names):
         raise UserError(f"{path} has no list '{split}_logs' of names")
     return frozenset(names)

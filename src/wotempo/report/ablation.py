@@ -71,6 +71,9 @@ def read_rows(file: Path) -> pd.DataFrame:
     numeric = [is_numeric_dtype(rows[name]) for name in (*figures, *counted)]
     if not all(numeric) or not rows["token"].map(lambda token: isinstance(token, str)).all():
         raise ValueError("a column is of another kind than runs write")
+    truths = [name for name in rows if name == "valid" or str(name).startswith(PREFIX)]
+    if wrong := [name for name in truths if rows[name].dtype != bool]:
+        raise ValueError(f"its column {wrong[0]} holds other values than True and False")
     whole = {"valid": True, "reason": ""} | {name: rows[name] for name in ("valid", "reason") if name in rows}
     return rows.assign(**whole)
 
