@@ -61,13 +61,13 @@ def validate_on_training(workspace, monkeypatch):
 def a_scene_twice(workspace, monkeypatch):
     import wotempo.preparation.prepare as prepare
 
-    original = prepare.split_scenes
+    original = prepare.find_split
 
-    def scenes(dataset, paths, split, progress):
+    def find(dataset, paths, split, progress):
         found = original(dataset, paths, split, progress)
-        return [*found, found[0]] if split == "train" else found
+        return found._replace(scenes=[*found.scenes, found.scenes[0]]) if split == "train" else found
 
-    monkeypatch.setattr(prepare, "split_scenes", scenes)
+    monkeypatch.setattr(prepare, "find_split", find)
 
 
 def rows_of_other_anchors(workspace, monkeypatch):
