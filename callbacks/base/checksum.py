@@ -52,8 +52,14 @@ def damage(path: Any, content: Any) -> str:
         )
     state = content.get("state_dict", content)
     for name, value in state.items() if isinstance(state, Mapping) else ():
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel():
+        if isinstance(value, torch.Tensor) and _holds_numbers(value):
             largest = value.abs().max().item()
             if LARGEST < largest < float("inf"):
                 return f"holds a weight of {largest:.3g} in {name}, which no training leaves: it is damaged"
     return ""
+
+
+def _holds_numbers(value: torch.Tensor) -> bool:
+    """Whether a tensor's values can be looked at: sparse ones and those without memory are no weights of a checkpoint,
+    which whoever takes them says."""
+    return value.is_floating_point() and value.numel() > 0 and value.layout is torch.strided and not value.is_meta

@@ -112,6 +112,6 @@ def _why_stopped(trainer: Trainer) -> str:
     for callback in callbacks_of(trainer):
         if isinstance(callback, Timer) and (callback.time_remaining() or 1.0) <= 0:
             return "max_time was used up"
-        if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
             return "early stopping"
     return "trainer.should_stop was set" if trainer.should_stop else "an epoch ended before its last batch"

@@ -139,7 +139,8 @@ def finished(root, status="accepted", epochs=2, **overrides):
     folder = unfinished(root, "done", status=status)
     words = [f"{key}={value}" for key, value in {"trainer.max_epochs": 2, **overrides}.items()]
     with initialize_config_module("wotempo.configs", version_base="1.3"):
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(compose("train", overrides=["run_dir=unset", *words])))
+        config = compose("train", overrides=["run_dir=unset", *words])
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     verdict = json.loads((folder / "verdict.json").read_text())
     (folder / "verdict.json").write_text(json.dumps({**verdict, "epochs": epochs, "steps": 20, "seconds": 1.0}))
     return folder

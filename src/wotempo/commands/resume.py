@@ -1,4 +1,4 @@
-"""Continue a run that was interrupted, with the configuration it was started with; or a finished one by more epochs.
+"""Continue a run that was interrupted, with the configuration it has; or a finished one by more epochs.
 
     wotempo resume runs/a/b trainer.max_epochs=5    # extends a run of fewer
 
