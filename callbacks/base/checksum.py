@@ -18,6 +18,11 @@ def checksum(content: Mapping[Any, Any]) -> int:
     return _crc({key: value for key, value in content.items() if key != CHECKSUM}, 0)
 
 
+def with_checksum(content: Mapping[Any, Any]) -> dict[Any, Any]:
+    """What is written to a file of ``torch.save``."""
+    return {**content, CHECKSUM: checksum(content)}
+
+
 def _crc(value: Any, crc: int) -> int:
     if isinstance(value, torch.Tensor):
         data = value.detach().cpu().contiguous()

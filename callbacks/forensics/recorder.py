@@ -17,6 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 
+from callbacks.base.checksum import with_checksum
 from callbacks.base.guard import AcceptanceError
 from callbacks.base.plain import plain, portable, write_atomic, write_json
 from callbacks.base.protocol import loss_terms, tokens_of
@@ -132,7 +133,7 @@ class FailureRecorder(Callback):
             "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
         }
         torch.save(step, partial / STEP)
-        torch.save(portable(weights), partial / WEIGHTS)
+        torch.save(with_checksum(portable(weights)), partial / WEIGHTS)  # a run that diverged has any values
         write_json(partial / FACTS, plain(facts))
         write_atomic(partial / DIAGNOSIS, diagnosis(facts, weigh(facts)))
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from callbacks.base.checksum import CHECKSUM, checksum
+from callbacks.base.checksum import with_checksum
 from wotempo.errors import UserError
 from wotempo.interop.weights import WoTEWeights
 from wotempo.navsim import atomic_path
@@ -45,7 +45,7 @@ def write_files(weights: WoTEWeights, content: dict[str, Any], output: Path, ove
     written = check_output(output, weights.source, overwrite)
     # By way of memory: torch hides the reason when a disk is full.
     buffer = io.BytesIO()
-    torch.save({**content, CHECKSUM: checksum(content)}, buffer)
+    torch.save(with_checksum(content), buffer)
     with atomic_path(written.checkpoint) as checkpoint, atomic_path(written.anchors) as anchors:
         checkpoint.write_bytes(buffer.getbuffer())
         anchors.write_bytes(array_bytes(weights.anchors))

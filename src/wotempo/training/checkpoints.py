@@ -13,7 +13,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from callbacks.base.checksum import CHECKSUM, checksum
+from callbacks.base.checksum import with_checksum
 from wotempo.system_errors import writing
 
 SECONDS_BETWEEN = 600.0
@@ -37,7 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with writing(final, partial):
                 final.parent.mkdir(parents=True, exist_ok=True)
                 with partial.open("wb") as file:
-                    torch.save({**checkpoint, CHECKSUM: checksum(checkpoint)}, file)
+                    torch.save(with_checksum(checkpoint), file)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(partial, final)
