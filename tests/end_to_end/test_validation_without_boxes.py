@@ -32,7 +32,7 @@ def test_criterion_plan_is_skipped_where_validation_has_no_boxes(train, workspac
     _, verdict = train("experiment=baseline_1epoch", "profile=smoke", bare(town, tmp_path / "bare", "val"))
     assert "val: the logs hold no boxes: it is planned for and not scored" in capsys.readouterr().out
     (plan,) = [c for c in verdict["criteria"] if c["name"] == "plan"]
-    assert plan["status"] == "skipped"
+    assert plan["status"] == "skipped", verdict["reason"] + plan["message"]
     assert "their logs hold no boxes" in plan["message"]
     assert verdict["status"] != "crashed", verdict["reason"]
     assert not [c["name"] for c in verdict["criteria"] if c["status"] == "fail"]

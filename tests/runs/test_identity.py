@@ -171,7 +171,7 @@ def test_the_code_of_a_process_is_that_of_its_start():
 def folder_of(tmp_path, *overrides):
     run = tmp_path / "run"
     run.mkdir(exist_ok=True)
-    (run / "config.yaml").write_text(OmegaConf.to_yaml(config_of(*overrides)))
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config_of(*overrides), resolve=True))
     verdict = {"status": "incomplete", "written": "2026", "reason": "killed", "facts": {"signature": "theirs"}}
     (run / "verdict.json").write_text(json.dumps(verdict))
     return run

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
@@ -38,9 +39,7 @@ class SharedBatches:
     def __call__(self, items: Sequence[Any]) -> Any:
         batch = self.collate(items)
         if get_worker_info() is not None:
-            for value in batch.values():
-                if isinstance(value, Tensor):
-                    value.share_memory_()
+            apply_to_collection(batch, Tensor, Tensor.share_memory_)
         return batch
 
 

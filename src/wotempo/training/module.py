@@ -66,11 +66,10 @@ class LitPlanner(L.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        predictions = self.model(batch)
         if "trajectory" not in batch:  # the logs of the split hold no boxes, and it has no targets
-            plan = self.model.select(predictions["fused_bev"], batch["status"])
-            self.validated = {"plan": plan["trajectory"]}
+            self.validated = {"plan": self.model.plan(batch)["trajectory"]}
             return
+        predictions = self.model(batch)
         terms = self.model.losses(predictions, batch, self.weights)
         self.log("val/loss", torch.stack(list(terms.values())).sum(), batch_size=len(batch["tokens"]), sync_dist=True)
         plan = self.model.select(predictions["fused_bev"], batch["status"])
@@ -161,5 +160,6 @@ class LitPlanner(L.LightningModule):
         data = getattr(self._trainer, "datamodule", None)
         if split in getattr(data, "supervised", (split,)):
             return contract
-        # The logs of the split hold no boxes: its batches have no targets.
-        return {place: shape for place, shape in contract.items() if place.removeprefix("batch.") not in SUPERVISION}
+        # The logs of the split hold no boxes: its batches have no targets, and the planner only plans.
+        absent = {f"batch.{name}" for name in SUPERVISION}
+        return {p: shape for p, shape in contract.items() if p not in absent and not p.startswith("model:out.")}
