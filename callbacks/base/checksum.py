@@ -65,6 +65,6 @@ def damage(path: Any, content: Any) -> str:
 
 
 def _holds_numbers(value: torch.Tensor) -> bool:
-    """Whether a tensor's values can be looked at: sparse ones and those without memory are no weights of a checkpoint,
-    which whoever takes them says."""
+    """Whether a tensor's values can be looked at: sparse ones and those without memory are no weights, and
+    are refused where weights are taken from the file."""
     return value.is_floating_point() and value.numel() > 0 and value.layout is torch.strided and not value.is_meta
