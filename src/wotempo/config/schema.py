@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -133,8 +134,10 @@ class RunConfig:
     tracking: TrackingConfig
 
 
+@cache
 def _empty(schema: type) -> Any:
-    """The schema as a config whose keys, those of nested dataclasses too, still lack their values."""
+    """The schema as a config whose keys, those of nested dataclasses too, still lack their values. Not to be changed:
+    OmegaConf copies it where it merges."""
     empty = OmegaConf.structured(schema)
     OmegaConf.set_readonly(empty, False)  # frozen dataclasses are frozen once they are filled
     for name, kind in typing.get_type_hints(schema).items():

@@ -120,7 +120,8 @@ def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str]) -> Sc
         differs = f"{len(table.rows) + len(table.invalid)} scenes, not these {len(tokens)}"
     else:
         return table
-    raise UserError(f"{out_dir}: holds labels of {differs}; delete it, or name another folder, or allow overwriting")
+    way_out = "delete it, name another folder, or allow overwriting (`make labels ARGS=overwrite=true`)"
+    raise UserError(f"{out_dir}: holds labels of {differs}; {way_out}")
 
 
 def _discard(out_dir: Path, parts_dir: Path) -> None:
