@@ -1,6 +1,6 @@
 """Healthy runs of unusual kinds under all criteria, on the micro town: how many are rejected although nothing is wrong.
 
-make study NAME=healthy                                # all kinds, two seeds each: some 25 minutes of two cores
+make study NAME=healthy                                # all kinds, two seeds each: some 25 minutes of one core
 make study NAME=healthy ARGS="'two frames' bf16"       # these
 """
 
