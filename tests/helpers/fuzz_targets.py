@@ -65,6 +65,7 @@ from wotempo.navsim.pcd import read_pcd
 from wotempo.navsim.scenes import SceneFilter, find_scenes
 from wotempo.navsim.schema import DataPaths
 from wotempo.navsim.scores import ScoreTable
+from wotempo.navsim.submission import Team, read_plans, write_plans, write_submission
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.evaluation import evaluate_scenes
 from wotempo.pdm.labels.community_file import import_community_file
@@ -193,6 +194,17 @@ def _community(folder: Path) -> Path:
 
 def _imported(path: Path) -> object:
     return import_community_file(path, ANCHORS, path.parent / "imported")
+
+
+def _plans(folder: Path) -> Path:
+    write_plans(folder / "plans.npz", dict.fromkeys(TOKENS, ANCHORS[0]))
+    return folder / "plans.npz"
+
+
+def _submission(folder: Path) -> Path:
+    team = Team(name="a", authors=["b"], email="c", institution="d", country="e")
+    write_submission(folder / "submission.pkl", team, dict.fromkeys(TOKENS, ANCHORS[0]))
+    return folder / "submission.pkl"
 
 
 def _cache(name: str) -> Callable[[Path], Path]:
@@ -428,6 +440,8 @@ TARGETS: tuple[Target, ...] = (
     Target("label part", _label_part, lambda path: read_part(path.parent, PART_SCENES, len(ANCHORS)),
            (npz_values, member(), member(npy_values))),
     Target("community label file", _community, _imported, (community_values, community_values)),
+    Target("plans", _plans, read_plans, (npz_values, member(npy_values))),
+    Target("submission", _submission, read_plans),
     Target("cache, index", _cache("index.json"), _cached, (json_values,)),
     Target("cache, part", _cache("part-*.npy"), _cached, (npy_values,)),
     Target("cache built upon, index", _cache("index.json"), _built_upon, (json_values,), pace=0.5),
