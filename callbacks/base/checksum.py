@@ -43,8 +43,9 @@ def _crc(value: Any, crc: int) -> int:
 def damage(path: Any, content: Any) -> str:
     """What is wrong with the content that was read from a file of ``torch.save``; '' where nothing is.
 
-    Files from before there were checksums, and of others, are held against what weights can be: finite, and of at most
-    ``LARGEST``. Files older than torch 1.6 are no archives, whose records have checksums of their own."""
+    Of files from before there were checksums, and of others, no weight may be larger than ``LARGEST``; weights that are
+    not finite are left to who judges them, since a run that diverged may have saved some. Files older than torch 1.6
+    are no archives, whose records have checksums of their own."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if record := archive.testzip():
@@ -52,9 +53,8 @@ def damage(path: Any, content: Any) -> str:
     if not isinstance(content, Mapping):
         return ""
     if CHECKSUM in content:
-        return (
-            "" if content[CHECKSUM] == checksum(content) else "was changed after it was written (its checksum differs)"
-        )
+        same = content[CHECKSUM] == checksum(content)
+        return "" if same else "was changed after it was written (its checksum differs)"
     state = content.get("state_dict", content)
     for name, value in state.items() if isinstance(state, Mapping) else ():
         if isinstance(value, torch.Tensor) and _holds_numbers(value):

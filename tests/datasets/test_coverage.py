@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny_dataset import SPLIT, token, write_dataset
+from tiny_dataset import SPLIT, token
 
 from wotempo.data import window_frames
 from wotempo.datasets import DATASETS, find_split, split_scenes
@@ -19,13 +18,6 @@ from wotempo.errors import UserError
 from wotempo.navsim import Scene, read_log
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.schema import Defect
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("navsim")
-    write_dataset(root)
-    return root
 
 
 @pytest.fixture

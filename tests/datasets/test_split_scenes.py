@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from tiny_dataset import SPLIT, write_dataset
+from tiny_dataset import SPLIT
 
 from wotempo.datasets import DATASETS, split_scenes
 from wotempo.datasets.scenes import spread
@@ -28,13 +27,6 @@ class Data:
     maps: str | None = None
     full_history_only: bool = False
     train: Chosen = field(default_factory=Chosen)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("navsim")
-    write_dataset(root)
-    return root
 
 
 @pytest.fixture
