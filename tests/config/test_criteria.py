@@ -44,7 +44,10 @@ HOSTILE = {
     "a part of a call": ({"_target_": "callbacks.LossGuard", "_partial_": True}, r"acceptance\.x\._partial_"),
     "no class": ({"policy": "fail"}, "needs a _target_"),
     "no mapping": ("callbacks.LossGuard", "needs a _target_"),
-    "a policy that is none": ({"_target_": "callbacks.LossGuard", "policy": "maybe"}, r"acceptance\.x\.policy is .maybe., and the criterion takes fail or warn or off"),
+    "a policy that is none": (
+        {"_target_": "callbacks.LossGuard", "policy": "maybe"},
+        r"acceptance\.x\.policy is .maybe., and the criterion takes fail or warn or off",
+    ),
 }
 
 
