@@ -1,4 +1,4 @@
-"""The checksum that a checkpoint carries of its own content, so that a flipped bit or a foreign edit is found."""
+"""The checksum that a checkpoint carries of its own content, and the one reader of such files, which compares it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,23 @@ def _crc(value: Any, crc: int) -> int:
     return zlib.crc32((repr(value) if plain else type(value).__name__).encode(), crc)
 
 
-def damage(path: Any, content: Any) -> str:
+class DamagedFileError(ValueError):
+    """A file of ``torch.save`` whose content is not what was written. The text goes on behind the name of the file."""
+
+
+def read_saved(path: Any, *, mapped: bool = False) -> Any:
+    """The plain data and tensors in a file of ``torch.save``, on the CPU.
+
+    ``mapped``: tensors stay in the file until they are used. Raises DamagedFileError where the content is another than
+    was written, and whatever torch raises for a file that is something else.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    if fault := _damage(path, content):
+        raise DamagedFileError(fault)
+    return content
+
+
+def _damage(path: Any, content: Any) -> str:
     """What is wrong with the content that was read from a file of ``torch.save``; '' where nothing is.
 
     Of files from before there were checksums, and of others, no weight may be larger than ``LARGEST``; weights that are

@@ -23,6 +23,11 @@ def plain(tree: Any) -> Any:
     return tree if tree is None or isinstance(tree, bool | int | float | str) else str(tree)
 
 
+def in_one_line(error: BaseException) -> str:
+    """The kind of an error and the first line of its text, which may be empty."""
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+
+
 def write_json(path: Path, tree: Any) -> None:
     write_atomic(path, json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from callbacks.base.checksum import read_saved
+from callbacks.base.plain import in_one_line
 
 
 def claimed_checkpoints(trainer: Trainer) -> list[str]:
@@ -17,14 +20,14 @@ def claimed_checkpoints(trainer: Trainer) -> list[str]:
     return list({os.path.realpath(path): path for path in claimed}.values())
 
 
-def newest_checkpoint(trainer: Trainer) -> str | None:
-    """The one of the latest step; None where none was written, or a file cannot be read (``checkpoint`` says why)."""
-    steps = {path: _step(path) for path in claimed_checkpoints(trainer)}
-    return max(steps, key=steps.__getitem__) if steps and min(steps.values()) >= 0 else None
-
-
-def _step(path: str) -> int:
-    try:
-        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-    except Exception:  # whatever is wrong with it
-        return -1
+def newest_checkpoint(trainer: Trainer) -> tuple[Mapping[str, Any] | None, str]:
+    """(content of the one of the latest step, ''); (None, why) where none was written, or one of them is of no use."""
+    newest: Mapping[str, Any] | None = None
+    for path in claimed_checkpoints(trainer):
+        try:
+            content = read_saved(path, mapped=True)
+            if newest is None or int(content["global_step"]) > int(newest["global_step"]):
+                newest = content
+        except Exception as error:  # whatever is wrong with it: ``checkpoint`` fails for it
+            return None, f"{os.path.basename(path)} cannot be used: {in_one_line(error)}"
+    return newest, "" if newest is not None else "nothing was saved"

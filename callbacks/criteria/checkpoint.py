@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from callbacks.base.checksum import damage
+from callbacks.base.checksum import DamagedFileError, read_saved
 from callbacks.base.guard import Guard, Policy, Status
-from callbacks.base.plain import portable
+from callbacks.base.plain import in_one_line, portable
 from callbacks.base.saved import claimed_checkpoints
 from callbacks.base.tensors import all_finite, named_floats
 from callbacks.measures.reload import compare_forward
@@ -98,15 +97,15 @@ def inspect_checkpoint(path: str, expected: Mapping[str, tuple[int, ...]]) -> tu
     if os.path.isdir(path):
         return -1, "is a folder (sharded); only single-file checkpoints can be verified"
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = read_saved(path, mapped=True)
+    except DamagedFileError as fault:
+        return -1, str(fault)
     except Exception as error:  # truncated, foreign or unsafe: whatever it is, the finding is that it does not load
-        return -1, f"does not load with weights_only=True: {type(error).__name__}: {str(error).splitlines()[0]}"
+        return -1, f"does not load with weights_only=True: {in_one_line(error)}"
     held = checkpoint if isinstance(checkpoint, dict) else {}
     step, state = held.get("global_step"), held.get("state_dict")
     if not isinstance(step, int) or not isinstance(state, dict):
         return -1, "is no checkpoint of a run: it lacks its global_step or its state_dict"
-    if fault := damage(path, checkpoint):
-        return -1, fault
     found = {str(key): tuple(getattr(value, "shape", ())) for key, value in state.items()}
     if absent := sorted(expected.keys() - found.keys()):
         return step, f"lacks {len(absent)} keys of the model, the first is {absent[0]}"

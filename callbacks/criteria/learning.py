@@ -136,11 +136,10 @@ class LearningGuard(Guard):
 
     def conclude(self, trainer: Trainer, pl_module: Any) -> None:
         before: dict[str, float] = self.memory["terms"]
-        path = newest_checkpoint(trainer)
-        if not before or path is None:
-            self.record("inconclusive", "nothing was saved, or the run never reached its first step")
+        saved, why = newest_checkpoint(trainer)
+        if not before or saved is None:
+            self.record("inconclusive", why or "the run never reached its first step")
             return
-        saved = torch.load(path, map_location="cpu", weights_only=True)
         after = self._measure(trainer, pl_module, saved)
         end = sketch({name: saved["state_dict"][self._saved_as[name]] for name in self._judged})
         change = moved(self.memory["start"], end, self._groups)

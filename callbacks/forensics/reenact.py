@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins import Precision
 
+from callbacks.base.checksum import read_saved
 from callbacks.base.random_state import rewound
 from callbacks.criteria.ego_motion import EXACT, STATISTICAL, EgoMotionGuard, motion_faults
 from callbacks.criteria.history import FAULTS, HistoryGuard, history_faults
@@ -37,7 +37,7 @@ class Record:
     @classmethod
     def read(cls, folder: Path) -> Record:
         """Raises FileNotFoundError where there is no record."""
-        step, weights = (torch.load(folder / name, map_location="cpu", weights_only=True) for name in (STEP, WEIGHTS))
+        step, weights = (read_saved(folder / name) for name in (STEP, WEIGHTS))
         return cls(json.loads((folder / FACTS).read_text(encoding="utf-8")), step, weights)
 
 
@@ -123,7 +123,7 @@ def _shapes(batch: Any, pl_module: Any) -> str:
         if not contract.first_violation:
             examine(pl_module, batch, 0, nullcontext())
     except Exception as error:
-        return contract.first_violation or str(error).splitlines()[0]
+        return contract.first_violation or str(error).partition("\n")[0]
     finally:
         contract.detach()
     return contract.first_violation

@@ -12,6 +12,8 @@ from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from callbacks.base.checksum import read_saved
+from callbacks.base.plain import in_one_line
 from callbacks.base.tensors import floats, largest
 
 
@@ -22,7 +24,7 @@ def compare_forward(
 
     Changes neither the model nor the random state.
     """
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = read_saved(path)
     rebuild = getattr(pl_module, "rebuild", None)
     with _as_it_is(pl_module, device):
         try:
@@ -39,7 +41,7 @@ def compare_forward(
             else:
                 theirs = _outputs(rebuild(checkpoint).to(device).eval(), batch)
         except Exception as error:  # whatever it is: the file does not give the model back
-            return math.inf, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            return math.inf, in_one_line(error)
     if [value.shape for value in ours] != [value.shape for value in theirs]:
         return math.inf, "outputs of another shape"
     apart = [largest(b - a) / max(largest(a), 1e-12) for a, b in zip(ours, theirs, strict=True)]

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
+from callbacks import Record
 from callbacks.base.checksum import CHECKSUM, checksum
 from callbacks.criteria.checkpoint import inspect_checkpoint
+from callbacks.criteria.learning import LearningGuard
+from callbacks.forensics.recorder import STEP, WEIGHTS
+from callbacks.measures.reload import compare_forward
+from wotempo.checkpoints.init_from import start_from
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.checkpoints.plain_file import read_plain
+from wotempo.checkpoints.rebuild import load_module
 from wotempo.errors import UserError
 from wotempo.training.checkpoints import AtomicCheckpointIO
 
@@ -75,6 +84,40 @@ def test_a_change_is_named_to_every_reader(written, name):
     expected = {key: tuple(value.shape) for key, value in content()["state_dict"].items()}
     step, fault = inspect_checkpoint(str(written), expected)
     assert (step, "was changed" in fault) == (-1, True)
+
+
+def claimed(path: Path) -> Any:
+    """A trainer whose callback says that it wrote ``path``."""
+    writer = ModelCheckpoint()
+    writer.last_model_path = str(path)
+    return SimpleNamespace(checkpoint_callbacks=[writer])
+
+
+def learning(path: Path) -> None:
+    """The criterion at the end of a run; it measures nothing where the file is of no use."""
+    guard = LearningGuard()
+    guard.memory["terms"] = {"loss": 1.0}
+    guard.conclude(claimed(path), None)
+    assert guard.status == "inconclusive"
+    raise ValueError(guard.message)
+
+
+READERS = {
+    "evaluate and evaluate of variants": load_module,
+    "init_from": lambda path: start_from(None, path),
+    "Lightning's continuation of a run": lambda path: AtomicCheckpointIO().load_checkpoint(path, weights_only=False),
+    "learning": learning,
+    "checkpoint's comparison of outputs": lambda path: compare_forward(str(path), None, None, None),
+    "the record of a failed step": lambda path: [path.rename(path.with_name(WEIGHTS)), Record.read(path.parent)],
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_weight_of_1e38_is_refused_by_every_reader(written, name):
+    torch.save({"micro_batches": []}, written.with_name(STEP))
+    rewritten(written, CHANGES["a weight"])
+    with pytest.raises((UserError, ValueError), match="was changed after it was written"):
+        READERS[name](written)
 
 
 def test_every_flipped_byte_of_the_weights_on_the_disk_is_found(written):

@@ -8,9 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from callbacks.base.checksum import CHECKSUM, damage
+from callbacks.base.checksum import CHECKSUM, DamagedFileError, read_saved
 from wotempo.errors import UserError
 
 
@@ -21,13 +19,11 @@ def read_plain(path: Path) -> dict[Any, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on foreign pickles; what matters is in the error
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        damaged = damage(path, content)
+            content = read_saved(path)
+    except DamagedFileError as error:  # torch alone would read on: the weights would be others, without a word
+        raise UserError(f"{path} {error}: copy or download it anew") from None
     except Exception as error:  # a damaged file can fail in any line of the unpickler
         raise UserError(f"{path} {_reason(error)}") from None
-    if damaged:
-        # torch reads on: the weights would be others, without a word
-        raise UserError(f"{path} {damaged}: copy or download it anew")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a checkpoint: give a file with a state_dict")
     if CHECKSUM not in content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
 import lightning as L
 import torch
@@ -13,7 +13,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from callbacks.base.checksum import with_checksum
+from callbacks.base.checksum import DamagedFileError, read_saved, with_checksum
+from wotempo.errors import UserError
 from wotempo.system_errors import writing
 
 SECONDS_BETWEEN = 600.0
@@ -43,6 +44,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.replace(partial, final)
         finally:
             partial.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """On the CPU, plain data and tensors only: devices and kinds that are asked for else are not followed."""
+        try:
+            return cast(dict[str, Any], read_saved(path))
+        except DamagedFileError as error:
+            raise UserError(f"{path} {error}") from None
 
 
 class RunCheckpoint(ModelCheckpoint):
