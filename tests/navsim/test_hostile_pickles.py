@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from wotempo.errors import UserError
+from wotempo.navsim.legacy_pickle import legacy_bytes
+from wotempo.navsim.pickles.proof import NO, SHARED, TREE, proof
 from wotempo.navsim.unpickle import load_pickle
 
 MULTIARRAY, NUMERIC = b"cnumpy.core.multiarray\n", b"cnumpy.core.numeric\n"
@@ -47,6 +49,7 @@ HOSTILE = {
     "buffer of objects": (NUMERIC + b"_frombuffer\n(" + POINTERS + OBJECT + b"K\x02\x85X\x01\x00\x00\x00CtR", "a list"),
     "an axis below zero": (EMPTY + state(b"J\xff\xff\xff\xffJ\xfe\xff\xff\xff\x86", FLOAT, POINTERS), "axis of -1"),
     "a billion elements": (EMPTY + state(MILLIONS + b"\x85", FLOAT, POINTERS), "16 bytes for 400000000 elements"),
+    "a billion empty rows": (EMPTY + state(MILLIONS + b"K\x00\x86", FLOAT, b"C\x00"), "400000000 rows without"),
     "list of an integer": (b"c__builtin__\nlist\n(" + MILLIONS + b"tR", "builds list of other things"),
     "bytearray of an integer": (b"c__builtin__\nbytearray\n(" + MILLIONS + b"tR", "builds bytearray of other things"),
     "bytes of an integer": (b"cbuiltins\nbytes\n(" + MILLIONS + b"tR", "builds bytes of other things"),
@@ -119,6 +122,54 @@ def test_a_forged_index_in_numpys_own_form_is_refused(tmp_path: Path):
     path.write_bytes(data.replace(b"K\x10K\x04K\x08", b"K\x08K\x04K\x08"))
     with pytest.raises(UserError, match=r"x\.pkl: "):
         load_pickle(path)
+
+
+def test_a_frame_that_cuts_an_instruction_hides_nothing(tmp_path: Path):
+    """The machine of the standard library drops what is left of a frame, and goes on in the middle of the next text."""
+    hidden = b"0cposix\nsystem\n0N."
+    texts = b"x" * 40_000, b"a" * 200, b"b" * 47 + hidden + b"b" * 30
+    head = b"](X" + len(texts[0]).to_bytes(4, "little") + texts[0]
+    body = b"".join(b"\x8c" + len(text).to_bytes(1, "little") + text for text in texts[1:])
+    frame = (len(head) + 52).to_bytes(8, "little")
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x04N0\x95" + frame + head + body + b"e.")
+    assert load_pickle(path) == [text.decode() for text in texts]
+    path.write_bytes(b"\x80\x04(N\x95" + frame + b"1N\x95" + frame + head + body + b"e.")
+    with pytest.raises(UserError, match=r"instruction b'\\x95'"):
+        load_pickle(path)
+
+
+ARRAY = pickle.dumps([np.arange(6.0).reshape(2, 3)], 4)
+FORGED = {
+    "as it is": (b"", b"", TREE),
+    "a size that is not there": (b"K\x02K\x03\x86", b"K\x02K\x04\x86", NO),
+    "a negative size": (b"K\x02K\x03\x86", b"J\xfa\xff\xff\xffJ\xff\xff\xff\xff\x86", NO),
+    "a type of numpy's own, changed": (b"\x89\x88\x87", b"\x89\x89\x87", NO),
+    "objects": (b"\x8c\x02f8", b"\x8c\x02O8", NO),
+    "flags": (b"J\xff\xff\xff\xffK\x00t", b"J\xff\xff\xff\xffK\x3ft", NO),
+    "a state of another array": (b"t\x94b", b"t\x940]b", NO),
+    "a place taken twice": (b"R\x94(K\x01", b"Rq\x00(K\x01", NO),
+    "a place far away": (b"R\x94(K\x01", b"Rr\xff\xff\xff\x7f(K\x01", NO),
+    "a list in two places": (b"t\x94ba", b"t\x94bah\x00a", SHARED),
+    "a type among the values": (b"t\x94ba", b"t\x94bah\x10a", NO),
+    "what is called among the values": (b"t\x94ba", b"t\x94bah\x03a", NO),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_numpys_constructors_follow_only_what_is_proved(name: str):
+    old, new, verdict = FORGED[name]
+    assert old in ARRAY
+    data = ARRAY.replace(old, new, 1)
+    assert proof(data[:3] + (len(data) - 11).to_bytes(8, "little") + data[11:]) == verdict
+
+
+def test_logs_of_all_protocols_are_proved(golden_log_path: Path):
+    """Without the proof they are read, but at half the speed."""
+    assert proof(golden_log_path.read_bytes()) != NO
+    frames = load_pickle(golden_log_path)
+    assert proof(legacy_bytes(frames)) != NO
+    assert all(proof(pickle.dumps(frames, protocol)) != NO for protocol in (3, 4, 5))
 
 
 def test_arrays_of_other_byte_order_keep_their_values(tmp_path: Path):

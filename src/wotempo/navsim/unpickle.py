@@ -1,9 +1,10 @@
 """A pickle reader that builds numpy arrays and plain containers and refuses everything else.
 
 Log pickles come from the internet, and an ordinary ``pickle.load`` runs whatever code they name. Here the bytes are
-looked through first (``pickles.scan``), and every name that they may call leads to a constructor of this file, which
-checks its arguments; numpy's own would believe a forged type or shape and read foreign memory. numpy 1 calls the home
-of its functions ``numpy.core``, numpy 2 ``numpy._core``.
+looked through first. Where they do only what pickles of arrays do (``pickles.proof``), numpy's constructors follow
+them. Otherwise (``pickles.scan``) every name that they may call leads to a constructor of this file, which checks its
+arguments; numpy's own would believe a forged type or shape and read foreign memory. numpy 1 calls the home of its
+functions ``numpy.core``, numpy 2 ``numpy._core``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
-from wotempo.navsim.pickles.scan import Refused, is_numpys_own, unframed
+from wotempo.navsim.pickles.proof import FRAME, MOST_EMPTY, NO, SHARED, proof
+from wotempo.navsim.pickles.scan import Refused, check, unframed
 from wotempo.navsim.pickles.tree import Held, check_growth, settled
 
 _CODE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248]|[SU]\d{1,4}|O8?)")  # numpy's names of types
@@ -101,11 +103,13 @@ def _array(content: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
     dtype = kind.dtype if type(kind) is _Type else kind
     if not isinstance(dtype, np.dtype) or type(shape) is not tuple or order not in ("C", "F"):
         raise Refused("it holds an array of a forged type, shape or order")
-    count = 1
+    count = rows = 1
     for length in shape:
         if type(length) is not int or length < 0:
             raise Refused(f"it holds an array with an axis of {length!r} elements")
-        count *= length
+        count, rows = count * length, rows * max(length, 1)
+    if not (count and dtype.itemsize) and rows > MOST_EMPTY:
+        raise Refused(f"it holds an array of {rows} rows without elements")
     if dtype.hasobject:
         if type(content) is not list or len(content) != count:
             raise Refused("it holds an array of objects that are not a list of as many")
@@ -122,19 +126,9 @@ def _empty(kind: Any, *_: Any) -> None:
         raise Refused("it builds an array of another class")
 
 
-def _own_reconstruct(kind: Any, *_: Any) -> np.ndarray:
-    """What numpy's sets the state of."""
-    _empty(kind)
-    return np.empty(0, np.int8)
-
-
 def _reconstruct(kind: Any, *_: Any) -> _Array:
     _empty(kind)
     return _Array()
-
-
-def _own_type(code: Any, *_: Any) -> np.dtype:
-    return _dtype(code)
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -164,32 +158,38 @@ def _byte_array(*arguments: Any) -> bytearray:
 _NDARRAY = _Name(_empty)  # named only, as the first argument of _reconstruct
 
 
-def _names(kind: Callable[..., Any], reconstruct: Callable[..., Any], wrap: Callable[..., Any]) -> dict[Any, _Name]:
+def _scalar(*arguments: Any) -> _Array:
+    return _Array(_array(arguments[1], arguments[0], (), "C")[()])
+
+
+def _from_buffer(*arguments: Any) -> _Array:
+    return _Array(_array(*arguments))
+
+
+def _checked() -> dict[tuple[str, str], _Name]:
     """What may be called, by module and name."""
-
-    def scalar(*arguments: Any) -> Any:
-        return wrap(_array(arguments[1], arguments[0], (), "C")[()])
-
-    def from_buffer(*arguments: Any) -> Any:
-        return wrap(_array(*arguments))
-
     plain = {kind.__name__: _Name(_plain(kind, list)) for kind in (set, frozenset, list, tuple)}
     plain |= {"dict": _Name(_plain(dict)), "bytes": _Name(_plain(bytes, bytes)), "bytearray": _Name(_byte_array)}
-    arrays = {"_reconstruct": _Name(reconstruct), "scalar": _Name(scalar)}
+    arrays = {"_reconstruct": _Name(_reconstruct), "scalar": _Name(_scalar)}
     homes = {
-        "numpy": {"ndarray": _NDARRAY, "dtype": _Name(kind)},
+        "numpy": {"ndarray": _NDARRAY, "dtype": _Name(_Type)},
         "_codecs": {"encode": _Name(_latin1)},
         "collections": {"OrderedDict": _Name(_plain(dict, list))},
         "builtins": plain,
         "__builtin__": plain,
     }
     for core in ("numpy.core", "numpy._core"):
-        homes |= {f"{core}.multiarray": arrays, f"{core}.numeric": {"_frombuffer": _Name(from_buffer)}}
+        homes |= {f"{core}.multiarray": arrays, f"{core}.numeric": {"_frombuffer": _Name(_from_buffer)}}
     return {(home, name): what for home, names in homes.items() for name, what in names.items()}
 
 
-_OWN = _names(_own_type, _own_reconstruct, lambda value: value)
-_CHECKED = _names(_Type, _reconstruct, _Array)
+_CHECKED = _checked()
+# Taken from live objects: the functions' private homes move between numpy versions.
+_OWN: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
+for _core in ("numpy.core", "numpy._core"):
+    _OWN[f"{_core}.multiarray", "_reconstruct"] = np.empty(0).__reduce__()[0]
+    _OWN[f"{_core}.multiarray", "scalar"] = np.float64(0).__reduce__()[0]
+    _OWN[f"{_core}.numeric", "_frombuffer"] = np.empty(1).__reduce_ex__(5)[0]
 
 
 class _Record(dict):
@@ -207,8 +207,9 @@ class _Machine(pickle.Unpickler):
     """``names``: what it may call."""
 
     def __init__(self, data: bytes, names: dict[Any, Any]) -> None:
-        # Through a buffer it reads many instructions at once.
-        super().__init__(io.BufferedReader(io.BytesIO(data), 1 << 15))  # type: ignore[arg-type]
+        file: Any = io.BytesIO(data)
+        # Through a buffer it reads many instructions at once, as in a frame.
+        super().__init__(file if data[2:3] == FRAME else io.BufferedReader(file, 1 << 15))
         self._names = names
 
     def find_class(self, module: str, name: str) -> Any:
@@ -230,9 +231,11 @@ def load_pickle(path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
 def unpickle(data: bytes, path: Path, records: Collection[tuple[str, str]] = ()) -> Any:
     """``load_pickle`` of bytes; ``path`` is what errors name."""
     try:
+        if not records and (proved := proof(data)) != NO:
+            root = _Machine(data, _OWN).load()
+            return check_growth(root, len(data)) if proved == SHARED else root
         data = unframed(data)
-        if is_numpys_own(data) and not records:
-            return check_growth(_Machine(data, _OWN).load(), len(data))
+        check(data)
         names = {**_CHECKED, **dict.fromkeys(records, _Record)}
         return settled(_Machine(data, names).load(), len(data))
     except Refused as error:
