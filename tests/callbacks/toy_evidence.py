@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import lightning as L
@@ -35,8 +36,9 @@ def hulls(frame: int) -> Tensor:
     return torch.cat((left_top, left_top + SIZE), 1)
 
 
+@cache
 def picture(frame: int) -> Tensor:
-    """(3, HEIGHT, WIDTH) uint8."""
+    """(3, HEIGHT, WIDTH) uint8, not to be changed."""
     generator = torch.Generator().manual_seed(1000 + frame)
     image = torch.randint(90, 110, (3, HEIGHT, WIDTH), generator=generator, dtype=torch.uint8)
     for left, top, right, bottom in hulls(frame).int().tolist():
@@ -66,8 +68,9 @@ def full_batch(frames: list[int], history: int = 4) -> dict[str, Any]:
     return {**batch, "camera": pictures, "status": torch.cat((command, motion), 1), "sim_reward": rows}
 
 
+@cache
 def row_of(frame: int) -> Tensor:
-    """(5, 4) labels of four plans."""
+    """(5, 4) labels of four plans, not to be changed."""
     return torch.rand(5, 4, generator=torch.Generator().manual_seed(frame))
 
 
@@ -138,7 +141,7 @@ class ToyEvidence:
                 "rows_apart": [], "scorer": ["1", "1"]}  # fmt: skip
 
     def label_row(self, name: str) -> Tensor:
-        return row_of(int(name[5:]))
+        return row_of(int(name[5:])).clone()
 
     def camera_parts(self) -> dict[str, tuple[float, float]]:
         return PARTS

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import fsspec.implementations.local  # noqa: F401  Lightning imports both when the first run begins
 import omegaconf  # noqa: F401
-from toy_drive import drive
+from toy_evidence import ToyData
 
-drive()
+ToyData()  # draws the drive and its pictures
+gc.freeze()  # else each child's collector would look at, and copy, all of this

@@ -4,6 +4,7 @@ child's environment says of the moment (see test_labels_kill.py)."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -15,6 +16,7 @@ MOMENT = "TEST_KILL_MOMENT"
 
 
 def main() -> None:
+    gc.freeze()  # else each child's collector would look at, and copy, all that is imported
     print("ready", flush=True)
     for line in sys.stdin:
         pid = os.fork()

@@ -7,6 +7,7 @@ or metrics about to be appended.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import shlex
@@ -80,6 +81,7 @@ def attempt(moment: int, overrides: list[str]) -> int:
 
 def main() -> None:
     torch.set_num_threads(1)
+    gc.freeze()  # else each child's collector would look at, and copy, all that is imported
     print("ready", flush=True)
     for line in sys.stdin:
         moment, *overrides = shlex.split(line)
