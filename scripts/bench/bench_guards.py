@@ -24,6 +24,7 @@ from lightning.pytorch.loggers import CSVLogger
 from scripts.bench.guard_meter import GuardMeter, Steps
 from wotempo.config.checks import check_config
 from wotempo.evidence.run_evidence import RunEvidence
+from wotempo.navsim import write_bytes
 from wotempo.preparation.prepare import build_data, prepare
 from wotempo.runs.build import build_callbacks, build_module, build_trainer
 from wotempo.runs.out_of_memory import OutOfMemoryPolicy
@@ -118,7 +119,7 @@ def main() -> None:
         lines.append(figures(size, rows, meter))
         show(lines[-1])
     if options.json:
-        Path(options.json).write_text(json.dumps(lines, indent=1))
+        write_bytes(Path(options.json), json.dumps(lines, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from official_weights import MICRO
 from scripts.bench.bench_streaming import LIMIT, measured
 from scripts.bench.bench_wote import gmac, in_new_process, times
 from scripts.bench.temporal_rows import MEMORY, PUBLIC, Row, Trainer, full_rows, peak_mb, stage_rows
+from wotempo.navsim import write_bytes
 from wotempo.planners.config import sizes
 
 SIZES = {"full": sizes("wote"), "tiny": sizes("wote_tiny"), "micro": MICRO}
@@ -127,7 +128,7 @@ def main() -> None:
     if "streams" in options.parts:
         lines += stream(full, options)
     if options.json:
-        Path(options.json).write_text(json.dumps(lines, indent=1))
+        write_bytes(Path(options.json), json.dumps(lines, indent=1).encode())
 
 
 if __name__ == "__main__":

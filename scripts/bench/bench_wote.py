@@ -31,6 +31,7 @@ from wotempo.configs import values
 
 from wotempo.batch import Batch
 from wotempo.fusion import build_fusion
+from wotempo.navsim import write_bytes
 from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.wote.losses import LossWeights, compute_losses
 from wotempo.planners.wote.wote import WoTE
@@ -187,7 +188,7 @@ def main() -> None:
             jobs = {s: make(m, t if kind == "train" else i, batch) for s, (m, t, i) in built.items()}
             rows += report(kind, size, jobs, sides, options)
     if options.json:
-        Path(options.json).write_text(json.dumps(rows, indent=1))
+        write_bytes(Path(options.json), json.dumps(rows, indent=1).encode())
 
 
 def report(

@@ -187,24 +187,6 @@ def test_8_wote_is_behind_the_seam():
             assert found(wote_leaks, planted), (room, line)
 
 
-# ---- checkpoints
-
-
-def torch_loads(tree: Tree) -> list[str]:
-    """Files that read a file of torch themselves."""
-    return [
-        source.path
-        for source in tree.below("src", "callbacks", "scripts")
-        if any(isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load" for node in ast.walk(source.tree))
-    ]
-
-
-def test_files_of_torch_are_read_in_one_place():
-    """The one that compares their checksums."""
-    assert torch_loads(SOURCES) == ["callbacks/base/checksum.py"]
-    assert found(torch_loads, {"src/wotempo/runs/planted.py": "import torch\nx = torch.load('last.ckpt')\n"})
-
-
 # ---- geometry
 
 

@@ -24,7 +24,7 @@ from wotempo.datasets import check_split, counted, dataset_of, split_scenes
 from wotempo.errors import UserError, nearest
 from wotempo.evaluation.log_replay import plans_of_rows, replay, stretches
 from wotempo.evaluation.planning import plan_all
-from wotempo.navsim import Scene
+from wotempo.navsim import Scene, write_bytes
 from wotempo.navsim.per_scene import by_cause, each
 from wotempo.pdm.agents import human_poses
 from wotempo.planners.metrics import displacement
@@ -112,8 +112,7 @@ def work(raw: DictConfig) -> int:
         driven = [replay(planner, refs, cache) for _, refs in counted(logs, "drive logs", progress)]
     frames = pd.DataFrame([row for rows in driven for row in rows])
     run_dir = Path(config.run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    frames.to_parquet(run_dir / "plans.parquet", index=False)
+    write_bytes(run_dir / "plans.parquet", frames.to_parquet(index=False))
     report(config, scenes, frames, windowed, module, dataset.note)
     print(f"per frame: {run_dir}/plans.parquet")
     return 0

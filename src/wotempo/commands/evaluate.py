@@ -28,7 +28,7 @@ from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all
-from wotempo.navsim import DataPaths, Scene
+from wotempo.navsim import DataPaths, Scene, write_bytes
 from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.scenes import NO_BOXES, without_boxes
 from wotempo.navsim.submission import Team, read_plans, require_complete, write_plans, write_submission
@@ -208,7 +208,7 @@ def work(raw: DictConfig) -> int:
         content["history"] = tally.figures()
     written = keep_plans(config, run_dir, plans.get("model"))
     if bare:
-        (run_dir / "summary.json").write_text(json.dumps({**content, "drivers": {}, "not_scored": NO_BOXES}, indent=1))
+        write_summary(run_dir, {**content, "drivers": {}, "not_scored": NO_BOXES})
         print(f"plans written ({written}), nothing to score: {NO_BOXES}")
         return 0
     with PreparationProgress(config.progress_bar) as progress:
@@ -251,14 +251,14 @@ def report(
     config: EvaluateConfig, run_dir: Path, dataset: Dataset, content: dict[str, Any], rows: pd.DataFrame
 ) -> None:
     """Write the table of tokens, the official files and the summary, and print the means and what failed."""
-    rows.to_parquet(run_dir / "scores.parquet", index=False)
+    write_bytes(run_dir / "scores.parquet", rows.to_parquet(index=False))
     official = METRICS[config.metric].columns
     for driver, of_driver in rows.groupby("driver"):
         write_official(of_driver, list(official.values()), run_dir / f"{driver}.csv")
     columns = {"ade": "ade", "fde": "fde", **official}
     means = summarise(rows, list(columns.values()))
     content |= {"drivers": {driver: _known(values) for driver, values in means.to_dict("index").items()}}
-    (run_dir / "summary.json").write_text(json.dumps(content, indent=1))
+    write_summary(run_dir, content)
     track_evaluation(config.tracking, run_dir, {**content, "stage": config.split, "data": config.data.kind})
     show(means, columns, dataset.note or dataset.name)
     if config.history:
@@ -266,6 +266,10 @@ def report(
     for line in failures(rows):
         print(line)
     print(f"per token: {run_dir}/scores.parquet, in the official columns {run_dir}/<driver>.csv")
+
+
+def write_summary(run_dir: Path, content: dict[str, Any]) -> None:
+    write_bytes(run_dir / "summary.json", json.dumps(content, indent=1).encode())
 
 
 if __name__ == "__main__":

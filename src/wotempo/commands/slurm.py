@@ -22,6 +22,7 @@ from wotempo.command_line.entry import check_command_line, command
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
+from wotempo.navsim import write_bytes
 from wotempo.program import by_path
 from wotempo.runs.provenance import signature
 from wotempo.runs.unfinished import unfinished_runs
@@ -54,8 +55,7 @@ def folder_for(config: RunConfig, here: Path) -> Path:
 def submit(script: Path, text: str) -> str:
     """-> the id of the job. A job that is refused leaves no folder."""
     new = not script.parent.exists()
-    script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text(text)
+    write_bytes(script, text.encode())
     done = subprocess.run(["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         if new:
@@ -91,7 +91,7 @@ def one_job(slurm: SlurmConfig, config: RunConfig, overrides: list[str]) -> None
         refuse_twice(run_dir.parent, signature(config))
     continued = run_dir.exists()
     job = submit(run_dir / SCRIPT, text)
-    (run_dir / JOB_ID).write_text(f"{job} {signature(config)}\n")
+    write_bytes(run_dir / JOB_ID, f"{job} {signature(config)}\n".encode())
     print(f"job {job} {'continues' if continued else 'is'} {run_dir}\n{monitoring(job, run_dir)}")
 
 

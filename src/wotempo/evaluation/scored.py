@@ -22,7 +22,7 @@ from wotempo.datasets import Progress, dataset_of, split_scenes
 from wotempo.evaluation.scoring import score_all
 from wotempo.evaluation.windows import windows_of
 from wotempo.navsim import DataPaths, Scene
-from wotempo.navsim.files import atomic_path
+from wotempo.navsim.files import write_bytes
 from wotempo.navsim.per_scene import each
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
@@ -93,5 +93,4 @@ def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Pr
     kinds = pd.DataFrame([{"token": s.token, **known.get(s.token, dict.fromkeys(SITUATIONS, False))} for s in scenes])
     kinds = kinds.rename(columns={name: f"{PREFIX}{name}" for name in SITUATIONS})
     whole = named.merge(overlaps, on="token", validate="one_to_one").merge(kinds, on="token", validate="one_to_one")
-    with atomic_path(run_dir / TEST_FILE) as path:
-        whole.to_parquet(path, index=False)
+    write_bytes(run_dir / TEST_FILE, whole.to_parquet(index=False))

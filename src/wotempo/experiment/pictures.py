@@ -10,6 +10,7 @@ import numpy as np
 from wotempo.config.schema import RunConfig
 from wotempo.data import WindowCollator
 from wotempo.data.module import NavsimDataModule
+from wotempo.navsim.files import archive_bytes, write_bytes
 from wotempo.report.pictures.scene_picture import draw_samples
 from wotempo.training.module import LitPlanner
 from wotempo.training.samples import collect_samples
@@ -27,5 +28,5 @@ def save_pictures(config: RunConfig, module: LitPlanner, data: NavsimDataModule,
         return []
     batch = WindowCollator(dataset, images=True)([dataset[int(index)] for index in chosen])
     samples: dict[str, Any] = collect_samples(module.eval().cpu(), batch, len(chosen))
-    np.savez_compressed(run_dir / "samples.npz", **samples)
+    write_bytes(run_dir / "samples.npz", archive_bytes(**samples))
     return draw_samples(run_dir / "samples.npz", run_dir / "pictures")

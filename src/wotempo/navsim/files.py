@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 os.replace(path, old)
             os.replace(temporary, path)
     finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -59,6 +62,13 @@ def array_bytes(array: np.ndarray) -> bytes:
     """A ``.npy`` file's content; numpy's own writing to a full disk hides the reason."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def archive_bytes(**arrays: Any) -> bytes:
+    """A compressed ``.npz`` file's content."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 

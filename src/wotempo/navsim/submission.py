@@ -6,7 +6,6 @@ token, every 0.5 s.
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import NUM_POSES
 from wotempo.navsim.arrays import read_arrays
-from wotempo.navsim.files import write_bytes
+from wotempo.navsim.files import archive_bytes, write_bytes
 from wotempo.navsim.legacy_pickle import legacy_bytes
 from wotempo.navsim.schema import FRAME_PERIOD_S
 from wotempo.navsim.unpickle import load_pickle
@@ -92,10 +91,8 @@ def write_submission(path: Path, team: Team, plans: Mapping[str, np.ndarray]) ->
 
 def write_plans(path: Path, plans: Mapping[str, np.ndarray]) -> None:
     """token -> (8, 3), as ``plans.npz``; atomic. UserError when the disk is full."""
-    buffer = io.BytesIO()
     poses = np.stack([np.asarray(plan, np.float32) for plan in plans.values()])
-    np.savez_compressed(buffer, tokens=np.array(list(plans), dtype=str), poses=poses)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, archive_bytes(tokens=np.array(list(plans), dtype=str), poses=poses))
 
 
 def read_plans(path: Path) -> dict[str, np.ndarray]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wotempo.navsim.files import write_bytes
+
 DRAWS = 2000
 CONFIDENCE = 0.95
 
@@ -58,4 +60,4 @@ def write_official(rows: pd.DataFrame, columns: list[str], path: Path) -> None:
     table = rows[["token", "valid", *columns]].reset_index(drop=True)
     average = {"token": "average", "valid": bool(rows["valid"].all()), **rows[columns].mean().to_dict()}
     table.loc[len(table)] = average
-    table.to_csv(path)
+    write_bytes(path, table.to_csv().encode())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from wotempo.report.pictures.scene_picture import HISTORY, lidar_axes, read_samples
+from wotempo.report.pictures.scene_picture import HISTORY, lidar_axes, read_samples, write_png
 
 
 def draw_history(file: Path, folder: Path) -> list[Path]:
@@ -19,6 +19,5 @@ def draw_history(file: Path, folder: Path) -> list[Path]:
         for place, (name, title) in zip(axes, HISTORY, strict=True):
             lidar_axes(place, sample[name], sample["valid"], title)
         drawn.append(folder / f"history-{sample['token']}.png")
-        figure.savefig(drawn[-1], dpi=110)
-        plt.close(figure)
+        write_png(figure, drawn[-1])
     return drawn

@@ -5,6 +5,7 @@ Reads the ``samples.npz`` that a run wrote (see ``SAMPLE_FIELDS``), never live o
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap, to_hex
 
 from wotempo.geometry import LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
+from wotempo.navsim.files import write_bytes
 
 # field -> shape, for one of the S samples of a file (T frames, N anchors)
 SAMPLE_FIELDS = {
@@ -152,8 +154,15 @@ def draw_sample(sample: dict[str, np.ndarray], path: Path) -> None:
     draw_plans(figure.add_subplot(grid[2, 4:6]), sample)
     if temporal:
         _draw_features(figure, grid[3, :], sample)
-    figure.savefig(path, dpi=110)
+    write_png(figure, path)
+
+
+def write_png(figure, path: Path) -> None:
+    """A figure as a picture; the figure is closed."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=110)
     plt.close(figure)
+    write_bytes(path, file.getvalue())
 
 
 def read_samples(file: Path) -> list[dict[str, np.ndarray]]:
@@ -184,7 +193,6 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 
 def draw_samples(file: Path, folder: Path) -> list[Path]:
     """Draw every sample of a ``samples.npz`` -> the PNGs."""
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     for sample in read_samples(file):
         pictures.append(folder / f"{sample['token']}.png")
