@@ -17,10 +17,11 @@ from rich.table import Table
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig
+from wotempo.data.disk_room import existing, size_text
 from wotempo.datasets import Dataset, Progress, dataset_class, dataset_of
-from wotempo.doctor.storage import SPARE_BYTES, existing
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths
+from wotempo.preparation.limits import checkpoint_room
 from wotempo.preparation.plan import Plan, plan
 from wotempo.preparation.progress import PreparationProgress
 
@@ -47,12 +48,6 @@ def planned(config: RunConfig, dataset: Dataset, lacking: list[str], progress: P
     return plan(config, dataset, located(dataset, lacking), filtered, progress)
 
 
-def size_text(count: float | None) -> str:
-    if count is None:
-        return "?"
-    return f"{count / 1e9:,.2f} GB" if count >= 1e7 else f"{count / 1e6:,.2f} MB"
-
-
 def table(found: Plan) -> Table:
     view = Table(title="what the run needs on disk")
     for column in ("", "files", "here", "bytes here", "missing", "to fetch", "how"):
@@ -69,7 +64,7 @@ def lines(config: RunConfig, dataset: Dataset, found: Plan) -> Iterator[str]:
     yield f"to fetch: {size_text(to_fetch)}" if not found.complete else "the dataset is whole"
     free = shutil.disk_usage(existing(Path(config.workspace))).free
     yield f"made here, below {config.workspace} ({size_text(free)} free), still to write:"
-    for name, count in [*found.made, ("checkpoints and logs of a run, at most about", SPARE_BYTES)]:
+    for name, count in [*found.made, ("checkpoints of a run, at most about", checkpoint_room(config).most)]:
         yield f"  {name}: {size_text(count)}"
     yield from found.notes
 

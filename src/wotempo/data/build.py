@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from wotempo.data.disk_room import ELSEWHERE, require_disk
 from wotempo.data.store import Entry, RecordStore
 from wotempo.errors import UserError
 from wotempo.navsim.per_scene import attempted
@@ -65,6 +66,17 @@ def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.nda
     return (store.write_part(part[0].group, keys, made) if keys else {}), failed
 
 
+def _require_room(store: RecordStore, good: Mapping[str, set[str]], todo: Sequence[Task], parts: int) -> None:
+    """UserError where the records certainly do not fit. Parts without good records may be written over."""
+    groups = {task.group for task in todo}
+    here = sum(file.stat().st_size for group in groups for file in (store.root / group).glob("part-*.npy"))
+    kept = sum(len(good[group]) for group in groups)
+    size = (len(todo) + kept) * store.dtype.itemsize - here
+    require_disk(
+        f"the {len(todo)} {store.kind} still to be made", store.root, size, parts if not here else 0, ELSEWHERE
+    )
+
+
 def _start_worker() -> None:
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; a part ends, and the parent goes
@@ -104,6 +116,8 @@ def build_records(
             progress(store.kind, done, len(todo))
 
     parts = list(_parts(todo))
+    if todo and not skip:  # how many of those that may be left out there are is found out by making them
+        _require_room(store, good, todo, len(parts))
     if min(workers, len(parts)) <= 1:
         for part in parts:
             finished(part, _write(store, part, compute, skip))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 import joblib
 import torch
@@ -14,11 +15,13 @@ from wotempo.doctor.finding import Finding
 from wotempo.doctor.machine import check_cpus, check_memory, check_open_files, check_shared_memory, memory_limit_gb
 from wotempo.doctor.numerics import check_arithmetic, check_warp
 from wotempo.doctor.software import check_packages, check_python, declared
-from wotempo.preparation.limits import training_batch_bytes
+from wotempo.doctor.storage import check_checkpoints
+from wotempo.preparation.limits import checkpoint_room, training_batch_bytes
 
 
 def environment(config: RunConfig) -> Iterator[Finding]:
-    """One finding a check: python, packages, gpu, arithmetic, warp, cpus, memory, shared memory, open files."""
+    """One finding a check: python, packages, gpu, arithmetic, warp, cpus, memory, shared memory, checkpoints, open
+    files."""
     trainer = config.trainer
     python, requirements = declared()
     ceiling = config.acceptance.get("memory", {}).get("ceiling_gb", 0.0)
@@ -35,4 +38,5 @@ def environment(config: RunConfig) -> Iterator[Finding]:
     yield check_cpus(usable, trainer.num_workers, config.data.prepare_workers, threads)
     yield check_memory(memory_limit_gb(), trainer.num_workers, trainer.accelerator, ceiling)
     yield check_shared_memory(training_batch_bytes(config), trainer.num_workers)
+    yield check_checkpoints(checkpoint_room(config), Path(config.run_dir))
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], trainer.num_workers)

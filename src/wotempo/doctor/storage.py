@@ -8,17 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wotempo.data.disk_room import ELSEWHERE, existing, lacking_room, size_text
 from wotempo.doctor.finding import Finding
+from wotempo.preparation.limits import ANOTHER_FOLDER, CheckpointRoom, lacking_checkpoints
 
 SPARE_BYTES = 3e9  # checkpoints of the full-size model, logs
 PROBE_BYTES = 1_000_000
-ELSEWHERE = "workspace=<folder on another disk> or data.cache=<folder>, or free some space"
-
-
-def existing(path: Path) -> Path:
-    """The folder itself, or the nearest one above that exists."""
-    path = path.absolute()
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
 def check_disk(
@@ -42,4 +37,16 @@ def check_disk(
         return Finding(name, "fail", f"{found}; {state.f_favail} inodes left", ELSEWHERE)
     if free < needed_bytes + SPARE_BYTES:
         return Finding(name, "warn", f"{found}; checkpoints come on top", ELSEWHERE)
+    return Finding(name, "ok", found)
+
+
+def check_checkpoints(room: CheckpointRoom, run_dir: Path) -> Finding:
+    """What a start of the run in this folder would refuse, and what may come on top."""
+    name = "checkpoints"
+    if (reason := lacking_checkpoints(room, run_dir)) is not None:
+        return Finding(name, "fail", reason, ANOTHER_FOLDER)
+    where = existing(run_dir)
+    found = f"{size_text(room.size)} each, up to {size_text(room.most)} in {where}"
+    if lacking_room(name, run_dir, room.most, 0) is not None:
+        return Finding(name, "warn", f"{found}, which has not so much left", ANOTHER_FOLDER)
     return Finding(name, "ok", found)

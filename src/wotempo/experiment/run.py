@@ -35,6 +35,7 @@ from wotempo.navsim import write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.planners.backbone.frozen import FrozenEncoder
 from wotempo.preparation.datamodule import cache_root
+from wotempo.preparation.limits import check_checkpoint_room
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.runs.beginning import beginning
@@ -166,6 +167,8 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("trainer.accelerator is 'gpu', but there is no GPU: set trainer=cpu (make: TRAINER=cpu)")
         require_trainer(config, run_dir)
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            check_checkpoint_room(config)
         prepared, data = prepare_data(config)
         made_from = identity_of(config, prepared, claim.identity)
         if claim.resumed:
