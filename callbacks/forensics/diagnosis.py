@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from callbacks.base.markdown import inline, row
 from callbacks.forensics.causes import CHANGES, NO_CAUSE, STRONG, TITLES, Cause
 from callbacks.forensics.evidence import spread
 
@@ -14,10 +15,10 @@ def diagnosis(facts: Mapping[str, Any], causes: Sequence[Cause]) -> str:
     """The page ``diagnosis.md``. ``causes``: the likeliest first (causes.py)."""
     kind = facts["criterion"] or facts["exception"]
     lines = [f"# {kind} at step {facts['step']}, epoch {facts['epoch']}, batch {facts['batch_idx']}", ""]
-    lines += [facts["message"], "", *_verdict(facts, causes), ""]
+    lines += [inline(facts["message"]), "", *_verdict(facts, causes), ""]
     lines += ["## Evidence for and against", "", "| cause | weight | evidence |", "|---|---|---|"]
     for cause in causes:
-        lines.append(f"| {TITLES[cause.name]} | {cause.weight} | {'; '.join(cause.evidence) or 'none'} |")
+        lines.append(row([TITLES[cause.name], cause.weight, "; ".join(cause.evidence) or "none"]))
     lines += ["", "## Where", "", *_where(facts), "", "## The steps before", "", *_before(facts)]
     if facts["ego_motion"]:
         lines += ["", "## Ego motion of the batch", "", *_motion(facts["ego_motion"])]
@@ -35,19 +36,19 @@ def _verdict(facts: Mapping[str, Any], causes: Sequence[Cause]) -> list[str]:
     if first.weight == 0:
         return ["**No likely cause:** no sign of any of the causes below.", "", f"**Suggested change:** {NO_CAUSE}"]
     sure = "Likeliest cause" if first.weight >= STRONG else "A weak sign of"
-    named = f"**{sure}: {TITLES[first.name]}.** {'; '.join(first.evidence)}."
+    named = f"**{sure}: {TITLES[first.name]}.** {inline('; '.join(first.evidence))}."
     return [named, "", f"**Suggested change:** {CHANGES[first.name]}"]
 
 
 def _where(facts: Mapping[str, Any]) -> list[str]:
     culprit = facts["culprit"]
-    lines = [f"- {culprit['sentence']}"] if culprit["sentence"] else []
-    lines += [f"- {culprit['value']}"] if culprit["value"] else []
+    lines = [f"- {inline(culprit['sentence'])}"] if culprit["sentence"] else []
+    lines += [f"- {inline(culprit['value'])}"] if culprit["value"] else []
     bad = [f"{name} = {value}" for name, value in facts["terms"].items() if not math.isfinite(value)]
     lines += [f"- loss terms: {', '.join(bad)}"] if bad else []
     if facts["micro_batches"] > 1:
         lines.append(f"- micro-batch {facts['micro_batch'] + 1} of {facts['micro_batches']} of the step")
-    lines.append(f"- samples: {', '.join(facts['tokens']) or 'the batch names none'}")
+    lines.append(f"- samples: {inline(', '.join(facts['tokens'])) or 'the batch names none'}")
     done = "not taken: the weights are those of the failing forward pass"
     lines.append(f"- the step was {done if facts['weights_are'] == 'before' else 'taken already'}")
     return lines

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from callbacks.base.markdown import inline, one_line, row
+
 WORDS = {"pass": "pass", "fail": "FAIL", "skipped": "skip", "inconclusive": "open", "pending": "…"}
 
 
@@ -37,12 +39,12 @@ def changed(facts: Mapping[str, Any]) -> list[str]:
 def card(verdict: Mapping[str, Any]) -> str:
     """One line per criterion: number, name, verdict, measured, limit, message; then the reason and the next step."""
     facts = verdict["facts"]
-    title = " · ".join(str(facts[key]) for key in ("name", "data") if key in facts)
+    title = " · ".join(one_line(facts[key]) for key in ("name", "data") if key in facts)
     lines = [f"{verdict['status'].upper()} (exit {verdict['exit_code']})" + (f" · {title}" if title else "")]
     lines.append(f"  {'#':>2} {'criterion':<14}{'verdict':<8}{'measured':>9}  {'limit':<9}finding")
     for c in verdict["criteria"]:
-        row = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>9}  {limit(c):<9}"
-        lines.append(f"{row}{c['message']}".rstrip())
+        begin = f"  {c['number']:>2} {c['name']:<14}{word(c):<8}{number(c['measured']):>9}  {limit(c):<9}"
+        lines.append(f"{begin}{c['message']}".rstrip())
     lines += [f"  CHANGED: {sentence}" for sentence in changed(facts)]
     if "history" in facts:
         lines.append(f"  history: {facts['history']}")
@@ -59,15 +61,15 @@ def card(verdict: Mapping[str, Any]) -> str:
 
 def markdown(verdict: Mapping[str, Any]) -> str:
     """The same as a page, with the facts of the run."""
-    lines = [f"# Verdict: {verdict['status']} (exit {verdict['exit_code']})", "", verdict["reason"], ""]
-    lines += [line for sentence in changed(verdict["facts"]) for line in (f"**Changed: {sentence}.**", "")]
+    lines = [f"# Verdict: {verdict['status']} (exit {verdict['exit_code']})", "", inline(verdict["reason"]), ""]
+    lines += [line for sentence in changed(verdict["facts"]) for line in (f"**Changed: {inline(sentence)}.**", "")]
     lines += ["| # | criterion | verdict | measured | limit | unit | finding |", "|---|---|---|---|---|---|---|"]
     for c in verdict["criteria"]:
         cells = [c["number"], c["name"], word(c), number(c["measured"]), limit(c), c["unit"], c["message"]]
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-    lines += ["", f"Next: {verdict['next']}", ""]
+        lines.append(row(cells))
+    lines += ["", f"Next: {inline(verdict['next'])}", ""]
     lines += [f"- {verdict['steps']} steps, {verdict['epochs']} epochs, {verdict['seconds']} s, {verdict['started']}"]
     share = verdict["cost"]["share"]
     lines += [] if share is None else [f"- checks took {share:.2%} of the training time"]
-    lines += [f"- {key}: {value}" for key, value in {**verdict["facts"], **verdict["versions"]}.items()]
+    lines += [f"- {inline(key)}: {inline(value)}" for key, value in {**verdict["facts"], **verdict["versions"]}.items()]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from wotempo.command_line.entry import command
@@ -20,6 +19,7 @@ from wotempo.records.run_folders import CONFIG, run_folders
 from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number
 from wotempo.report.sides import sides
+from wotempo.report.terminal import console
 
 TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "make train-baseline"}
 OPTIONS = (
@@ -79,7 +79,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
     for folder in folders:
         print(folder)
     for comparison in comparisons:
-        Console(width=120).print(table(comparison))
+        console(width=120).print(table(comparison))
         for note in comparison.notes:
             print(f"  {note}")
     out = given["page"] or root / "comparison.html"

@@ -6,7 +6,6 @@ Takes every key of the run that it examines. Exit code 0 if nothing would stop i
 from __future__ import annotations
 
 from omegaconf import DictConfig
-from rich.console import Console
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
@@ -15,6 +14,7 @@ from wotempo.doctor.dataset import dataset_findings
 from wotempo.doctor.environment import environment
 from wotempo.doctor.finding import table
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.report.terminal import console
 
 
 def work(raw: DictConfig) -> int:
@@ -22,7 +22,7 @@ def work(raw: DictConfig) -> int:
     findings = list(environment(config))
     with PreparationProgress(config.trainer.progress_bar) as progress:
         findings += dataset_findings(config, progress)
-    Console(width=150).print(table(findings))
+    console(width=150).print(table(findings))
     failed = [finding.check for finding in findings if finding.status == "fail"]
     print(f"{len(failed)} checks failed: {', '.join(failed)}" if failed else "nothing would stop this run")
     return 1 if failed else 0

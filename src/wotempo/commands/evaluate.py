@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from wotempo.checkpoints.rebuild import load_module
@@ -38,6 +37,7 @@ from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.preparation.windows import NO_SENSORS
 from wotempo.report.scores import summarise, write_official
+from wotempo.report.terminal import console
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.training.history_evidence import HistoryTally, sentence
 
@@ -147,7 +147,7 @@ def show(means: pd.DataFrame, columns: dict[str, str], data: str) -> None:
             low, high = values[f"{column}_low"], values[f"{column}_high"]
             cells.append(f"{values[column]:.3f}" + (f"\n{low:.2f}–{high:.2f}" if np.isfinite(low) else ""))
         view.add_row(str(driver), str(int(values["scenes"])), *cells)
-    Console(width=32 + 12 * len(columns)).print(view)
+    console(width=32 + 12 * len(columns)).print(view)
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:

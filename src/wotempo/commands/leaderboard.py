@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
+from callbacks.base.markdown import inline, one_line
 from wotempo.command_line.entry import command
 from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError, require_named
@@ -28,6 +28,7 @@ from wotempo.report.ablation_page import markdown
 from wotempo.report.comparison import Side
 from wotempo.report.leaderboard import leaderboard_page, terminal
 from wotempo.report.sides import all_sides
+from wotempo.report.terminal import console
 
 OPTIONS = (
     Option("reference", "str", None, "the variant that the others are held against; else the one most runs name"),
@@ -42,7 +43,7 @@ def by_data(found: list[Side]) -> dict[str, list[Side]]:
     groups: dict[str, list[Side]] = {}
     for side in found:
         known = [job.verdict["facts"] for job in side.jobs if "data" in job.verdict["facts"]]
-        groups.setdefault(known[0]["data"] if known else "no run began training", []).append(side)
+        groups.setdefault(one_line(known[0]["data"]) if known else "no run began training", []).append(side)
     return groups
 
 
@@ -81,18 +82,18 @@ def main(arguments: list[str]) -> int:
         jobs = [replace(job, variant=side.name) for side in members for job in side.jobs]
         reference = reference_of(members, folders, given)
         boards[data] = view = summarise(jobs, reference, metric, margin)
-        pages += [f"## {data}", "", markdown(view, reference, metric, margin, "")]
+        pages += [f"## {inline(data)}", "", markdown(view, reference, metric, margin, "")]
         lines += [{"data": data, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]
     notes = repeated + sorted(
-        {note for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
+        {one_line(note) for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
     )
     out = str(options["out"]).removesuffix(".html")
     page = f"{out}.html"
     write_bytes(Path(page), leaderboard_page(boards, metric, margin, notes).encode())
-    write_bytes(Path(f"{out}.md"), "\n".join([*notes, "", *pages]).encode())
+    write_bytes(Path(f"{out}.md"), "\n".join([*map(inline, notes), "", *pages]).encode())
     write_bytes(Path(f"{out}.json"), json.dumps(lines, indent=1).encode())
     for data, view in boards.items():
-        Console(width=120).print(terminal(data, view, metric))
+        console(width=120).print(terminal(data, view, metric))
         for name, row in view.iterrows():
             if row["statuses"]:
                 print(f"✗ {name}: {row['statuses']}")

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from wotempo.command_line.entry import run
@@ -24,6 +23,7 @@ from wotempo.navsim import DataPaths
 from wotempo.preparation.limits import checkpoint_room
 from wotempo.preparation.plan import Plan, plan
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.report.terminal import console
 
 
 def check(raw: DictConfig) -> tuple[RunConfig, list[str]]:
@@ -74,7 +74,7 @@ def work(raw: DictConfig) -> int:
     dataset = dataset_of(config.data, config.workspace)
     with PreparationProgress(config.trainer.progress_bar) as progress:
         found = planned(config, dataset, lacking, progress)
-    Console(width=150).print(table(found))
+    console(width=150).print(table(found))
     for line in (*lacking, *lines(config, dataset, found)):
         print(line)
     return 0 if found.complete else 1

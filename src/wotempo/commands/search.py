@@ -18,7 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rich.console import Console
 from rich.table import Table
 
 from wotempo.capacity.search_space import Space, read_space
@@ -31,6 +30,7 @@ from wotempo.navsim.lock import is_locked, locked
 from wotempo.program import by_path, shell_line
 from wotempo.records.reading import METRICS_FILE, Damaged, read_metrics, read_verdict, spared
 from wotempo.report.marks import MARKS, marks
+from wotempo.report.terminal import console
 from wotempo.runs.listing import differing, flat, listed
 from wotempo.runs.provenance import settings
 from wotempo.runs.unfinished import FINISHED, LOCK
@@ -256,7 +256,7 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
         return 0
     search.tell()
     code = search.run(int(options["trials"])) if action == "run" else 0
-    Console(width=120).print(search.table(), *([MARKS] if search.marked() else []))
+    console(width=120).print(search.table(), *([MARKS] if search.marked() else []))
     if best := search.accepted()[:1]:
         print(f"best: trial {best[0].number}; three seeds of it: {again(space, best[0])}")
     return code

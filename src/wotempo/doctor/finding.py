@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.table import Table
+from rich.text import Text
 
 from wotempo.errors import UserError
 
@@ -37,6 +38,5 @@ def table(findings: Sequence[Finding]) -> Table:
     for column in ("check", "", "found", "fix"):
         view.add_column(column, overflow="fold")
     for finding in findings:
-        colour = COLOURS[finding.status]
-        view.add_row(finding.check, f"[{colour}]{finding.status}[/{colour}]", finding.found, finding.fix)
+        view.add_row(finding.check, Text(finding.status, COLOURS[finding.status]), finding.found, finding.fix)
     return view

@@ -63,7 +63,9 @@ def read_text(file: Path) -> str:
 
 def read_json(file: Path, form: Form = object) -> Any:
     """Plain data of a form (wotempo.records.forms). ValueError where it is of another."""
-    content = json.loads(read_text(file))
+    content = json.loads(text := read_text(file))
+    if "\\ud" in text.lower():
+        json.dumps(content, ensure_ascii=False).encode()  # half a letter cannot be shown or written anywhere
     if sentence := misfit(content, form):
         raise ValueError(sentence)
     return content

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from callbacks.base.markdown import one_line
 from wotempo.records.forms import ABSENT
 from wotempo.records.reading import ALTERED, METRICS_FILE, Damaged, read_metrics, read_verdict, spared
 from wotempo.report.marks import marks
@@ -43,6 +44,9 @@ class Job:
     metrics: dict[str, float]
     rows: pd.DataFrame | None
     damage: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variant", one_line(self.variant))
 
     @property
     def accepted(self) -> bool:
@@ -248,7 +252,7 @@ def summarise(jobs: Sequence[Job], reference: str, metric: str, margin: float) -
 
 
 def _status(verdict: dict[str, Any]) -> str:
-    return f"{ALTERED} ({verdict['reason']})" if verdict["status"] == ALTERED else str(verdict["status"])
+    return one_line(f"{ALTERED} ({verdict['reason']})" if verdict["status"] == ALTERED else verdict["status"])
 
 
 def _scored(members: Sequence[Job]) -> dict[int, pd.DataFrame]:

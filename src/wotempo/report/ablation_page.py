@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from rich.table import Table
 
+from callbacks.base.markdown import inline
+from callbacks.base.markdown import row as markdown_row
 from wotempo.report.marks import MARKS
 from wotempo.report.numbers import figure, span
 
@@ -14,7 +16,7 @@ def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, not
     heads = ["variant", "runs", "val loss", "ADE m", "FDE m", "PDMS", "NC", "DAC", "EP", "TTC", "C", "future mIoU",
              "future vehicle IoU", f"Δ {metric.upper()} to `{reference}` [95 %]", "finding", "Δ vehicle IoU [95 %]",
              "parameters", "of the stage", "MMAC of the stage", "s/step"]  # fmt: skip
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = [markdown_row(heads), "|" + "---|" * len(heads)]
     for name, row in view.iterrows():
         marked = f"{name if row['accepted'] == row['runs'] else f'✗ {name}'}{row['marks']}"
         cells = [marked, f"{row['accepted']}/{row['runs']}", figure(row["val_loss"])]
@@ -25,15 +27,15 @@ def markdown(view: pd.DataFrame, reference: str, metric: str, margin: float, not
         cells += [figure(row["parameters"], ",.0f"), figure(row["fusion_parameters"], ",.0f")]
         macs = row["fusion_macs"]
         cells += [figure(None if macs is None else macs / 1e6, ".1f"), figure(row["seconds_per_step"])]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown_row(cells))
     rule = (
         "Runs: accepted/all; the figures of a variant are those of its accepted runs. A difference of "
         f"{metric.upper()} counts where its interval (seeds and logs drawn together) leaves 0 out and it is at least "
         f"{margin}: decided before the first run."
     )
     rule += f" {MARKS}" if any(view["marks"]) else ""
-    missing = [f"- ✗ {name}: {row['statuses']}" for name, row in view.iterrows() if row["statuses"]]
-    return "\n".join([*([note, ""] if note else []), *lines, "", rule, *missing, ""])
+    missing = [f"- ✗ {inline(name)}: {inline(row['statuses'])}" for name, row in view.iterrows() if row["statuses"]]
+    return "\n".join([*([inline(note), ""] if note else []), *lines, "", rule, *missing, ""])
 
 
 def short_table(view: pd.DataFrame, reference: str, metric: str) -> Table:

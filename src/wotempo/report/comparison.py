@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from callbacks.base.markdown import one_line
 from wotempo.errors import UserError
 from wotempo.records.evidence import FINISHED
 from wotempo.report.ablation import LOWER_IS_BETTER, SCORES, Job, finding, paired_difference
@@ -208,4 +209,4 @@ def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:
                      "type the run's command again with reuse=true test=true)")  # fmt: skip
     if note := facts[0].get("note"):
         notes.append(note)
-    return notes
+    return list(map(one_line, notes))

@@ -18,6 +18,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 POINTS = 600  # of a curve: more than a screen shows
 SMOOTH = 0.04  # of a run: as wide is the running median
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "wotempo", "font.family": "sans-serif", "font.size": 9}
+SETTINGS["text.parse_math"] = False  # a $ in a name is a $
 
 
 @dataclass(frozen=True)

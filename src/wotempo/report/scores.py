@@ -9,6 +9,8 @@ import pandas as pd
 
 from wotempo.navsim.files import write_bytes
 
+FORMULAS = ("=", "+", "-", "@")
+
 DRAWS = 2000
 CONFIDENCE = 0.95
 
@@ -60,4 +62,10 @@ def write_official(rows: pd.DataFrame, columns: list[str], path: Path) -> None:
     table = rows[["token", "valid", *columns]].reset_index(drop=True)
     average = {"token": "average", "valid": bool(rows["valid"].all()), **rows[columns].mean().to_dict()}
     table.loc[len(table)] = average
+    table["token"] = table["token"].map(as_cell)
     write_bytes(path, table.to_csv().encode())
+
+
+def as_cell(text: str) -> str:
+    """A text of a csv file, which a spreadsheet would take for a formula if it began like one."""
+    return f"'{text}" if text.startswith(FORMULAS) else text

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from callbacks.base.markdown import one_line
 from wotempo.errors import UserError
 from wotempo.records.reading import read_all, read_config, read_verdict
 from wotempo.records.run_folders import CONFIG, VERDICT, run_folders
@@ -52,7 +53,9 @@ def _grouped(jobs: dict[Path, Job]) -> list[Side]:
             same = " and ".join(str(run) for run, job in members if job.seed == again[0])
             raise UserError(f"{same} are of one configuration and seed {again[0]}: name one of them")
     names = _names([members[0] for members in groups.values()])
-    return [Side(name, [job for _, job in members]) for name, members in zip(names, groups.values(), strict=True)]
+    return [
+        Side(one_line(name), [job for _, job in members]) for name, members in zip(names, groups.values(), strict=True)
+    ]
 
 
 def _runs_of(folder: Path) -> list[Path]:

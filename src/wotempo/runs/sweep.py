@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from wotempo.config.sweeps import Asked
@@ -19,6 +18,7 @@ from wotempo.report.ablation import NO_VERDICT, Job, began, seed_of, short_names
 from wotempo.report.ablation_page import markdown, short_table
 from wotempo.report.leaderboard import leaderboard_page
 from wotempo.report.marks import MARKS, marks
+from wotempo.report.terminal import console
 from wotempo.runs.asked import read_asked, read_end, write_asked
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
@@ -112,7 +112,7 @@ class SweepTable(Callback):
             {**job.verdict, "variant": job.variant, "seed": job.seed, "metrics": job.metrics} for job in ranked(jobs)
         ]
         write_bytes(sweep_dir / "sweep.json", json.dumps(lines, indent=1).encode())
-        Console(width=160).print(table(jobs), *([MARKS] if any(marks(job.verdict) for job in jobs) else []))
+        console(width=160).print(table(jobs), *([MARKS] if any(marks(job.verdict) for job in jobs) else []))
         for job in jobs:
             for sentence in job.damage:
                 print(sentence)
@@ -129,6 +129,6 @@ class SweepTable(Callback):
             data = next((name for job in jobs if (name := job.verdict["facts"].get("data"))), "")
             board = leaderboard_page({data: view}, rule.metric, rule.margin, [note] if note else [])
             write_bytes(sweep_dir / "leaderboard.html", board.encode())
-            Console(width=112).print(short_table(view, rule.reference, rule.metric))
+            console(width=112).print(short_table(view, rule.reference, rule.metric))
             print(f"pages: {sweep_dir / 'ablation.md'}, {sweep_dir / 'leaderboard.html'}")
         SweepTable.worst = 0 if ours and all(job.accepted for job in ours) else 1

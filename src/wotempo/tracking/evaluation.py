@@ -9,6 +9,7 @@ from wotempo.config.schema import TrackingConfig
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.records.reading import read_verdicts
 from wotempo.tracking.options import wandb_options
+from wotempo.tracking.tags import label, labels
 
 MODEL = "model"
 
@@ -38,10 +39,10 @@ def track_evaluation(tracking: TrackingConfig, run_dir: Path, content: dict[str,
     verdict = verdicts.get(origin)
     facts = verdict["facts"] if verdict else {}
     with wandb.init(
-        name=f"evaluate-{facts.get('signature', run_dir.name)}",
-        group=facts.get("signature"),
+        name=label(f"evaluate-{facts.get('signature', run_dir.name)}"),
+        group=label(facts["signature"]) if "signature" in facts else None,
         job_type="evaluate",
-        tags=[content["data"], content["metric"], *tracking.tags],
+        tags=labels([content["data"], content["metric"], *tracking.tags]),
         notes=content["note"] or None,
         dir=str(run_dir),
         config={**about, "of": {"verdict": verdict and verdict["status"], **facts}},

@@ -18,7 +18,7 @@ from wotempo.tracking.artifacts import log_artifacts
 from wotempo.tracking.media import log_media
 from wotempo.tracking.options import wandb_options
 from wotempo.tracking.summary import alerts_of, scores_of, summary_of
-from wotempo.tracking.tags import job_type_of, tags_of, variant_of
+from wotempo.tracking.tags import job_type_of, label, tags_of, variant_of
 
 
 def build_loggers(config: RunConfig, run_dir: Path, facts: dict[str, Any], resume_step: int = 0) -> list[Logger]:
@@ -38,7 +38,7 @@ def _wandb_logger(config: RunConfig, run_dir: Path, facts: dict[str, Any]) -> Wa
     if (mode := options["settings"].mode) != config.tracking.wandb:
         facts["wandb"] = f"{mode}, since the service did not answer"
     logger = WandbLogger(
-        name=f"{config.name}-{facts['signature']}",
+        name=label(f"{config.name}-{facts['signature']}"),
         group=facts["signature"],
         job_type=job_type_of(run_dir),
         tags=tags_of(config, run_dir),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from callbacks.base.markdown import one_line
 from wotempo.config.schema import RunConfig
 from wotempo.records.forms import NONE, Whole, misfit
 from wotempo.records.reading import read_mapping, spared
+
+LONGEST, LONGEST_TAG = 128, 64  # characters that wandb takes
 
 
 def _hydra(run_dir: Path) -> DictConfig | None:
@@ -52,5 +56,15 @@ def variant_of(config: RunConfig, run_dir: Path) -> str:
 def tags_of(config: RunConfig, run_dir: Path) -> list[str]:
     """Data, stage and layout as they are called, variant and seed with their key, and those of ``tracking.tags``."""
     own = [config.data.kind, str(config.fusion["name"]), config.model.mode]
-    own += [f"variant={variant_of(config, run_dir)}"[:64], f"seed={config.seed}"]  # wandb takes 64 characters
-    return list(dict.fromkeys([*own, *config.tracking.tags]))
+    own += [f"variant={variant_of(config, run_dir)}", f"seed={config.seed}"]
+    return labels([*own, *config.tracking.tags])
+
+
+def label(text: object, longest: int = LONGEST) -> str:
+    """A name, a group or a tag as wandb takes it: one line, not too long, not empty."""
+    return one_line(text)[:longest].strip() or "unnamed"
+
+
+def labels(texts: Iterable[object]) -> list[str]:
+    """Tags, each once."""
+    return list(dict.fromkeys(label(text, LONGEST_TAG) for text in texts))

@@ -19,6 +19,8 @@ from matplotlib.colors import ListedColormap, to_hex
 from wotempo.geometry import LIDAR_HISTOGRAM, SEMANTIC_FRONT, BevGrid
 from wotempo.navsim.files import write_bytes
 
+matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a $
+
 # field -> shape, for one of the S samples of a file (T frames, N anchors)
 SAMPLE_FIELDS = {
     "token": "()",
