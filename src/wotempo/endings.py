@@ -13,6 +13,11 @@ from wotempo.errors import UserError
 from wotempo.system_errors import refusal
 
 FAULT = 1
+OURS = {"wotempo", "callbacks", "scripts"}
+PACKAGES = {  # whose name is another than that of their module
+    "cv2": "opencv-python-headless", "hydra": "hydra-core", "PIL": "pillow", "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}  # fmt: skip
 INTERRUPTED = 130  # as shells say it
 CLOSED_PIPE = 141
 
@@ -26,12 +31,41 @@ def ended_by(error: BaseException, folder: Path | None = None) -> int:
     if isinstance(error, BrokenPipeError):  # `… | head`: its reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
-    reason = str(error) if isinstance(error, UserError) else refusal(error)
+    reason = str(error) if isinstance(error, UserError) else refusal(error) or unimportable(error)
     if reason is not None:
         print(f"error: {reason}", file=sys.stderr)
         return UserError.exit_code
     print(f"error: {fault(error, folder)}", file=sys.stderr)
     return FAULT
+
+
+def unimportable(error: BaseException) -> str | None:
+    """What cannot be imported, the line that imports it, and the way out; None for other errors."""
+    found = next((e for e in (error, error.__cause__) if isinstance(e, ImportError | SyntaxError)), None)
+    if found is None:
+        return None
+    what = " ".join(str(found.msg).split())[:200]
+    if isinstance(found, SyntaxError):
+        place = _place(found.filename or "", found.lineno)
+        return f"{place} is no Python ({what}): mend it" if place else None
+    frames = [_place(frame.filename, frame.lineno) for frame in traceback.extract_tb(found.__traceback__)]
+    place = next((place for place in reversed(frames) if place), "a file")
+    name = found.name or ""
+    if name.partition(".")[0] in OURS:
+        return f"{place} imports {name}, which fails ({what}): mend that file, or put back what it imports"
+    if isinstance(found, ModuleNotFoundError) and name and "." not in name:
+        package = PACKAGES.get(name, name)
+        return f"the package {package} is not installed, and {place} imports it: make setup, or pip install {package}"
+    return f"{place} cannot import what it needs ({what}): make setup installs packages that belong together"
+
+
+def _place(file: str, line: int | None) -> str:
+    """``file:line``, below the current folder where it is; '' where there is no such file."""
+    path = Path(file)
+    if not path.is_file():
+        return ""
+    here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{here}:{line}"
 
 
 def fault(error: BaseException, folder: Path | None = None) -> str:

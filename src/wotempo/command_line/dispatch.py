@@ -10,6 +10,7 @@ import runpy
 import sys
 
 from wotempo.command_line.table import COMMANDS, HELP, module_of, overview, show
+from wotempo.endings import ended_by
 from wotempo.errors import UserError, nearest
 
 COMPLETION = ("--shell-completion", "-sc")
@@ -32,4 +33,7 @@ def main() -> None:
         sys.exit(UserError.exit_code)
     else:
         sys.argv = [sys.argv[0], *words[1:]]
-        runpy.run_module(module_of(words[0]), run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(module_of(words[0]), run_name="__main__", alter_sys=True)
+        except Exception as error:  # while it is imported: later ones end in its own frame
+            sys.exit(ended_by(error))

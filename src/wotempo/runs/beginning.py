@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks import AcceptanceReport
 from wotempo.config.schema import RunConfig
+from wotempo.endings import unimportable
 from wotempo.errors import UserError
 from wotempo.records.seal import seal_of
 from wotempo.runs.facts import facts_before
@@ -41,4 +42,4 @@ def beginning(config: RunConfig, identity: str, claim: Claim) -> Iterator[None]:
 
 def _sentence(error: BaseException) -> str | None:
     """Of what a user or an administrator can mend."""
-    return str(error) if isinstance(error, UserError) else refusal(error)
+    return str(error) if isinstance(error, UserError) else refusal(error) or unimportable(error)
