@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import pytest
 from report_runs import run_folder, scored
 
+from wotempo.commands import compare
 from wotempo.commands.leaderboard import main
+from wotempo.config.sweeps import Asked
+from wotempo.runs.asked import write_asked, write_end
 
 
 def sweep(root, variant, shift=0.0, seeds=3, status="accepted", lr=0.1):
@@ -111,3 +115,38 @@ def test_mistakes_are_one_sentence(runs, capsys, argument, says):
 def test_nothing_to_show_is_said(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "holds no run" in capsys.readouterr().err
+
+
+def test_jobs_that_were_asked_for_and_never_ran_are_named(runs, capsys):
+    first = runs / "first"
+    asked = [Asked([f"variant={name}"], f"variant={name}/seed={seed}") for name, seed in
+             (("none", 0), ("mine", 1), ("lost", 0), ("refused", 0), ("broken", 2))]  # fmt: skip
+    write_asked(first, asked)
+    write_end(first / "variant=none" / "seed=0", 0, "")
+    write_end(first / "variant=mine" / "seed=1", 1, "its scores were not written")
+    write_end(first / "variant=refused" / "seed=0", 2, "there is no log x\n| name another")
+    write_end(first / "variant=broken" / "seed=2", 1, "ValueError: a fault")
+    told = {
+        "✗ mine, seed 1: crashed: its scores were not written",
+        "✗ lost, seed 0: not run: it never began, or its process was lost",
+        "✗ refused, seed 0: refused: there is no log x | name another",
+        "✗ broken, seed 2: crashed: ValueError: a fault",
+    }
+    _, _, page = board(runs)
+    printed = [line.partition(" (/")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("✗ ")]
+    assert told <= set(printed)
+    assert not any("none, seed 0" in line for line in printed)
+    assert all(line in html.unescape(page) for line in told)
+    pages = (runs / "board.md").read_text()
+    assert "refused: there is no log x \\| name another" in pages
+    assert compare.main([str(first), f"page={runs / 'two.html'}", "reference=none"]) == 0
+    assert told <= {line.strip().partition(" (/")[0] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_a_sweep_of_which_nothing_ran_says_what_was_asked(tmp_path, capsys):
+    write_asked(tmp_path, [Asked(["name=a"], "name=a/seed=0")])
+    write_end(tmp_path / "name=a" / "seed=0", 2, "there is no such log")
+    assert main([str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert "✗ name=a, seed 0: refused: there is no such log" in printed.out
+    assert "holds no run" in printed.err

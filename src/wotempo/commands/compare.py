@@ -20,6 +20,7 @@ from wotempo.report.comparison import Comparison, Side, compare, latest_finished
 from wotempo.report.comparison_page import comparison_page, difference, number
 from wotempo.report.sides import sides
 from wotempo.report.terminal import console
+from wotempo.runs.sweep import lost_jobs
 
 TARGETS = {"convgru_1epoch": "make train-convgru-1epoch", "baseline_1epoch": "make train-baseline"}
 OPTIONS = (
@@ -72,10 +73,13 @@ def main(arguments: list[str], root: Path = Path("runs")) -> int:
     named, given = folders_and_options(arguments, OPTIONS)
     folders = choose(named, root)
     found = sides(folders)
+    lost = lost_jobs(folders)
     if len(found) < 2:
+        print(*lost, sep="\n", end="\n" if lost else "")
         raise UserError(f'one configuration is named ({found[0].name}): name another (make: RUNS="runs/… runs/…")')
     reference = reference_of(found, given["reference"], folders)
     comparisons = [compare(side, reference) for side in found if side is not reference]
+    comparisons[-1].notes.extend(lost)
     for folder in folders:
         print(folder)
     for comparison in comparisons:

@@ -29,6 +29,7 @@ from wotempo.report.comparison import Side
 from wotempo.report.leaderboard import leaderboard_page, terminal
 from wotempo.report.sides import all_sides
 from wotempo.report.terminal import console
+from wotempo.runs.sweep import lost_jobs
 
 OPTIONS = (
     Option("reference", "str", None, "the variant that the others are held against; else the one most runs name"),
@@ -74,7 +75,12 @@ def main(arguments: list[str]) -> int:
         raise UserError("there are no runs yet: make train-convgru-1epoch")
     metric, margin, given = options["metric"], options["margin"], options["reference"]
     require_named("metric", metric, METRICS)
-    found, repeated = all_sides(folders)
+    lost = lost_jobs(folders)
+    try:
+        found, repeated = all_sides(folders)
+    except UserError:
+        print(*lost, sep="\n", end="\n" if lost else "")
+        raise
     if given:
         require_named("variant", given, [side.name for side in found])
     boards, pages, lines = {}, [], []
@@ -84,8 +90,10 @@ def main(arguments: list[str]) -> int:
         boards[data] = view = summarise(jobs, reference, metric, margin)
         pages += [f"## {inline(data)}", "", markdown(view, reference, metric, margin, "")]
         lines += [{"data": data, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]
-    notes = repeated + sorted(
-        {one_line(note) for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))}
+    notes = (
+        lost
+        + repeated
+        + sorted({one_line(note) for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))})
     )
     out = str(options["out"]).removesuffix(".html")
     page = f"{out}.html"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from callbacks.base.markdown import one_line
 from wotempo.config.sweeps import Asked
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
@@ -19,7 +21,7 @@ from wotempo.report.ablation_page import markdown, short_table
 from wotempo.report.leaderboard import leaderboard_page
 from wotempo.report.marks import MARKS, marks
 from wotempo.report.terminal import console
-from wotempo.runs.asked import read_asked, read_end, write_asked
+from wotempo.runs.asked import LIST, read_asked, read_end, write_asked
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
 
@@ -90,6 +92,24 @@ def _without(job: Job, status: str, reason: str) -> Job:
     return replace(job, verdict=verdict, metrics={}, rows=None)
 
 
+def lost_jobs(folders: Sequence[Path]) -> list[str]:
+    """A sentence on each job that a sweep at or below these folders was asked for and that is no run of it: refused,
+    crashed, or never begun."""
+    found: dict[Path, list[str]] = {}
+    for file in (file for folder in folders for file in sorted(folder.rglob(LIST))):
+        notes: list[str] = []
+        rows, _ = judged(file.parent, read_asked(file.parent, notes))
+        lost = [sentence for job in rows if (sentence := _lost(job))]
+        found[file.parent.resolve()] = [*notes, *(f"{sentence} ({file.parent})" for sentence in lost)]
+    return [one_line(text) for texts in found.values() for text in texts]
+
+
+def _lost(job: Job) -> str:
+    status = job.verdict["status"]
+    lost = status in (REFUSED, CRASHED, NOT_RUN)
+    return f"✗ {job.variant}, seed {job.seed}: {status}: {job.verdict['reason']}" if lost else ""
+
+
 class SweepTable(Callback):
     """Writes the list of the jobs (``jobs.json``) before the first one starts; at the end prints the tables and writes
     ``sweep.json`` and, where runs were scored on the test split, ``ablation.md`` and ``ablation.json``.
@@ -116,8 +136,8 @@ class SweepTable(Callback):
         for job in jobs:
             for sentence in job.damage:
                 print(sentence)
-            if job.verdict["status"] in (REFUSED, CRASHED, NOT_RUN):
-                print(f"✗ {job.variant}, seed {job.seed}: {job.verdict['status']}: {job.verdict['reason']}")
+            if sentence := _lost(job):
+                print(sentence)
         note = next((note for job in jobs if (note := job.verdict["facts"].get("note"))), "")
         print(note or "", f"table: {sweep_dir / 'sweep.json'}", sep="\n" if note else "")
         if any(job.rows is not None for job in jobs):
