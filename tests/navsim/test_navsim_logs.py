@@ -14,7 +14,7 @@ from navsim_builders import LOG_NAME, assert_same, make_frame, make_log
 from wotempo.errors import UserError
 from wotempo.navsim import Log, read_log
 from wotempo.navsim.log_writer import write_log
-from wotempo.navsim.logs import yaw_of
+from wotempo.navsim.logs import headings
 from wotempo.navsim.schema import CAMERAS
 
 OFFICIAL_KEYS = {
@@ -114,8 +114,8 @@ def test_heading_has_the_official_euler_order():
     for w, x, y, z in np.random.default_rng(0).normal(size=(20, 4)):
         n = w * w + x * x + y * y + z * z
         r00, r01 = 1 - 2 * (y * y + z * z) / n, 2 * (x * y - w * z) / n
-        assert yaw_of(np.array([w, x, y, z])) == pytest.approx(np.arctan2(-r01, r00), abs=1e-12)
-    assert yaw_of(np.array([np.cos(0.3), 0, 0, np.sin(0.3)])) == pytest.approx(0.6, abs=1e-12)
+        assert headings(np.array([[w, x, y, z]]))[0] == pytest.approx(np.arctan2(-r01, r00), abs=1e-12)
+    assert headings(np.array([[np.cos(0.3), 0, 0, np.sin(0.3)]]))[0] == pytest.approx(0.6, abs=1e-12)
 
 
 def test_calibrations_are_shared_between_frames(tmp_path: Path):

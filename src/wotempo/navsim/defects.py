@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from wotempo.navsim.schema import Boxes, Defect, Frame, Log
+from wotempo.navsim.schema import AGENT_NAMES, STATIC_NAMES, Boxes, Defect, Frame, Log
 
 Calibrations = dict[tuple[bytes, ...], tuple[np.ndarray, ...]]  # rotation, translation, intrinsics, distortion
 
@@ -17,44 +18,87 @@ FASTEST, HARDEST = 200.0, 1000.0
 BOX_LIMITS = np.array([1e4, 1e4, 1e4, 100.0, 100.0, 100.0, 100.0])  # centre, size, heading
 ABOUT_ONE = 1e-3
 
+# The names of classes as numbers, two letters each: a log has a hundred thousand names, and no two names of classes
+# begin alike.
+_CLASS_NAMES = sorted(AGENT_NAMES + STATIC_NAMES)
+_LONGEST = f"U{max(map(len, _CLASS_NAMES)) + 1 & ~1}"
+_CLASSES = np.array(_CLASS_NAMES, _LONGEST).view(np.uint64).reshape(len(_CLASS_NAMES), -1)
+_CLASSES = _CLASSES[_CLASSES[:, 0].argsort()]
 
 Fault = tuple[int, str, str]  # row of the frame, cause, what names it further
 
 
-def marked(log: Log, rotations: np.ndarray, calibrations: Calibrations) -> Log:
+class Ego(NamedTuple):
+    """The motion of the car in the F frames of a log, as ``Frame`` says it."""
+
+    pose: np.ndarray  # (F, 3)
+    height: np.ndarray  # (F,)
+    rotation: np.ndarray  # (F, 4) w, x, y, z
+    velocity: np.ndarray  # (F, 2)
+    acceleration: np.ndarray  # (F, 2)
+    command: np.ndarray  # (F, 4) int64; -1 where the file holds neither 0 nor 1
+
+
+def marked(log: Log, ego: Ego, calibrations: Calibrations) -> Log:
     """The log with a ``defect`` in each frame that has one.
 
     Velocities of boxes that are NaN are set to 0 and counted: not known, as of an object that was seen once.
-    ``rotations`` (F, 4): the quaternions of the poses; ``calibrations``: those of all cameras.
+    ``calibrations``: those of all cameras. Boxes of unknown classes become None.
     """
+    _drop_unknown_classes(log)
     held = [(row, frame.boxes) for row, frame in enumerate(log.frames) if frame.boxes is not None]
+    boxes, velocity = np.zeros((0, 7)), np.zeros((0, 3))
+    if held:
+        boxes = np.concatenate([of_frame.boxes for _, of_frame in held])
+        velocity = np.concatenate([of_frame.velocity for _, of_frame in held])
+    whole = not len(boxes) or _are_whole(boxes, velocity)
     found: dict[int, Defect] = {}
     for row, cause, more in (
-        *_ego_faults(log.frames, rotations),
+        *_ego_faults(ego),
         *_calibration_faults(log.frames, calibrations),
-        *_box_faults(held),
+        *(() if whole else _box_faults(held, boxes, velocity)),
     ):
         where = f"log {log.name}, frame {row} ({log.frames[row].token}), {more}"
         found.setdefault(row, Defect(cause, where))
     for row, defect in found.items():
         if log.frames[row].defect is None:
             log.frames[row] = replace(log.frames[row], defect=defect)
-    return replace(log, unknown_velocities=_settle_velocities([boxes.velocity for _, boxes in held]))
+    unknown = 0 if whole else _settle_velocities([of_frame.velocity for _, of_frame in held])
+    return replace(log, unknown_velocities=unknown)
 
 
-def _ego_faults(frames: list[Frame], rotations: np.ndarray) -> Iterator[Fault]:
-    columns = np.concatenate([part for f in frames for part in (f.pose, f.velocity, f.acceleration, f.command)])
-    pose, velocity, acceleration, command = np.split(columns.reshape(len(frames), -1), (3, 5, 7), axis=1)
+def _drop_unknown_classes(log: Log) -> None:
+    names = [frame.boxes.names for frame in log.frames if frame.boxes is not None]
+    if not names or _are_classes(np.concatenate(names)):
+        return
+    for row, frame in enumerate(log.frames):
+        if frame.boxes is not None and (unknown := set(frame.boxes.names.tolist()).difference(_CLASS_NAMES)):
+            cause = f"its boxes are malformed (unknown class {min(unknown)!r} in gt_names)"
+            defect = frame.defect or Defect(cause, f"log {log.name}, frame {row} ({frame.token})")
+            log.frames[row] = replace(frame, boxes=None, defect=defect)
+
+
+def _are_classes(names: np.ndarray) -> bool:
+    """Whether all of the names (N,) are those of classes; False if a name is longer, too."""
+    if names.dtype.itemsize > np.dtype(_LONGEST).itemsize:
+        return False
+    letters = names.astype(_LONGEST).view(np.uint64).reshape(-1, _CLASSES.shape[1])
+    place = _CLASSES[1:, 0].searchsorted(letters[:, 0], "right")
+    return bool((letters == _CLASSES[place]).all())
+
+
+def _ego_faults(ego: Ego) -> Iterator[Fault]:
+    pose, _, rotations, velocity, acceleration, command = ego
+    length = np.einsum("fi,fi->f", rotations, rotations)
     for cause, values, bad in (
         ("its pose (x, y, heading) is not finite", pose, ~(abs(pose) <= FARTHEST)),
-        ("its rotation is no unit quaternion", rotations, ~(abs((rotations * rotations).sum(1) - 1) <= ABOUT_ONE)),
+        ("its rotation is no unit quaternion", rotations, ~(abs(length - 1) <= ABOUT_ONE)),
         ("its velocity is not finite, or none of a car", velocity, ~(abs(velocity) <= FASTEST)),
         ("its acceleration is not finite, or none of a car", acceleration, ~(abs(acceleration) <= HARDEST)),
-        ("its driving command is not one of four", command, (command.min(1) < 0) | (command.sum(1) != 1)),
+        ("its driving command is not one of four", command, (command < 0).any(1) | (command.sum(1) != 1)),
     ):
-        if bad.any():
-            for row in np.unique(np.nonzero(bad)[0]).tolist():
-                yield row, cause, str(values[row].tolist())
+        for row in np.unique(np.nonzero(bad)[0]).tolist() if bad.any() else ():
+            yield row, cause, str((values[row] + 0.0).tolist())
 
 
 def _calibration_faults(frames: list[Frame], calibrations: Calibrations) -> Iterator[Fault]:
@@ -73,11 +117,15 @@ def _calibration_faults(frames: list[Frame], calibrations: Calibrations) -> Iter
                 yield row, "the calibration of a camera is not finite, or none of a camera", name
 
 
-def _box_faults(held: list[tuple[int, Boxes]]) -> Iterator[Fault]:
-    if not held:
-        return
-    boxes = np.concatenate([of_frame.boxes for _, of_frame in held])
-    velocity = np.concatenate([of_frame.velocity for _, of_frame in held])
+def _are_whole(boxes: np.ndarray, velocity: np.ndarray) -> bool:
+    """Whether no value is at fault or not known: the common case, which one look at the extremes decides."""
+    low, high = boxes.min(0), boxes.max(0)  # NaN where one value is
+    sane = (low >= -BOX_LIMITS).all() and (high <= BOX_LIMITS).all() and (low[3:6] > 0).all()
+    return bool(sane and velocity.min() >= -FASTEST and velocity.max() <= FASTEST)
+
+
+def _box_faults(held: list[tuple[int, Boxes]], boxes: np.ndarray, velocity: np.ndarray) -> Iterator[Fault]:
+    """``boxes`` and ``velocity``: those of all frames, one below the other."""
     for cause, bad in (
         ("the centre, size or heading of a box is not finite, or none of an object", ~(abs(boxes) <= BOX_LIMITS)),
         ("a box has no size", boxes[:, 3:6] <= 0),
@@ -96,8 +144,6 @@ def _box_faults(held: list[tuple[int, Boxes]]) -> Iterator[Fault]:
 
 def _settle_velocities(velocities: list[np.ndarray]) -> int:
     """Sets what is NaN to 0, in place -> how many objects that are."""
-    if not velocities or not np.isnan(np.concatenate(velocities)).any():
-        return 0
     count = 0
     for velocity in velocities:
         unknown = np.isnan(velocity[:, :2]).any(1)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from wotempo.errors import UserError
-from wotempo.navsim.defects import Calibrations, marked
-from wotempo.navsim.schema import AGENT_NAMES, CAMERAS, STATIC_NAMES, Boxes, Camera, Defect, Frame, Log
+from wotempo.navsim.defects import Calibrations, Ego, marked
+from wotempo.navsim.schema import CAMERAS, Boxes, Camera, Defect, Frame, Log
 from wotempo.navsim.unpickle import load_pickle
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CLASS_NAMES = frozenset(AGENT_NAMES + STATIC_NAMES)
 # SystemError: of text with letters that do not exist.
 MALFORMED = (TypeError, ValueError, IndexError, AttributeError, OverflowError, SystemError)
 _CALIBRATION = {
@@ -41,19 +40,22 @@ def read_log(path: Path, split: str) -> Log:
     frames: list[Frame] = []
     places: dict[str, int] = {}
     name = path.stem
-    with np.errstate(invalid="ignore", divide="ignore"):  # of a rotation without length: a defect, found below
-        for position, raw in enumerate(raw_frames):
-            try:
-                frames.append(_frame(raw, position, calibrations))
-            except KeyError as error:
-                raise UserError(f"{path}: frame {position} lacks the key {error}") from error
-            except MALFORMED as error:
-                raise UserError(f"{path}: frame {position} is malformed ({error})") from error
-            if frames[-1].log_name != name:
-                raise UserError(f"{path}: holds log {frames[-1].log_name!r}; a log file must bear its log's name")
-            _check_course(path, position, frames, places)
-    rotations = np.array([raw["ego2global_rotation"] for raw in raw_frames], np.float64)
-    return marked(Log(name, split, frames), rotations, calibrations)
+    ego = _ego(path, raw_frames)
+    for position, raw in enumerate(raw_frames):
+        try:
+            frames.append(_frame(raw, position, ego, calibrations))
+        except (KeyError, *MALFORMED) as error:
+            raise _misread(path, position, error) from error
+        if frames[-1].log_name != name:
+            raise UserError(f"{path}: holds log {frames[-1].log_name!r}; a log file must bear its log's name")
+        _check_course(path, position, frames, places)
+    return marked(Log(name, split, frames), ego, calibrations)
+
+
+def _misread(path: Path, position: int, error: Exception) -> UserError:
+    if isinstance(error, KeyError):
+        return UserError(f"{path}: frame {position} lacks the key {error}")
+    return UserError(f"{path}: frame {position} is malformed ({error})")
 
 
 def _check_course(path: Path, position: int, frames: list[Frame], places: dict[str, int]) -> None:
@@ -71,19 +73,46 @@ def _check_course(path: Path, position: int, frames: list[Frame], places: dict[s
         )
 
 
-def yaw_of(quaternion: np.ndarray) -> float:
-    """Heading of a (w, x, y, z) rotation, with the Euler order that NAVSIM reads poses in.
+def _ego(path: Path, raw_frames: list[dict[str, Any]]) -> Ego:
+    """The motion in all frames: read at once, which is a tenth of the work of one by one."""
+    try:
+        return _ego_of(raw_frames)
+    except (KeyError, *MALFORMED):  # one frame is at fault, or frames differ in form
+        rows = []
+    for position, raw in enumerate(raw_frames):
+        try:
+            rows.append(_ego_of([raw]))
+        except (KeyError, *MALFORMED) as error:
+            raise _misread(path, position, error) from error
+    return Ego(*map(np.concatenate, zip(*rows, strict=True)))
 
-    It differs from atan2(R10, R00) by about roll·pitch, so another order would move every label a little.
+
+def _ego_of(raw_frames: list[dict[str, Any]]) -> Ego:
+    count = len(raw_frames)
+    translation = np.array([raw["ego2global_translation"] for raw in raw_frames], np.float64).reshape(count, -1)
+    rotation = np.array([raw["ego2global_rotation"] for raw in raw_frames], np.float64).reshape(count, 4)
+    dynamic = np.array([raw["ego_dynamic_state"] for raw in raw_frames], np.float64).reshape(count, 4)
+    command = np.array([raw["driving_command"] for raw in raw_frames]).reshape(count, 4)
+    if command.dtype.kind not in "iub":
+        command = np.array(command, np.float64)
+        command[~np.isin(command, (0, 1))] = -1
+    pose = np.stack((translation[:, 0], translation[:, 1], headings(rotation)), axis=1)
+    return Ego(pose, translation[:, 2], rotation, dynamic[:, :2], dynamic[:, 2:], command.astype(np.int64))
+
+
+def headings(quaternions: np.ndarray) -> np.ndarray:
+    """Headings (F,) of (w, x, y, z) rotations (F, 4), with the Euler order that NAVSIM reads poses in.
+
+    They differ from atan2(R10, R00) by about roll·pitch, so another order would move every label a little.
     """
-    quaternion = np.asarray(quaternion, np.float64)
-    w, x, y, z = (quaternion / np.sqrt(quaternion.dot(quaternion))).tolist()
-    return float(np.arctan2(2 * (w * z - x * y), 1 - 2 * (y * y + z * z)))
+    squares = np.array([quaternion.dot(quaternion) for quaternion in quaternions])
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a rotation without length: a defect, found later
+        w, x, y, z = (quaternions / np.sqrt(squares)[:, None]).T
+        return np.arctan2(2 * (w * z - x * y), 1 - 2 * (y * y + z * z))
 
 
-def _frame(raw: dict[str, Any], position: int, calibrations: Calibrations) -> Frame:
-    translation, cams = raw["ego2global_translation"], raw["cams"]
-    dynamic = np.array(raw["ego_dynamic_state"], np.float64).reshape(4)
+def _frame(raw: dict[str, Any], position: int, ego: Ego, calibrations: Calibrations) -> Frame:
+    cams = raw["cams"]
     boxes, fault = _boxes(raw["anns"]) if "anns" in raw else (None, None)
     return Frame(
         token=_token(raw["token"]),
@@ -95,12 +124,12 @@ def _frame(raw: dict[str, Any], position: int, calibrations: Calibrations) -> Fr
         scene_token=raw["scene_token"],
         map_location=_text(raw["map_location"], "map_location"),
         vehicle_name=raw.get("vehicle_name", ""),
-        pose=np.array([translation[0], translation[1], yaw_of(raw["ego2global_rotation"])], np.float64),
-        height=float(translation[2]),
-        velocity=dynamic[:2],
-        acceleration=dynamic[2:],
+        pose=ego.pose[position],
+        height=float(ego.height[position]),
+        velocity=ego.velocity[position],
+        acceleration=ego.acceleration[position],
         yaw_rate=float(raw["can_bus"][_CAN_BUS_YAW_RATE]) if "can_bus" in raw else 0.0,
-        command=_command(raw["driving_command"]),
+        command=ego.command[position],
         roadblock_ids=tuple(map(str, _sequence(raw["roadblock_ids"], "roadblock_ids"))),
         traffic_lights=tuple([(int(connector), bool(red)) for connector, red in raw["traffic_lights"]]),
         # An unrequested camera may be an empty dict.
@@ -148,15 +177,6 @@ def _microseconds(value: Any) -> int:
     return time
 
 
-def _command(value: Any) -> np.ndarray:
-    """A driving command (4,) int64; -1 where the file holds neither 0 nor 1."""
-    command = np.array(value).reshape(4)
-    if command.dtype.kind not in "iub":
-        command = np.array(command, np.float64)
-        command[~np.isin(command, (0, 1))] = -1
-    return command.astype(np.int64)
-
-
 def _camera(raw: dict[str, Any], calibrations: Calibrations) -> Camera:
     # A log repeats the same calibration in every frame; sharing it halves the memory of a loaded log.
     given = [np.asarray(raw[name], np.float64) for name in _CALIBRATION]
@@ -186,8 +206,6 @@ def _boxes_of(raw: dict[str, Any]) -> Boxes:
     lengths = {len(boxes), len(names), len(velocity), len(instance_tokens), len(track_tokens)}
     if len(lengths) != 1:
         raise ValueError(f"the five arrays of anns have different lengths {sorted(lengths)}")
-    if not _CLASS_NAMES.issuperset(names.tolist()):
-        raise ValueError(f"unknown class {min(set(names.tolist()) - _CLASS_NAMES)!r} in gt_names")
     if len(set(track_tokens)) < len(track_tokens):
         raise ValueError("a track stands in it twice")
     "".join(track_tokens)  # TypeError where one is no text
