@@ -84,7 +84,7 @@ def _are_classes(names: np.ndarray) -> bool:
         return False
     letters = names.astype(_LONGEST).view(np.uint64).reshape(-1, _CLASSES.shape[1])
     place = _CLASSES[1:, 0].searchsorted(letters[:, 0], "right")
-    return bool((letters == _CLASSES[place]).all())
+    return bool((letters == _CLASSES.take(place, 0)).all())
 
 
 def _ego_faults(ego: Ego) -> Iterator[Fault]:
@@ -119,7 +119,8 @@ def _calibration_faults(frames: list[Frame], calibrations: Calibrations) -> Iter
 
 def _are_whole(boxes: np.ndarray, velocity: np.ndarray) -> bool:
     """Whether no value is at fault or not known: the common case, which one look at the extremes decides."""
-    low, high = boxes.min(0), boxes.max(0)  # NaN where one value is
+    columns = np.ascontiguousarray(boxes.T)  # along rows of seven it takes ten times as long
+    low, high = columns.min(1), columns.max(1)  # NaN where one value is
     sane = (low >= -BOX_LIMITS).all() and (high <= BOX_LIMITS).all() and (low[3:6] > 0).all()
     return bool(sane and velocity.min() >= -FASTEST and velocity.max() <= FASTEST)
 
