@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from callbacks.base.plain import in_one_line
 from wotempo.config.schema import TrackingConfig
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.records.reading import read_verdicts
@@ -38,15 +39,19 @@ def track_evaluation(tracking: TrackingConfig, run_dir: Path, content: dict[str,
         print(note, flush=True)
     verdict = verdicts.get(origin)
     facts = verdict["facts"] if verdict else {}
-    with wandb.init(
-        name=label(f"evaluate-{facts.get('signature', run_dir.name)}"),
-        group=label(facts["signature"]) if "signature" in facts else None,
-        job_type="evaluate",
-        tags=labels([content["data"], content["metric"], *tracking.tags]),
-        notes=content["note"] or None,
-        dir=str(run_dir),
-        config={**about, "of": {"verdict": verdict and verdict["status"], **facts}},
-        **wandb_options(tracking),
-    ) as run:
-        run.summary.update(scores_of_drivers(content))
-        run.summary.update({f"history/{name}": value for name, value in content.get("history", {}).items()})
+    options = wandb_options(tracking)
+    try:
+        with wandb.init(
+            name=label(f"evaluate-{facts.get('signature', run_dir.name)}"),
+            group=label(facts["signature"]) if "signature" in facts else None,
+            job_type="evaluate",
+            tags=labels([content["data"], content["metric"], *tracking.tags]),
+            notes=content["note"] or None,
+            dir=str(run_dir),
+            config={**about, "of": {"verdict": verdict and verdict["status"], **facts}},
+            **options,
+        ) as run:
+            run.summary.update(scores_of_drivers(content))
+            run.summary.update({f"history/{name}": value for name, value in content.get("history", {}).items()})
+    except Exception as error:  # the scores are written, and do not rest on it
+        print(f"wandb did not take these scores ({in_one_line(error)}): they are in {run_dir}", flush=True)

@@ -9,6 +9,7 @@ from wotempo.config.schema import TrackingConfig
 from wotempo.errors import UserError
 from wotempo.tracking.service import base_url, stored_key, unreachable
 
+FINISH_S = 600.0  # for which the end of a run waits for the service
 KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
 
@@ -24,6 +25,8 @@ def wandb_options(tracking: TrackingConfig) -> dict[str, Any]:
             print(f"wandb's service {url} does not answer ({reason}): it goes on offline, make wandb-sync uploads it")
             mode = "offline"
     settings = wandb.Settings(silent=True, mode=cast(Any, mode))
+    if "finish_timeout" in type(settings).model_fields:  # of later versions; earlier ones wait for ever
+        settings.finish_timeout = FINISH_S
     return {"project": tracking.project, "entity": tracking.entity, "settings": settings}
 
 

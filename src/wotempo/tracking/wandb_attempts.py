@@ -9,6 +9,7 @@ from pathlib import Path
 from wotempo.navsim.lock import is_locked
 from wotempo.records.reading import read_verdicts
 from wotempo.runs.unfinished import LOCK, unfinished_runs
+from wotempo.tracking.spared import UNSENT
 from wotempo.tracking.wandb_file import records
 
 
@@ -52,8 +53,9 @@ class Attempt:
 
 
 def attempts(root: Path) -> list[Attempt]:
-    """Below ``root``, the latest of a run last."""
-    return [read_attempt(file) for file in sorted(root.rglob("wandb/offline-run-*/run-*.wandb"))]
+    """Below ``root``, the latest of a run last; of online ones those whose end the service did not take."""
+    unsent = [marker.with_name(marker.name.removesuffix(".unsent")) for marker in root.rglob(f"wandb/run-*/*{UNSENT}")]
+    return [read_attempt(file) for file in sorted([*root.rglob("wandb/offline-run-*/run-*.wandb"), *unsent])]
 
 
 def read_attempt(file: Path) -> Attempt:
