@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from wotempo.capacity.job_script import job_script
 from wotempo.capacity.machine import MachineConfig
-from wotempo.config.stored import stored
+from wotempo.commands import resume
+from wotempo.config.stored import require_own_places, stored
 from wotempo.errors import UserError, require_name
 
 LEADS_OUT = ["../../..", "/tmp/x", "a/../../b", "a/b", "x\n#SBATCH --wrap=id", "x\nid", "-x", "", ".", "..", "a b",
@@ -77,6 +80,7 @@ from wotempo.config.stored import stored, checked
 from pathlib import Path
 from wotempo.config.composition import compose_checked
 from hydra import initialize_config_module
+from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 with initialize_config_module("wotempo.configs", version_base="1.3"):
     config = compose_checked("train", ["run_dir=x"])
@@ -91,3 +95,59 @@ except UserError as error:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "acceptance.loss._target_ is 'payload.Guard', which is no criterion" in done.stdout
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The current folder, in which a project lies; its neighbours are elsewhere."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def places(**given) -> SimpleNamespace:
+    data = SimpleNamespace(**{"cache": None, "root": None, **{k: v for k, v in given.items() if k != "workspace"}})
+    return SimpleNamespace(workspace=given.get("workspace", "workspace"), data=data)
+
+
+@pytest.mark.parametrize("value", ["{out}", "../elsewhere", "{out}/not/there", "/etc", "{here}/link"])
+@pytest.mark.parametrize("key", ["workspace", "cache", "root"])
+def test_a_place_that_a_sent_run_would_write_to_is_refused(here, key, value):
+    out = here.parent / "elsewhere"
+    out.mkdir()
+    (out / "letters").write_text("of somebody")
+    (here / "link").symlink_to(out)
+    config = places(**{key: value.format(out=out, here=here)})
+    full = key if key == "workspace" else f"data.{key}"
+    with pytest.raises(UserError, match=rf"run/config\.yaml: {full} is .*, outside of this folder.*{full}=<folder>"):
+        require_own_places(Path("run"), config)
+    require_own_places(Path("run"), config, {full: "elsewhere"})  # the command line names it
+
+
+@pytest.mark.parametrize(
+    ("key", "made"),
+    [
+        ("workspace", "cache/town/frames-1"),
+        ("workspace", "town-micro-0-ab/city.unfinished.json"),
+        ("workspace", "labels/town-1/index.json"),
+        ("cache", "town/targets-1"),
+        ("root", "navsim_logs"),
+    ],
+)
+def test_places_of_this_folder_and_those_that_runs_have_made_are_used(here, key, made):
+    (here.parent / "mine" / made).mkdir(parents=True)
+    require_own_places(Path("run"), places(**{key: str(here.parent / "mine")}))
+    require_own_places(Path("run"), places())
+    require_own_places(Path("run"), places(workspace=str(here / "new"), cache="caches/new"))
+
+
+def test_resume_asks_where_a_sent_run_may_write(here, capsys):
+    folder = here / "runs" / "sent"
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        raw = compose("train", overrides=[f"run_dir={folder}", "trainer=cpu", f"workspace={here.parent / 'home'}"])
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(raw, resolve=True))
+    (folder / "verdict.json").write_text('{"status": "incomplete", "reason": "killed", "facts": {}}')
+    assert resume.main([str(folder)]) == 2
+    assert "config.yaml: workspace is" in capsys.readouterr().err
+    assert not (here.parent / "home").exists()

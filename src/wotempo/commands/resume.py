@@ -19,7 +19,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from wotempo.command_line.entry import command, quieten
-from wotempo.config.stored import checked, stored
+from wotempo.config.stored import checked, require_own_places, stored
 from wotempo.errors import UserError
 from wotempo.experiment.run import work
 from wotempo.navsim.lock import is_locked, locked
@@ -77,6 +77,7 @@ def prepared(run_dir: Path, changes: dict[str, Any]) -> DictConfig:
     before = raw.trainer.max_epochs
     # where the folder is now
     config = checked(run_dir, raw, {"run_dir": str(run_dir), "fresh": False, **changes})
+    require_own_places(run_dir, config, changes)
     verdict = read_verdict(run_dir)
     assert verdict is not None
     if verdict["status"] not in FINISHED:

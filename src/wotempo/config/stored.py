@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,33 @@ def checked(run: Path, raw: DictConfig, changes: Mapping[str, Any]) -> RunConfig
         raise Damaged(f"{run / CONFIG} is no configuration of a run ({why}): copy it anew") from error
 
 
+# What lies in a place that runs have written to.
+MADE_HERE = {
+    "workspace": ("town-*/city*.json", "cache/*/frames-*", "cache/*/targets-*", "labels/*/index.json", "anchors/*.npy"),
+    "data.cache": ("*/frames-*", "*/targets-*"),
+    "data.root": ("city*.json", "navsim_logs"),
+}
+
+
+def require_own_places(run: Path, config: RunConfig, named: Collection[str] = ()) -> None:
+    """UserError where a place that this configuration would have written to is none of yours: it lies outside of the
+    current folder, holds nothing that a run has made, and is not ``named`` on the command line. A folder of a run may
+    come from elsewhere."""
+    for key, made in MADE_HERE.items():
+        value = attrgetter(key)(config)
+        if value is None or key in named:
+            continue
+        place = Path(value).resolve()
+        if not place.is_relative_to(Path.cwd().resolve()) and not any(any(place.glob(pattern)) for pattern in made):
+            raise UserError(
+                f"{run / CONFIG}: {key} is {str(value)[:200]}, outside of this folder, and no run has written there: "
+                f"resume the run with {key}=<folder> (this one, if it is yours)"
+            )
+
+
 def config_with_images(run: Path) -> RunConfig:
     """For windows with images, even where the run was trained on cached maps; files it started from may be gone."""
-    return checked(run, stored(run), {"model.frozen_backbone": False, "init_from": None, "image_checkpoint": None})
+    changes = {"model.frozen_backbone": False, "init_from": None, "image_checkpoint": None}
+    config = checked(run, stored(run), changes)
+    require_own_places(run, config)
+    return config
