@@ -18,6 +18,7 @@ from free_port import free_port
 from fresh_process import fresh, joined
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_run import all_guards, informed_guards, toy_trainer
+from verdicts import blamed
 
 from callbacks import AcceptanceReport, FailureRecorder, MemoryGuard, exit_code_of
 
@@ -103,7 +104,7 @@ def attend(fault: Fault, folder: Path, rank: int = 0, world: int = 1) -> Observe
     counting = [guard for guard in report.guards if guard.policy == "fail" and guard.status == "fail"]
     return Observed(
         status=report.status,
-        criterion=blamed(report),
+        criterion=blamed(report.reason, [guard.name for guard in report.guards]),
         failing=[guard.name for guard in counting],
         step=trainer.global_step,
         exit_code=report.exit_code,
@@ -113,11 +114,6 @@ def attend(fault: Fault, folder: Path, rank: int = 0, world: int = 1) -> Observe
         memory=keeper.memory_is_good(module),
         file=keeper.file_is_good(),
     )
-
-
-def blamed(report: AcceptanceReport) -> str:
-    words = report.reason.replace(":", " ").split()
-    return next((word for word in words if word in {guard.name for guard in report.guards}), "")
 
 
 def evidence(folder: Path) -> str:

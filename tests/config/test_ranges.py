@@ -83,6 +83,10 @@ BAD = [
     "acceptance.loss.policy=halt",
     "acceptance.complete.min_epochs=few",
     "trainer.ema=word",
+    "trainer.ema=0",
+    "trainer.ema=1",
+    "optimiser.lr=0",
+    "optimiser.lr=1",
 ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from faults_of_data import DATA
 from faults_of_models import MODEL
 from faults_of_sensors import SENSORS
-from verdicts import failed
+from verdicts import blamed, failed
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 PAGE = Path(__file__).parents[2] / "docs" / "real_faults.md"
@@ -24,13 +24,12 @@ NAMES = [fault.__name__ for _, fault, _ in FAULTS]
 WORDS = [name.replace("_", " ") for name in NAMES]
 
 
-def blamed(verdict):
-    """The first word of the reason."""
-    return verdict["reason"].replace(":", " ").split()[0]
+def found_by(verdict):
+    return blamed(verdict["reason"], [criterion["name"] for criterion in verdict["criteria"]])
 
 
 def row_of(name, verdict):
-    return f"| {name.replace('_', ' ')} | {blamed(verdict)} | {verdict['steps']} | {verdict['exit_code']} |"
+    return f"| {name.replace('_', ' ')} | {found_by(verdict)} | {verdict['steps']} | {verdict['exit_code']} |"
 
 
 def written(row):
@@ -49,7 +48,7 @@ def test_no_garbage_is_accepted(criterion, fault, overrides, workspace, train, m
     code, verdict = train(*experiment, *JUDGED, f"workspace={own}", *overrides)
     assert criterion in failed(verdict), verdict["reason"]
     assert verdict["status"] == "rejected"
-    assert blamed(verdict) == criterion, verdict["reason"]
+    assert found_by(verdict) == criterion, verdict["reason"]
     assert code == verdict["exit_code"] > 0
     row = row_of(fault.__name__, verdict)
     if os.environ.get("WOTEMPO_WRITE_PAGES"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,9 @@ def as_if_killed(run: Path) -> None:
 
 def statuses(verdict: dict[str, Any]) -> dict[str, str]:
     return {c["name"]: c["status"] for c in verdict["criteria"]}
+
+
+def blamed(reason: str, criteria: Iterable[str]) -> str:
+    """The criterion that the reason of a verdict names first; '' where it names none."""
+    known = set(criteria)
+    return next((word for word in reason.replace(":", " ").split() if word in known), "")

@@ -32,6 +32,8 @@ def unusable(token):
         (singular, "LinAlgError: Singular matrix"),
         (lambda _: {}["lane 7"], "KeyError: 'lane 7'"),
         (lambda _: 1 / 0, "ZeroDivisionError"),
+        (lambda _: shapely.box(0, 0, 1, 1).coords, "NotImplementedError"),  # of a geometry of another kind
+        (lambda _: shapely.MultiPoint().exterior, "AttributeError"),
         (unusable, "^a box is not finite$"),
     ],
 )
@@ -42,8 +44,12 @@ def test_whatever_a_library_raises_costs_one_scene(work, says):
     assert re.search(says, failed["b"])
 
 
-@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left"), KeyboardInterrupt(), SystemExit(3)])
-def test_a_full_machine_or_an_ended_process_is_no_scene_that_failed(error):
+FULL = [MemoryError(), OSError(28, "No space left"), KeyboardInterrupt(), SystemExit(3)]
+OURS = [NameError("name 'x' is not defined"), UnboundLocalError("x"), ImportError("shapely")]
+
+
+@pytest.mark.parametrize("error", [*FULL, *OURS])
+def test_a_full_machine_an_ended_process_and_a_fault_of_the_program_are_no_scene_that_failed(error):
     def work():
         raise error
 

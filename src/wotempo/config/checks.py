@@ -178,8 +178,4 @@ def check_numbers(config: RunConfig) -> None:
     check_accelerator("trainer.accelerator", trainer.accelerator)
     check_scenes(config.data)
     check_precision("trainer.precision", trainer.precision, trainer.accelerator)
-    if not 0 < config.optimiser.lr < 1:
-        raise UserError(f"optimiser.lr is {config.optimiser.lr}: set it between 0 and 1")
-    if trainer.ema is not None and not 0 < trainer.ema < 1:
-        raise UserError(f"trainer.ema is {trainer.ema}: set it between 0 and 1, 0.99 for some hundred steps")
     require_value("optimiser.schedule", config.optimiser.schedule, SCHEDULES)

@@ -75,6 +75,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracking.pictures": (0, 1000),
 }
 """Key -> least and most; of a tuple, of each element. None is free where the schema allows it."""
+BETWEEN = {"optimiser.lr", "trainer.ema"}  # keys whose least and most are no values themselves
 
 
 def check_ranges(config: RunConfig) -> None:
@@ -86,6 +87,8 @@ def check_ranges(config: RunConfig) -> None:
             raise UserError(f"{key} is {value}: set it to {least:g} or more")
         if value > most:
             raise UserError(f"{key} is {value}: set it to {most:g} or less")
+        if key in BETWEEN and value in (least, most):
+            raise UserError(f"{key} is {value}: set it between {least:g} and {most:g}")
         if not math.isfinite(value):
             raise UserError(f"{key} is {value}: set it to a finite number")
 

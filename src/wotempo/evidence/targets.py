@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from callbacks.criteria.labels import CLOSE
 from wotempo.configs import values
 from wotempo.maps import on_road, read_map
 from wotempo.navsim import DataPaths, Scene, ScoreTable
@@ -18,7 +19,6 @@ from wotempo.pdm.labels.label_parts import score_scene
 from wotempo.pdm.score import SCORER_VERSION
 
 LIMITS = values("acceptance/one_epoch")["labels"]  # what the criterion asks for, doctor and `make labels` do, too
-CLOSE = 1e-3  # metres and radians: the cache keeps futures in single precision
 
 
 def expert_apart(datasets: Mapping[str, Any], scenes: Sequence[Scene]) -> list[str]:

@@ -15,6 +15,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 R = TypeVar("R")
 OF_THE_MACHINE = (MemoryError, OSError)  # a full memory or disk is no scene's fault
+OF_THE_PROGRAM = (NameError, ImportError, SyntaxError)  # no values of a scene can cause them
 _VARIES = re.compile(r"\b[0-9a-f]{8,}\b|-?\d+(\.\d+)?(e[+-]?\d+)?")  # tokens, tracks, coordinates, counts
 
 
@@ -31,14 +32,14 @@ class SceneError(UserError):
 
 def attempted(work: Callable[[], T]) -> tuple[T | None, str]:
     """(what ``work`` on one scene returns, ""), or (None, the reason why it failed): whatever a library raises about
-    the values of one scene. A full memory or disk, and what ends the process, is raised."""
+    the values of one scene. A full memory or disk, what no value can cause, and what ends the process, is raised."""
     try:
         return work(), ""
     except SceneError as error:
         return None, error.reason
     except UserError as error:
         return None, str(error)
-    except OF_THE_MACHINE:
+    except (*OF_THE_MACHINE, *OF_THE_PROGRAM):
         raise
     except Exception as error:  # GEOS, LAPACK, numpy and scipy each have their own
         return None, f"{type(error).__name__}: {str(error).strip() or 'no text'} ({_place(error)})"

@@ -21,7 +21,7 @@ from wotempo.pdm.agents import human_poses
 from wotempo.pdm.causes import Cause, unexplained
 from wotempo.pdm.closed.plan import closed_states, plan_closed
 from wotempo.pdm.context import SceneContext
-from wotempo.pdm.metrics import METRICS, Driven
+from wotempo.pdm.metrics import METRICS, Driven, Driving
 from wotempo.pdm.simulate import simulate
 from wotempo.pdm.states import HEADING, NUM_STEPS
 
@@ -93,14 +93,15 @@ def _try(town: MapIndex, scene: Scene, driven: dict[str, Plan], metric: str, clo
         poses[PDM_CLOSED] = relative_to(context.ego[: HEADING + 1], reference.plan[1:NUM_STEPS, : HEADING + 1])
         states[PDM_CLOSED] = closed_driven
     human, columns = human_poses(scene), METRICS[metric].columns.items()
-    judge = partial(METRICS[metric].judge, scene, town, context, closed_driven)
+    at = Driving(scene, town, context)
+    judge = partial(METRICS[metric].judge, at, closed_driven)
     figures, causes = {}, {}
     for driver, scores in judge(states, before).items():
         ade, fde = _displacement(poses[driver], human)
         official = {column: float(getattr(scores, name)[0]) for name, column in columns}
         figures[driver] = {"ade": ade, "fde": fde, **official}
         by_name = {name: official[column] for name, column in columns}
-        explain = partial(METRICS[metric].explain, scene, town, context, states[driver], by_name, before.get(driver))
+        explain = partial(METRICS[metric].explain, at, states[driver], by_name, before.get(driver))
         found, why = attempted(explain)  # an explanation that fails is no score that fails
         causes[driver] = found if found is not None else [unexplained(why)]
     return Trial(states, figures, failed, causes)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from wotempo.maps import MapIndex
-from wotempo.navsim.schema import Scene
+from wotempo.navsim.schema import Frame, Scene
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.causes import Cause, epdms_causes, pdms_causes
 from wotempo.pdm.closed.plan import Chooser, by_pdms
@@ -42,31 +43,46 @@ Judged = Mapping[str, SubScores | ExtendedScores]  # driver -> one row of scores
 
 
 @dataclass(frozen=True)
+class Driving:
+    """A scene in which drivers are judged."""
+
+    scene: Scene
+    town: MapIndex
+    context: SceneContext
+
+    @cached_property
+    def frames(self) -> list[Frame]:
+        """Now and the future."""
+        return [self.scene.current, *self.scene.future]
+
+    @cached_property
+    def extended(self) -> ExtendedContext:
+        """What the score of v2.2 looks at besides."""
+        return ExtendedContext.extend(self.context, self.scene, self.town)
+
+
+@dataclass(frozen=True)
 class Metric:
     """How a scene is scored."""
 
     columns: dict[str, str]  # our name -> official column, in the official order
     choose: Chooser  # by what PDM-Closed, whose progress is the measure of all others, chooses its plan
-    # (scene, map, context, PDM-Closed's states, drivers, the same half a second earlier) -> scores. Every driver is
-    # alone with the reference, as in the official two-row evaluation: no other driver moves its progress.
-    judge: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Driven, Driven], Judged]
-    # (scene, map, context, states of a driver, its scores, the same half a second earlier) -> why some are below 1
-    explain: Callable[[Scene, MapIndex, SceneContext, np.ndarray, Mapping[str, float], np.ndarray | None], list[Cause]]
+    # (PDM-Closed's states, drivers, the same half a second earlier) -> scores. Every driver is alone with the
+    # reference, as in the official two-row evaluation: no other driver moves its progress.
+    judge: Callable[[Driving, np.ndarray, Driven, Driven], Judged]
+    # (states of a driver, its scores, the same half a second earlier) -> why some are below 1
+    explain: Callable[[Driving, np.ndarray, Mapping[str, float], np.ndarray | None], list[Cause]]
 
 
-def _pdms(
-    scene: Scene, town: MapIndex, context: SceneContext, closed: np.ndarray, driven: Driven, before: Driven
-) -> Judged:
-    best = float(score(context, closed).masked_progress[0])
-    return {driver: score(context, states, best) for driver, states in driven.items()}
+def _pdms(at: Driving, closed: np.ndarray, driven: Driven, _: Driven) -> Judged:
+    best = float(score(at.context, closed).masked_progress[0])
+    return {driver: score(at.context, states, best) for driver, states in driven.items()}
 
 
-def _epdms(
-    scene: Scene, town: MapIndex, context: SceneContext, closed: np.ndarray, driven: Driven, before: Driven
-) -> Judged:
+def _epdms(at: Driving, closed: np.ndarray, driven: Driven, before: Driven) -> Judged:
     """With the human filter. A driver without an entry in ``before`` has no extended comfort (NaN)."""
-    extended = ExtendedContext.extend(context, scene, town)
-    human = human_scores(extended, simulate(context.ego, human_poses(scene)[None], start_us=context.start_us))
+    context, extended = at.context, at.extended
+    human = human_scores(extended, simulate(context.ego, human_poses(at.scene)[None], start_us=context.start_us))
     best = float(extended_scores(extended, closed).masked_progress[0])
     return {
         driver: apply_human_filter(extended_scores(extended, states, best, before.get(driver)), human)
@@ -74,27 +90,14 @@ def _epdms(
     }
 
 
-def _explain_pdms(
-    scene: Scene,
-    town: MapIndex,
-    context: SceneContext,
-    states: np.ndarray,
-    scores: Mapping[str, float],
-    before: np.ndarray | None,
-) -> list[Cause]:
-    return pdms_causes(context, [scene.current, *scene.future], states, scores)
+def _explain_pdms(at: Driving, states: np.ndarray, scores: Mapping[str, float], _: np.ndarray | None) -> list[Cause]:
+    return pdms_causes(at.context, at.frames, states, scores)
 
 
 def _explain_epdms(
-    scene: Scene,
-    town: MapIndex,
-    context: SceneContext,
-    states: np.ndarray,
-    scores: Mapping[str, float],
-    before: np.ndarray | None,
+    at: Driving, states: np.ndarray, scores: Mapping[str, float], before: np.ndarray | None
 ) -> list[Cause]:
-    extended = ExtendedContext.extend(context, scene, town)
-    return epdms_causes(extended, [scene.current, *scene.future], states, scores, before)
+    return epdms_causes(at.extended, at.frames, states, scores, before)
 
 
 def by_epdms(forecast: SceneContext, red: np.ndarray, states: np.ndarray) -> np.ndarray:
