@@ -10,7 +10,7 @@ from fuzz_targets import TARGETS
 from fuzz_toys import TOYS
 from fuzz_worker import UNDAMAGED, damaged, settled
 
-INPUTS = 20  # of each reader, times its pace: some 30 s of CPU with the start of the process
+INPUTS = 16  # of each reader, times its pace: some 25 s of CPU with the start of the process
 
 
 def test_what_readers_do_to_damaged_files(tmp_path: Path) -> None:

@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from fuzz_bytes import bomb, member
+from fuzz_bytes import member
+from fuzz_runs import RUN_TARGETS, TOKENS
 from fuzz_target import Target
 from fuzz_values import (
     checkpoint_values,
     community_values,
-    csv_cells,
     json_values,
     npy_bytes,
     npy_values,
     npz_values,
-    parquet_cells,
     pickle_values,
     safetensors_header,
     sqlite_cells,
@@ -35,7 +34,6 @@ from hydra import compose, initialize_config_module
 from official_weights import MICRO, lightning_file, official_state
 from omegaconf import OmegaConf
 from PIL import Image
-from report_runs import run_folder, scored
 from safetensors.torch import save_file
 from score_tables import write_score_table
 from small_run import SMALL
@@ -46,8 +44,6 @@ from wotempo.capacity.search_space import read_space
 from wotempo.checkpoints.image_encoder import load_image_encoder
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.checkpoints.rebuild import load_module, rebuild
-from wotempo.commands import leaderboard
-from wotempo.commands.devkit_scores import read_scores
 from wotempo.commands.replay import read_record
 from wotempo.config.schema import SplitConfig
 from wotempo.config.stored import config_with_images
@@ -70,13 +66,6 @@ from wotempo.pdm.agents import human_poses
 from wotempo.pdm.evaluation import evaluate_scenes
 from wotempo.pdm.labels.community_file import import_community_file
 from wotempo.pdm.labels.label_parts import read_part
-from wotempo.report.pictures.listing import Pictures
-from wotempo.report.run_files import read_files
-from wotempo.report.run_page import run_page
-from wotempo.runs.metrics_file import keep_rows
-from wotempo.tracking.summary import scores_of
-from wotempo.tracking.wandb_attempts import read_attempt
-from wotempo.tracking.wandb_file import FULL, MAGIC, PART
 from wotempo.training.module import LitPlanner
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -84,7 +73,6 @@ TOWN = GOLDEN / "navsim" / "maps" / "us-nv-las-vegas-strip" / "9.15.1915" / "map
 LOG = next((GOLDEN / "navsim" / "navsim_logs" / "golden").glob("*.pkl"))
 LOCATION = "us-nv-las-vegas-strip"
 ANCHORS = np.cumsum(np.full((MICRO.num_anchors, 8, 3), (1.5, 0.1, 0.01), np.float32), 1)
-TOKENS = ("a" * 16, "b" * 16, "c" * 16)
 RECORD = np.dtype([("x", "<f4", (4,)), ("n", "<i4")])
 
 
@@ -345,86 +333,6 @@ def _configuration(folder: Path) -> Path:
     return folder / "config.yaml"
 
 
-# ---- what runs leave
-
-
-def _samples() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    maps = {name: rng.integers(0, 8, (2, 128, 256), np.uint8) for name in ("bev_truth", "bev_predicted")}
-    return {
-        "token": np.array(TOKENS[:2]), "camera": rng.integers(0, 255, (2, 32, 128, 3), np.uint8),
-        "lidar": rng.random((2, 4, 32, 32), np.float32), "warped": rng.random((2, 4, 32, 32), np.float32),
-        "feature": rng.random((2, 4, 8, 8), np.float32), "feature_warped": rng.random((2, 4, 8, 8), np.float32),
-        "valid": np.ones((2, 4), bool), **maps, "expert": rng.random((2, 8, 3)), "plan": rng.random((2, 8, 3)),
-        "all_trajectory": rng.random((2, 12, 8, 3)), "final_rewards": rng.random((2, 12)),
-    }  # fmt: skip
-
-
-def _run(name: str) -> Callable[[Path], Path]:
-    def make(folder: Path) -> Path:
-        for kind, seed in (("a", 0), ("b", 0)):
-            run = run_folder(folder / "runs" / kind / f"seed={seed}", kind, seed, scores=scored()[:12])
-            (run / "metrics" / "metrics.csv").write_text("epoch,step,train/loss,val/loss,lr-AdamW/main\n" + "".join(
-                f"0,{step},{10 / (1 + step)},{'' if step % 4 else 3.5},0.1\n" for step in range(12)
-            ))  # fmt: skip
-            np.savez(run / "samples.npz", **_samples())
-        return folder / "runs" / "a" / "seed=0" / name
-
-    return make
-
-
-def _reported(path: Path) -> object:
-    return run_page(read_files(_run_of(path)), Pictures())
-
-
-def _run_of(path: Path) -> Path:
-    return next(folder for folder in path.parents if folder.name.startswith("seed="))
-
-
-def _listed_runs(path: Path) -> object:
-    runs = _run_of(path).parents[1]
-    main: Any = leaderboard.main
-    return main.__wrapped__([str(runs), f"out={runs.parent / 'board'}"])
-
-
-def _official_csv(folder: Path) -> Path:
-    rows = scored()[:10]
-    rows = rows[["token", "valid"]].assign(score=rows["pdms"], comfort=1.0)
-    rows.loc[len(rows)] = {"token": "average", "valid": True, "score": 0.5, "comfort": 1.0}
-    rows.to_csv(folder / "scores.csv")
-    return folder / "scores.csv"
-
-
-def _wandb(folder: Path) -> Path:
-    import zlib
-
-    from wandb.proto import wandb_internal_pb2
-
-    kind: Any = vars(wandb_internal_pb2)["Record"]
-    begun, ended, summary = kind(), kind(), kind()
-    begun.run.project, begun.run.job_type, begun.run.run_id = "wotempo", "train", "abc"
-    item = summary.summary.update.add()
-    item.key, item.value_json = "verdict", json.dumps("accepted")
-    ended.exit.exit_code = 0
-    data = MAGIC
-    for record in (begun, summary, ended):
-        raw = record.SerializeToString()
-        data += PART.pack(zlib.crc32(raw, zlib.crc32(bytes([FULL]))), len(raw), FULL) + raw
-    path = folder / "wandb" / "offline-run-1-abc" / "run-abc.wandb"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(data)
-    return path
-
-
-def _npz_bomb() -> bytes:
-    head = npy_bytes(np.zeros((1, 8), np.float32))[:128]
-    head = head.replace(b"(1, 8)", b"(50331648, 8)").replace(b" " * 7 + b"\n", b"\n")
-    return bomb("camera.npy", head, 50331648 * 32)
-
-
-REPORTS = (("verdict.json", (json_values,)), ("metrics.json", (json_values,)), ("config.yaml", (yaml_values,)),
-           ("metrics/metrics.csv", (csv_cells,)), ("test.parquet", (parquet_cells,)),
-           ("samples.npz", (npz_values, member(npy_values))))  # fmt: skip
 TARGETS: tuple[Target, ...] = (
     Target("log", _log, lambda path: read_log(path, "golden"), (pickle_values, pickle_values)),
     Target("log, scored", _short_log, _scored, (pickle_values, pickle_values, pickle_values), pace=0.3),
@@ -464,12 +372,5 @@ TARGETS: tuple[Target, ...] = (
     Target("search space", _space, lambda path: read_space(str(path)), (yaml_values,)),
     Target("config.yaml of a run", _configuration, lambda path: config_with_images(path.parent), (yaml_values,) * 3,
            pace=0.3),
-    *(Target(f"run report, {name}", _run(name), _reported, ways, (_npz_bomb,) if name.endswith("z") else (), pace=0.15)
-      for name, ways in REPORTS),
-    *(Target(f"leaderboard, {name}", _run(name), _listed_runs, ways, pace=0.15) for name, ways in REPORTS[:5]),
-    Target("metrics.csv that is continued", _run("metrics/metrics.csv"), lambda path: keep_rows(path, 5), (csv_cells,)),
-    Target("test.parquet for wandb", _run("test.parquet"), lambda path: scores_of(_run_of(path)), (parquet_cells,),
-           pace=0.5),
-    Target("csv of the devkit", _official_csv, lambda path: read_scores([path]), (csv_cells,)),
-    Target("file of wandb", _wandb, read_attempt),
+    *RUN_TARGETS,
 )  # fmt: skip

@@ -21,7 +21,8 @@ class Whole(dict[str, Form]):
     """A form of mappings in which none of the names may be missing."""
 
 
-HASHED: Form = {str: {"hash": str, "bytes": int, "time_ns": int}}
+HASH: Form = Whole(hash=str, bytes=int, time_ns=int)
+HASHED: Form = {str: HASH}
 DETAILS: Form = {  # of the criteria whose details are shown
     "memory": {"peak_gb_by_batch": [[NUMBER]]},
     "plan": {"ade": {str: WORDED}, "pdms": {str: WORDED}, "scenes": int, "scored": int},
@@ -43,7 +44,7 @@ CRITERION: Form = {
 }
 GIT: Form = {"commit": str, "dirty": bool}
 ATTEMPT: Form = {"started": str, "host": str, "command": str, "code": {str: str}}
-IDENTITY: Form = {str: {str: ({"hash": str, "bytes": int, "time_ns": int}, str)}}  # identity.json
+IDENTITY: Form = {str: {str: (HASH, str)}}  # identity.json
 FACTS: Form = {
     "name": str,
     "data": str,
