@@ -78,7 +78,11 @@ class LossGuard(Guard):
         self.flush()
         ranks = share(trainer, self.memory["losses"])
         shortest = min(len(rows) for rows in ranks)
-        mean = [[sum(cells) / len(ranks) for cells in zip(*rows, strict=True)] for rows in zip(*ranks, strict=False)]
+        mean = ranks[0]
+        if len(ranks) > 1:
+            mean = [
+                [sum(cells) / len(ranks) for cells in zip(*rows, strict=True)] for rows in zip(*ranks, strict=False)
+            ]
         series = {name: [row[i] for row in mean] for i, name in enumerate(self.memory["names"])}
         losses = series["loss"][self.warm_up :]
         if shortest - self.warm_up < self.min_batches:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import mul
 from statistics import median_low
 
 SHORTEST, SEGMENTS = 24, 4
@@ -76,14 +77,15 @@ def _correlations(values: Sequence[float]) -> list[float]:
     residual = [0.0] * n
     for rank, place in enumerate(sorted(range(n), key=values.__getitem__)):
         residual[place] = rank - centre
-    slope = sum((t - centre) * r for t, r in enumerate(residual)) / (n * (n * n - 1) / 12)
-    residual = [r - slope * (t - centre) for t, r in enumerate(residual)]
-    size = sum(r * r for r in residual)
+    times = [t - centre for t in range(n)]
+    slope = sum(map(mul, times, residual)) / (n * (n * n - 1) / 12)
+    residual = [r - slope * t for t, r in zip(times, residual, strict=True)]
+    size = sum(map(mul, residual, residual))
     if size < 1e-9 * n**3:
         return [0.0] * LAGS  # a straight line, without noise
     found = []
     for k in range(1, LAGS + 1):
-        measured = sum(a * b for a, b in zip(residual, residual[k:], strict=False)) / size
+        measured = sum(map(mul, residual, residual[k:])) / size
         # Fitting a line to few values takes some of the dependence away (Kendall's bias, for a line).
         found.append((measured + 2 / n) / (1 - (2 + 2 * k) / n))
     return found
