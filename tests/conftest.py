@@ -77,16 +77,17 @@ def micro_town(session_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def micro_workspace(session_folder: Path, micro_town: Path) -> Path:
     """The micro town with anchors, labels and caches of ``small_run.SMALL``; copy it before a run."""
-    from hydra import compose, initialize_config_module
+    from hydra import compose
     from small_run import SMALL
 
+    from wotempo.config.composition import loaded
     from wotempo.config.schema import typed
     from wotempo.datasets import dataset_of
     from wotempo.navsim.lock import locked
     from wotempo.preparation.prepare import prepare_data
 
     workspace = session_folder / "micro_workspace"
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = typed(compose("train", overrides=["run_dir=unset", f"workspace={workspace}", *SMALL]))
     with locked(workspace.with_suffix(".lock"), str(workspace), wait=True):
         if not workspace.exists():

@@ -17,12 +17,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 from lightning.pytorch import seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
 from scripts.bench.guard_meter import GuardMeter, Steps
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.evidence.run_evidence import RunEvidence
 from wotempo.navsim import write_bytes
 from wotempo.preparation.prepare import build_data, prepare
@@ -42,7 +43,7 @@ def silent(what: str, done: int, total: int) -> None:
 def measure(size: str, folder: Path, overrides: list[str]) -> tuple[list[tuple[float, ...]], GuardMeter, str]:
     """Rows of ``Steps``, the hooks, and the verdict."""
     given = ["experiment=convgru_1epoch", f"model={MODELS[size]}", "tracking=off", "trainer.progress_bar=false"]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         raw = compose("train", overrides=[*given, f"run_dir={folder}", *overrides])
     config = check_config(raw)
     prepared = prepare(config, silent)

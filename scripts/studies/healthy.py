@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_module
-
 from wotempo.command_line.entry import command, quieten
-from wotempo.config.composition import compose_checked
+from wotempo.config.composition import compose_checked, loaded
 from wotempo.errors import UserError
 from wotempo.experiment.run import work
 
@@ -85,7 +83,7 @@ def judged(kind: Kind, seed: int) -> dict[str, Any]:
     """The verdict."""
     run_dir = RUNS / f"{kind.name.replace(' ', '_').replace(',', '')}-{seed}"
     words = [*COMMON, *kind.keys, *kind.declares]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose_checked("train", [f"run_dir='{run_dir}'", f"seed={seed}", "fresh=true", *words])
     work(config)
     return json.loads((run_dir / "verdict.json").read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 from official_weights import MICRO
 
 from wotempo.checkpoints.image_encoder import load_image_encoder
@@ -16,6 +16,7 @@ from wotempo.checkpoints.init_from import start_from
 from wotempo.checkpoints.newest import newest_checkpoint
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.interop import import_official, read_single_frame
 from wotempo.interop.planner_file import read_planner
@@ -30,7 +31,7 @@ def made(**changes) -> LitPlanner:
 
 
 def as_init_from(path: Path) -> None:
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         check_config(compose("train", [f"init_from={path}", "run_dir=unset"]))
 
 

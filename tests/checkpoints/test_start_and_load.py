@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import lightning
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from wotempo.checkpoints.init_from import start_from
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.planners.config import sizes
 from wotempo.training.module import LitPlanner
@@ -62,7 +63,7 @@ def test_weights_of_another_stage_are_refused(tmp_path):
 def test_a_temporal_checkpoint_is_no_start(tmp_path):
     path = stored(tmp_path / "temporal.ckpt", CONCAT)
     with (
-        initialize_config_module("wotempo.configs", version_base="1.3"),
+        loaded(),
         pytest.raises(UserError, match=r"4 frames of stride 2 by 'concat', this run 8 frames of stride 1 by 'mean'"),
     ):
         check_config(compose("train", ["fusion=mean", "fusion.num_frames=8", f"init_from={path}", "run_dir=unset"]))
@@ -73,7 +74,7 @@ def test_a_temporal_checkpoint_is_no_start(tmp_path):
 @pytest.mark.parametrize("fusion", [NONE, CONCAT], ids=["single frame", "temporal"])
 def test_the_same_model_starts_with_all_weights(tmp_path, fusion):
     path = stored(tmp_path / "a.ckpt", fusion)
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         words = [f"fusion={fusion['name']}", *(["fusion.frame_stride=2"] if fusion == CONCAT else [])]
         check_config(compose("train", [*words, "model=wote_tiny", f"init_from={path}", "run_dir=unset"]))
     ours = {**CONCAT, "frame_dropout": 0.2} if fusion == CONCAT else NONE

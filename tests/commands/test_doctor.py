@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 from score_tables import write_score_table
 
 from wotempo.commands.doctor import work
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.datasets import dataset_of, split_scenes
 from wotempo.doctor.dataset import dataset_findings
 from wotempo.doctor.environment import environment
@@ -26,7 +27,7 @@ from wotempo.preparation.labels import labels_folder
 
 
 def config_of(*overrides):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return compose("doctor", overrides=["run_dir=unset", "trainer.progress_bar=false", *overrides])
 
 

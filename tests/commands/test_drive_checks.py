@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from wotempo.commands import drive
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 
 
@@ -23,7 +24,7 @@ from wotempo.errors import UserError
 )
 def test_bad_overrides(overrides, message, monkeypatch, request):
     monkeypatch.chdir(request.config.rootpath)
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("drive", overrides=["run_dir=unset", *overrides])
     with pytest.raises(UserError, match=message):
         drive.check(config)

@@ -7,19 +7,20 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 from small_run import MICRO
 
 from wotempo.capacity.benchmark import Measurement
 from wotempo.capacity.projection import Job, limited, smaller_batches
 from wotempo.commands.estimate import answer, check, lines, work
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 
 TRAIN, VAL = 26_400, 4_400
 
 
 def config_of(*overrides):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return compose("estimate", overrides=["run_dir=unset", "trainer.progress_bar=false", *overrides])
 
 

@@ -6,9 +6,10 @@ import json
 import shutil
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from wotempo.commands.plan_data import check, located, planned, work
+from wotempo.config.composition import loaded
 from wotempo.datasets import DATASETS, SPLITS, dataset_of
 from wotempo.datasets.navsim_archives import MAPS, TEST_LOGS, TEST_SENSORS, TRAIN_CURRENT, TRAIN_HISTORY, TRAIN_LOGS
 from wotempo.datasets.supply import FILES_PER_FRAME, map_files
@@ -18,7 +19,7 @@ from wotempo.preparation.plan import by_logs
 
 
 def config_of(*overrides):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return compose("plan_data", overrides=["run_dir=unset", "trainer.progress_bar=false", *overrides])
 
 

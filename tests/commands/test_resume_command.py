@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from wotempo.commands.resume import changes_of, choose, prepared
+from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
 from wotempo.experiment.run import run_folder
@@ -66,7 +67,7 @@ def test_a_folder_is_continued_started_anew_or_refused(tmp_path, capsys):
 def asked_for(folder, *overrides, words=()):
     """The configuration of a command line whose output folder Hydra made. ``words``: what of it is for Hydra."""
     folder.mkdir(parents=True)
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         composed = compose("train", overrides=["run_dir=unset", *overrides], return_hydra_config=True)
     with open_dict(composed):
         composed.hydra.runtime.output_dir, composed.hydra.overrides.hydra = str(folder), list(words)
@@ -138,7 +139,7 @@ def test_keys_that_make_another_run_are_refused(word):
 def finished(root, status="accepted", epochs=2, **overrides):
     folder = unfinished(root, "done", status=status)
     words = [f"{key}={value}" for key, value in {"trainer.max_epochs": 2, **overrides}.items()]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("train", overrides=["run_dir=unset", *words])
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     verdict = json.loads((folder / "verdict.json").read_text())

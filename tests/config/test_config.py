@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_module
+from hydra import compose
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from callbacks import Guard
 from wotempo.command_line.entry import check_command_line
 from wotempo.config.checks import check_config
-from wotempo.config.composition import jobs_of
+from wotempo.config.composition import jobs_of, loaded
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES
 from wotempo.planners.config import ModelConfig, sizes
@@ -28,7 +28,7 @@ def names(group: str) -> list[str]:
 
 
 def composed(*overrides: str):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("train", overrides=[*overrides, "run_dir=unset"])
     return check_config(config)
 
@@ -184,12 +184,12 @@ EARLY = "trainer.early_stopping={monitor:val/ade,mode:min,patience:2,min_delta:0
     ],
 )
 def test_early_stopping_is_declared_whole_or_refused(overrides, says):
-    with initialize_config_module("wotempo.configs", version_base="1.3"), pytest.raises(UserError, match=says):
+    with loaded(), pytest.raises(UserError, match=says):
         check_config(compose("train", overrides=["run_dir=unset", "trainer.max_epochs=5", *overrides]))
 
 
 def test_early_stopping_makes_another_run_and_none_the_same_as_before():
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         plain, early = (
             check_config(compose("train", overrides=["run_dir=unset", "trainer.max_epochs=5", *words]))
             for words in ([], [EARLY, "acceptance.complete.min_epochs=2"])

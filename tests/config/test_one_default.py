@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 from wotempo.configs import option_names, values
@@ -25,6 +25,7 @@ from wotempo.commands.evaluate import EvaluateConfig
 from wotempo.commands.label_file import LabelFileConfig
 from wotempo.commands.replay import ReplayConfig
 from wotempo.commands.weights import WeightsConfig
+from wotempo.config.composition import loaded
 from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, TrainerConfig, typed
 from wotempo.errors import UserError
 from wotempo.evaluation.probes.layout_evidence import ProbeConfig
@@ -67,7 +68,7 @@ def keys_of(content: Any, schema: Any, prefix: str = "") -> tuple[set[str], set[
 
 
 def composed(root: str, *overrides: str) -> dict[str, Any]:
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return OmegaConf.to_container(compose(root, overrides=list(overrides)), resolve=False)  # type: ignore[return-value]
 
 

@@ -9,9 +9,10 @@ from dataclasses import is_dataclass, replace
 from operator import attrgetter
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.config.ranges import RANGES, check_ranges
 from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
@@ -20,7 +21,7 @@ from wotempo.runs.build import require_trainer
 
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return check_config(compose("train", overrides=["run_dir=unset"]))
 
 
@@ -92,7 +93,7 @@ BAD = [
 
 @pytest.mark.parametrize("override", BAD)
 def test_a_composed_config_is_checked(override):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         raw = compose("train", overrides=["run_dir=unset", override])
     with pytest.raises(UserError, match=override.split("=")[0]):
         check_config(raw)

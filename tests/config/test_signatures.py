@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
+from hydra import compose
 
+from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.runs.provenance import signature
 
@@ -19,7 +20,7 @@ GOLDEN: dict[str, str] = json.loads(
 def test_signatures_are_those_of_earlier_runs(monkeypatch):
     monkeypatch.setenv("NAVSIM_DEVKIT_ROOT", "/devkit")
     found = {}
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         for overrides in GOLDEN:
             found[overrides] = signature(typed(compose("train", overrides=[*overrides.split(), "run_dir=unset"])))
     assert found == GOLDEN

@@ -6,9 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from wotempo import configs
+from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.datasets import DATASETS, SPLITS, dataset_of
 from wotempo.errors import UserError
@@ -17,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def data_of(*overrides):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         raw = compose("train", overrides=["run_dir=unset", *overrides])
     return typed(raw).data
 

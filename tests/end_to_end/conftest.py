@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 from small_run import SMALL
+
+from wotempo.config.composition import loaded
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,7 @@ def train(workspace, tmp_path) -> Callable[..., tuple[int, dict[str, Any]]]:
     def run(*overrides: str) -> tuple[int, dict[str, Any]]:
         folder = tmp_path / f"run{next(counter)}"
         given = [f"run_dir={folder}", f"workspace={workspace}", *SMALL, *overrides]
-        with initialize_config_module("wotempo.configs", version_base="1.3"):
+        with loaded():
             config = compose("train", overrides=given)
         code = work(config)
         folder = Path(config.run_dir)

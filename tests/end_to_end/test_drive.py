@@ -6,8 +6,9 @@ import re
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -17,7 +18,7 @@ def drive(run_dir, workspace, *overrides) -> int:
     from wotempo.commands.drive import work
 
     given = [f"run_dir={run_dir}", f"workspace={workspace}", "data.preset=micro", "progress_bar=false", *overrides]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return work(compose("drive", overrides=given))
 
 

@@ -10,8 +10,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.navsim.submission import read_plans, write_plans
 
@@ -22,7 +23,7 @@ def evaluate(run_dir, workspace, *overrides):
     from wotempo.commands.evaluate import work
 
     given = [f"run_dir={run_dir}", f"workspace={workspace}", "data.preset=micro", "progress_bar=false", *overrides]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("evaluate", overrides=given)
     assert work(config) == 0
     return json.loads((run_dir / "summary.json").read_text())["drivers"]

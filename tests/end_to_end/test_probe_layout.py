@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -16,7 +17,7 @@ def probe(workspace, *overrides) -> int:
     from wotempo.evaluation.probes.layout_evidence import work
 
     given = [f"workspace={workspace}", "data.preset=micro", "progress_bar=false", "object_frames=2", *overrides]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return work(compose("probe_layout", overrides=given))
 
 

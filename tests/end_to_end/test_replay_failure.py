@@ -6,7 +6,9 @@ import math
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
+
+from wotempo.config.composition import loaded
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -56,7 +58,7 @@ def huge_rate(monkeypatch):
 def replay(folder) -> int:
     from wotempo.commands.replay import work
 
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return work(compose("replay", overrides=[f"run={folder}", "accelerator=cpu"]))
 
 

@@ -18,13 +18,14 @@ TRACKED = ("tracking=default", "tracking.pictures=1")
 @pytest.fixture(scope="module")
 def whole(workspace, tmp_path_factory) -> Path:
     """A run that passes every criterion, with a budget, and is scored on the test split."""
-    from hydra import compose, initialize_config_module
+    from hydra import compose
 
+    from wotempo.config.composition import loaded
     from wotempo.experiment.run import work
 
     folder, threads = tmp_path_factory.mktemp("tracked") / "run", torch.get_num_threads()
     given = [f"run_dir={folder}", f"workspace={workspace}", "experiment=convgru_1epoch", *SMALL, *TRACKED, "test=true"]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("train", overrides=[*given, "acceptance.budget.budget_hours=5", "variant=convgru"])
     assert work(config) == 0
     torch.set_num_threads(threads)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 from lightning.pytorch.loggers import CSVLogger
 
+from wotempo.config.composition import loaded
 from wotempo.experiment import run as train
 from wotempo.training import checkpoints
 from wotempo.training.module import LitPlanner
@@ -68,7 +69,7 @@ def recorded(plain: Callable[..., Any], file: Path) -> Callable[..., Any]:
 
 
 def attempt(moment: int, overrides: list[str]) -> int:
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("train", overrides=overrides)
     killer = Killer(moment)
     LitPlanner.training_step = killer.before(recorded(LitPlanner.training_step, Path(f"{config.run_dir}.{STEPS}")))

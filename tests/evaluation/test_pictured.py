@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 from omegaconf import OmegaConf
 
 from wotempo.city import SplitSize, build_city, city_config, simulate_futures
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.evaluation.pictured import Photographer, _nearest_anchor, _on_camera
 from wotempo.features import FeatureSpec
 from wotempo.navsim import fingerprint
@@ -51,7 +52,7 @@ def run_of(workspace):
         (folder / "checkpoints").mkdir(parents=True)
         given = ["experiment=convgru_1epoch", f"workspace={workspace}", f"run_dir={folder}",
                  f"data.root={workspace / 'town'}", *SIZE, *overrides]  # fmt: skip
-        with initialize_config_module("wotempo.configs", version_base="1.3"):
+        with loaded():
             raw = compose("train", overrides=given)
         config = check_config(raw)
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(raw, resolve=True))

@@ -7,10 +7,11 @@ import inspect
 import pytest
 import torch
 from fusion_windows import CHANNELS, GRID, randomise, window
-from hydra import compose, initialize_config_module
+from hydra import compose
 from omegaconf import OmegaConf
 from wotempo.configs import option_names, values
 
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.fusion import STAGES, TemporalFusion, build_fusion, level_of
 from wotempo.geometry import BACKBONE_BEV
@@ -33,7 +34,7 @@ def test_every_stage_has_a_yaml_of_its_name() -> None:
 
 @pytest.mark.parametrize("name", YAMLS)
 def test_values_are_read_as_hydra_composes_them(name: str) -> None:
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         composed = OmegaConf.to_container(compose("train", overrides=[f"fusion={name}"]).fusion)
     assert values(f"fusion/{name}") == composed
 

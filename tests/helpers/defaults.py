@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra import compose, initialize_config_module
+from hydra import compose
 from wotempo.configs import values
 
 from wotempo.capacity.machine import MachineConfig
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.config.schema import RunConfig, TrackingConfig
 from wotempo.planners.wote.losses import LossWeights
 from wotempo.training.optimiser import OptimiserConfig
@@ -32,5 +33,5 @@ def machine(**changes: Any) -> MachineConfig:
 
 def run_config(*overrides: str) -> RunConfig:
     """The checked configuration of a training run whose folder is not known yet."""
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return check_config(compose("train", overrides=[*overrides, "run_dir=unset"]))

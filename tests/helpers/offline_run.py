@@ -34,13 +34,14 @@ def verdict(status: str = "accepted", *criteria: dict[str, Any]) -> dict[str, An
 
 def begin(folder: Path, *overrides: str) -> tuple[Any, list[Any]]:
     """-> the run's configuration, and its loggers."""
-    from hydra import compose, initialize_config_module
+    from hydra import compose
 
     from wotempo.config.checks import check_config
+    from wotempo.config.composition import loaded
     from wotempo.tracking.loggers import build_loggers
 
     given = [f"run_dir={folder}", "experiment=convgru_1epoch", "seed=1", "tracking.csv=false", *overrides]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = check_config(compose("train", overrides=given))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text("name: convgru_1epoch\n")

@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from wotempo.city import city_config, simulate_futures
 from wotempo.commands.devkit_scores import main as compare
+from wotempo.config.composition import loaded
 from wotempo.navsim.dataset import read_splits
 from wotempo.planners.config import sizes
 from wotempo.training.module import LitPlanner
@@ -100,7 +101,7 @@ def test_both_score_every_token_alike(devkit, town, checkpoint, tmp_path, capsys
     team = [f"team.{key}={value}" for key, value in TEAM.items()]
     metric = f"metric={'epdms' if one_stage else 'pdms'}"
     run = [f"run_dir={tmp_path / 'ours'}", f"checkpoint='{checkpoint}'", metric, "submission=true"]
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         assert work(compose("evaluate", overrides=[*paths, *given, *team, *run])) == 0
     assert compare([str(tmp_path / "ours" / "model.csv"), str(theirs)]) == 0, capsys.readouterr().out
     rows = pd.read_csv(theirs)[:-1]

@@ -12,7 +12,7 @@ import torch
 import yaml
 from batch_fields import fields_of
 from defaults import run_config
-from hydra import compose, initialize_config_module
+from hydra import compose
 from omegaconf import OmegaConf
 from streams import drive_frames
 from torch import Tensor
@@ -22,6 +22,7 @@ from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start, start_from
 from wotempo.checkpoints.rebuild import load_module
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.config.stored import stored as stored_config
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
@@ -258,7 +259,7 @@ THEN = ("model.num_anchors=64", "model.head_init=published", "model.channels_las
 
 def test_signatures_of_wote_are_what_they_were(tmp_path):
     """Of a configuration that was stored, with its signature, before there were planners."""
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         raw = compose("train", ["experiment=baseline_1epoch", "profile=full", "run_dir=unset", *THEN])
         assert signature(check_config(raw)) == SIGNATURE
         raw = OmegaConf.create(OmegaConf.to_container(raw, resolve=True))  # as runs write it

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 from hydra.utils import get_class
 
 from wotempo.commands.estimate import check as check_estimate
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -27,7 +28,7 @@ def test_the_page_names_fixes():
 def test_every_fix_composes_and_changes_the_run(fix):
     config_name = "estimate" if any(word.startswith(("estimate.", "machine.")) for word in fix) else "train"
     check = check_estimate if config_name == "estimate" else check_config
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         base, changed = (
             check(compose(config_name, overrides=["experiment=convgru_1epoch", "run_dir=unset", *more]))
             for more in ([], fix)
@@ -43,7 +44,7 @@ def test_every_target_of_the_page_exists():
 
 
 def test_criteria_and_exit_codes_of_the_page_are_right():
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         acceptance = compose("train", overrides=["experiment=convgru_1epoch"]).acceptance
     codes = {name: get_class(options["_target_"]).exit_code for name, options in acceptance.items()}
     stated = re.findall(r"([a-z_]+) \(exit (\d+)\)", PAGE)

@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import compose
 from matplotlib import pyplot as plt
 from mutations import mutations
 from omegaconf import OmegaConf
@@ -21,6 +21,7 @@ from scene_samples import samples
 
 from callbacks.verdict import rank_notes
 from wotempo.commands.replay import read_record
+from wotempo.config.composition import loaded
 from wotempo.config.stored import checked, stored
 from wotempo.errors import UserError
 from wotempo.evaluation.report_scenes import take_pictures
@@ -56,7 +57,7 @@ def no_drawing(monkeypatch) -> None:
 
 def compose_plain() -> str:
     """The config.yaml of a run, as ``train`` writes it."""
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         config = compose("train", overrides=["experiment=baseline_1epoch", "run_dir=unset"])
     return OmegaConf.to_yaml(config, resolve=True)
 

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
 from callbacks import Preempted
 from callbacks.verdict.report import UNPREPARED
+from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.experiment import run as experiment
 from wotempo.records.reading import read_verdict
@@ -27,7 +28,7 @@ def begin(tmp_path, monkeypatch):
             raise what
 
         monkeypatch.setattr(experiment, "prepare_data", prepare)
-        with initialize_config_module("wotempo.configs", version_base="1.3"):
+        with loaded():
             config = compose("train", overrides=[f"run_dir={tmp_path / name}", "trainer=cpu", *overrides])
         with pytest.raises(type(what)) as caught:
             experiment.work(config)
@@ -60,7 +61,7 @@ def test_building_counts_too(begin, tmp_path, monkeypatch):
     monkeypatch.setattr(experiment.torch.cuda, "is_available", lambda: False)
     with (
         pytest.raises(UserError, match="there is no GPU"),
-        initialize_config_module("wotempo.configs", version_base="1.3"),
+        loaded(),
     ):
         experiment.work(compose("train", overrides=[f"run_dir={tmp_path / 'gpu'}", "trainer=gpu"]))
     assert "there is no GPU" in read_verdict(tmp_path / "gpu")["reason"]
@@ -93,7 +94,7 @@ def test_a_folder_of_another_run_keeps_its_verdict(begin, tmp_path):
     before = (tmp_path / "run" / "verdict.json").read_bytes()
     with (
         pytest.raises(UserError, match="another configuration"),
-        initialize_config_module("wotempo.configs", version_base="1.3"),
+        loaded(),
     ):
         experiment.work(compose("train", overrides=[f"run_dir={tmp_path / 'run'}", "optimiser.lr=0.002"]))
     assert (tmp_path / "run" / "verdict.json").read_bytes() == before

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 from omegaconf import OmegaConf
 from tiny_dataset import LOCATION, read_scenes, write_dataset
 
 from callbacks.verdict.card import changed
+from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
 from wotempo.maps.locations import map_path
@@ -30,7 +31,7 @@ ANCHORS = np.zeros((4, 8, 3), np.float32)
 
 
 def config_of(*overrides):
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return compose("train", overrides=["run_dir=unset", *overrides])
 
 

@@ -21,6 +21,7 @@ from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wotempo.config.packaged import PackagedConfigs
 from wotempo.configs import option_names
 from wotempo.errors import UserError, nearest, unknown_key
 
@@ -40,7 +41,7 @@ def loaded(config_dir: str | None = None) -> Iterator[None]:
     """Inside, configurations are composed of the project's yamls and of those in ``config_dir``, a folder with groups
     of its own (``--config-dir``). UserError where there is no such folder."""
     setbase("1.3")
-    path = create_config_search_path("pkg://wotempo.configs")
+    path = create_config_search_path(f"{PackagedConfigs.scheme()}://wotempo.configs")
     if config_dir is not None:
         if not Path(config_dir).is_dir():
             raise UserError(f"--config-dir: there is no folder {config_dir}")
