@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 
 import pytest
 
 
 @pytest.mark.slow
-def test_it_runs(tmp_path, monkeypatch, capsys):
+def test_it_runs(micro_workspace, tmp_path, monkeypatch, capsys):
     path = tmp_path / "found.json"
-    arguments = ["--quick", "--threads", "1", "--workspace", str(tmp_path), "--json", str(path)]
+    workspace = shutil.copytree(micro_workspace, tmp_path / "workspace")
+    arguments = ["--quick", "--threads", "1", "--workspace", str(workspace), "--json", str(path)]
     monkeypatch.setattr(sys, "argv", ["bench_guards", *arguments])
     runpy.run_module("scripts.bench.bench_guards", run_name="__main__")
     (found,) = json.loads(path.read_text())

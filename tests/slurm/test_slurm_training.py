@@ -54,7 +54,7 @@ def test_warned_then_preempted_it_ends_as_one_accepted_run(cluster, workspace, t
 
     def submit() -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-m", "wotempo.commands.slurm", *RUN, *MACHINE, f"workspace={workspace}"],
+            [sys.executable, "-m", "wotempo", "slurm", *RUN, *MACHINE, f"workspace={workspace}"],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # fmt: skip
 
     done = submit()
