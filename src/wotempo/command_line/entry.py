@@ -6,13 +6,14 @@ In a multirun an unaccepted job must not abort the sweep, so codes other than 1 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial, wraps
 from pathlib import Path
@@ -36,7 +37,6 @@ from wotempo.config.sweeps import Asked, asked_jobs
 from wotempo.endings import ended_by
 from wotempo.errors import UserError
 from wotempo.runs.asked import write_end
-from wotempo.runs.sweep import SweepTable
 
 Checked = TypeVar("Checked")
 SWEEPER, SPLIT = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper", "split_arguments"
@@ -99,6 +99,9 @@ def quieten() -> None:
 def helped_or_done(words: Sequence[str], text: Callable[[], str], work: Callable[[], int]) -> int:
     """The frame of every command: its help ``text``, where ``words`` ask for it, or its ``work`` -> the exit code.
     No exception leaves it."""
+    if not gc.isenabled():  # all was imported (dispatch.py), and stays
+        gc.freeze()
+        gc.enable()
     try:
         if any(word in HELP for word in words):
             show(text())
@@ -162,21 +165,27 @@ def run(
                 print(f"this job ended with code {codes[-1]}; the sweep goes on")
         return codes[-1]
 
+    def sweep(asked: list[Asked]) -> int:
+        from wotempo.runs.sweep import SweepTable  # draws and compares: a single run needs none of that
+
+        SweepTable.asked, SweepTable.worst = asked, None
+        with only(asked):
+            job()
+        ran = len(codes) == len(asked) and not any(codes)
+        return SweepTable.worst if SweepTable.worst is not None else int(not ran)
+
     def checked() -> int:
         line = read_line(typed)
-        SweepTable.asked, _ = check_jobs(config_name, check, line)
-        SweepTable.worst = None
+        asked, _ = check_jobs(config_name, check, line)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints a traceback itself, and exits
         sys.argv[1:] = line.words
         try:
-            with only(SweepTable.asked) if line.multirun else nullcontext():
-                job()
+            if line.multirun:
+                return sweep(asked)
+            job()
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"cannot read the command line: {str(error).splitlines()[0]}") from None
-        if not line.multirun:
-            return codes[-1] if codes else 0
-        ran = len(codes) == len(SweepTable.asked) and not any(codes)
-        return SweepTable.worst if SweepTable.worst is not None else int(not ran)
+        return codes[-1] if codes else 0
 
     text = partial(help_of_keys, sys.modules["__main__"], config_name, schema, typed)
     sys.exit(helped_or_done(typed, text, checked))

@@ -11,7 +11,6 @@ import sys
 from wotempo.command_line.entry import command, quieten
 from wotempo.command_line.words import Option, folders_and_options
 from wotempo.errors import UserError
-from wotempo.evaluation.report_scenes import take_pictures
 from wotempo.navsim import write_bytes
 from wotempo.preparation.progress import PreparationProgress
 from wotempo.report.run_files import read_files
@@ -32,6 +31,8 @@ def main(arguments: list[str]) -> int:
     if len(folders) != 1:
         raise UserError("name one run folder (make: RUN=folder)")
     run, out = read_files(folders[0]), given["out"] or folders[0] / "report.html"
+    from wotempo.evaluation.report_scenes import take_pictures  # plans with the model: loaded once there is a run
+
     with PreparationProgress(sys.stderr.isatty()) as progress:
         pictures = take_pictures(run, given, progress)
     write_bytes(out, run_page(run, pictures).encode())

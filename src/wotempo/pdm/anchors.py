@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.cluster import MiniBatchKMeans
 
 from wotempo.errors import UserError
 
@@ -18,6 +17,8 @@ def cluster_anchors(futures: np.ndarray, count: int, seed: int = 0) -> np.ndarra
     futures = np.asarray(futures, np.float64)
     if len(futures) < count:
         raise UserError(f"{len(futures)} futures cannot make {count} anchors; use more logs or fewer anchors")
+    from sklearn.cluster import MiniBatchKMeans  # only where anchors are made: it loads a second of modules
+
     means = MiniBatchKMeans(count, random_state=seed, batch_size=BATCH_SIZE, n_init=3)
     means.fit(futures.reshape(len(futures), -1))
     return means.cluster_centers_.reshape(count, *futures.shape[1:]).astype(np.float32)

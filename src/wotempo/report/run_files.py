@@ -15,7 +15,6 @@ from wotempo.errors import UserError
 from wotempo.program import shell_line, stored, words_of
 from wotempo.records.reading import read_mapping, read_text, read_verdict, spared
 from wotempo.report.ablation import Job, job_of
-from wotempo.report.pictures.scene_picture import read_samples
 
 MOST_STEPS = 1e9
 LARGEST = 1e30  # no axis shows more; a loss that became infinite stays
@@ -74,6 +73,8 @@ def read_job(folder: Path) -> Job:
 
 def read_files(folder: Path) -> RunFiles:
     """All of a run. UserError where the folder is none of a run, Damaged where its verdict cannot be read."""
+    from wotempo.report.pictures.scene_picture import read_samples  # draws: comparisons of runs need none of that
+
     job = read_job(folder)
     damage = list(job.damage)
     diagnoses = sorted((folder / "failure").rglob("diagnosis.md"))
