@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose
 
+from wotempo.config.composition import loaded
 from wotempo.config.schema import RunConfig, typed
 from wotempo.data.build import Task, build_records
 from wotempo.data.disk_room import lacking_room
@@ -87,7 +88,7 @@ def test_caches_without_room_are_not_begun(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         return typed(compose("train", overrides=["run_dir=unset", "trainer=cpu"]))
 
 
@@ -111,7 +112,7 @@ def test_checkpoints_at_the_start_and_in_doctor(config, tmp_path, monkeypatch):
 def test_a_run_without_room_ends_before_its_preparation(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "prepare_data", lambda _: pytest.fail("prepared"))
     disk(monkeypatch, 10**7)
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         raw = compose("train", overrides=[f"run_dir={tmp_path / 'run'}", "trainer=cpu"])
     with pytest.raises(UserError, match="the checkpoints take at least"):
         experiment.work(raw)
