@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import subprocess
 import sys
@@ -112,6 +113,20 @@ def test_a_command_runs_as_its_module_would(typed_in, monkeypatch):
     monkeypatch.setattr(entry, "ended_by", ended_by)
     assert typed_in("devkit-scores", "x")[0] == 2
     assert seen == [("wotempo.commands.devkit_scores", "devkit_scores.py", ["x"])]
+
+
+def test_the_garbage_collector_rests_while_a_command_is_imported(monkeypatch):
+    seen = []
+
+    def imported_and_run(*_: object, **__: object) -> None:
+        seen.append(gc.isenabled())
+        assert entry.helped_or_done([], str, lambda: seen.append(gc.isenabled()) or 0) == 0
+
+    monkeypatch.setattr(dispatch.runpy, "run_module", imported_and_run)
+    monkeypatch.setattr(sys, "argv", ["wotempo", "stages"])
+    dispatch.main()
+    assert seen == [False, True]
+    assert gc.isenabled()
 
 
 def test_python_m_is_the_same_and_the_old_modules_still_are_commands():
