@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 from offline_run import begin, criterion, end, read_back, verdict
 from wandb_service import KEY, service
 
+from wotempo.commands import wandb_sync
 from wotempo.tracking import options, spared
 from wotempo.tracking.loggers import abandon_wandb
 from wotempo.tracking.wandb_attempts import attempts
@@ -71,4 +73,9 @@ def test_a_service_that_goes_away_while_a_run_is_online(tmp_path, monkeypatch, c
     assert "make wandb-sync uploads it" in capsys.readouterr().out
     wandb.teardown()
     (attempt,) = attempts(tmp_path)
-    assert (attempt.skipped, attempt.status) == ("", "accepted")
+    assert (attempt.skipped, attempt.status, attempt.exit_code) == ("", "accepted", 0)
+    with service() as server:  # it is there again
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        assert wandb_sync.main([str(tmp_path)]) == 0
+        assert json.loads(server.uploads["wandb-summary.json"])["verdict"] == "accepted"
+    assert [attempt.skipped for attempt in attempts(tmp_path)] == ["uploaded before"]

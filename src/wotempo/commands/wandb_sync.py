@@ -36,6 +36,8 @@ def find(folders: list[Path]) -> list[Attempt]:
 def sync(these: list[Attempt], given: dict[str, str | None]) -> str:
     """Let wandb upload them -> what it said. It exits 0 whatever happened; what it uploaded bears its marker."""
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    if any(attempt.online for attempt in these):
+        options.append("--include-online")
     command = [sys.executable, "-m", "wandb", "sync", *options, *(str(attempt.file.parent) for attempt in these)]
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it may say offline
     environment["WANDB_DIR"] = str(these[0].folder)  # for its own log, which goes into ./wandb otherwise

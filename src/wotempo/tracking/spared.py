@@ -59,5 +59,5 @@ class SparedWandbLogger(WandbLogger):
             self.lost = f"its service did not take the rest within {FINISH_S:.0f} s"
             print(f"wandb: {self.lost}: it stays in {file.parent}, make wandb-sync uploads it")
         self.lost = before or self.lost
-        if self.lost and not run.settings._offline and file.is_file():
+        if self.lost and not run.offline and file.is_file():
             file.with_suffix(UNSENT).touch()

@@ -31,6 +31,11 @@ class Attempt:
         return self.file.parents[2]
 
     @property
+    def online(self) -> bool:
+        """Whether it was sent as it went, as far as that went."""
+        return not self.file.parent.name.startswith("offline-")
+
+    @property
     def marker(self) -> Path:
         """wandb's own, of a run that it uploaded."""
         return self.file.with_suffix(".wandb.synced")
