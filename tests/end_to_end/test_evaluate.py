@@ -61,10 +61,17 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
     assert abs(narrow["model"]["ade"] - drivers["model"]["ade"]) < 0.5 * drivers["model"]["ade"]
 
 
+def label(*overrides):
+    from wotempo.commands.labels import work
+
+    with initialize_config_module("wotempo.configs", version_base="1.3"):
+        work(compose("labels", overrides=["data.preset=micro", "progress_bar=false", *overrides]))
+
+
 def changed(town, folder, change):
-    """A copy of the town whose test frames went through ``change``."""
+    """A copy of the town whose frames went through ``change``."""
     shutil.copytree(town, folder, copy_function=os.link)
-    for file in (folder / "navsim_logs" / "test").glob("*.pkl"):
+    for file in (folder / "navsim_logs").glob("*/*.pkl"):
         frames = pickle.loads(file.read_bytes())
         file.unlink()
         file.write_bytes(pickle.dumps([change(frame) for frame in frames], protocol=4))
@@ -105,7 +112,10 @@ def test_logs_that_cannot_be_scored_and_plans_of_a_file(train, workspace, tmp_pa
     with pytest.raises(UserError, match="nothing to plan and nothing to score: the logs hold no boxes"):
         evaluate(tmp_path / "nothing", workspace, private)
     with pytest.raises(UserError, match="0% of poses on roads"):
-        evaluate(tmp_path / "misfit", workspace, changed(town, tmp_path / "moved", elsewhere), "baselines=[human]")
+        evaluate(tmp_path / "misfit", workspace, moved := changed(town, tmp_path / "moved", elsewhere))
+    for begin in (lambda *given: train("experiment=baseline_1epoch", "profile=smoke", *given), label):
+        with pytest.raises(UserError, match="0% of poses on roads"):
+            begin(f"run_dir={tmp_path / 'misfit_too'}", f"workspace={workspace}", moved)
 
     model = evaluate(tmp_path / "model", workspace, checkpoint, "baselines=[]", "tracking=off")["model"]
     for file in (tmp_path / "model" / "plans.npz", tmp_path / "sent" / "submission.pkl"):
