@@ -64,7 +64,7 @@ def test_a_checkpoint_beside_what_it_has_to_beat(train, workspace, tmp_path):
 def label(*overrides):
     from wotempo.commands.labels import work
 
-    with initialize_config_module("wotempo.configs", version_base="1.3"):
+    with loaded():
         work(compose("labels", overrides=["data.preset=micro", "progress_bar=false", *overrides]))
 
 
