@@ -31,7 +31,9 @@ def look(root, tmp_path):
             if content is not None:
                 (tmp_path / f"{key}.yaml").write_text(json.dumps(content))
         chosen = SimpleNamespace(split=SPLIT, max_scenes=None, **files)
-        data = SimpleNamespace(root=str(at), maps=None, full_history_only=True, train=chosen)
+        data = SimpleNamespace(
+            root=str(at), maps=None, full_history_only=True, cache=None, prepare_workers=1, train=chosen
+        )
         dataset = DATASETS["navsim"](data, str(tmp_path))  # type: ignore[arg-type]
         return find(dataset, dataset.here(), "train", lambda *_: None)
 

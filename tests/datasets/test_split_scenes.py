@@ -26,6 +26,8 @@ class Data:
     root: str
     maps: str | None = None
     full_history_only: bool = False
+    cache: str | None = None
+    prepare_workers: int = 1
     train: Chosen = field(default_factory=Chosen)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,10 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from wotempo.data.disk_room import ELSEWHERE, require_disk
 from wotempo.data.store import Entry, RecordStore
-from wotempo.errors import UserError
 from wotempo.navsim.per_scene import attempted
+from wotempo.processes import over_processes
 
 # Records of one part: ~50 MB of full-size frames, so that an interrupted build loses little.
 PART_RECORDS = 64
@@ -66,22 +62,6 @@ def _write(store: RecordStore, part: list[Task], compute: Callable[[Any], np.nda
     return (store.write_part(part[0].group, keys, made) if keys else {}), failed
 
 
-def _require_room(store: RecordStore, good: Mapping[str, set[str]], todo: Sequence[Task], parts: int) -> None:
-    """UserError where the records certainly do not fit. Parts without good records may be written over."""
-    groups = {task.group for task in todo}
-    here = sum(file.stat().st_size for group in groups for file in (store.root / group).glob("part-*.npy"))
-    kept = sum(len(good[group]) for group in groups)
-    size = (len(todo) + kept) * store.dtype.itemsize - here
-    require_disk(
-        f"the {len(todo)} {store.kind} still to be made", store.root, size, parts if not here else 0, ELSEWHERE
-    )
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; a part ends, and the parent goes
-
-
 def build_records(
     store: RecordStore,
     tasks: Sequence[Task],
@@ -115,24 +95,12 @@ def build_records(
         if progress is not None:
             progress(store.kind, done, len(todo))
 
-    parts = list(_parts(todo))
-    if todo and not skip:  # how many of those that may be left out there are is found out by making them
-        _require_room(store, good, todo, len(parts))
-    if min(workers, len(parts)) <= 1:
-        for part in parts:
-            finished(part, _write(store, part, compute, skip))
-        return report
-    # forkserver: the caller may hold threads or a GPU, which a fork would not survive.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([compute.__module__])
-    with ProcessPoolExecutor(min(workers, len(parts)), context, _start_worker) as pool:
-        running: dict[Future, list[Task]] = {pool.submit(_write, store, part, compute, skip): part for part in parts}
-        try:
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    finished(running.pop(future), future.result())
-        except BrokenProcessPool:
-            raise UserError(f"{store.root}: a worker process died, most likely for memory; use fewer workers") from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    work = partial(_write, store, compute=compute, skip=skip)
+    with closing(over_processes(work, list(_parts(todo)), workers, (compute.__module__,), _one_thread)) as written:
+        for part, of_part in written:
+            finished(part, of_part)
     return report
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)

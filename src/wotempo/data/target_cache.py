@@ -14,7 +14,7 @@ from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
 from wotempo.errors import UserError
 from wotempo.maps import read_map
-from wotempo.navsim.schema import DataPaths, Log, Scene
+from wotempo.navsim.schema import DataPaths, Scene
 from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_base_map, trajectory_target
 
 
@@ -51,8 +51,8 @@ def compute_target(source: SceneSource) -> np.ndarray:
 
 def _slim(scene: Scene) -> Scene:
     """The scene with only the part of its log that targets look at: a whole log is megabytes to send to a process."""
-    log, last = scene.log, scene.index + scene.num_future
-    return replace(scene, log=Log(log.name, log.split, log.frames[scene.index : last + 1]), index=0, num_history=1)
+    log, begin = scene.log.for_a_task(scene.index, scene.index + scene.num_future)
+    return replace(scene, log=log, index=scene.index - begin, num_history=1)
 
 
 def scene_ref(scene: Scene) -> Ref:

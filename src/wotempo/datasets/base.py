@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -32,6 +33,11 @@ def check_split(split: str) -> None:
     """UserError where ``split``, the key of a command, is none."""
     if split not in SPLITS:
         raise UserError(f"split is '{split}': set it to train, val or test")
+
+
+def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
+    """The folder of what is computed from a dataset's files: one for each dataset."""
+    return Path(data.cache or Path(workspace) / "cache") / paths.root.name
 
 
 class Dataset(ABC):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from wotempo.config.schema import SplitConfig
-from wotempo.datasets.base import Dataset, Progress, counted
+from wotempo.datasets.base import Dataset, Progress, cache_root
 from wotempo.datasets.coverage import Coverage
 from wotempo.errors import UserError
-from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths, read_log
+from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths
+from wotempo.navsim.index.columns import columns_of
+from wotempo.navsim.index.logs import index_logs
 from wotempo.navsim.scenes import require_own_tokens, search_scenes
 from wotempo.navsim.schema import Defect
 from wotempo.navsim.text_files import parse_yaml
@@ -39,7 +42,13 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
     names, missing = _log_names(dataset, paths, split, wanted.log_names)
     files = log_paths(paths, chosen.split, names)
-    logs = [read_log(file, chosen.split) for file in counted(files, f"read {split} logs", progress)]
+    logs = index_logs(
+        files,
+        chosen.split,
+        cache_root(dataset.data, dataset.workspace, paths),
+        dataset.data.prepare_workers,
+        partial(progress, f"read {split} logs"),
+    )
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     found = search_scenes(logs, everywhere)
     require_own_tokens(found.scenes)
@@ -62,7 +71,7 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
 
 def _without_faults(logs: Sequence[Log], scenes: list[Scene]) -> tuple[list[Scene], dict[str, int]]:
     """The scenes that hold no frame with a defect, and the number of the others by cause, the first of each named."""
-    faulty = {(log.split, log.name) for log in logs if any(frame.defect is not None for frame in log.frames)}
+    faulty = {(log.split, log.name) for log in logs if columns_of(log).defects}
     if not faulty:
         return scenes, {}
     whole, found = list[Scene](), dict[str, list[Defect]]()

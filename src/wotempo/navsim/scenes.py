@@ -9,8 +9,11 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
+import numpy as np
+
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
+from wotempo.navsim.index.columns import columns_of, runs_of
 from wotempo.navsim.schema import NUM_FUTURE, NUM_HISTORY, Log, Scene
 from wotempo.navsim.text_files import parse_yaml
 
@@ -90,7 +93,7 @@ def find_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> list[Scene]:
 
 def without_boxes(scenes: Sequence[Scene]) -> bool:
     """Whether not one frame of the scenes is annotated, as in logs of the private test: then nothing can be scored."""
-    return all(frame.boxes is None for scene in scenes for frame in (scene.current, *scene.future))
+    return all(not frame.annotated for scene in scenes for frame in (scene.current, *scene.future))
 
 
 def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:
@@ -98,21 +101,21 @@ def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:
     wanted, members = scene_filter, list(logs)
     if wanted.log_names is not None:
         members = [log for log in members if log.name in wanted.log_names]
+    tokens = None if wanted.tokens is None else frozenset(token.encode() for token in wanted.tokens)
     scenes, gaps = list[Scene](), 0
     for log in members:
-        for index in _raster(log, wanted):
-            if wanted.max_scenes is not None and len(scenes) >= wanted.max_scenes:
-                break
-            frame = log.frames[index]
-            if wanted.has_route and not frame.roadblock_ids:
-                continue
-            if wanted.tokens is not None and frame.token not in wanted.tokens:
-                continue
-            scene = Scene(log, index, wanted.num_history, wanted.num_future)
-            if _across_a_gap(scene, wanted):
-                gaps += 1
-            else:
-                scenes.append(scene)
+        rows = columns_of(log).rows
+        chosen = np.arange(len(rows))[_raster(len(rows), wanted)]
+        if wanted.has_route:
+            chosen = chosen[rows["has_route"][chosen]]
+        if tokens is not None:
+            chosen = chosen[[token in tokens for token in rows["token"][chosen].tolist()]]
+        whole = _without_a_gap(rows, wanted)[chosen]
+        if wanted.max_scenes is not None:  # what comes after the last scene is not looked at
+            end = int(np.searchsorted(np.cumsum(whole), wanted.max_scenes - len(scenes))) + 1
+            chosen, whole = (part[: end * (len(scenes) < wanted.max_scenes)] for part in (chosen, whole))
+        gaps += int((~whole).sum())
+        scenes += [Scene(log, i, wanted.num_history, wanted.num_future) for i in chosen[whole].tolist()]
     if wanted.tokens is None:
         return Search(scenes, {GAP: gaps} if gaps else {})
     return Search(scenes, _lost_tokens(members, wanted, set(wanted.tokens) - {scene.token for scene in scenes}))
@@ -129,41 +132,42 @@ def require_own_tokens(scenes: Iterable[Scene]) -> None:
             )
 
 
-def _raster(log: Log, wanted: SceneFilter) -> range:
-    """Indices of the frames that a window may have as its current one."""
+def _raster(frames: int, wanted: SceneFilter) -> slice:
+    """Places of the frames that a window may have as its current one."""
     interval = wanted.frame_interval or wanted.num_history + wanted.num_future
     first = wanted.num_history - 1
     if not wanted.require_full_history:
         first %= interval
-    return range(first, len(log.frames) - wanted.num_future, interval)
+    return slice(first, max(frames - wanted.num_future, 0), interval)
 
 
-def _across_a_gap(scene: Scene, wanted: SceneFilter) -> bool:
-    short = len(scene.future) < wanted.num_future
-    return short or (wanted.require_full_history and scene.history[0] is None)
+def _without_a_gap(rows: np.ndarray, wanted: SceneFilter) -> np.ndarray:
+    """(F,) bool: frames whose window has a whole future, and a whole history where it is asked for."""
+    before, after = runs_of(rows, Scene.max_gap_s)
+    return (after >= wanted.num_future) & (not wanted.require_full_history or before >= wanted.num_history - 1)
 
 
 def _lost_tokens(logs: list[Log], wanted: SceneFilter, tokens: set[str]) -> dict[str, int]:
     """Why the filter's ``tokens`` are no scenes. Most often there are none, and nothing is looked at."""
     lost: Counter[str] = Counter()
-    for log in logs if tokens else ():
-        raster = _raster(log, wanted)
-        for index, frame in enumerate(log.frames):
-            if frame.token not in tokens:
+    left = {token.encode() for token in tokens}
+    for log in logs if left else ():
+        rows = columns_of(log).rows
+        raster, whole = range(len(rows))[_raster(len(rows), wanted)], _without_a_gap(rows, wanted)
+        for index, token in enumerate(rows["token"].tolist()):
+            if token not in left:
                 continue
-            tokens.remove(frame.token)
-            if not raster.start <= index < len(log.frames) - wanted.num_future:
+            left.remove(token)
+            if not raster.start <= index < len(rows) - wanted.num_future:
                 lost[EDGE] += 1
             elif index not in raster:
                 lost[RASTER] += 1
-            elif wanted.has_route and not frame.roadblock_ids:
+            elif wanted.has_route and not rows["has_route"][index]:
                 lost[ROUTE] += 1
-            elif _across_a_gap(Scene(log, index, wanted.num_history, wanted.num_future), wanted):
-                lost[GAP] += 1
             else:
-                lost[BEYOND] += 1
-    if tokens:
-        lost[NOWHERE] = len(tokens)
+                lost[BEYOND if whole[index] else GAP] += 1
+    if left:
+        lost[NOWHERE] = len(left)
     return dict(lost)
 
 

@@ -6,7 +6,7 @@ and camera extrinsics share; everything called *global* is map UTM (easting, nor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +85,15 @@ class Frame:
     boxes: Boxes | None  # None in private test logs, and where they cannot be read (then there is a defect)
     defect: Defect | None = None  # no scene that holds such a frame can be trained on or scored
 
+    @property
+    def annotated(self) -> bool:
+        """Whether its boxes are known."""
+        return self.boxes is not None
+
+    @property
+    def has_route(self) -> bool:
+        return bool(self.roadblock_ids)
+
 
 @dataclass(frozen=True)
 class Log:
@@ -92,8 +101,13 @@ class Log:
 
     name: str
     split: str
-    frames: list[Frame]
+    frames: Sequence[Frame]
     unknown_velocities: int = 0  # boxes whose velocity is NaN in the file, and was read as 0
+
+    def for_a_task(self, first: int, last: int) -> tuple[Log, int]:
+        """What of the log another process needs for the frames ``first`` to ``last``, and the position of the first
+        frame of it in this log."""
+        return Log(self.name, self.split, self.frames[first : last + 1]), first
 
 
 @dataclass(frozen=True)
@@ -133,7 +147,7 @@ class Scene:
         while first > 0 and first > self.index - self.num_history + 1 and self._follows(first):
             first -= 1
         present = frames[first : self.index + 1]
-        return [None] * (self.num_history - len(present)) + present
+        return [None] * (self.num_history - len(present)) + list(present)
 
     @property
     def future(self) -> list[Frame]:
@@ -142,7 +156,7 @@ class Scene:
         last = self.index
         while last + 1 < len(frames) and last < self.index + self.num_future and self._follows(last + 1):
             last += 1
-        return frames[self.index + 1 : last + 1]
+        return list(frames[self.index + 1 : last + 1])
 
     def _follows(self, index: int) -> bool:
         """Whether frame ``index`` comes after the one before it, and soon enough to share a window with it."""

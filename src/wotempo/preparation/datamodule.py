@@ -9,16 +9,12 @@ import numpy as np
 
 from wotempo.config.schema import DataConfig
 from wotempo.data.module import NavsimDataModule
+from wotempo.datasets.base import cache_root as cache_root  # for rooms that know this one only
 from wotempo.features import FeatureSpec
 from wotempo.navsim import DataPaths, Scene
 from wotempo.needs import WindowNeeds
 from wotempo.planners.config import ModelConfig
 from wotempo.targets import TargetSpec
-
-
-def cache_root(data: DataConfig, workspace: str, paths: DataPaths) -> Path:
-    """One folder of caches per dataset."""
-    return Path(data.cache or Path(workspace) / "cache") / paths.root.name
 
 
 def feature_spec(model: ModelConfig) -> FeatureSpec:

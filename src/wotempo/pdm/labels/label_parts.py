@@ -45,8 +45,8 @@ def cut(scenes: Sequence[Scene], scenes_per_part: int = SCENES_PER_PART, history
             part = run[begin : begin + scenes_per_part]
             first = max(min(scene.index for scene in part) - history + 1, 0)
             last = max(scene.index for scene in part) + NUM_FUTURE
-            log = replace(part[0].log, frames=part[0].log.frames[first : last + 1])
-            parts.append([replace(scene, log=log, index=scene.index - first) for scene in part])
+            log, begin = part[0].log.for_a_task(first, last)
+            parts.append([replace(scene, log=log, index=scene.index - begin) for scene in part])
     return parts
 
 

@@ -1,0 +1,111 @@
+"""The index of a list of logs: made once, by one process, then opened by all. A log whose file changes is read again.
+
+<folder>/logs-<version>/<split>/<log>.npz      of one log (digest)
+                       /<hash>/rows.npy        of one list of logs, memory-mapped
+                              /logs.json       their names, rows and states
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wotempo.errors import UserError
+from wotempo.navsim.arrays import map_array
+from wotempo.navsim.files import atomic_folder
+from wotempo.navsim.index.columns import Columns, row_dtype
+from wotempo.navsim.index.digest import About, check_rows, make_digest, read_digest
+from wotempo.navsim.index.stored import Stamp, StoredLog
+from wotempo.navsim.lock import locked
+from wotempo.navsim.text_files import parse_json
+from wotempo.processes import over_processes
+from wotempo.system_errors import limit_reached
+
+VERSION = 1  # of the columns, and of what ``read_log`` makes of a file
+FEW_BYTES = 1 << 26  # of logs: read here sooner than by processes that must start first
+
+Progress = Callable[[int, int], None]  # logs done, logs in all
+
+
+def index_logs(
+    files: Sequence[Path], split: str, folder: Path, workers: int = 1, progress: Progress | None = None
+) -> list[StoredLog]:
+    """The logs in ``files``, in their order, none of them held. Their index lies below ``folder``; what it lacks is
+    read by ``workers`` processes, under a lock: other processes wait for it. An index that is whole is only read.
+
+    UserError as of ``read_log``, for the first log that cannot be read; what was read before stays.
+    """
+    stamps = [Stamp.of(file) for file in files]
+    place = folder / f"logs-{VERSION}"
+    made_from = json.dumps([split, [(file.stem, *stamp) for file, stamp in zip(files, stamps, strict=True)]])
+    whole = place / hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    if (logs := _opened(whole, files, split, stamps)) is None:
+        with locked(place / ".lock", f"the index of logs in {place}", wait=True):
+            if (logs := _opened(whole, files, split, stamps)) is None:
+                _join(whole, files, split, stamps, workers, progress or (lambda _done, _total: None))
+                logs = _opened(whole, files, split, stamps)
+    if logs is None:
+        raise UserError(f"{whole}: cannot be read back: delete {place} and start again, it is made anew")
+    return logs
+
+
+def _opened(whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Stamp]) -> list[StoredLog] | None:
+    """None where the index is not there, or damaged."""
+    try:
+        raw = parse_json((whole / "logs.json").read_bytes())
+        rows = map_array(whole / "rows.npy").view(np.ndarray)
+        logs, end = list[StoredLog](), 0
+        for file, stamp, count, of_log in zip(files, stamps, raw["frames"], raw["logs"], strict=True):
+            about = About.from_plain(of_log)
+            begin, end = end, end + count
+            columns = Columns(rows[begin:end], about.places, about.defects)
+            if (about.name, about.stamp, len(columns.rows)) != (file.stem, stamp, count):
+                raise ValueError("of other logs")
+            check_rows(columns)
+            logs.append(StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content))
+        if end != len(rows):
+            raise ValueError("of other logs")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if (limit := limit_reached(error)) is not None:
+            raise UserError(f"the index of logs in {whole} cannot be read: {limit}") from error
+        return None
+    return logs
+
+
+def _join(
+    whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Stamp], workers: int, progress: Progress
+) -> None:
+    """Read the logs that have no digest yet, then write the digests of all as one table."""
+    digests = [whole.parent / split / f"{file.stem}.npz" for file in files]
+    there = [read_digest(digest, stamp) for digest, stamp in zip(digests, stamps, strict=True)]
+    abouts = [None if digest is None else (digest.about, len(digest.rows)) for digest in there]
+    del there
+    missing = [(file, digest) for file, digest, about in zip(files, digests, abouts, strict=True) if about is None]
+    done = len(files) - len(missing)
+    if missing:
+        progress(done, len(files))
+    few = sum(file.stat().st_size for file, _ in missing) < FEW_BYTES
+    for _ in over_processes(partial(_digest, split), missing, 1 if few else workers, (__name__,)):
+        done += 1
+        progress(done, len(files))
+    found = [read_digest(digest, stamp) for digest, stamp in zip(digests, stamps, strict=True)]
+    for file, digest in zip(files, found, strict=True):
+        if digest is None:
+            raise UserError(f"{file}: was changed while it was read: start the command again")
+    kept = [digest for digest in found if digest is not None]
+    width = max(digest.rows.dtype["token"].itemsize for digest in kept)
+    table = np.concatenate([digest.rows.astype(row_dtype(width)) for digest in kept])
+    content = {"frames": [len(digest.rows) for digest in kept], "logs": [digest.about.plain for digest in kept]}
+    with atomic_folder(whole) as temporary:
+        np.save(temporary / "rows.npy", table, allow_pickle=False)
+        (temporary / "logs.json").write_text(json.dumps(content))
+
+
+def _digest(split: str, task: tuple[Path, Path]) -> None:
+    log, out = task
+    make_digest(log, split, out)
