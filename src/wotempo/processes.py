@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -21,17 +21,19 @@ AHEAD = 2  # tasks, for each worker, that are handed out: what waits need not li
 
 def over_processes(
     work: Callable[[T], R],
-    tasks: Sequence[T],
+    tasks: Iterable[T],
     workers: int,
     preload: Sequence[str] = (),
     begin: Callable[[], None] | None = None,
 ) -> Generator[tuple[T, R], None, None]:
     """Each task with its result, as they are finished; in order and in this process for one worker.
 
-    ``work`` and the tasks must be picklable; ``preload``: modules that the workers share; ``begin`` is called in
-    each worker first. The first error stops the rest and is raised here. UserError where a worker was killed.
+    ``work`` and the tasks must be picklable; tasks are taken as workers get free, not before. ``preload``: modules that
+    the workers share; ``begin`` is called in each worker first. The first error stops the rest and is raised here.
+    UserError where a worker was killed.
     """
-    workers = min(workers, len(tasks))
+    if isinstance(tasks, Sequence):
+        workers = min(workers, len(tasks))
     if workers <= 1:
         yield from ((task, work(task)) for task in tasks)
         return

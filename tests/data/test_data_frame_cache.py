@@ -33,7 +33,7 @@ def test_records_are_the_features_of_the_files(dataset, scenes, tmp_path):
     assert cache.build([*refs, *refs]).built == len(refs)  # once each
     reader = cache.reader(refs)
     blobs = dataset.blob_dir(SPLIT)
-    for i, (_, frame) in enumerate(refs):
+    for i, frame in enumerate(ref.frame for ref in refs):
         images = {name: read_image(blobs / frame.cameras[name].path) for name in STITCHED_CAMERAS}
         record = reader.read(i)
         np.testing.assert_array_equal(record["camera"].transpose(1, 2, 0), camera_feature(images, SPEC))

@@ -12,7 +12,7 @@ from tiny_dataset import SPEC, SPLIT, TARGETS, make_frame
 from wotempo.data import FrameCache, FrameRef, WindowCollator, require_history, window_frames
 from wotempo.data.dataset import WindowDataset
 from wotempo.data.target_cache import TargetCache
-from wotempo.data.window import window_motion
+from wotempo.data.window import window_motion, window_places
 from wotempo.errors import UserError
 from wotempo.features import camera_feature, lidar_feature, status_feature
 from wotempo.geometry import compose
@@ -175,7 +175,7 @@ def test_long_and_strided_windows(num_frames, stride, current, indices):
     log = Log("long", SPLIT, [make_frame("long", i, time_s) for i, time_s in enumerate(LONG)])
     window = window_frames(Scene(log, current), num_frames, stride)  # a scene's own num_history (4) is no limit
     assert [None if frame is None else frame.frame_idx for frame in window] == indices
-    motion = window_motion(window)
+    motion = window_motion(log, window_places(log, np.array([current]), num_frames, stride))[0]
     for place, index in enumerate(indices):
         if index is None:
             assert not motion["pose"][place].any()
@@ -210,7 +210,7 @@ def test_order_on_the_golden_drives(shared_dir):
         assert [frame.token for frame in window] == [
             f.token for f in scene.log.frames[scene.index - 3 : scene.index + 1]
         ]
-        motion = window_motion(window)
+        motion = window_motion(scene.log, window_places(scene.log, np.array([scene.index]), 4))[0]
         assert window[-1].token == scene.token
         np.testing.assert_allclose(motion["dt"], [1.5, 1.0, 0.5, 0.0], atol=1e-6)
         assert not motion["pose"][-1].any()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from verdicts import failed
@@ -73,13 +74,13 @@ def transposed_map(monkeypatch):
 def reversed_history(monkeypatch):
     import wotempo.data.dataset as dataset
 
-    original = dataset.window_refs
+    original = dataset.all_places
 
-    def window(scene, num_frames, stride):
-        *past, current = original(scene, num_frames, stride)
-        return [*past[::-1], current]
+    def places(scenes, num_frames, stride):
+        found = original(scenes, num_frames, stride)
+        return np.concatenate((found[:, -2::-1], found[:, -1:]), 1)
 
-    monkeypatch.setattr(dataset, "window_refs", window)
+    monkeypatch.setattr(dataset, "all_places", places)
 
 
 def negated_poses(monkeypatch):

@@ -1,8 +1,8 @@
-"""Filling a RecordStore: what is good stays, the rest is computed by several processes and committed as it comes."""
+"""Filling a RecordStore log by log: what is good stays, the rest is computed and committed as it comes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from wotempo.processes import over_processes
 
 # Records of one part: ~50 MB of full-size frames, so that an interrupted build loses little.
 PART_RECORDS = 64
+PRELOAD = ("wotempo.data.frame_cache", "wotempo.data.target_cache")  # what workers share
 
 Written = tuple[dict[str, Entry], dict[str, str]]  # entries of a part, and why others have none
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -24,7 +25,7 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 @dataclass(frozen=True)
 class Task:
-    """One record to be: ``source`` is what ``compute`` needs, picklable."""
+    """One record to be: ``source`` is what ``compute`` needs."""
 
     group: str
     token: str
@@ -35,11 +36,30 @@ class Task:
 @dataclass(frozen=True)
 class BuildReport:
     """How many records were computed, and how many were there before. ``failed``: why some could not be made, by group
-    and token, where that is no error."""
+    and token, where that is no error. ``absent``: files that are missing, the first of each record, where nothing was
+    computed for that."""
 
-    built: int
-    reused: int
+    built: int = 0
+    reused: int = 0
     failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+    def __add__(self, other: BuildReport) -> BuildReport:
+        return BuildReport(
+            self.built + other.built,
+            self.reused + other.reused,
+            {**self.failed, **other.failed},
+            self.absent + other.absent,
+        )
+
+
+@dataclass(frozen=True)
+class LogWork:
+    """The items of one log that records are made of. It travels to a process: items hold no more than they need."""
+
+    group: str
+    items: Sequence[Any]
+    look_only: bool = False  # something is missing elsewhere, and the count of all of it is still to be told
 
 
 def _parts(tasks: Sequence[Task]) -> Iterator[list[Task]]:
@@ -66,15 +86,13 @@ def build_records(
     store: RecordStore,
     tasks: Sequence[Task],
     compute: Callable[[Any], np.ndarray],
-    workers: int = 1,
     progress: Progress | None = None,
     skip: bool = False,
 ) -> BuildReport:
-    """Make every record of ``tasks`` present and good.
+    """Make every record of ``tasks`` present and good, in this process.
 
-    ``compute`` turns a task's source into a record; with ``workers`` > 1 it must be importable by name. Its first error
-    stops the build and is raised here; parts finished before stay. With ``skip`` a record that cannot be made is left
-    out and reported. ``progress`` hears of every finished part.
+    ``compute`` turns a task's source into a record. Its first error stops the build; parts finished before stay. With
+    ``skip`` a record that cannot be made is left out and reported. ``progress`` hears of every finished part.
     """
     unique = {(task.group, task.token): task for task in tasks}
     wanted: dict[str, dict[str, str]] = {}
@@ -83,22 +101,42 @@ def build_records(
     good = {group: store.usable(group, keys) for group, keys in wanted.items()}
     todo = [task for task in unique.values() if task.token not in good[task.group]]
     failed: dict[tuple[str, str], str] = {}
-    report = BuildReport(built=len(todo), reused=len(unique) - len(todo), failed=failed)
     done = 0
-
-    def finished(part: list[Task], written: Written) -> None:
-        nonlocal done
-        entries, reasons = written
+    for part in _parts(todo):
+        entries, reasons = _write(store, part, compute, skip)
         store.commit(part[0].group, entries)
         failed.update({(part[0].group, token): why for token, why in reasons.items()})
         done += len(part)
         if progress is not None:
             progress(store.kind, done, len(todo))
+    return BuildReport(len(todo), len(unique) - len(todo), failed)
 
-    work = partial(_write, store, compute=compute, skip=skip)
-    with closing(over_processes(work, list(_parts(todo)), workers, (compute.__module__,), _one_thread)) as written:
-        for part, of_part in written:
-            finished(part, of_part)
+
+def build_logs(
+    kind: str,
+    build: Callable[[LogWork], BuildReport],
+    works: Iterable[LogWork],
+    total: int,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """``build`` each log, several at a time, in ``workers`` processes; ``total``: the items of all of them.
+
+    ``build`` must be picklable for more than one worker, and commits what it makes. Its first error stops the rest and
+    is raised here. Once a log lacks files, the others are only looked at. ``progress`` hears of every log of which
+    something was made.
+    """
+    report, done, told = BuildReport(), 0, 0
+    handed = (LogWork(work.group, work.items, bool(report.absent)) for work in works)
+    with closing(over_processes(build, handed, workers, PRELOAD, _one_thread)) as finished:
+        for work, of_log in finished:
+            report += of_log
+            done += len(work.items)
+            if progress is not None and of_log.built:
+                told = done
+                progress(kind, done, total)
+    if progress is not None and report.built and told < total:
+        progress(kind, total, total)
     return report
 
 

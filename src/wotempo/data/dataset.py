@@ -9,17 +9,16 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from wotempo.data.bev_cache import BevCache
-from wotempo.data.frame_cache import FrameCache, FrameRef, window_refs
+from wotempo.data.frame_cache import FrameCache
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.store import Ref
-from wotempo.data.target_cache import TargetCache, scene_ref
-from wotempo.data.window import MOTION, window_motion
-from wotempo.features import status_feature
-from wotempo.navsim.schema import Scene
+from wotempo.data.target_cache import TargetCache
+from wotempo.data.window import MISSING, MOTION, all_places, by_log, window_motion
+from wotempo.features import status_features
+from wotempo.navsim.index.columns import columns_of
+from wotempo.navsim.schema import Log, Scene
 from wotempo.navsim.scores import ScoreTable
 from wotempo.targets import TargetSpec, agent_motion, sampled_anchors
-
-MISSING = -1  # frame position of a frame that a window lacks
 
 
 class WindowDataset(Dataset):
@@ -58,41 +57,57 @@ class WindowDataset(Dataset):
         self.feature_spec = frames.spec
         self.target_spec = None if targets is None else targets.spec
 
-        self.tokens = np.array([scene.token for scene in scenes], dtype=str)
-        windows = [window_refs(scene, num_frames, frame_stride) for scene in scenes]
-        current = {scene_ref(scene) for scene in scenes} if mask_missing else None
-        refs = self._place(windows, frames, current)
-        self.bev_reader = None if bev is None else bev.reader(refs)
-        self.window_motion = np.zeros(self.valid.shape, MOTION)
-        for row, window in enumerate(windows):
-            known = [
-                ref.frame if ref is not None and ok else None for ref, ok in zip(window, self.valid[row], strict=True)
-            ]
-            self.window_motion[row] = window_motion(known)
-        self.status = np.array([status_feature(scene.current) for scene in scenes]).reshape(-1, 8)
-        self.log = np.unique([f"{s.log.split}/{s.log.name}" for s in scenes], return_inverse=True)[1].astype(np.int32)
-        self.log_index = np.array([scene.index for scene in scenes], np.int64)
+        logs = list(by_log(scenes))
+        self.log_index = np.concatenate([np.zeros(0, np.int64), *(current for _, _, current in logs)])
+        places = all_places(scenes, num_frames, frame_stride)
+        records = self._number(logs, places, frames, mask_missing)
+        self.frame_reader = frames.store.reader(records)
+        self.bev_reader = None if bev is None else bev.store.reader(records)
+        self.tokens = self.frame_tokens[self.frame[:, -1]]
+        shown = np.where(self.valid, places, MISSING)
+        self.window_motion = np.zeros(places.shape, MOTION)
+        self.status = np.zeros((len(scenes), 8), np.float32)
+        for log, of_log, current in logs:
+            self.window_motion[of_log] = window_motion(log, shown[of_log])
+            self.status[of_log] = status_features(log, current)
+        names = np.array([f"{log.split}/{log.name}" for log, _, _ in logs], dtype=str)
+        counts = [len(current) for _, _, current in logs]
+        self.log = np.repeat(np.unique(names, return_inverse=True)[1], counts).astype(np.int32)
         self.stack_reader = None if stacks is None else stacks.reader(scenes)
         spec = self.target_spec or TargetSpec()
         self.agent_motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
         self.target_reader = None if targets is None else targets.reader(scenes)
 
-    def _place(
-        self, windows: list[list[FrameRef | None]], frames: FrameCache, current: set[Ref] | None
-    ) -> list[FrameRef]:
-        """Number the unique frames, which are returned: ``frame`` (n, T) int64 into ``frame_reader``, MISSING where
-        absent. ``current``: the frames that are needed where those that are not cached count as missing."""
-        unique = list({ref.record: ref for window in windows for ref in window if ref is not None}.values())
-        if current is not None:
-            present = frames.has(unique)
-            unique = [ref for ref, here in zip(unique, present, strict=True) if here or ref.record in current]
-        number = {ref.record: i for i, ref in enumerate(unique)}
-        self.frame_reader = frames.reader(unique)
-        self.frame_tokens = np.array([ref.frame.token for ref in unique], dtype=str)
-        places = [[MISSING if ref is None else number.get(ref.record, MISSING) for ref in window] for window in windows]
-        self.frame = np.array(places, np.int64).reshape(len(windows), self.num_frames)
+    def _number(
+        self, logs: list[tuple[Log, slice, np.ndarray]], places: np.ndarray, frames: FrameCache, mask_missing: bool
+    ) -> list[Ref]:
+        """Number the distinct frames, in the order in which they are met, and return their records: ``frame`` (n, T)
+        int64 are the numbers, MISSING where a frame is absent. ``mask_missing``: so are history frames that are not
+        cached."""
+        longest = 1 + int(places.max(initial=0))
+        numbers: dict[int, int] = {}
+        of_log = np.zeros((len(places), 1), np.int64)
+        for log, members, _ in logs:
+            of_log[members] = numbers.setdefault(id(log), len(numbers))
+        held = {numbers[id(log)]: log for log, _, _ in logs}
+        keys = np.where(places == MISSING, MISSING, of_log * longest + places)
+        distinct, met, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        order = np.argsort(met)
+        order = order[distinct[order] != MISSING]
+        tokens = {number: columns_of(log).rows["token"] for number, log in held.items()}
+        where = [divmod(key, longest) for key in distinct[order].tolist()]
+        groups = {number: f"{log.split}/{log.name}" for number, log in held.items()}
+        records = [Ref(groups[number], tokens[number][place].decode()) for number, place in where]
+        if mask_missing:
+            needed = np.isin(distinct[order], keys[:, -1])
+            kept = frames.store.has(records) | needed
+            order, records = order[kept], [record for record, keep in zip(records, kept, strict=True) if keep]
+        number_of = np.full(len(distinct), MISSING)
+        number_of[order] = np.arange(len(order))
+        self.frame = number_of[inverse].reshape(places.shape)
         self.valid = self.frame != MISSING
-        return unique
+        self.frame_tokens = np.array([record.token for record in records], dtype=str)
+        return records
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.build import BuildReport, LogWork, Progress, Task, build_logs, build_records
 from wotempo.data.identity import file_stamp, key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
-from wotempo.data.window import window_frames
+from wotempo.data.window import MISSING, all_places
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec, camera_feature, check_image, lidar_feature
 from wotempo.navsim.images import read_image
@@ -27,16 +28,22 @@ class FrameRef(NamedTuple):
 
     split: str
     frame: Frame
+    required: bool = True  # False: where its sensor files are absent, it is left out
 
     @property
     def record(self) -> Ref:
         return Ref(f"{self.split}/{self.frame.log_name}", self.frame.token)
 
 
-def window_refs(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[FrameRef | None]:
-    """The ``window_frames`` of a scene."""
-    frames = window_frames(scene, num_frames, frame_stride)
-    return [None if frame is None else FrameRef(scene.log.split, frame) for frame in frames]
+def frames_of(scenes: Sequence[Scene], num_frames: int, frame_stride: int, optional: bool = False) -> list[FrameRef]:
+    """Distinct frames of the windows of scenes of one log: the current ones first, then those that are history only,
+    which are not required where they are ``optional``."""
+    log = scenes[0].log
+    places = all_places(scenes, num_frames, frame_stride)
+    current, past = dict.fromkeys(places[:, -1].tolist()), dict.fromkeys(places[:, :-1].ravel().tolist())
+    refs = [FrameRef(log.split, log.frames[place]) for place in current]
+    more = [place for place in past if place != MISSING and place not in current]
+    return refs + [FrameRef(log.split, log.frames[place], not optional) for place in more]
 
 
 @dataclass(frozen=True)
@@ -103,37 +110,61 @@ class FrameCache:
         progress: Progress | None = None,
         skip: bool = False,
     ) -> BuildReport:
-        """Make the features of all frames present and good; those of ``optional`` whose files are absent are left out.
-        With ``skip`` so is every frame whose files are absent or cannot be read; the report says why.
+        """``build_logs`` of frames in any order."""
+        by_log: dict[str, dict[str, FrameRef]] = {}
+        for ref in required:
+            by_log.setdefault(ref.record.group, {})[ref.frame.token] = ref
+        for ref in optional:
+            by_log.setdefault(ref.record.group, {}).setdefault(ref.frame.token, ref._replace(required=False))
+        logs = [list(of_log.values()) for of_log in by_log.values()]
+        return self.build_logs(logs, sum(map(len, logs)), workers, progress, skip)
+
+    def build_logs(
+        self,
+        logs: Iterable[Sequence[FrameRef]],
+        total: int,
+        workers: int = 1,
+        progress: Progress | None = None,
+        skip: bool = False,
+    ) -> BuildReport:
+        """Make the features of all frames, ``total`` of them, present and good; those that are not required and whose
+        files are absent are left out. With ``skip`` so is every frame whose files are absent or cannot be read; the
+        report says why.
 
         A record is re-used when the paths, sizes and modification times of its sensor files and the feature parameters
         are unchanged. Raises UserError, with count and first file, when a required frame has no sensor file.
         """
-        must = {ref.record: ref for ref in required}
-        wanted = must | {ref.record: ref for ref in optional}
-        if skip:
-            return self._readable(wanted, workers, progress)
-        tasks = {record: self._task(ref) for record, ref in wanted.items()}
-        missing = [ref for record, ref in must.items() if tasks[record] is None]
-        if missing:
-            first = missing[0]
-            blobs = self.paths.blob_dir(first.split)
-            absent = next(blobs / name for name in self._files(first) if not (blobs / name).exists())
+        works = (LogWork(of_log[0].record.group, of_log) for of_log in logs if of_log)
+        report = build_logs(self.store.kind, partial(self._build_log, skip), works, total, workers, progress)
+        if report.absent:
             raise UserError(
-                f"{len(missing)} of {len(wanted)} frames lack sensor files, first {absent}: complete the download, "
-                "or set missing_history=mask if only history frames are absent"
+                f"{len(report.absent)} of {total} frames lack sensor files, first {report.absent[0]}: complete the "
+                "download, or set missing_history=mask if only history frames are absent"
             )
-        present = [task for task in tasks.values() if task is not None]
-        return build_records(self.store, present, compute_frame, workers, progress)
+        return report
 
-    def _readable(self, wanted: dict[Ref, FrameRef], workers: int, progress: Progress | None) -> BuildReport:
-        found, failed = each(wanted, lambda ref: [self._task(ref)])
-        tasks = {record: task for record, [task] in found.items()}
-        failed |= {record: "a sensor file is absent" for record, task in tasks.items() if task is None}
-        present = [task for task in tasks.values() if task is not None]
-        report = build_records(self.store, present, compute_frame, workers, progress, skip=True)
-        named: dict[tuple[str, str], str] = {(ref.group, ref.token): why for ref, why in failed.items()}
-        return replace(report, failed=named | dict(report.failed))
+    def _build_log(self, skip: bool, work: LogWork) -> BuildReport:
+        refs = {ref.frame.token: ref for ref in work.items}
+        tasks, failed = dict[str, Task | None](), dict[str, str]()
+        if skip:
+            found, failed = each(refs, lambda ref: [self._task(ref)])
+            tasks = {token: task for token, [task] in found.items()}
+        else:
+            tasks = {token: self._task(ref) for token, ref in refs.items()}
+        lost = [token for token, task in tasks.items() if task is None]
+        if skip:
+            failed |= dict.fromkeys(lost, "a sensor file is absent")
+        elif absent := tuple(self._first_absent(refs[token]) for token in lost if refs[token].required):
+            return BuildReport(absent=absent)
+        if work.look_only:
+            return BuildReport()
+        there = [task for task in tasks.values() if task is not None]
+        report = build_records(self.store, there, compute_frame, skip=skip)
+        return report + BuildReport(failed={(work.group, token): why for token, why in failed.items()})
+
+    def _first_absent(self, ref: FrameRef) -> str:
+        blobs = self.paths.blob_dir(ref.split)
+        return str(next(blobs / name for name in self._files(ref) if not (blobs / name).exists()))
 
     def has(self, refs: Sequence[FrameRef]) -> np.ndarray:
         """(n,) bool: which frames are in the cache."""

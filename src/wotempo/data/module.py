@@ -13,12 +13,12 @@ from wotempo.data.bev_cache import BevCache, FrameEncoder
 from wotempo.data.build import BuildReport, Progress
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
-from wotempo.data.frame_cache import FrameCache, FrameRef, window_refs
+from wotempo.data.frame_cache import FrameCache, FrameRef, frames_of
 from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
 from wotempo.data.shared_memory import batch_bytes, require_room
 from wotempo.data.stack_cache import StackCache
-from wotempo.data.target_cache import TargetCache
+from wotempo.data.target_cache import TargetCache, scenes_by_log
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim.per_scene import by_cause
@@ -97,24 +97,20 @@ class NavsimDataModule(L.LightningDataModule):
         self._begun: dict[str, int] = {}
         self.evidence: Any = None  # what the acceptance criteria may ask of the data (callbacks.base.protocol)
 
-    def _frames_of(self, scenes: Iterable[Scene]) -> tuple[list[FrameRef], list[FrameRef]]:
-        """(required, optional) frames of the windows."""
-        current: dict = {}
-        history: dict = {}
-        for scene in scenes:
-            *past, now = window_refs(scene, self.needs.frames, self.needs.stride)
-            for ref, group in ((now, current), *((ref, history) for ref in past)):
-                if ref is not None:
-                    group[ref.record] = ref
-        if self.mask_missing:
-            return list(current.values()), list(history.values())
-        return list((current | history).values()), []
+    def _frames_of(self, scenes: Sequence[Scene]) -> list[FrameRef]:
+        """Of scenes of one log; history is not required where that which is missing is masked."""
+        return frames_of(scenes, self.needs.frames, self.needs.stride, self.mask_missing)
+
+    def _logs_of(self, splits: Iterable[str]) -> dict[str, list[Scene]]:
+        return scenes_by_log(scene for split in splits for scene in self.scenes.get(split, ()))
 
     def build_caches(self) -> dict[str, BuildReport]:
         """Make everything the scenes need present. Returns what was built and re-used, by cache."""
-        required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
         how = (self.prepare_workers, self.progress)
-        reports = {"frames": self.frames.build(required, optional, *how, skip=self.skip_missing)}
+        logs = self._logs_of(self.scenes)
+        refs = (self._frames_of(members) for members in logs.values())
+        count = sum(len(self._frames_of(members)) for members in logs.values())
+        reports = {"frames": self.frames.build_logs(refs, count, *how, skip=self.skip_missing)}
         if reports["frames"].failed:
             self._leave_out(reports["frames"].failed)
         supervised = [s for split in self.supervised for s in self.scenes.get(split, ())]
@@ -128,8 +124,8 @@ class NavsimDataModule(L.LightningDataModule):
         for split, members in self.scenes.items():
             reasons = dict[str, str]()
             for scene in members:
-                required, _ = self._frames_of([scene])
-                if lost := [ref.record for ref in required if ref.record in failed]:
+                needed = [ref.record for ref in self._frames_of([scene]) if ref.required]
+                if lost := [record for record in needed if record in failed]:
                     reasons[scene.token] = failed[lost[0]]
             if reasons and len(reasons) == len(members):
                 raise UserError(f"none of the {len(members)} scenes of {split} has all its sensor files")
@@ -145,9 +141,10 @@ class NavsimDataModule(L.LightningDataModule):
         """From now on batches bring the maps of ``encoder`` in place of images; makes those that the cache lacks.
         After ``build_caches`` and before ``setup``."""
         self.bev = BevCache(cache_root, self.frames, encoder)
-        required, optional = self._frames_of(s for members in self.scenes.values() for s in members)
-        there = [ref for ref, here in zip(optional, self.frames.has(optional), strict=True) if here]
-        return self.bev.build([*required, *there], self.progress)
+        refs = [ref for members in self._logs_of(self.scenes).values() for ref in self._frames_of(members)]
+        there = self.frames.has(refs)
+        shown = [ref for ref, here in zip(refs, there, strict=True) if here or ref.required]
+        return self.bev.build(shown, self.progress)
 
     def prepare_data(self) -> None:
         self.build_caches()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.build import BuildReport, LogWork, Progress, Task, build_logs, build_records
 from wotempo.data.identity import file_stamp, key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore
-from wotempo.data.target_cache import scene_ref
+from wotempo.data.target_cache import scene_ref, scenes_by_log
 from wotempo.data.window import window_frames
 from wotempo.features import FeatureSpec, lidar_feature, moved_points
 from wotempo.geometry import relative_to
@@ -75,8 +75,12 @@ class StackCache:
 
     def build(self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None) -> BuildReport:
         """Make the stacks of all scenes present and good; re-used while clouds, poses and parameters stay."""
-        tasks = [self._task(scene) for scene in scenes]
-        return build_records(self.store, tasks, compute_stack, workers, progress)
+        logs = scenes_by_log(scenes)
+        works = (LogWork(group, members) for group, members in logs.items())
+        return build_logs(self.store.kind, self._build_log, works, sum(map(len, logs.values())), workers, progress)
+
+    def _build_log(self, work: LogWork) -> BuildReport:
+        return build_records(self.store, [self._task(scene) for scene in work.items], compute_stack)
 
     def reader(self, scenes: Sequence[Scene]) -> RecordReader:
         """Records of ``stack_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wotempo.data.build import BuildReport, Progress, Task, build_records
+from wotempo.data.build import BuildReport, LogWork, Progress, Task, build_logs, build_records
 from wotempo.data.identity import file_stamp, key_of
 from wotempo.data.reader import RecordReader
 from wotempo.data.store import RecordStore, Ref
@@ -59,6 +59,14 @@ def scene_ref(scene: Scene) -> Ref:
     return Ref(f"{scene.log.split}/{scene.log.name}", scene.token)
 
 
+def scenes_by_log(scenes: Iterable[Scene]) -> dict[str, list[Scene]]:
+    """Group of records -> its scenes."""
+    found: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        found.setdefault(f"{scene.log.split}/{scene.log.name}", []).append(scene)
+    return found
+
+
 class TargetCache:
     """Cached targets of ``spec`` below ``root``, made from the logs and maps of ``paths``."""
 
@@ -81,13 +89,17 @@ class TargetCache:
         map_path = read_map(self.paths.maps, scene.current.map_location).path
         key = key_of([self._identity(log_path), self._identity(map_path)])
         group, token = scene_ref(scene)
-        return Task(group, token, key, SceneSource(_slim(scene), self.paths.maps, self.spec))
+        return Task(group, token, key, SceneSource(scene, self.paths.maps, self.spec))
 
     def build(self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None) -> BuildReport:
         """Make the targets of all scenes present and good; re-used while log file, map file and parameters stay."""
+        logs = scenes_by_log(scenes)
+        works = (LogWork(group, [_slim(scene) for scene in members]) for group, members in logs.items())
+        return build_logs(self.store.kind, self._build_log, works, sum(map(len, logs.values())), workers, progress)
+
+    def _build_log(self, work: LogWork) -> BuildReport:
         self._identities.clear()  # a file may have changed since an earlier build
-        tasks = [self._task(scene) for scene in scenes]
-        return build_records(self.store, tasks, compute_target, workers, progress)
+        return build_records(self.store, [self._task(scene) for scene in work.items], compute_target)
 
     def reader(self, scenes: Sequence[Scene]) -> RecordReader:
         """Records of ``target_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""

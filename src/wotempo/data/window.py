@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
-from wotempo.navsim.schema import Frame, Scene
+from wotempo.navsim.index.columns import NONE, columns_of, runs_of
+from wotempo.navsim.schema import Frame, Log, Scene
+
+MISSING = -1  # place of a frame that a window lacks
 
 
 def reach(num_frames: int, frame_stride: int = 1) -> int:
@@ -17,25 +20,48 @@ def reach(num_frames: int, frame_stride: int = 1) -> int:
     return (num_frames - 1) * frame_stride + 1
 
 
+def window_places(log: Log, current: np.ndarray, num_frames: int, frame_stride: int = 1) -> np.ndarray:
+    """Places in ``log.frames`` (n, num_frames) of the windows that end with the frames ``current`` (n,), every
+    ``frame_stride``-th; MISSING where the log has a gap or begins later, and where a frame has a defect. Once a frame
+    is missing, so are all older ones."""
+    rows = columns_of(log).rows
+    places = np.arange(len(rows))
+    last_defect = np.maximum.accumulate(np.where(rows["defect"] == NONE, -1, places))
+    # The current frame is whole: scenes with a defect are left out of a split.
+    clean = places - np.r_[-1, last_defect[:-1]] - 1
+    longest = np.minimum(runs_of(rows, Scene.max_gap_s).before, clean)[current]
+    ages = np.arange(reach(num_frames, frame_stride) - 1, -1, -frame_stride)
+    return np.where(ages <= longest[:, None], current[:, None] - ages, MISSING)
+
+
+def by_log(scenes: Sequence[Scene]) -> Iterator[tuple[Log, slice, np.ndarray]]:
+    """Each log with the neighbouring scenes of it, as their slice, and their current frames' places (n,)."""
+    begin = 0
+    for _, of_log in groupby(scenes, key=lambda scene: id(scene.log)):
+        members = list(of_log)
+        yield members[0].log, slice(begin, begin + len(members)), np.array([scene.index for scene in members])
+        begin += len(members)
+
+
+def all_places(scenes: Sequence[Scene], num_frames: int, frame_stride: int) -> np.ndarray:
+    """``window_places`` of all scenes, (n, num_frames), each in its own log."""
+    found = [window_places(log, current, num_frames, frame_stride) for log, _, current in by_log(scenes)]
+    return np.concatenate([np.zeros((0, num_frames), np.int64), *found])
+
+
 def window_frames(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[Frame | None]:
-    """``num_frames`` frames ending with the current one, every ``frame_stride``-th; None where the log has a gap
-    or begins later, and where a frame has a defect. Once a frame is missing, so are all older ones."""
-    frames = replace(scene, num_history=reach(num_frames, frame_stride)).history
-    for age in range(1, len(frames)):  # the current frame is whole: scenes with a defect are left out of a split
-        past = frames[-1 - age]
-        if past is None:
-            break
-        if past.defect is not None:
-            frames[: len(frames) - age] = [None] * (len(frames) - age)
-            break
-    return frames[::frame_stride]
+    """The ``window_places`` of one scene as frames; None where one is missing."""
+    frames = scene.log.frames
+    places = window_places(scene.log, np.array([scene.index]), num_frames, frame_stride)[0].tolist()
+    return [None if place == MISSING else frames[place] for place in places]
 
 
 def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int, split: str) -> None:
     """UserError when the log of not one scene reaches back as far as a window: such a history could not be learnt."""
     longest = 0
-    for scene in scenes:  # the first whole window ends the search
-        longest = max(longest, sum(frame is not None for frame in window_frames(scene, num_frames, frame_stride)))
+    for log, _, current in by_log(scenes):  # the first whole window ends the search
+        places = window_places(log, current, num_frames, frame_stride)
+        longest = max(longest, int((places != MISSING).sum(1).max()))
         if longest == num_frames:
             return
     raise UserError(
@@ -49,15 +75,15 @@ MOTION = np.dtype([("pose", "<f4", (3,)), ("dt", "<f4"), ("timestamp_us", "<i8")
 own time, microseconds · norm of the ego's velocity, m/s."""
 
 
-def window_motion(frames: list[Frame | None]) -> np.ndarray:
-    """(T,) of ``MOTION``, zeros where a frame is missing. Relative poses are computed in float64 from UTM poses and
-    only then cast."""
-    current = frames[-1]
-    assert current is not None
-    motion = np.zeros(len(frames), MOTION)
-    for i, frame in enumerate(frames):
-        if frame is not None:
-            pose = relative_to(current.pose, frame.pose)
-            dt = (current.timestamp_us - frame.timestamp_us) * 1e-6
-            motion[i] = (pose, dt, frame.timestamp_us, np.hypot(*frame.velocity))
+def window_motion(log: Log, places: np.ndarray) -> np.ndarray:
+    """Windows of a log, ``places`` (n, T) -> (n, T) of ``MOTION``, zeros where a frame is missing. Relative poses are
+    computed in float64 from UTM poses and only then cast."""
+    rows = columns_of(log).rows
+    frames, current = rows[places], rows[places[:, -1:]]
+    motion = np.zeros(places.shape, MOTION)
+    motion["pose"] = relative_to(current["pose"], frames["pose"])
+    motion["dt"] = (current["timestamp_us"] - frames["timestamp_us"]) * 1e-6
+    motion["timestamp_us"] = frames["timestamp_us"]
+    motion["speed"] = np.hypot(frames["velocity"][..., 0], frames["velocity"][..., 1])
+    motion[places == MISSING] = np.zeros((), MOTION)
     return motion

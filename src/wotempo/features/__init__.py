@@ -3,7 +3,7 @@
 from wotempo.features.camera import camera_feature, check_image
 from wotempo.features.lidar import lidar_feature, moved_points
 from wotempo.features.spec import FeatureSpec
-from wotempo.features.status import status_feature, status_vector
+from wotempo.features.status import status_feature, status_features, status_vector
 
 __all__ = [
     "FeatureSpec",
@@ -12,5 +12,6 @@ __all__ = [
     "lidar_feature",
     "moved_points",
     "status_feature",
+    "status_features",
     "status_vector",
 ]

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wotempo.config.schema import RunConfig
-from wotempo.data import window_frames
-from wotempo.data.frame_cache import frame_dtype
-from wotempo.data.target_cache import target_dtype
+from wotempo.data.frame_cache import frame_dtype, frames_of
+from wotempo.data.target_cache import scenes_by_log, target_dtype
 from wotempo.datasets import SPLITS, Dataset, Progress, find_split
 from wotempo.datasets.supply import Piece, Supply, frame_files, map_files
 from wotempo.navsim import DataPaths, Frame, Scene
@@ -74,7 +73,7 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
             notes.append(f"missing logs of {split}: {coverage.missing_logs}")
         if coverage.sentence:
             notes.append(coverage.sentence)
-        now, past = frames_of(config, windows[split])
+        now, past = needed_frames(config, windows[split])
         fetch.append(supply.piece(f"{split}: current frames", frame_files(paths, folder, now), "current", split))
         if past:
             fetch.append(supply.piece(f"{split}: history frames", frame_files(paths, folder, past), "history", split))
@@ -85,20 +84,18 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
     return Plan(fetch, [caches, labels(config, sum(map(len, used.values())))], notes)
 
 
-def frames_of(config: RunConfig, scenes: list[Scene]) -> tuple[list[Frame], list[Frame]]:
+def needed_frames(config: RunConfig, scenes: list[Scene]) -> tuple[list[Frame], list[Frame]]:
     """Distinct frames that windows need: current ones, and those that are history only."""
-    now = {scene.current.token: scene.current for scene in scenes}
-    past: dict[str, Frame] = {}
     needs = window_needs(config)
-    for scene in scenes:
-        members = [frame for frame in window_frames(scene, needs.frames, needs.stride)[:-1] if frame is not None]
-        past |= {frame.token: frame for frame in members if frame.token not in now}
-    return list(now.values()), list(past.values())
+    logs = scenes_by_log(scenes).values()
+    refs = [ref for members in logs for ref in frames_of(members, needs.frames, needs.stride, optional=True)]
+    return [ref.frame for ref in refs if ref.required], [ref.frame for ref in refs if not ref.required]
 
 
 def beyond(frames: int, past: list[Frame], scenes: list[Scene]) -> int:
     """How many of the frames ``past`` lie in no scene's last ``frames`` frames."""
-    near = {frame.token for scene in scenes for frame in window_frames(scene, frames, 1) if frame is not None}
+    logs = scenes_by_log(scenes).values()
+    near = {ref.frame.token for members in logs for ref in frames_of(members, frames, 1)}
     return len({frame.token for frame in past} - near)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from wotempo.config.schema import RunConfig
-from wotempo.data import require_history, window_frames
+from wotempo.data import require_history
+from wotempo.data.frame_cache import frames_of
+from wotempo.data.target_cache import scenes_by_log
+from wotempo.data.window import MISSING, all_places
 from wotempo.navsim import DataPaths, Scene, check_frames
 from wotempo.needs import WindowNeeds
 from wotempo.planners.registry import needs_of
@@ -26,10 +31,12 @@ def with_history(config: RunConfig, scenes: dict[str, list[Scene]]) -> dict[str,
         require_history(members, frames, stride, split)
     if not config.data.full_history_only:
         return scenes
-    return {
-        split: [scene for scene in members if None not in window_frames(scene, frames, stride)]
-        for split, members in scenes.items()
-    }
+    return {split: [members[i] for i in whole(members, frames, stride)] for split, members in scenes.items()}
+
+
+def whole(scenes: list[Scene], frames: int, stride: int) -> list[int]:
+    """Positions of the scenes whose window lacks no frame."""
+    return np.flatnonzero((all_places(scenes, frames, stride) != MISSING).all(1)).tolist()
 
 
 def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
@@ -39,5 +46,6 @@ def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Sc
     needs = window_needs(config)
     frames, stride = 1 if config.data.missing_history == "mask" else needs.frames, needs.stride
     for split, members in scenes.items():
-        needed = {f.token: f for scene in members for f in window_frames(scene, frames, stride) if f is not None}
-        check_frames(paths, getattr(config.data, split).split, needed.values())
+        logs = scenes_by_log(members).values()
+        needed = (ref.frame for of_log in logs for ref in frames_of(of_log, frames, stride))
+        check_frames(paths, getattr(config.data, split).split, needed)

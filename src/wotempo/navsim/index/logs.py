@@ -40,6 +40,8 @@ def index_logs(
 
     UserError as of ``read_log``, for the first log that cannot be read; what was read before stays.
     """
+    if not files:
+        return []
     stamps = [Stamp.of(file) for file in files]
     place = folder / f"logs-{VERSION}"
     made_from = json.dumps([split, [(file.stem, *stamp) for file, stamp in zip(files, stamps, strict=True)]])
