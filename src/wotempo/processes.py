@@ -41,9 +41,9 @@ def over_processes(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     left = iter(tasks)
+    running: dict[Future[R], T] = {}
     with ProcessPoolExecutor(workers, context, _begin, (begin,)) as pool:
         try:
-            running: dict[Future[R], T] = {}
             while True:
                 for task in islice(left, AHEAD * workers - len(running)):
                     running[pool.submit(work, task)] = task
@@ -54,7 +54,14 @@ def over_processes(
         except BrokenProcessPool:
             raise UserError("a worker process died, most likely for memory; use fewer workers") from None
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            if running:  # left early, often with seconds to live: work is committed as it ends, what is begun is lost
+                _end(pool)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):  # no public way before Python 3.14
+        process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin(begin: Callable[[], None] | None) -> None:

@@ -12,8 +12,8 @@ from navsim_builders import LOG_NAME, make_frame, make_log, refusing_files_large
 from score_tables import write_score_table
 
 from wotempo.errors import UserError
-from wotempo.navsim import DataPaths, atomic_path, check_frames, log_paths, read_splits, write_anchors
-from wotempo.navsim.dataset import SplitLogs, write_splits
+from wotempo.navsim import DataPaths, atomic_path, log_paths, read_splits, write_anchors
+from wotempo.navsim.dataset import SplitLogs, lack_of_sensors, write_splits
 from wotempo.navsim.files import atomic_folder
 from wotempo.navsim.images import write_image
 from wotempo.navsim.log_writer import write_log
@@ -65,27 +65,31 @@ def test_logs_of_a_split(paths: DataPaths):
         log_paths(paths, "test")
 
 
+def refuse(paths: DataPaths, frames) -> None:
+    lack_of_sensors(paths, "mini", frames).refuse(paths.blob_dir("mini"), "sensor")
+
+
 def test_missing_and_empty_sensor_files_are_counted(paths: DataPaths):
     log = make_log(np.arange(5) * 0.5)
     files = [file for frame in log.frames for file in [*(c.path for c in frame.cameras.values()), frame.lidar_path]]
     for file in files:
         (paths.blob_dir("mini") / file).parent.mkdir(parents=True, exist_ok=True)
         (paths.blob_dir("mini") / file).write_bytes(b"x")
-    check_frames(paths, "mini", log.frames)
+    refuse(paths, log.frames)
 
     for index in (0, 1, 2, 3):
         (paths.blob_dir("mini") / log.frames[index].cameras["CAM_F0"].path).unlink()
     (paths.blob_dir("mini") / log.frames[4].lidar_path).write_bytes(b"")
     first = ", ".join(log.frames[i].cameras["CAM_F0"].path for i in range(3))
     with pytest.raises(UserError) as caught:
-        check_frames(paths, "mini", log.frames)
+        refuse(paths, log.frames)
     assert f"4 of 20 sensor files are missing, first {first};" in str(caught.value)
     assert f"1 of 20 sensor files are empty (0 bytes), first {log.frames[4].lidar_path};" in str(caught.value)
 
     with pytest.raises(UserError, match="1 of 8 sensor files are empty"):
-        check_frames(paths, "mini", [log.frames[4], log.frames[4]])
+        refuse(paths, [log.frames[4], log.frames[4]])
     with pytest.raises(UserError, match="names no file for CAM_L0"):
-        check_frames(paths, "mini", [dataclasses.replace(log.frames[0], cameras={})])
+        refuse(paths, [dataclasses.replace(log.frames[0], cameras={})])
 
 
 def test_splits_survive(tmp_path: Path):

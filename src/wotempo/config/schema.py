@@ -45,6 +45,7 @@ class DataConfig:
     full_history_only: bool
     missing: str  # sensor files of a scene are absent or damaged: error, or skip the scene
     missing_history: str  # sensor files of a history frame are absent: error, or mask the frame
+    recheck: bool  # look at all sensor files again, though the caches are known to be whole
     extra_drives: int  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int  # processes
 

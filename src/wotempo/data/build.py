@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from wotempo.data.store import Entry, RecordStore
+from wotempo.navsim.lock import locked
 from wotempo.navsim.per_scene import attempted
 from wotempo.processes import over_processes
 
@@ -113,14 +116,15 @@ def build_records(
 
 
 def build_logs(
-    kind: str,
+    store: RecordStore,
     build: Callable[[LogWork], BuildReport],
     works: Iterable[LogWork],
     total: int,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> BuildReport:
-    """``build`` each log, several at a time, in ``workers`` processes; ``total``: the items of all of them.
+    """``build`` the records of each log in ``store``, several logs at a time, in ``workers`` processes; ``total``: the
+    items of all of them. Other processes that want to build in this store wait.
 
     ``build`` must be picklable for more than one worker, and commits what it makes. Its first error stops the rest and
     is raised here. Once a log lacks files, the others are only looked at. ``progress`` hears of every log of which
@@ -128,16 +132,36 @@ def build_logs(
     """
     report, done, told = BuildReport(), 0, 0
     handed = (LogWork(work.group, work.items, bool(report.absent)) for work in works)
-    with closing(over_processes(build, handed, workers, PRELOAD, _one_thread)) as finished:
+    with (
+        building(store.root, f"the cache {store.root}"),
+        closing(over_processes(partial(_swept, store, build), handed, workers, PRELOAD, _one_thread)) as finished,
+    ):
         for work, of_log in finished:
             report += of_log
             done += len(work.items)
             if progress is not None and of_log.built:
                 told = done
-                progress(kind, done, total)
+                progress(store.kind, done, total)
     if progress is not None and report.built and told < total:
-        progress(kind, total, total)
+        progress(store.kind, total, total)
     return report
+
+
+def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
+    store.sweep(work.group)  # nobody else writes there: the store is held
+    return build(work)
+
+
+@contextmanager
+def building(folder: Path, what: str) -> Iterator[None]:
+    """Alone in a folder of caches: other processes that build there are waited for. One that cannot be written is only
+    read: there a record that is missing is an error when it is to be written."""
+    folder.mkdir(parents=True, exist_ok=True) if os.access(folder.parent, os.W_OK) else None
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        yield
+        return
+    with locked(folder / ".lock", what, wait=True):
+        yield
 
 
 def _one_thread() -> None:

@@ -13,9 +13,10 @@ from wotempo.data.frame_cache import FrameCache
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.store import Ref
 from wotempo.data.target_cache import TargetCache
-from wotempo.data.window import MISSING, MOTION, all_places, by_log, window_motion
+from wotempo.data.window import MISSING, MOTION, all_places, window_motion
 from wotempo.features import status_features
 from wotempo.navsim.index.columns import columns_of
+from wotempo.navsim.scenes import by_log
 from wotempo.navsim.schema import Log, Scene
 from wotempo.navsim.scores import ScoreTable
 from wotempo.targets import TargetSpec, agent_motion, sampled_anchors

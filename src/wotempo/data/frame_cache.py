@@ -46,6 +46,11 @@ def frames_of(scenes: Sequence[Scene], num_frames: int, frame_stride: int, optio
     return refs + [FrameRef(log.split, log.frames[place], not optional) for place in more]
 
 
+def count_frames(scenes: Sequence[Scene], num_frames: int, frame_stride: int) -> int:
+    """How many ``frames_of`` returns."""
+    return int((np.unique(all_places(scenes, num_frames, frame_stride)) != MISSING).sum())
+
+
 @dataclass(frozen=True)
 class FrameSource:
     images: dict[str, Path]
@@ -135,7 +140,7 @@ class FrameCache:
         are unchanged. Raises UserError, with count and first file, when a required frame has no sensor file.
         """
         works = (LogWork(of_log[0].record.group, of_log) for of_log in logs if of_log)
-        report = build_logs(self.store.kind, partial(self._build_log, skip), works, total, workers, progress)
+        report = build_logs(self.store, partial(self._build_log, skip), works, total, workers, progress)
         if report.absent:
             raise UserError(
                 f"{len(report.absent)} of {total} frames lack sensor files, first {report.absent[0]}: complete the "

@@ -10,15 +10,17 @@ import lightning as L
 import numpy as np
 
 from wotempo.data.bev_cache import BevCache, FrameEncoder
-from wotempo.data.build import BuildReport, Progress
+from wotempo.data.build import BuildReport, Progress, building
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
-from wotempo.data.frame_cache import FrameCache, FrameRef, frames_of
+from wotempo.data.frame_cache import FrameCache, FrameRef, count_frames, frames_of
 from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
 from wotempo.data.shared_memory import batch_bytes, require_room
 from wotempo.data.stack_cache import StackCache
-from wotempo.data.target_cache import TargetCache, scenes_by_log
+from wotempo.data.store import RecordStore
+from wotempo.data.target_cache import TargetCache, scene_ref, scenes_by_log
+from wotempo.data.whole import is_whole, made_from, write_note
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim.per_scene import by_cause
@@ -50,6 +52,7 @@ class NavsimDataModule(L.LightningDataModule):
         needs: WindowNeeds = ONE_FRAME,
         missing_history: str = "error",
         missing: str = "error",
+        recheck: bool = False,
         run_length: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
@@ -62,6 +65,7 @@ class NavsimDataModule(L.LightningDataModule):
         scenes at setup: looked at where ``needs`` asks for them. ``needs``: what the planner wants in its batches.
 
         ``missing_history``: ``error`` refuses a *history* frame whose sensor files are absent, ``mask`` masks it.
+        ``recheck``: look at all sensor files again, though the caches are known to be whole.
         ``missing``: ``error`` refuses scenes whose sensor files are absent or damaged, ``skip`` leaves them out; how
         many is printed and kept in ``left_out``, by split.
         """
@@ -80,6 +84,7 @@ class NavsimDataModule(L.LightningDataModule):
         if missing not in ("error", "skip"):
             raise UserError(f"data.missing is '{missing}'; set it to error or skip")
         self.mask_missing, self.skip_missing = missing_history == "mask", missing == "skip"
+        self.recheck = recheck
         self.left_out: dict[str, int] = {}
         self.batch_size, self.run_length, self.seed = batch_size, run_length, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -105,19 +110,60 @@ class NavsimDataModule(L.LightningDataModule):
         return scenes_by_log(scene for split in splits for scene in self.scenes.get(split, ()))
 
     def build_caches(self) -> dict[str, BuildReport]:
-        """Make everything the scenes need present. Returns what was built and re-used, by cache."""
-        how = (self.prepare_workers, self.progress)
+        """Make everything the scenes need present. Returns what was built and re-used, by cache.
+
+        Once all of it was found there, a note says so, and the files that it was made from are not looked at again
+        (``recheck`` does), as long as scenes, logs, maps and parameters stay.
+        """
         logs = self._logs_of(self.scenes)
+        counts, note = self._counts(logs), self._note()
+        known = {kind: BuildReport(reused=count) for kind, count in counts.items()}
+        if note is None or self.recheck:
+            return self._build(logs, counts, note)
+        if is_whole(note):
+            return known
+        root = self.frames.store.root.parent
+        with building(root, f"the caches in {root}"):
+            return known if is_whole(note) else self._build(logs, counts, note)
+
+    def _build(
+        self, logs: Mapping[str, Sequence[Scene]], counts: Mapping[str, int], note: Path | None
+    ) -> dict[str, BuildReport]:
+        how = (self.prepare_workers, self.progress)
         refs = (self._frames_of(members) for members in logs.values())
-        count = sum(len(self._frames_of(members)) for members in logs.values())
-        reports = {"frames": self.frames.build_logs(refs, count, *how, skip=self.skip_missing)}
+        reports = {"frames": self.frames.build_logs(refs, counts["frames"], *how, skip=self.skip_missing)}
         if reports["frames"].failed:
             self._leave_out(reports["frames"].failed)
-        supervised = [s for split in self.supervised for s in self.scenes.get(split, ())]
-        reports["targets"] = self.targets.build(supervised, *how)
+        reports["targets"] = self.targets.build(self._supervised_scenes, *how)
         if self.stacks is not None:
             reports["stacks"] = self.stacks.build((s for members in self.scenes.values() for s in members), *how)
+        if note is not None and all(of.built + of.reused == counts[kind] for kind, of in reports.items()):
+            write_note(note, self._stores, logs)
         return reports
+
+    @property
+    def _supervised_scenes(self) -> list[Scene]:
+        return [scene for split in self.supervised for scene in self.scenes.get(split, ())]
+
+    @property
+    def _stores(self) -> list[RecordStore]:
+        caches = (self.frames, self.targets, self.stacks)
+        return [cache.store for cache in caches if cache is not None]
+
+    def _note(self) -> Path | None:
+        """Where it is kept that the caches are whole; None where nothing can be told of the logs' files."""
+        needs = [self.needs.frames, self.needs.stride, self.mask_missing, self.skip_missing, sorted(self.supervised)]
+        key = made_from(self.frames.paths, self.scenes, self._stores, needs)
+        return None if key is None else self.frames.store.root.parent / "whole" / f"{key}.json"
+
+    def _counts(self, logs: Mapping[str, Sequence[Scene]]) -> dict[str, int]:
+        """Records that the scenes need, by cache."""
+        needs = self.needs
+        counts = {
+            "frames": sum(count_frames(members, needs.frames, needs.stride) for members in logs.values()),
+            "targets": len({scene_ref(scene) for scene in self._supervised_scenes}),
+        }
+        return counts if self.stacks is None else {**counts, "stacks": sum(map(len, logs.values()))}
 
     def _leave_out(self, failed: Mapping[tuple[str, str], str]) -> None:
         """The scenes whose window needs one of the frames that are not cached. UserError where a split loses all."""

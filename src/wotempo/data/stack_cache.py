@@ -77,7 +77,7 @@ class StackCache:
         """Make the stacks of all scenes present and good; re-used while clouds, poses and parameters stay."""
         logs = scenes_by_log(scenes)
         works = (LogWork(group, members) for group, members in logs.items())
-        return build_logs(self.store.kind, self._build_log, works, sum(map(len, logs.values())), workers, progress)
+        return build_logs(self.store, self._build_log, works, sum(map(len, logs.values())), workers, progress)
 
     def _build_log(self, work: LogWork) -> BuildReport:
         return build_records(self.store, [self._task(scene) for scene in work.items], compute_stack)

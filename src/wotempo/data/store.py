@@ -23,6 +23,7 @@ from wotempo.data.reader import RecordReader, record_bytes
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
 from wotempo.navsim.files import atomic_path, write_bytes
+from wotempo.navsim.lock import locked
 from wotempo.navsim.text_files import parse_json
 from wotempo.system_errors import limit_reached
 
@@ -124,7 +125,9 @@ class RecordStore:
                 stamps[name] = stamp
         checked = GroupIndex(entries, stamps)
         if checked != index:
-            self._write_index(group, checked)
+            with locked(self.root / group / ".lock", f"the cache {self.root / group}", wait=True):
+                if self.index(group) == index:  # else another process committed meanwhile: it may find this out again
+                    self._write_index(group, checked)
         return checked
 
     def _matching(self, path: Path, entries: Mapping[str, Entry]) -> set[str]:
@@ -154,10 +157,16 @@ class RecordStore:
         return entries
 
     def commit(self, group: str, entries: Mapping[str, Entry]) -> None:
-        """Add entries of finished parts to the group's index, in one atomic replacement."""
-        index = self.index(group)
+        """Add entries of finished parts to the group's index, in one atomic replacement, one process at a time."""
         stamps = {entry.part: PartStamp.of(self.root / group / entry.part) for entry in entries.values()}
-        self._write_index(group, GroupIndex(index.entries | dict(entries), index.parts | stamps))
+        with locked(self.root / group / ".lock", f"the cache {self.root / group}", wait=True):
+            index = self.index(group)
+            self._write_index(group, GroupIndex(index.entries | dict(entries), index.parts | stamps))
+
+    def sweep(self, group: str) -> None:
+        """Remove what builds left in a group that were killed while they wrote. Only for the one that builds there."""
+        for leftover in (self.root / group).glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
     def _write_index(self, group: str, index: GroupIndex) -> None:
         named = {entry.part for entry in index.entries.values()}

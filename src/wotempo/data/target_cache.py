@@ -95,7 +95,7 @@ class TargetCache:
         """Make the targets of all scenes present and good; re-used while log file, map file and parameters stay."""
         logs = scenes_by_log(scenes)
         works = (LogWork(group, [_slim(scene) for scene in members]) for group, members in logs.items())
-        return build_logs(self.store.kind, self._build_log, works, sum(map(len, logs.values())), workers, progress)
+        return build_logs(self.store, self._build_log, works, sum(map(len, logs.values())), workers, progress)
 
     def _build_log(self, work: LogWork) -> BuildReport:
         self._identities.clear()  # a file may have changed since an earlier build

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.geometry import relative_to
 from wotempo.navsim.index.columns import NONE, columns_of, runs_of
-from wotempo.navsim.schema import Frame, Log, Scene
+from wotempo.navsim.scenes import by_log
+from wotempo.navsim.schema import MAX_GAP_S, Frame, Log, Scene
 
 MISSING = -1  # place of a frame that a window lacks
 
@@ -29,18 +29,9 @@ def window_places(log: Log, current: np.ndarray, num_frames: int, frame_stride: 
     last_defect = np.maximum.accumulate(np.where(rows["defect"] == NONE, -1, places))
     # The current frame is whole: scenes with a defect are left out of a split.
     clean = places - np.r_[-1, last_defect[:-1]] - 1
-    longest = np.minimum(runs_of(rows, Scene.max_gap_s).before, clean)[current]
+    longest = np.minimum(runs_of(rows, MAX_GAP_S).before, clean)[current]
     ages = np.arange(reach(num_frames, frame_stride) - 1, -1, -frame_stride)
     return np.where(ages <= longest[:, None], current[:, None] - ages, MISSING)
-
-
-def by_log(scenes: Sequence[Scene]) -> Iterator[tuple[Log, slice, np.ndarray]]:
-    """Each log with the neighbouring scenes of it, as their slice, and their current frames' places (n,)."""
-    begin = 0
-    for _, of_log in groupby(scenes, key=lambda scene: id(scene.log)):
-        members = list(of_log)
-        yield members[0].log, slice(begin, begin + len(members)), np.array([scene.index for scene in members])
-        begin += len(members)
 
 
 def all_places(scenes: Sequence[Scene], num_frames: int, frame_stride: int) -> np.ndarray:

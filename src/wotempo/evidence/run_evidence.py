@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -21,8 +22,23 @@ from wotempo.pdm.agents import constant_velocity_poses, human_poses
 from wotempo.preparation.prepare import Prepared
 
 CONSTANT_VELOCITY, EGO_STATUS = "constant velocity", "ego-status network"
+LOGS_DRAWN = 4
 FITTED = 4096
 """Training scenes, at most, that the network is fitted on: it has eight inputs, and takes seconds."""
+
+
+def draw(scenes: Sequence[Scene], count: int, seed: int) -> list[Scene]:
+    """``count`` scenes, log by log, of ``LOGS_DRAWN`` logs or as many as have so many scenes: of a large dataset each
+    log that is opened takes its time."""
+    order = np.random.default_rng(seed).permutation(len(scenes)).tolist()
+    sizes = Counter(id(scene.log) for scene in scenes)
+    chosen: dict[int, int] = {}
+    for i in order:
+        if len(chosen) >= LOGS_DRAWN and sum(sizes[log] for log in chosen) >= count:
+            break
+        chosen.setdefault(id(scenes[i].log), len(chosen))
+    taken = [scenes[i] for i in order if id(scenes[i].log) in chosen][:count]
+    return sorted(taken, key=lambda scene: chosen[id(scene.log)])
 
 
 class RunEvidence:
@@ -100,8 +116,7 @@ class RunEvidence:
     def targets(self, count: int) -> dict[str, Any]:
         """Of ``count`` scenes drawn by the run's seed, and of the whole label table (wotempo.evidence.targets)."""
         scenes = [s for split in self.prepared.supervised for s in self.prepared.scenes[split]]
-        order = np.random.default_rng(self.seed).permutation(len(scenes))[:count]
-        drawn, paths = [scenes[i] for i in order], self.prepared.paths
+        drawn, paths = draw(scenes, count, self.seed), self.prepared.paths
         found: dict[str, Any] = {
             "scenes": len(drawn),
             "expert_apart": expert_apart(self.data.datasets, drawn),

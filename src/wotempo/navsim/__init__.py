@@ -1,7 +1,7 @@
 """The NAVSIM on-disk format: what a log holds, how it is read, written and checked. Knows nothing of learning."""
 
 from wotempo.navsim.anchors import fingerprint, read_anchors, write_anchors
-from wotempo.navsim.dataset import check_frames, log_paths, read_splits, sensor_paths
+from wotempo.navsim.dataset import log_paths, read_splits, sensor_paths
 from wotempo.navsim.files import atomic_path, write_bytes
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.scenes import SceneFilter, find_scenes
@@ -19,7 +19,6 @@ __all__ = [
     "SceneFilter",
     "ScoreTable",
     "atomic_path",
-    "check_frames",
     "find_scenes",
     "fingerprint",
     "log_paths",

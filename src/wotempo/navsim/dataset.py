@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def log_paths(paths: DataPaths, split: str, names: Iterable[str] | None = None) 
     if not present:
         raise UserError(f"{folder}: holds no logs (*.pkl); check OPENSCENE_DATA_ROOT and the split's name")
     wanted = sorted(present if names is None else set(names))
-    _complain(folder, [folder / f"{name}.pkl" for name in wanted], "log")
+    Lack.among(folder, (folder / f"{name}.pkl" for name in wanted)).refuse(folder, "log")
     return [present[name] for name in wanted]
 
 
@@ -73,26 +74,58 @@ def sensor_paths(paths: DataPaths, split: str, frame: Frame) -> list[Path]:
     return [paths.blob_dir(split) / name for name in names]
 
 
-def check_frames(paths: DataPaths, split: str, frames: Iterable[Frame]) -> None:
-    """Raises UserError with the count and the first few names when sensor files of these frames are missing or empty.
+@dataclass(frozen=True)
+class Lack:
+    """How many of the files that were looked at are missing or empty, and the first names of both."""
 
-    The thing to call for navtrain, whose sensor files stop at the current frame of each scene.
-    """
-    files = [file for frame in frames for file in sensor_paths(paths, split, frame)]
-    _complain(paths.blob_dir(split), files, "sensor")
+    looked_at: int = 0
+    missing: int = 0
+    empty: int = 0
+    first_missing: tuple[str, ...] = ()
+    first_empty: tuple[str, ...] = ()
+
+    @classmethod
+    def among(cls, folder: Path, files: Iterable[Path]) -> Lack:
+        """Names are told from ``folder`` on."""
+        distinct = dict.fromkeys(files)
+        sizes = {file: _size(file) for file in distinct}
+        missing = [file.relative_to(folder).as_posix() for file, size in sizes.items() if size is None]
+        empty = [file.relative_to(folder).as_posix() for file, size in sizes.items() if size == 0]
+        return cls(len(distinct), len(missing), len(empty), tuple(missing[:_SHOWN]), tuple(empty[:_SHOWN]))
+
+    def __add__(self, other: Lack) -> Lack:
+        return Lack(
+            self.looked_at + other.looked_at,
+            self.missing + other.missing,
+            self.empty + other.empty,
+            (self.first_missing + other.first_missing)[:_SHOWN],
+            (self.first_empty + other.first_empty)[:_SHOWN],
+        )
+
+    def refuse(self, folder: Path, kind: str) -> None:
+        """UserError where there is any."""
+        parts = [
+            f"{count} of {self.looked_at} {kind} files are {what}, first {', '.join(first)}"
+            for count, what, first in (
+                (self.missing, "missing", self.first_missing),
+                (self.empty, "empty (0 bytes)", self.first_empty),
+            )
+            if count
+        ]
+        if parts:
+            raise UserError(f"{folder}: {'; '.join(parts)}; the download is incomplete, fetch it again")
 
 
-def _complain(folder: Path, files: Sequence[Path], kind: str) -> None:
-    missing, empty = [], []
-    for file in dict.fromkeys(files):
-        if not file.is_file():
-            missing.append(file)
-        elif file.stat().st_size == 0:
-            empty.append(file)
-    parts = []
-    for bad, what in ((missing, "missing"), (empty, "empty (0 bytes)")):
-        if bad:
-            first = ", ".join(file.relative_to(folder).as_posix() for file in bad[:_SHOWN])
-            parts.append(f"{len(bad)} of {len(files)} {kind} files are {what}, first {first}")
-    if parts:
-        raise UserError(f"{folder}: {'; '.join(parts)}; the download is incomplete, fetch it again")
+def _size(file: Path) -> int | None:
+    """None where there is no such file."""
+    try:
+        state = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return state.st_size if stat.S_ISREG(state.st_mode) else None
+
+
+def lack_of_sensors(paths: DataPaths, split: str, frames: Iterable[Frame]) -> Lack:
+    """Of the sensor files of these frames: the thing to look at for navtrain, whose sensor files stop at the current
+    frame of each scene."""
+    return Lack.among(paths.blob_dir(split), (file for frame in frames for file in sensor_paths(paths, split, frame)))

@@ -50,9 +50,9 @@ def _acquire(path: Path, what: str, wait: bool) -> int:
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}); check permissions of the folder") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            _flock(descriptor, what, wait)
         except BlockingIOError as error:
-            holder = os.read(descriptor, 200).decode(errors="replace") or "another process"
+            holder = _holder(descriptor)
             os.close(descriptor)
             raise UserError(f"{what} is being written by {holder}; wait for it, or name another folder") from error
         except OSError as error:
@@ -65,6 +65,21 @@ def _acquire(path: Path, what: str, wait: bool) -> int:
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             return descriptor
         os.close(descriptor)  # its holder removed it meanwhile
+
+
+def _flock(descriptor: int, what: str, wait: bool) -> None:
+    """BlockingIOError where another process holds it and is not waited for."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not wait:
+            raise
+        print(f"waiting: {what} is being written by {_holder(descriptor)}", flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
 
 
 def _still_named(descriptor: int, path: Path) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from wotempo.errors import UserError
 from wotempo.navsim.files import read_bytes
 from wotempo.navsim.index.columns import columns_of, runs_of
-from wotempo.navsim.schema import NUM_FUTURE, NUM_HISTORY, Log, Scene
+from wotempo.navsim.schema import MAX_GAP_S, NUM_FUTURE, NUM_HISTORY, Log, Scene
 from wotempo.navsim.text_files import parse_yaml
 
 # Why a token or a window is no scene, as words behind a number.
@@ -86,7 +87,7 @@ class Search:
 def find_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> list[Scene]:
     """The scenes of ``logs`` in their order, as the filter wants them.
 
-    Windows across a gap (> ``Scene.max_gap_s``, or time running backwards) are no scenes.
+    Windows across a gap (> ``MAX_GAP_S``, or time running backwards) are no scenes.
     """
     return search_scenes(logs, scene_filter).scenes
 
@@ -121,6 +122,24 @@ def search_scenes(logs: Iterable[Log], scene_filter: SceneFilter) -> Search:
     return Search(scenes, _lost_tokens(members, wanted, set(wanted.tokens) - {scene.token for scene in scenes}))
 
 
+def by_log(scenes: Iterable[Scene]) -> Iterator[tuple[Log, slice, np.ndarray]]:
+    """Each log with the neighbouring scenes of it: their slice, and the places (n,) of their current frames."""
+    begin = 0
+    for _, of_log in groupby(scenes, key=lambda scene: id(scene.log)):
+        members = list(of_log)
+        yield members[0].log, slice(begin, begin + len(members)), np.array([scene.index for scene in members])
+        begin += len(members)
+
+
+def locations_of(scenes: Iterable[Scene]) -> set[str]:
+    """The locations of the current frames."""
+    found = set[str]()
+    for log, _, current in by_log(scenes):
+        columns = columns_of(log)
+        found |= {columns.places[place] for place in np.unique(columns.rows["place"][current])}
+    return found
+
+
 def require_own_tokens(scenes: Iterable[Scene]) -> None:
     """UserError where scenes of two logs have the same token, by which scores, plans and labels are kept."""
     owner: dict[str, str] = {}
@@ -143,7 +162,7 @@ def _raster(frames: int, wanted: SceneFilter) -> slice:
 
 def _without_a_gap(rows: np.ndarray, wanted: SceneFilter) -> np.ndarray:
     """(F,) bool: frames whose window has a whole future, and a whole history where it is asked for."""
-    before, after = runs_of(rows, Scene.max_gap_s)
+    before, after = runs_of(rows, MAX_GAP_S)
     return (after >= wanted.num_future) & (not wanted.require_full_history or before >= wanted.num_history - 1)
 
 

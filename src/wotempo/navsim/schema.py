@@ -7,7 +7,7 @@ and camera extrinsics share; everything called *global* is map UTM (easting, nor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ COMMANDS = ("left", "forward", "right", "unknown")
 NUM_HISTORY = 4  # t = -1.5, -1.0, -0.5, 0 s; the last one is the current frame
 NUM_FUTURE = 10  # 0.5 … 5.0 s: time-to-collision looks 1 s past the 4 s horizon
 FRAME_PERIOD_S = 0.5
+MAX_GAP_S = 0.55  # frames further apart do not belong to one window
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,17 @@ class Log:
     frames: Sequence[Frame]
     unknown_velocities: int = 0  # boxes whose velocity is NaN in the file, and was read as 0
 
+    def token_of(self, place: int) -> str:
+        """Of a frame."""
+        return self.frames[place].token
+
     def for_a_task(self, first: int, last: int) -> tuple[Log, int]:
         """What of the log another process needs for the frames ``first`` to ``last``, and the position of the first
         frame of it in this log."""
         return Log(self.name, self.split, self.frames[first : last + 1]), first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A window of a log: up to NUM_HISTORY frames ending with the current one, and the future.
 
@@ -121,8 +126,7 @@ class Scene:
     index: int  # of the current frame in log.frames
     num_history: int = NUM_HISTORY
     num_future: int = NUM_FUTURE
-    # Frames further apart than this do not belong to one window.
-    max_gap_s: float = field(default=0.55)
+    max_gap_s: float = MAX_GAP_S
 
     @property
     def current(self) -> Frame:
@@ -131,7 +135,7 @@ class Scene:
     @property
     def token(self) -> str:
         """The scene's id is the token of its current frame."""
-        return self.current.token
+        return self.log.token_of(self.index)
 
     @property
     def defect(self) -> Defect | None:

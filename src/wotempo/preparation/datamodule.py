@@ -48,6 +48,7 @@ def data_module(
         target_spec=target_spec(model),
         missing_history=data.missing_history,
         missing=data.missing,
+        recheck=data.recheck,
         prepare_workers=data.prepare_workers,
         **options,
     )

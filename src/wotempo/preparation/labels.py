@@ -21,14 +21,18 @@ def labels_folder(workspace: str, paths: DataPaths, scenes: list[Scene], anchors
     return Path(workspace) / "labels" / f"{paths.root.name}-{fingerprint(anchors)}-{which}"
 
 
+def place_of_labels(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray) -> Path:
+    """``data.labels``, or the folder in which they are made."""
+    return Path(dataset.data.labels or labels_folder(dataset.workspace, paths, scenes, anchors))
+
+
 def labels_of(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray, progress: Progress) -> Path:
     """The score-table folder over ``scenes``: that of ``data.labels`` (the data module checks its scenes) or one made
     here. UserError where it was made for other anchors."""
+    folder = place_of_labels(dataset, paths, scenes, anchors)
     if dataset.data.labels is not None:
-        folder = Path(dataset.data.labels)
         ScoreTable.open(folder).require_anchors(anchors)
         return folder
-    folder = labels_folder(dataset.workspace, paths, scenes, anchors)
     label_shard(
         scenes,
         paths.maps,

@@ -18,7 +18,7 @@ from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.navsim.scenes import NO_BOXES, require_own_tokens, without_boxes
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.datamodule import cache_root, data_module
-from wotempo.preparation.labels import labels_of, without_invalid
+from wotempo.preparation.labels import labels_of, place_of_labels, without_invalid
 from wotempo.preparation.limits import check_limits
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
@@ -61,14 +61,15 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     for split in windows.keys() - set(supervised):
         print(f"{split}: {NO_BOXES}: it is planned for and not scored", flush=True)
     require_fit(paths, [scene.current for members in windows.values() for scene in members])
-    check_sensors(config, paths, windows)
     # Anchors and labels are those of all scenes: runs of other history lengths share them.
     needs, anchors, labels = window_needs(config), None, None
     if needs.anchors:
         anchors = anchors_of(dataset, paths, scenes["train"], config.model.num_anchors, progress)
     if needs.labels and anchors is not None:
-        labelled = {scene.token: scene for split in supervised for scene in scenes[split]}
-        labels = labels_of(dataset, paths, list(labelled.values()), anchors, progress)
+        labelled = list({scene.token: scene for split in supervised for scene in scenes[split]}.values())
+        if not place_of_labels(dataset, paths, labelled, anchors).exists():  # hours go into them
+            check_sensors(config, paths, windows, progress)
+        labels = labels_of(dataset, paths, labelled, anchors, progress)
         windows = without_invalid(windows, ScoreTable.open(labels).invalid)
     return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note, supervised, coverage)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import partial
+
 import numpy as np
 
 from wotempo.config.schema import RunConfig
@@ -9,11 +12,16 @@ from wotempo.data import require_history
 from wotempo.data.frame_cache import frames_of
 from wotempo.data.target_cache import scenes_by_log
 from wotempo.data.window import MISSING, all_places
-from wotempo.navsim import DataPaths, Scene, check_frames
+from wotempo.datasets import Progress
+from wotempo.navsim import DataPaths, Scene
+from wotempo.navsim.dataset import Lack, lack_of_sensors
 from wotempo.needs import WindowNeeds
 from wotempo.planners.registry import needs_of
+from wotempo.processes import over_processes
 
 NO_SENSORS = "without all their sensor files"  # reasons of datasets.coverage
+FEW = 100  # logs that are looked at here, sooner than by processes that must start first
+PRELOAD = ("wotempo.preparation.windows",)
 SHORT = "whose log does not reach back as far as a window"
 
 
@@ -39,13 +47,27 @@ def whole(scenes: list[Scene], frames: int, stride: int) -> list[int]:
     return np.flatnonzero((all_places(scenes, frames, stride) != MISSING).all(1)).tolist()
 
 
-def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]]) -> None:
+def check_sensors(config: RunConfig, paths: DataPaths, scenes: dict[str, list[Scene]], progress: Progress) -> None:
     """That every sensor file which the windows need is there, before hours go into labels. UserError counts them."""
     if config.data.missing == "skip":  # the data module leaves them out
         return
     needs = window_needs(config)
     frames, stride = 1 if config.data.missing_history == "mask" else needs.frames, needs.stride
     for split, members in scenes.items():
-        logs = scenes_by_log(members).values()
-        needed = (ref.frame for of_log in logs for ref in frames_of(of_log, frames, stride))
-        check_frames(paths, getattr(config.data, split).split, needed)
+        folder, lack = getattr(config.data, split).split, Lack()
+        work = partial(_lack_of, paths, folder, frames, stride)
+        logs = list(scenes_by_log(members).values())
+        with closing(over_processes(work, logs, _workers(config, logs), PRELOAD)) as found:
+            for done, (_, of_log) in enumerate(found, 1):
+                lack += of_log
+                if len(logs) > FEW:
+                    progress(f"look at {split} sensors", done, len(logs))
+        lack.refuse(paths.blob_dir(folder), "sensor")
+
+
+def _lack_of(paths: DataPaths, split: str, frames: int, stride: int, of_log: list[Scene]) -> Lack:
+    return lack_of_sensors(paths, split, (ref.frame for ref in frames_of(of_log, frames, stride)))
+
+
+def _workers(config: RunConfig, logs: list[list[Scene]]) -> int:
+    return config.data.prepare_workers if len(logs) > FEW else 1

@@ -22,8 +22,10 @@ from wotempo.config.schema import RunConfig
 from wotempo.datasets import dataset_of
 from wotempo.maps.locations import map_path
 from wotempo.navsim import DataPaths, fingerprint, read_anchors, write_bytes
+from wotempo.navsim.index.stored import StoredLog
+from wotempo.navsim.scenes import locations_of
 from wotempo.preparation.prepare import Prepared
-from wotempo.records.evidence import code_files, described, hash_of, same_content
+from wotempo.records.evidence import code_files, described, described_by, hash_of, same_content
 from wotempo.records.forms import IDENTITY
 from wotempo.records.reading import read_json, readable
 from wotempo.runs.listing import flat, shown
@@ -45,11 +47,12 @@ Identity = dict[str, dict[str, Any]]
 def identity_of(config: RunConfig, prepared: Prepared, before: Mapping[str, Mapping[str, Any]]) -> Identity:
     """That of a run that begins now. Files that are as ``before`` described them are not read again."""
     files: dict[str, dict[str, Path]] = {
-        "data": dict(_data_files(prepared)),
+        "data": dict(_maps(prepared)),
         "labels": {file.name: file for file in _files_in(prepared.labels)},
         "files": named_files(config),
     }
     found: Identity = {part: _described(named, before.get(part, {})) for part, named in files.items()}
+    found["data"] |= _logs(prepared)
     for split, scenes in prepared.scenes.items():
         found["data"][f"scenes of {split}"] = hash_of([scene.token for scene in scenes])
     found["commit"] = {"git": str(git_state().get("commit", ""))}
@@ -78,12 +81,19 @@ def code_and_libraries() -> Identity:
     return {"code": code, "libraries": {"python": platform.python_version()} | {n: version(n) for n in LIBRARIES}}
 
 
-def _data_files(prepared: Prepared) -> Iterator[tuple[str, Path]]:
-    """Logs and maps, named from the roots on: where the dataset lies does not matter."""
+def _logs(prepared: Prepared) -> dict[str, dict[str, Any]]:
+    """The logs, named from the root on: where the dataset lies does not matter. The index knows their contents."""
+    logs = {id(scene.log): scene.log for members in prepared.scenes.values() for scene in members}
+    stored = [log for log in logs.values() if isinstance(log, StoredLog)]
+    named = {f"navsim_logs/{log.split}/{log.path.name}": log for log in stored}
+    return {
+        name: described_by(log.path.name, bytes.fromhex(log.content), *log.stamp) for name, log in sorted(named.items())
+    }
+
+
+def _maps(prepared: Prepared) -> Iterator[tuple[str, Path]]:
     scenes = [scene for members in prepared.scenes.values() for scene in members]
-    for split, name in sorted({(scene.log.split, scene.log.name) for scene in scenes}):
-        yield f"navsim_logs/{split}/{name}.pkl", prepared.paths.log_dir(split) / f"{name}.pkl"
-    for location in sorted({scene.current.map_location for scene in scenes}):
+    for location in sorted(locations_of(scenes)):
         yield f"maps/{location}", map_path(prepared.paths.maps, location)
 
 

@@ -43,6 +43,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
         del identity["trainer"]["early_stopping"]
     if identity["data"]["missing"] == values("older/keys")["data"]["missing"]:
         del identity["data"]["missing"]
+    del identity["data"]["recheck"]  # where it is looked, not what is found
     identity["trainer"] = {k: v for k, v in identity["trainer"].items() if k not in NOT_IDENTITY_OF_TRAINER}
     return identity
 

@@ -69,6 +69,9 @@ class StoredLog(Log):
     def frames(self) -> Sequence[Frame]:  # type: ignore[override]
         return self.whole.frames if self._columns is None else StoredFrames(self)
 
+    def token_of(self, place: int) -> str:
+        return self.columns.rows["token"][place].decode()
+
     def for_a_task(self, first: int, last: int) -> tuple[Log, int]:
         return self, 0
 

@@ -59,7 +59,6 @@ def label_shard(
     if not np.isfinite(anchors).all():
         raise UserError("the anchors hold values that are not finite; make the anchors again")
     tokens = [scene.token for scene in scenes]
-    _require_scorable(scenes)
     if overwrite and shards > 1:
         raise UserError(f"shards cannot overwrite what other shards write: delete {out_dir} first")
     parts_dir = out_dir.with_name(f".{out_dir.name}.parts-{fingerprint(anchors)}-{SCORER_VERSION}")
@@ -71,6 +70,7 @@ def label_shard(
             with _join_lock(out_dir):
                 _clean_up(out_dir, parts_dir)
             return existing
+        _require_scorable(scenes)
         parts = cut(scenes, scenes_per_part)
         mine = parts[shard::shards]
         parts_dir.mkdir(parents=True, exist_ok=True)
