@@ -1,4 +1,4 @@
-"""What a start costs at navtrain's size: processor seconds, memory, looks at files. ``make bench WHAT=scale``.
+"""The cost of a start at navtrain's size: processor seconds, memory, looks at files. ``make bench WHAT=scale``.
 
 Logs of metadata only, as large as navtrain's, are written and indexed; caches and labels are filled with zeros that
 take no room. Each row is a process of its own. ``--logs 10,20,40 --boxes 63`` fits the growth with the number of logs,

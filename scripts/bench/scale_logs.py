@@ -1,4 +1,4 @@
-"""Logs of navtrain's size, of metadata only, and caches that hold nothing: what a start has to do with a real data set.
+"""Logs of navtrain's size, of metadata only, and caches that hold nothing.
 
 Each log repeats drives of a generated town: 660 frames of 0.5 s, so many boxes a frame, 79 tokens of the filter. All
 logs of a folder are copies of a few, in which the number of the log stands for a mark of five letters.

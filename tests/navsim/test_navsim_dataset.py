@@ -86,7 +86,7 @@ def test_missing_and_empty_sensor_files_are_counted(paths: DataPaths):
     assert f"4 of 20 sensor files are missing, first {first};" in str(caught.value)
     assert f"1 of 20 sensor files are empty (0 bytes), first {log.frames[4].lidar_path};" in str(caught.value)
 
-    with pytest.raises(UserError, match="1 of 8 sensor files are empty"):
+    with pytest.raises(UserError, match="1 of 4 sensor files are empty"):
         refuse(paths, [log.frames[4], log.frames[4]])
     with pytest.raises(UserError, match="names no file for CAM_L0"):
         refuse(paths, [dataclasses.replace(log.frames[0], cameras={})])

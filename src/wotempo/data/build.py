@@ -148,7 +148,7 @@ def build_logs(
 
 
 def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
-    store.sweep(work.group)  # nobody else writes there: the store is held
+    store.sweep(work.group)  # no other process writes there: the store is held
     return build(work)
 
 

@@ -33,7 +33,7 @@ def made_from(
     every = (scene for members in scenes.values() for scene in members)
     maps = [file_stamp(map_path(paths.maps, place), place) for place in sorted(locations_of(every))]
     windows = {split: [(log.name, current.tolist()) for log, _, current in by_log(of)] for split, of in scenes.items()}
-    content = [sorted(stamps), maps, windows, [str(store.root) for store in stores], list(needs)]
+    content = [sorted(stamps), maps, windows, [store.root.name for store in stores], list(needs)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

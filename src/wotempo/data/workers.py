@@ -6,6 +6,7 @@ the batch, and the main process waits for it for ever (pytorch issues 1355 and 5
 
 from __future__ import annotations
 
+import gc
 import multiprocessing.queues
 import os
 import re
@@ -44,7 +45,9 @@ class SharedBatches:
 
 
 def begin(_: int) -> None:
-    """The first call of a worker process: what its queue cannot send ends it, which the main process notices."""
+    """The first call of a worker process: what its queue cannot send ends it, which the main process notices. What it
+    shares with that process is left alone by its garbage collector, which would copy it page by page."""
+    gc.freeze()
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
 
 

@@ -84,11 +84,15 @@ def code_and_libraries() -> Identity:
 def _logs(prepared: Prepared) -> dict[str, dict[str, Any]]:
     """The logs, named from the root on: where the dataset lies does not matter. The index knows their contents."""
     logs = {id(scene.log): scene.log for members in prepared.scenes.values() for scene in members}
-    stored = [log for log in logs.values() if isinstance(log, StoredLog)]
-    named = {f"navsim_logs/{log.split}/{log.path.name}": log for log in stored}
-    return {
-        name: described_by(log.path.name, bytes.fromhex(log.content), *log.stamp) for name, log in sorted(named.items())
-    }
+    found = {}
+    for log in logs.values():
+        file = prepared.paths.log_dir(log.split) / f"{log.name}.pkl"
+        if isinstance(log, StoredLog):
+            about = described_by(file.name, bytes.fromhex(log.content), *log.stamp)
+        else:
+            about = described(file)
+        found[f"navsim_logs/{log.split}/{file.name}"] = about
+    return dict(sorted(found.items()))
 
 
 def _maps(prepared: Prepared) -> Iterator[tuple[str, Path]]:
