@@ -38,7 +38,8 @@ from wotempo.training.module import LitPlanner
 
 # Every yaml beside the groups -> the schema of its composed keys.
 ROOTS: dict[str, type] = {
-    "train": RunConfig, "doctor": RunConfig, "plan_data": RunConfig, "estimate": EstimateKeys, "slurm": SlurmConfig,
+    "train": RunConfig, "doctor": RunConfig, "plan_data": RunConfig, "prepare": RunConfig,
+    "estimate": EstimateKeys, "slurm": SlurmConfig,
     "evaluate": EvaluateConfig, "drive": DriveConfig, "labels": LabelsConfig, "label_file": LabelFileConfig,
     "weights": WeightsConfig, "replay": ReplayConfig, "probe_layout": ProbeConfig,
 }  # fmt: skip

@@ -16,7 +16,7 @@ from wotempo.command_line.table import COMMANDS
 # The configuration of each command that takes keys: its own, or that of the runs it starts. The others take folders
 # of runs, which the shell completes.
 TRAINING = {"search": "train", "slurm": "train"}
-OF_FOLDERS = ("resume", "report", "compare", "leaderboard", "stages", "devkit-scores", "wandb-sync", "wandb-dashboard")
+OF_FOLDERS = ("resume", "report", "compare", "leaderboard", "devkit-scores", "wandb-sync", "wandb-dashboard")
 CONFIGS = {name: TRAINING.get(name, name.replace("-", "_")) for name in COMMANDS if name not in OF_FOLDERS}
 LINE = "COMP_LINE"  # by which shells hand over what was typed so far
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "train and judge": ("train", "resume", "search"),
-    "data and labels": ("doctor", "plan-data", "labels", "label-file"),
+    "data and labels": ("doctor", "plan-data", "prepare", "labels", "label-file"),
     "evaluate and look": (
         "evaluate",
         "drive",
@@ -18,7 +18,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "compare",
         "leaderboard",
         "replay",
-        "stages",
         "devkit-scores",
     ),
     "machines": ("estimate", "slurm"),

@@ -1,4 +1,7 @@
-"""Count parameters and multiply-accumulates of every fusion stage, at every level and both sizes."""
+"""Parameters and multiply-accumulates of every fusion stage, at every level and both sizes.
+
+make study NAME=stages
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wotempo.commands.stages import costs
+from scripts.studies.stages import costs
 from wotempo.planners.config import sizes
 
 
