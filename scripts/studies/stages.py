@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from wotempo.command_line.entry import command
 from wotempo.configs import option_names, values
+
+from wotempo.command_line.entry import command
 from wotempo.errors import UserError
 from wotempo.fusion import can_sit
 from wotempo.planners.config import ALL_LEVELS, ModelConfig, sizes

@@ -140,6 +140,8 @@ def build_logs(
             report += of_log
             done += len(work.items)
             if progress is not None and of_log.built:
+                if not told:  # what was there before is none of this work
+                    progress(store.kind, done - of_log.built, total)
                 told = done
                 progress(store.kind, done, total)
     if progress is not None and report.built and told < total:

@@ -123,7 +123,7 @@ class NavsimDataModule(L.LightningDataModule):
         if is_whole(note):
             return known
         root = self.frames.store.root.parent
-        with building(root, f"the caches in {root}"):
+        with building(root, f"the cache {root}"):
             return known if is_whole(note) else self._build(logs, counts, note)
 
     def _build(

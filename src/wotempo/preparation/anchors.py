@@ -10,6 +10,7 @@ import numpy as np
 from wotempo.datasets import Dataset, Progress
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene, read_anchors, write_anchors
+from wotempo.navsim.lock import locked
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.anchors import cluster_anchors
 
@@ -33,6 +34,13 @@ def anchors_of(dataset: Dataset, paths: DataPaths, train: list[Scene], count: in
         if len(anchors) != count:
             raise UserError(f"{path} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
         return anchors
+    with locked(path.with_name(f".{path.name}.lock"), str(path), wait=True):
+        if not path.exists():
+            _cluster(dataset, train, count, path, progress)
+    return read_anchors(path)
+
+
+def _cluster(dataset: Dataset, train: list[Scene], count: int, path: Path, progress: Progress) -> None:
     progress("cluster anchors", 0, 1)
     futures = np.stack([human_poses(scene) for scene in train])
     if dataset.extra_drives:
@@ -40,4 +48,3 @@ def anchors_of(dataset: Dataset, paths: DataPaths, train: list[Scene], count: in
     anchors = cluster_anchors(futures, count, seed=0)
     write_anchors(path, anchors)
     progress("cluster anchors", 1, 1)
-    return anchors
