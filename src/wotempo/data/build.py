@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from wotempo.data.disk_room import ELSEWHERE, require_disk
 from wotempo.data.store import Entry, RecordStore
 from wotempo.navsim.lock import locked
 from wotempo.navsim.per_scene import attempted
@@ -122,14 +123,17 @@ def build_logs(
     total: int,
     workers: int = 1,
     progress: Progress | None = None,
+    certain: bool = True,
 ) -> BuildReport:
     """``build`` the records of each log in ``store``, several logs at a time, in ``workers`` processes; ``total``: the
     items of all of them. Other processes that want to build in this store wait.
 
     ``build`` must be picklable for more than one worker, and commits what it makes. Its first error stops the rest and
-    is raised here. Once a log lacks files, the others are only looked at. ``progress`` hears of every log of which
-    something was made.
+    is raised here. UserError where the records certainly do not fit on the disk (``certain``: all are to be made).
+    Once a log lacks files, the others are only looked at. ``progress`` hears of every log of which something was made.
     """
+    if certain:
+        _require_room(store, total)
     report, done, told = BuildReport(), 0, 0
     handed = (LogWork(work.group, work.items, bool(report.absent)) for work in works)
     with (
@@ -147,6 +151,14 @@ def build_logs(
     if progress is not None and report.built and told < total:
         progress(store.kind, total, total)
     return report
+
+
+def _require_room(store: RecordStore, total: int) -> None:
+    """UserError where the disk has no room for what is lacking of so many records, at least."""
+    present = sum(file.stat().st_size for file in store.root.rglob("part-*.npy"))
+    lacking = total * store.dtype.itemsize - present
+    files = 0 if present else total // PART_RECORDS
+    require_disk(f"the {total} {store.kind} to be made", store.root, lacking, files, ELSEWHERE)
 
 
 def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:

@@ -122,7 +122,8 @@ class FrameCache:
         for ref in optional:
             by_log.setdefault(ref.record.group, {}).setdefault(ref.frame.token, ref._replace(required=False))
         logs = [list(of_log.values()) for of_log in by_log.values()]
-        return self.build_logs(logs, sum(map(len, logs)), workers, progress, skip)
+        certain = all(ref.required for of_log in logs for ref in of_log)
+        return self.build_logs(logs, sum(map(len, logs)), workers, progress, skip, certain)
 
     def build_logs(
         self,
@@ -131,16 +132,18 @@ class FrameCache:
         workers: int = 1,
         progress: Progress | None = None,
         skip: bool = False,
+        certain: bool = True,
     ) -> BuildReport:
         """Make the features of all frames, ``total`` of them, present and good; those that are not required and whose
-        files are absent are left out. With ``skip`` so is every frame whose files are absent or cannot be read; the
-        report says why.
+        files are absent are left out (``certain``: there are none). With ``skip`` so is every frame whose files are
+        absent or cannot be read; the report says why.
 
         A record is re-used when the paths, sizes and modification times of its sensor files and the feature parameters
         are unchanged. Raises UserError, with count and first file, when a required frame has no sensor file.
         """
         works = (LogWork(of_log[0].record.group, of_log) for of_log in logs if of_log)
-        report = build_logs(self.store, partial(self._build_log, skip), works, total, workers, progress)
+        build = partial(self._build_log, skip)
+        report = build_logs(self.store, build, works, total, workers, progress, certain and not skip)
         if report.absent:
             raise UserError(
                 f"{len(report.absent)} of {total} frames lack sensor files, first {report.absent[0]}: complete the "

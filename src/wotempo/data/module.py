@@ -131,7 +131,9 @@ class NavsimDataModule(L.LightningDataModule):
     ) -> dict[str, BuildReport]:
         how = (self.prepare_workers, self.progress)
         refs = (self._frames_of(members) for members in logs.values())
-        reports = {"frames": self.frames.build_logs(refs, counts["frames"], *how, skip=self.skip_missing)}
+        reports = {
+            "frames": self.frames.build_logs(refs, counts["frames"], *how, self.skip_missing, not self.mask_missing)
+        }
         if reports["frames"].failed:
             self._leave_out(reports["frames"].failed)
         reports["targets"] = self.targets.build(self._supervised_scenes, *how)

@@ -6,7 +6,7 @@ and camera extrinsics share; everything called *global* is map UTM (easting, nor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -102,7 +102,7 @@ class Log:
 
     name: str
     split: str
-    frames: Sequence[Frame]
+    frames: list[Frame]
     unknown_velocities: int = 0  # boxes whose velocity is NaN in the file, and was read as 0
 
     def token_of(self, place: int) -> str:
