@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wotempo.data.build import PART_RECORDS
 from wotempo.data.frame_cache import FrameCache, frames_of
 from wotempo.data.store import Entry, GroupIndex, PartStamp, RecordStore
 from wotempo.data.target_cache import TargetCache, scene_ref
@@ -119,7 +120,7 @@ def fill_caches(frames: FrameCache, targets: TargetCache, logs: Sequence[Sequenc
         _zeros(targets.store, group, [scene.token for scene in of_log])
 
 
-def _zeros(store: RecordStore, group: str, tokens: Sequence[str], rows: int = 64) -> None:
+def _zeros(store: RecordStore, group: str, tokens: Sequence[str], rows: int = PART_RECORDS) -> None:
     crc = zlib.crc32(bytes(store.dtype.itemsize))
     entries: dict[str, Entry] = {}
     (store.root / group).mkdir(parents=True, exist_ok=True)

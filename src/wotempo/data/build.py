@@ -19,8 +19,8 @@ from wotempo.navsim.lock import locked
 from wotempo.navsim.per_scene import attempted
 from wotempo.processes import over_processes
 
-# Records of one part: ~50 MB of full-size frames, so that an interrupted build loses little.
-PART_RECORDS = 64
+# Of one part, ~100 MB of full-size frames: an interrupted build loses little, and a log of navtrain is one file.
+PART_RECORDS = 128
 PRELOAD = ("wotempo.data.frame_cache", "wotempo.data.target_cache")  # what workers share
 
 Written = tuple[dict[str, Entry], dict[str, str]]  # entries of a part, and why others have none

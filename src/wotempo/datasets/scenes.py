@@ -15,6 +15,7 @@ from wotempo.datasets.base import Dataset, Progress, cache_root
 from wotempo.datasets.coverage import Coverage
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths
+from wotempo.navsim.dataset import logs_here
 from wotempo.navsim.index.columns import columns_of
 from wotempo.navsim.index.logs import index_logs
 from wotempo.navsim.scenes import require_own_tokens, search_scenes
@@ -91,7 +92,7 @@ def split_logs(dataset: Dataset, paths: DataPaths, split: str) -> frozenset[str]
         return None
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
     named, _ = _log_names(dataset, paths, split, wanted.log_names)
-    return frozenset(path.stem for path in log_paths(paths, chosen.split)) if named is None else named
+    return frozenset(logs_here(paths, chosen.split)) if named is None else named
 
 
 def spread(scenes: list[Scene], count: int | None) -> list[Scene]:
@@ -114,7 +115,7 @@ def _log_names(
     names = frozenset.intersection(*named)
     if own is not None:
         return names, ()
-    present = {path.stem for path in log_paths(paths, chosen.split)}
+    present = logs_here(paths, chosen.split).keys()
     # The devkit's lists name more logs than a split holds; only none at all is a mistake.
     if (missing := tuple(sorted(names - present))) and not names & present:
         raise UserError(f"{paths.log_dir(chosen.split)} holds none of the logs of {split}, first {missing[0]}")

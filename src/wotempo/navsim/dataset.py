@@ -51,15 +51,21 @@ def write_splits(root: Path, splits: dict[str, SplitLogs]) -> None:
     write_bytes(root / "splits.json", json.dumps(raw, indent=1).encode())
 
 
+def logs_here(paths: DataPaths, split: str) -> dict[str, Path]:
+    """Name -> file of all logs in the folder of a split. UserError where there are none."""
+    folder = paths.log_dir(split)
+    present = {path.stem: path for path in sorted(folder.glob("*.pkl"))}
+    if not present:
+        raise UserError(f"{folder}: holds no logs (*.pkl); check OPENSCENE_DATA_ROOT and the split's name")
+    return present
+
+
 def log_paths(paths: DataPaths, split: str, names: Iterable[str] | None = None) -> list[Path]:
     """Log files of a split, sorted by name; all of them when ``names`` is None.
 
     Raises UserError when there are none, or when one that was asked for is missing or empty.
     """
-    folder = paths.log_dir(split)
-    present = {path.stem: path for path in sorted(folder.glob("*.pkl"))}
-    if not present:
-        raise UserError(f"{folder}: holds no logs (*.pkl); check OPENSCENE_DATA_ROOT and the split's name")
+    folder, present = paths.log_dir(split), logs_here(paths, split)
     wanted = sorted(present if names is None else set(names))
     Lack.among(folder, (folder / f"{name}.pkl" for name in wanted)).refuse(folder, "log")
     return [present[name] for name in wanted]
