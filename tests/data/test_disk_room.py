@@ -13,7 +13,7 @@ from hydra import compose
 
 from wotempo.config.composition import loaded
 from wotempo.config.schema import RunConfig, typed
-from wotempo.data.build import Task, build_records
+from wotempo.data.build import LogWork, Task, build_logs, build_records
 from wotempo.data.disk_room import lacking_room
 from wotempo.data.store import RecordStore
 from wotempo.doctor.storage import check_checkpoints
@@ -75,15 +75,20 @@ def test_caches_without_room_are_not_begun(tmp_path, monkeypatch):
         return np.zeros((), dtype)
 
     tasks = [Task("train/log", f"t{i}", "key", i) for i in range(3)]
-    build_records(store, tasks[:1], compute)
+
+    def build(some: list[Task], **options: bool):
+        work = LogWork("train/log", some)
+        return build_logs(store, lambda of: build_records(store, of.items, compute), [work], len(some), **options)
+
+    build(tasks[:1])
     disk(monkeypatch, 1.5 * 10**6)
-    sentence = r"the 2 frames still to be made take at least 2\.00 MB, and .* has 1\.50 MB free: workspace=<folder on"
+    sentence = r"what the 3 frames lack takes at least 2\.00 MB, and .* has 1\.50 MB free: workspace=<folder on"
     with pytest.raises(UserError, match=sentence):
-        build_records(store, [*tasks[1:], tasks[0]], compute)
+        build([*tasks[1:], tasks[0]])
     assert made == [0]
     disk(monkeypatch, 0)
-    assert build_records(store, tasks[:1], compute).reused == 1  # nothing is to be written
-    assert build_records(store, tasks[:2], compute, skip=True).built == 1  # what may be left out is tried
+    assert build(tasks[:1]).reused == 1  # nothing is to be written
+    assert build(tasks[:2], certain=False).built == 1  # what may be left out is tried
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ COUNTED = {
     "log": (logs, "make_digest", lambda log, *_: log.stem),
     "frame": (frame_cache, "compute_frame", lambda source: source.cloud.name),
     "target": (target_cache, "compute_target", lambda source: source.scene.token),
-    "anchors": (anchors, "cluster_anchors", lambda _, count, seed: count),
+    "anchors": (anchors, "cluster_anchors", lambda _, count: count),
     "label": (label_parts, "score_scene", lambda scene, *_: scene.token),
 }
 
@@ -43,18 +43,24 @@ def config_of(workspace: Path):
         return check_config(compose("train", overrides=given))
 
 
+def counted(real, notes: Path, words):
+    """``real``, that writes a line into ``notes`` whenever it is called."""
+
+    def call(*given, **named):
+        descriptor = os.open(notes, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        os.write(descriptor, f"{words(*given)}\n".encode())
+        os.close(descriptor)
+        return real(*given, **named)
+
+    return call
+
+
 def prepared(workspace: Path, notes: Path, begin=None) -> None:
     """``prepare_data`` in this process; each piece of work is written into ``notes`` as it is done."""
     for kind, (module, name, label) in COUNTED.items():
-        real = getattr(module, name)
-
-        def counted(*given, kind=kind, real=real, label=label):
-            descriptor = os.open(notes, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-            os.write(descriptor, f"{kind} {label(*given)}\n".encode())
-            os.close(descriptor)
-            return real(*given)
-
-        setattr(module, name, counted)
+        setattr(
+            module, name, counted(getattr(module, name), notes, lambda *given, k=kind, of=label: f"{k} {of(*given)}")
+        )
     if begin is not None:
         begin.wait()
     prepare_data(config_of(workspace))

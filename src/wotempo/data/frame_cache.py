@@ -87,14 +87,13 @@ class FrameCache:
 
     def _files(self, ref: FrameRef) -> list[str]:
         """Relative paths of the three images and the cloud; UserError when the log names none."""
-        cameras = ref.frame.cameras
-        absent = [name for name in STITCHED_CAMERAS if name not in cameras]
-        if absent or not ref.frame.lidar_path:
+        files = list(ref.frame.sensor_files)
+        if absent := [name for name, file in zip((*STITCHED_CAMERAS, "the LiDAR"), files, strict=True) if not file]:
             raise UserError(
-                f"frame {ref.frame.token} of log {ref.frame.log_name} names no file for "
-                f"{', '.join(absent) or 'the LiDAR'}: the log lacks the sensors WoTE reads"
+                f"frame {ref.frame.token} of log {ref.frame.log_name} names no file for {', '.join(absent)}: the log "
+                "lacks the sensors WoTE reads"
             )
-        return [*(cameras[name].path for name in STITCHED_CAMERAS), ref.frame.lidar_path]
+        return files
 
     def _task(self, ref: FrameRef) -> Task | None:
         """None when a sensor file is not there."""

@@ -74,10 +74,10 @@ def log_paths(paths: DataPaths, split: str, names: Iterable[str] | None = None) 
 def sensor_paths(paths: DataPaths, split: str, frame: Frame) -> list[Path]:
     """The files of the stitched cameras and the LiDAR of one frame. Raises UserError when the log does not name a
     camera's file."""
-    if missing := [camera for camera in STITCHED_CAMERAS if camera not in frame.cameras]:
+    *cameras, cloud = frame.sensor_files
+    if missing := [name for name, file in zip(STITCHED_CAMERAS, cameras, strict=True) if not file]:
         raise UserError(f"log {frame.log_name}, frame {frame.token}: the log names no file for {missing[0]}")
-    names = [*(frame.cameras[camera].path for camera in STITCHED_CAMERAS), frame.lidar_path]
-    return [paths.blob_dir(split) / name for name in names]
+    return [paths.blob_dir(split) / name for name in (*cameras, cloud)]
 
 
 @dataclass(frozen=True)

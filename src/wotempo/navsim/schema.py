@@ -92,6 +92,13 @@ class Frame:
         return self.boxes is not None
 
     @property
+    def sensor_files(self) -> tuple[str, ...]:
+        """Of STITCHED_CAMERAS and the LiDAR, relative to ``sensor_blobs/<split>``; "" for one that the log names none
+        of."""
+        named = [self.cameras[name].path if name in self.cameras else "" for name in STITCHED_CAMERAS]
+        return (*named, self.lidar_path)
+
+    @property
     def has_route(self) -> bool:
         return bool(self.roadblock_ids)
 

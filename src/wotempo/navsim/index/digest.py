@@ -16,7 +16,7 @@ from wotempo.navsim.files import write_bytes
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
 from wotempo.navsim.index.stored import Stamp
 from wotempo.navsim.logs import read_log
-from wotempo.navsim.schema import Defect
+from wotempo.navsim.schema import STITCHED_CAMERAS, Defect
 from wotempo.navsim.text_files import parse_json
 from wotempo.system_errors import limit_reached
 
@@ -54,6 +54,7 @@ class About:
 class Digest:
     about: About
     rows: np.ndarray  # (F,) of ``row_dtype``
+    files: np.ndarray  # (F, 4) bytes: ``Frame.sensor_files``
 
 
 def make_digest(log: Path, split: str, out: Path) -> Digest:
@@ -66,9 +67,10 @@ def make_digest(log: Path, split: str, out: Path) -> Digest:
     about = About(log.stem, stamp, content, columns.places, columns.defects, read.unknown_velocities)
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(about.plain).encode(), np.uint8)
-    np.savez_compressed(buffer, rows=columns.rows, about=text)
+    files = np.array([[name.encode() for name in frame.sensor_files] for frame in read.frames])
+    np.savez_compressed(buffer, rows=columns.rows, files=files, about=text)
     write_bytes(out, buffer.getvalue())
-    return Digest(about, columns.rows)
+    return Digest(about, columns.rows, files)
 
 
 def read_digest(path: Path, stamp: Stamp) -> Digest | None:
@@ -76,7 +78,9 @@ def read_digest(path: Path, stamp: Stamp) -> Digest | None:
     try:
         saved = read_arrays(path)
         about = About.from_plain(parse_json(saved["about"].tobytes()))
-        digest = Digest(about, saved["rows"])
+        digest = Digest(about, saved["rows"], saved["files"])
+        if digest.files.dtype.kind != "S" or digest.files.shape != (len(digest.rows), len(STITCHED_CAMERAS) + 1):
+            raise ValueError("not names of files")
         check_rows(Columns(digest.rows, about.places, about.defects))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if limit_reached(error) is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from wotempo.navsim.arrays import map_array
 from wotempo.navsim.files import atomic_folder
 from wotempo.navsim.index.columns import Columns, row_dtype
 from wotempo.navsim.index.digest import About, check_rows, make_digest, read_digest
-from wotempo.navsim.index.stored import Stamp, StoredLog
+from wotempo.navsim.index.stored import HELD, Stamp, StoredLog
 from wotempo.navsim.lock import locked
 from wotempo.navsim.text_files import parse_json
 from wotempo.processes import over_processes
@@ -69,7 +69,8 @@ def _opened(whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Sta
             if (about.name, about.stamp, len(columns.rows)) != (file.stem, stamp, count):
                 raise ValueError("of other logs")
             check_rows(columns)
-            logs.append(StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content))
+            names = partial(_file_names, whole.parent / split / f"{file.stem}.npz", file, stamp)
+            logs.append(StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content, names))
         if end != len(rows):
             raise ValueError("of other logs")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -106,6 +107,13 @@ def _join(
     with atomic_folder(whole) as temporary:
         np.save(temporary / "rows.npy", table, allow_pickle=False)
         (temporary / "logs.json").write_text(json.dumps(content))
+
+
+@lru_cache(HELD)
+def _file_names(path: Path, log: Path, stamp: Stamp) -> np.ndarray:
+    if (digest := read_digest(path, stamp)) is None:
+        raise UserError(f"{path}: is no longer what was read from {log}: start the command again")
+    return digest.files
 
 
 def _digest(split: str, task: tuple[Path, Path]) -> None:

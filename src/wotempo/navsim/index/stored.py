@@ -37,6 +37,7 @@ class StoredLog(Log):
     _columns: Columns | None
 
     content: str  # sha256 of the file
+    file_names: Callable[[], np.ndarray] | None  # -> (F, 4) bytes, where they are kept
 
     def __init__(
         self,
@@ -46,12 +47,21 @@ class StoredLog(Log):
         columns: Columns | None = None,
         unknown_velocities: int = 0,
         content: str = "",
+        file_names: Callable[[], np.ndarray] | None = None,
     ) -> None:
         self.__dict__.update(name=path.stem, split=split, unknown_velocities=unknown_velocities)
-        self.__dict__.update(path=path, stamp=stamp, content=content, _columns=columns)
+        self.__dict__.update(path=path, stamp=stamp, content=content, _columns=columns, file_names=file_names)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoredLog, (self.path, self.split, self.stamp, None, self.unknown_velocities, self.content)
+        return StoredLog, (
+            self.path,
+            self.split,
+            self.stamp,
+            None,
+            self.unknown_velocities,
+            self.content,
+            self.file_names,
+        )
 
     @property
     def whole(self) -> Log:
@@ -141,6 +151,12 @@ class StoredFrame(Frame):
     @property
     def annotated(self) -> bool:
         return bool(self._log.columns.rows["annotated"][self._place])
+
+    @property
+    def sensor_files(self) -> tuple[str, ...]:
+        if self._log.file_names is None:
+            return self._log.whole.frames[self._place].sensor_files
+        return tuple(name.decode() for name in self._log.file_names()[self._place].tolist())
 
     @property
     def has_route(self) -> bool:
