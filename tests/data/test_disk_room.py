@@ -82,7 +82,7 @@ def test_caches_without_room_are_not_begun(tmp_path, monkeypatch):
 
     build(tasks[:1])
     disk(monkeypatch, 1.5 * 10**6)
-    sentence = r"what the 3 frames lack takes at least 2\.00 MB, and .* has 1\.50 MB free: workspace=<folder on"
+    sentence = r"the missing ones of 3 frames take at least 2\.00 MB, and .* has 1\.50 MB free: workspace=<folder on"
     with pytest.raises(UserError, match=sentence):
         build([*tasks[1:], tasks[0]])
     assert made == [0]

@@ -43,12 +43,12 @@ def config_of(workspace: Path):
         return check_config(compose("train", overrides=given))
 
 
-def counted(real, notes: Path, words):
+def counted(real, notes: Path, kind: str, label):
     """``real``, that writes a line into ``notes`` whenever it is called."""
 
     def call(*given, **named):
         descriptor = os.open(notes, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-        os.write(descriptor, f"{words(*given)}\n".encode())
+        os.write(descriptor, f"{kind} {label(*given)}\n".encode())
         os.close(descriptor)
         return real(*given, **named)
 
@@ -58,9 +58,7 @@ def counted(real, notes: Path, words):
 def prepared(workspace: Path, notes: Path, begin=None) -> None:
     """``prepare_data`` in this process; each piece of work is written into ``notes`` as it is done."""
     for kind, (module, name, label) in COUNTED.items():
-        setattr(
-            module, name, counted(getattr(module, name), notes, lambda *given, k=kind, of=label: f"{k} {of(*given)}")
-        )
+        setattr(module, name, counted(getattr(module, name), notes, kind, label))
     if begin is not None:
         begin.wait()
     prepare_data(config_of(workspace))

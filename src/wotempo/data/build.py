@@ -158,7 +158,7 @@ def _require_room(store: RecordStore, total: int) -> None:
     present = sum(file.stat().st_size for file in store.root.rglob("part-*.npy"))
     lacking = total * store.dtype.itemsize - present
     files = 0 if present else total // PART_RECORDS
-    require_disk(f"what the {total} {store.kind} lack", store.root, lacking, files, ELSEWHERE)
+    require_disk(f"the missing ones of {total} {store.kind}", store.root, lacking, files, ELSEWHERE)
 
 
 def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
