@@ -15,6 +15,7 @@ import numpy as np
 
 from wotempo.data.disk_room import ELSEWHERE, require_disk
 from wotempo.data.store import Entry, RecordStore
+from wotempo.navsim.files import sweep
 from wotempo.navsim.lock import locked
 from wotempo.navsim.per_scene import attempted
 from wotempo.processes import over_processes
@@ -162,7 +163,7 @@ def _require_room(store: RecordStore, total: int) -> None:
 
 
 def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
-    store.sweep(work.group)  # no other process writes there: the store is held
+    sweep(store.root / work.group)  # no other process writes there: the store is held
     return build(work)
 
 

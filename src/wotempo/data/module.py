@@ -118,13 +118,13 @@ class NavsimDataModule(L.LightningDataModule):
         logs = self._logs_of(self.scenes)
         counts, note = self._counts(logs), self._note()
         known = {kind: BuildReport(reused=count) for kind, count in counts.items()}
-        if note is None or self.recheck:
-            return self._build(logs, counts, note)
-        if is_whole(note):
+        if note is None:
+            return self._build(logs, counts, None)
+        if not self.recheck and is_whole(note):
             return known
         root = self.frames.store.root.parent
         with building(root, f"the cache {root}"):
-            return known if is_whole(note) else self._build(logs, counts, note)
+            return known if not self.recheck and is_whole(note) else self._build(logs, counts, note)
 
     def _build(
         self, logs: Mapping[str, Sequence[Scene]], counts: Mapping[str, int], note: Path | None

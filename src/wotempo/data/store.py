@@ -163,11 +163,6 @@ class RecordStore:
             index = self.index(group)
             self._write_index(group, GroupIndex(index.entries | dict(entries), index.parts | stamps))
 
-    def sweep(self, group: str) -> None:
-        """Remove what builds left in a group that were killed while they wrote. Only for the one that builds there."""
-        for leftover in (self.root / group).glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-
     def _write_index(self, group: str, index: GroupIndex) -> None:
         named = {entry.part for entry in index.entries.values()}
         content = {

@@ -12,7 +12,7 @@ from typing import Any
 from wotempo.data.identity import file_stamp
 from wotempo.data.store import PartStamp, RecordStore
 from wotempo.maps.locations import map_path
-from wotempo.navsim.files import write_bytes
+from wotempo.navsim.files import sweep, write_bytes
 from wotempo.navsim.index.stored import StoredLog
 from wotempo.navsim.scenes import by_log, locations_of
 from wotempo.navsim.schema import DataPaths, Scene
@@ -47,7 +47,9 @@ def is_whole(note: Path) -> bool:
 
 
 def write_note(note: Path, stores: Iterable[RecordStore], groups: Iterable[str]) -> None:
-    """Name the files of records of these groups in ``stores``, which lie beside the note's folder."""
+    """Name the files of records of these groups in ``stores``, which lie beside the note's folder. Only for a process
+    that holds the folder of the caches."""
+    sweep(note.parent)
     every = list(groups)
     parts = {
         (store.root / group / name).relative_to(note.parents[1]).as_posix(): [stamp.size, stamp.mtime_ns]

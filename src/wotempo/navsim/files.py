@@ -52,6 +52,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what writers left in a folder that were killed before their file, or folder, took its name. Only for a
+    process that holds the folder: what another one writes there meanwhile would go, too."""
+    for leftover in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write atomically. Raises UserError when the disk is full or the folder cannot be written."""
     with atomic_path(path) as temporary:

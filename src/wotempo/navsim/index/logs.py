@@ -17,7 +17,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import atomic_folder
+from wotempo.navsim.files import atomic_folder, sweep
 from wotempo.navsim.index.columns import Columns, row_dtype
 from wotempo.navsim.index.digest import About, check_rows, make_digest, read_digest
 from wotempo.navsim.index.stored import HELD, Stamp, StoredLog
@@ -84,6 +84,8 @@ def _join(
     whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Stamp], workers: int, progress: Progress
 ) -> None:
     """Read the logs that have no digest yet, then write the digests of all as one table."""
+    for folder in (whole.parent, whole.parent / split):
+        sweep(folder)
     digests = [whole.parent / split / f"{file.stem}.npz" for file in files]
     there = [read_digest(digest, stamp) for digest, stamp in zip(digests, stamps, strict=True)]
     abouts = [None if digest is None else (digest.about, len(digest.rows)) for digest in there]
