@@ -84,7 +84,7 @@ class NavsimDataModule(L.LightningDataModule):
         if missing not in ("error", "skip"):
             raise UserError(f"data.missing is '{missing}'; set it to error or skip")
         self.mask_missing, self.skip_missing = missing_history == "mask", missing == "skip"
-        self.recheck = recheck
+        self.recheck, self._built = recheck, False
         self.left_out: dict[str, int] = {}
         self.batch_size, self.run_length, self.seed = batch_size, run_length, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -115,6 +115,11 @@ class NavsimDataModule(L.LightningDataModule):
         Once all of it was found there, a note says so, and the files that it was made from are not looked at again
         (``recheck`` does), as long as scenes, logs, maps and parameters stay.
         """
+        reports = self._whole_or_built()
+        self._built = True
+        return reports
+
+    def _whole_or_built(self) -> dict[str, BuildReport]:
         logs = self._logs_of(self.scenes)
         counts, note = self._counts(logs), self._note()
         known = {kind: BuildReport(reused=count) for kind, count in counts.items()}
@@ -195,7 +200,8 @@ class NavsimDataModule(L.LightningDataModule):
         return self.bev.build(shown, self.progress)
 
     def prepare_data(self) -> None:
-        self.build_caches()
+        if not self._built:  # Lightning asks once more, also where they were made before the trainer was
+            self.build_caches()
 
     def setup(self, stage: str) -> None:
         wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}[stage]
