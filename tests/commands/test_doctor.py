@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,7 +115,8 @@ def test_a_damaged_map_a_foreign_map_and_no_map(micro):
     config = check_config(config_of(*micro.given))
     paths = dataset_of(config.data, config.workspace).here()
     frames = [s.current for s in scenes_of(config, "val")]
-    shifted = [replace(frame, pose=frame.pose + np.array([900.0, 900.0, 0.0])) for frame in frames]
+    away = np.array([900.0, 900.0, 0.0])
+    shifted = [SimpleNamespace(pose=frame.pose + away, map_location=frame.map_location) for frame in frames]
     assert check_maps(paths, shifted).status == "fail"
     assert check_maps(paths, [*frames[1:], *frames[1:], shifted[0]]).status in ("ok", "warn")
     file = map_path(paths.maps, frames[0].map_location)

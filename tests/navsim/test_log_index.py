@@ -14,7 +14,7 @@ from navsim_builders import make_log
 
 from wotempo.errors import UserError
 from wotempo.navsim import Frame, Scene, SceneFilter, find_scenes, read_log
-from wotempo.navsim.index import digest, stored
+from wotempo.navsim.index import digest, logs, stored
 from wotempo.navsim.index.columns import columns_of
 from wotempo.navsim.index.logs import index_logs
 from wotempo.navsim.log_writer import write_log
@@ -40,7 +40,7 @@ def files(tmp_path) -> list[Path]:
 def reads(monkeypatch) -> list[str]:
     """Names of the logs that are read from now on, in this process."""
     found: list[str] = []
-    for module in (digest, stored):
+    for module in (digest, logs, stored):
         monkeypatch.setattr(module, "read_log", lambda path, split: found.append(path.stem) or read_log(path, split))
     stored._read.cache_clear()
     return found
@@ -178,6 +178,21 @@ def test_a_whole_index_is_read_where_nothing_can_be_written(files, tmp_path, rea
     index_logs(files, SPLIT, tmp_path / "cache")
     monkeypatch.setattr("wotempo.navsim.index.logs.locked", lambda *_, **__: pytest.fail("no lock is needed"))
     index_logs(files, SPLIT, tmp_path / "cache")
+
+
+def test_looking_alone_writes_nothing(files, tmp_path, reads):
+    looked = index_logs(files, SPLIT, tmp_path / "cache", keep=False)
+    assert reads == ["even", "gap"]
+    assert not (tmp_path / "cache").exists()
+    kept = index_logs(files, SPLIT, tmp_path / "cache")
+    for one, other in zip(looked, kept, strict=True):
+        same(one.columns.rows, other.columns.rows)
+        assert one.frames[3].sensor_files == other.frames[3].sensor_files
+    del reads[:]
+    assert [log.content for log in index_logs(files, SPLIT, tmp_path / "cache", keep=False)] == [
+        log.content for log in kept
+    ]
+    assert reads == []
 
 
 def _index(files: list[Path], folder: Path, counts: Path, begin) -> None:

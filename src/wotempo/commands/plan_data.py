@@ -1,6 +1,6 @@
 """List what a run needs on disk: which files, what is here, what is missing, how many bytes.
 
-Takes every key of the run. Nothing is fetched, nothing is written but the index of logs. Where the logs are not here yet, published counts and sizes
+Takes every key of the run. Nothing is fetched or written. Where the logs are not here yet, published counts and sizes
 stand in, and a line says so. Exit code 0 where all is here, 1 where something is missing.
 """
 

@@ -37,8 +37,9 @@ def split_scenes(dataset: Dataset, paths: DataPaths, split: str, progress: Progr
     return found.scenes
 
 
-def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progress) -> Found:
-    """The scenes of "train", "val" or "test", in the order of their logs' names. UserError where there are none."""
+def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progress, keep: bool = True) -> Found:
+    """The scenes of "train", "val" or "test", in the order of their logs' names. UserError where there are none.
+    Without ``keep`` nothing is written: the index of logs is used as far as it goes."""
     chosen: SplitConfig = getattr(dataset.data, split)
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
     names, missing = _log_names(dataset, paths, split, wanted.log_names)
@@ -49,6 +50,7 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
         cache_root(dataset.data, dataset.workspace, paths),
         dataset.data.prepare_workers,
         partial(progress, f"read {split} logs"),
+        keep,
     )
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     found = search_scenes(logs, everywhere)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -70,19 +70,20 @@ class Supply:
         """What is known of the dataset ``name`` before anything of it is here."""
         return [Piece(name, 1, 0, 0, None, self.how)]
 
-    def piece(self, name: str, files: list[Path], part: Part, split: str = "train") -> Piece:
+    def piece(self, name: str, files: Iterable[Path], part: Part, split: str = "train") -> Piece:
         """How much of ``files`` is here. An archive is fetched whole; without one, missing files are taken to be as
         large as those that are here."""
         archive = self.archives.get(split, {}).get(part)
-        found = sizes(files)
-        here = sum(size > 0 for size in found)
-        if here == len(files):
+        needed = here = held = 0
+        for size in sizes(files):
+            needed, here, held = needed + 1, here + (size > 0), held + size
+        if here == needed:
             missing: float | None = 0.0
         elif archive is not None:
             missing = archive.gigabytes * 1e9
         else:
-            missing = sum(found) / here * (len(files) - here) if here else None
-        return Piece(name, len(files), here, sum(found), missing, self.how if archive is None else archive.script)
+            missing = held / here * (needed - here) if here else None
+        return Piece(name, needed, here, held, missing, self.how if archive is None else archive.script)
 
     def to_fetch(self, pieces: Iterable[Piece]) -> float | None:
         """Bytes of what is missing; an archive counts once, although several pieces lie in it. None where the size of
@@ -94,9 +95,9 @@ class Supply:
         return sum(once.values())
 
 
-def sizes(files: Iterable[Path]) -> list[int]:
+def sizes(files: Iterable[Path]) -> Iterator[int]:
     """Bytes of each file; 0 where it is missing (or empty, which is no better)."""
-    return [file.stat().st_size if file.is_file() else 0 for file in files]
+    return (file.stat().st_size if file.is_file() else 0 for file in files)
 
 
 def absent(name: str, needed: int, archive: Archive) -> Piece:
@@ -109,6 +110,6 @@ def map_files(root: Path) -> list[Path]:
     return [root / INDEX_NAME, *(root / place / version / "map.gpkg" for place, version in MAP_VERSIONS.items())]
 
 
-def frame_files(paths: DataPaths, split: str, frames: Iterable[Frame]) -> list[Path]:
+def frame_files(paths: DataPaths, split: str, frames: Iterable[Frame]) -> Iterator[Path]:
     """Of the sensors that the model looks at: three cameras and the LiDAR. ``split``: the directory's name."""
-    return [file for frame in frames for file in sensor_paths(paths, split, frame)]
+    return (file for frame in frames for file in sensor_paths(paths, split, frame))

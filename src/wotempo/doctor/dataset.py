@@ -42,7 +42,7 @@ def dataset_findings(config: RunConfig, progress: Progress) -> Iterator[Finding]
     windows: dict[str, list[Scene]] = {}
     for split in SPLITS:
         try:
-            all_scenes[split], coverage = find_split(dataset, paths, split, progress)
+            all_scenes[split], coverage = find_split(dataset, paths, split, progress, keep=False)
             windows |= with_history(config, {split: all_scenes[split]})
         except UserError as error:  # the test split is wanted for the scores only
             yield Finding(f"scenes {split}", "warn" if split == "test" else "fail", str(error))
@@ -65,8 +65,9 @@ def dataset_findings(config: RunConfig, progress: Progress) -> Iterator[Finding]
 
 def _sensors(config: RunConfig, paths: DataPaths, split: str, scenes: list[Scene], progress: Progress) -> Finding:
     needs = window_needs(config)
-    windows = [window_frames(scene, needs.frames, needs.stride) for scene in scenes]
-    count = count_sensors(paths, getattr(config.data, split).split, windows, progress)
+    windows = (window_frames(scene, needs.frames, needs.stride) for scene in scenes)
+    folder = getattr(config.data, split).split
+    count = count_sensors(paths, folder, windows, needs.frames, len(scenes), progress)
     return check_sensors(split, count, config.data.missing_history == "mask", config.data.missing == "skip")
 
 

@@ -27,10 +27,15 @@ class SensorCount:
 
 
 def count_sensors(
-    paths: DataPaths, split: str, windows: Sequence[Sequence[Frame | None]], progress: Progress = lambda *_: None
+    paths: DataPaths,
+    split: str,
+    windows: Iterable[Sequence[Frame | None]],
+    length: int,
+    total: int,
+    progress: Progress = lambda *_: None,
 ) -> SensorCount:
-    """``windows``: the frames of each token, oldest first, all of one length. Each file is looked at once."""
-    length = len(windows[0])
+    """``windows``: the frames of each of ``total`` tokens, oldest first, ``length`` of them. Each file is looked at
+    once."""
     missing, before, whole, empty, first = [0] * length, [0] * length, 0, 0, ""
     known: dict[str, bool] = {}
     for done, window in enumerate(windows, 1):
@@ -50,8 +55,8 @@ def count_sensors(
             fine &= known[frame.token]
         whole += fine
         if done % 1000 == 0:
-            progress("look at sensor files", done, len(windows))
-    return SensorCount(len(windows), tuple(missing), tuple(before), whole, empty, first)
+            progress("look at sensor files", done, total)
+    return SensorCount(total, tuple(missing), tuple(before), whole, empty, first)
 
 
 def _size(file: Path) -> int | None:

@@ -5,6 +5,7 @@ Nothing is fetched or written. Where the logs are not here yet, published counts
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wotempo.config.schema import RunConfig
@@ -65,7 +66,7 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
         if published and not list(paths.log_dir(folder).glob("*.pkl")):
             fetch += published
             continue
-        scenes, coverage = find_split(dataset, paths, split, progress)
+        scenes, coverage = find_split(dataset, paths, split, progress, keep=False)
         windows |= with_history(config, {split: scenes})
         if coverage.to_fetch:
             files = [paths.log_dir(folder) / f"{log}.pkl" for log in (*coverage.here, *coverage.to_fetch)]
@@ -73,30 +74,33 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
             notes.append(f"missing logs of {split}: {coverage.missing_logs}")
         if coverage.sentence:
             notes.append(coverage.sentence)
-        now, past = needed_frames(config, windows[split])
-        fetch.append(supply.piece(f"{split}: current frames", frame_files(paths, folder, now), "current", split))
-        if past:
-            fetch.append(supply.piece(f"{split}: history frames", frame_files(paths, folder, past), "history", split))
-        if (reach := supply.sensor_reach.get(split)) and (far := beyond(reach.frames, past, windows[split])):
+        now, past = (frame_files(paths, folder, needed_frames(config, windows[split], k)) for k in (True, False))
+        fetch.append(supply.piece(f"{split}: current frames", now, "current", split))
+        history = supply.piece(f"{split}: history frames", past, "history", split)
+        fetch += [history] if history.needed else []
+        if (reach := supply.sensor_reach.get(split)) and (far := beyond(config, reach.frames, windows[split])):
             notes.append(f"{far} frames of {split} {reach.beyond}; data.missing_history=mask leaves them out")
     used = {split: members for split, members in windows.items() if split != "test"}
     caches = (CACHES, float(still_to_write(config, paths, used)[0])) if used else projected_caches(config, supply)
     return Plan(fetch, [caches, labels(config, sum(map(len, used.values())))], notes)
 
 
-def needed_frames(config: RunConfig, scenes: list[Scene]) -> tuple[list[Frame], list[Frame]]:
-    """Distinct frames that windows need: current ones, and those that are history only."""
+def needed_frames(config: RunConfig, scenes: list[Scene], required: bool) -> Iterator[Frame]:
+    """Distinct frames that windows need, log by log: current ones, which are required, or those that are history
+    only."""
     needs = window_needs(config)
-    logs = scenes_by_log(scenes).values()
-    refs = [ref for members in logs for ref in frames_of(members, needs.frames, needs.stride, optional=True)]
-    return [ref.frame for ref in refs if ref.required], [ref.frame for ref in refs if not ref.required]
+    for of_log in scenes_by_log(scenes).values():
+        refs = frames_of(of_log, needs.frames, needs.stride, optional=True)
+        yield from (ref.frame for ref in refs if ref.required == required)
 
 
-def beyond(frames: int, past: list[Frame], scenes: list[Scene]) -> int:
-    """How many of the frames ``past`` lie in no scene's last ``frames`` frames."""
-    logs = scenes_by_log(scenes).values()
-    near = {ref.frame.token for members in logs for ref in frames_of(members, frames, 1)}
-    return len({frame.token for frame in past} - near)
+def beyond(config: RunConfig, frames: int, scenes: list[Scene]) -> int:
+    """How many frames that are history only lie in no scene's last ``frames`` frames."""
+    needs, count = window_needs(config), 0
+    for of_log in scenes_by_log(scenes).values():
+        past = {ref.frame.token for ref in frames_of(of_log, needs.frames, needs.stride, True) if not ref.required}
+        count += len(past - {ref.frame.token for ref in frames_of(of_log, frames, 1)})
+    return count
 
 
 def projected_caches(config: RunConfig, supply: Supply) -> tuple[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -18,10 +18,11 @@ import numpy as np
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
 from wotempo.navsim.files import atomic_folder, sweep
-from wotempo.navsim.index.columns import Columns, row_dtype
+from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
 from wotempo.navsim.index.digest import About, check_rows, make_digest, read_digest
 from wotempo.navsim.index.stored import HELD, Stamp, StoredLog
 from wotempo.navsim.lock import locked
+from wotempo.navsim.logs import read_log
 from wotempo.navsim.text_files import parse_json
 from wotempo.processes import over_processes
 from wotempo.system_errors import limit_reached
@@ -33,10 +34,16 @@ Progress = Callable[[int, int], None]  # logs done, logs in all
 
 
 def index_logs(
-    files: Sequence[Path], split: str, folder: Path, workers: int = 1, progress: Progress | None = None
+    files: Sequence[Path],
+    split: str,
+    folder: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    keep: bool = True,
 ) -> list[StoredLog]:
     """The logs in ``files``, in their order, none of them held. Their index lies below ``folder``; what it lacks is
     read by ``workers`` processes, under a lock: other processes wait for it. An index that is whole is only read.
+    Without ``keep`` nothing is written: what it lacks is read here, and again where more of a log is needed.
 
     UserError as of ``read_log``, for the first log that cannot be read; what was read before stays.
     """
@@ -46,7 +53,9 @@ def index_logs(
     place = folder / f"logs-{VERSION}"
     made_from = json.dumps([split, [(file.stem, *stamp) for file, stamp in zip(files, stamps, strict=True)]])
     whole = place / hashlib.sha256(made_from.encode()).hexdigest()[:16]
-    if (logs := _opened(whole, files, split, stamps)) is None:
+    if (logs := _opened(whole, files, split, stamps)) is None and not keep:
+        return list(_looked_at(place, files, split, stamps, progress or (lambda _done, _total: None)))
+    if logs is None:
         with locked(place / ".lock", f"the index of logs in {place}", wait=True):
             if (logs := _opened(whole, files, split, stamps)) is None:
                 _join(whole, files, split, stamps, workers, progress or (lambda _done, _total: None))
@@ -78,6 +87,20 @@ def _opened(whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Sta
             raise UserError(f"the index of logs in {whole} cannot be read: {limit}") from error
         return None
     return logs
+
+
+def _looked_at(
+    place: Path, files: Sequence[Path], split: str, stamps: Sequence[Stamp], progress: Progress
+) -> Iterator[StoredLog]:
+    for done, (file, stamp) in enumerate(zip(files, stamps, strict=True), 1):
+        if (digest := read_digest(place / split / f"{file.stem}.npz", stamp)) is None:
+            read = read_log(file, split)
+            yield StoredLog(file, split, stamp, columns_of(read), read.unknown_velocities)
+        else:
+            about = digest.about
+            columns = Columns(digest.rows, about.places, about.defects)
+            yield StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content)
+        progress(done, len(files))
 
 
 def _join(
