@@ -62,7 +62,7 @@ class WindowDataset(Dataset):
         self.log_index = np.concatenate([np.zeros(0, np.int64), *(current for _, _, current in logs)])
         places = all_places(scenes, num_frames, frame_stride)
         records = self._number(logs, places, frames, mask_missing)
-        self.frame_reader = frames.store.reader(records)
+        self.frame_reader = frames.reader(records)
         self.bev_reader = None if bev is None else bev.store.reader(records)
         self.tokens = self.frame_tokens[self.frame[:, -1]]
         shown = np.where(self.valid, places, MISSING)
@@ -101,7 +101,7 @@ class WindowDataset(Dataset):
         records = [Ref(groups[number], tokens[number][place].decode()) for number, place in where]
         if mask_missing:
             needed = np.isin(distinct[order], keys[:, -1])
-            kept = frames.store.has(records) | needed
+            kept = frames.has(records) | needed
             order, records = order[kept], [record for record, keep in zip(records, kept, strict=True) if keep]
         number_of = np.full(len(distinct), MISSING)
         number_of[order] = np.arange(len(order))

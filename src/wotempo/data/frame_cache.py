@@ -173,10 +173,14 @@ class FrameCache:
         blobs = self.paths.blob_dir(ref.split)
         return str(next(blobs / name for name in self._files(ref) if not (blobs / name).exists()))
 
-    def has(self, refs: Sequence[FrameRef]) -> np.ndarray:
-        """(n,) bool: which frames are in the cache."""
-        return self.store.has([ref.record for ref in refs])
+    def has(self, refs: Sequence[FrameRef | Ref]) -> np.ndarray:
+        """(n,) bool: which frames, or records of frames, are in the cache."""
+        return self.store.has(_records(refs))
 
-    def reader(self, refs: Sequence[FrameRef]) -> RecordReader:
+    def reader(self, refs: Sequence[FrameRef | Ref]) -> RecordReader:
         """Records of ``frame_dtype`` by position in ``refs``; UserError with the count where some are not cached."""
-        return self.store.reader([ref.record for ref in refs])
+        return self.store.reader(_records(refs))
+
+
+def _records(refs: Sequence[FrameRef | Ref]) -> list[Ref]:
+    return [ref.record if isinstance(ref, FrameRef) else ref for ref in refs]
