@@ -9,6 +9,7 @@ import lightning
 import pytest
 import torch
 from hydra import compose
+from tiny_dataset import make_frame
 
 from wotempo.checkpoints.init_from import start_from
 from wotempo.checkpoints.rebuild import load_module
@@ -109,8 +110,8 @@ def test_full_history_and_reach(monkeypatch):
     from wotempo.navsim import Log, Scene
     from wotempo.preparation.windows import with_history
 
-    frames = [SimpleNamespace(timestamp_us=500_000 * i, token=str(i), defect=None) for i in range(20)]
-    scenes = {"train": [Scene(Log("a", "trainval", frames), i) for i in range(3, 15)]}  # type: ignore[arg-type]
+    log = Log("a", "trainval", [make_frame("a", i, 0.5 * i) for i in range(20)])
+    scenes = {"train": [Scene(log, i) for i in range(3, 15)]}
 
     def kept(full: bool, **fusion: int) -> list[int]:
         data = SimpleNamespace(full_history_only=full)

@@ -123,7 +123,7 @@ def test_the_garbage_collector_rests_while_a_command_is_imported(monkeypatch):
         assert entry.helped_or_done([], str, lambda: seen.append(gc.isenabled()) or 0) == 0
 
     monkeypatch.setattr(dispatch.runpy, "run_module", imported_and_run)
-    monkeypatch.setattr(sys, "argv", ["wotempo", "stages"])
+    monkeypatch.setattr(sys, "argv", ["wotempo", "report"])
     dispatch.main()
     assert seen == [False, True]
     assert gc.isenabled()
