@@ -17,9 +17,10 @@ import numpy as np
 
 from wotempo.data.build import PART_RECORDS
 from wotempo.data.frame_cache import FrameCache, frames_of
-from wotempo.data.store import Entry, GroupIndex, PartStamp, RecordStore
+from wotempo.data.store import Entry, GroupIndex, RecordStore
 from wotempo.data.target_cache import TargetCache, scene_ref
 from wotempo.navsim import Scene
+from wotempo.navsim.files import Stamp
 from wotempo.navsim.unpickle import load_pickle
 
 FRAMES, TOKENS = 660, 79  # of one log of navtrain, on average
@@ -132,5 +133,5 @@ def _zeros(store: RecordStore, group: str, tokens: Sequence[str], rows: int = PA
             np.lib.format.write_array_header_1_0(file, header)
             file.truncate(file.tell() + len(part) * store.dtype.itemsize)
         entries |= {token: Entry(path.name, row, "of nothing", crc) for row, token in enumerate(part)}
-    stamps = {entry.part: PartStamp.of(store.root / group / entry.part) for entry in entries.values()}
+    stamps = {entry.part: Stamp.of(store.root / group / entry.part) for entry in entries.values()}
     store._write_index(group, GroupIndex(entries, stamps))

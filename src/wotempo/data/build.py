@@ -171,7 +171,6 @@ def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: Lo
 def building(folder: Path, what: str) -> Iterator[None]:
     """Alone in a folder of caches: other processes that build there are waited for. One that cannot be written is only
     read: there a record that is missing is an error when it is to be written."""
-    folder.mkdir(parents=True, exist_ok=True) if os.access(folder.parent, os.W_OK) else None
     if folder.is_dir() and not os.access(folder, os.W_OK):
         yield
         return

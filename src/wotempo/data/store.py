@@ -22,7 +22,7 @@ import numpy as np
 from wotempo.data.reader import RecordReader, record_bytes
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import atomic_path, write_bytes
+from wotempo.navsim.files import Stamp, atomic_path, write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.navsim.text_files import parse_json
 from wotempo.system_errors import limit_reached
@@ -46,22 +46,9 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class PartStamp:
-    """State of a part's file when its records were last known good."""
-
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> PartStamp:
-        state = path.stat()
-        return cls(state.st_size, state.st_mtime_ns)
-
-
-@dataclass(frozen=True)
 class GroupIndex:
     entries: dict[str, Entry]
-    parts: dict[str, PartStamp]
+    parts: dict[str, Stamp]
 
 
 def _entry(part: str, row: int, key: str, crc: int) -> Entry:
@@ -94,7 +81,7 @@ class RecordStore:
                 return GroupIndex({}, {})
             return GroupIndex(
                 {token: _entry(*fields) for token, fields in raw["entries"].items()},
-                {name: PartStamp(*fields) for name, fields in raw["parts"].items()},
+                {name: Stamp(*fields) for name, fields in raw["parts"].items()},
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             _require_no_limit(error)
@@ -115,7 +102,7 @@ class RecordStore:
         entries, stamps = dict(index.entries), dict(index.parts)
         for name in {entry.part for entry in index.entries.values()}:
             path = self.root / group / name
-            stamp = PartStamp.of(path) if path.is_file() else None
+            stamp = Stamp.of(path) if path.is_file() else None
             if stamp is not None and stamp == index.parts.get(name):
                 continue
             members = {token: entry for token, entry in index.entries.items() if entry.part == name}
@@ -158,7 +145,7 @@ class RecordStore:
 
     def commit(self, group: str, entries: Mapping[str, Entry]) -> None:
         """Add entries of finished parts to the group's index, in one atomic replacement, one process at a time."""
-        stamps = {entry.part: PartStamp.of(self.root / group / entry.part) for entry in entries.values()}
+        stamps = {entry.part: Stamp.of(self.root / group / entry.part) for entry in entries.values()}
         with locked(self.root / group / ".lock", f"the cache {self.root / group}", wait=True):
             index = self.index(group)
             self._write_index(group, GroupIndex(index.entries | dict(entries), index.parts | stamps))

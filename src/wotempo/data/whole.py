@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from wotempo.data.identity import file_stamp
-from wotempo.data.store import PartStamp, RecordStore
+from wotempo.data.store import RecordStore
 from wotempo.maps.locations import map_path
-from wotempo.navsim.files import sweep, write_bytes
+from wotempo.navsim.files import Stamp, sweep, write_bytes
 from wotempo.navsim.index.stored import StoredLog
 from wotempo.navsim.scenes import by_log, locations_of
 from wotempo.navsim.schema import DataPaths, Scene
@@ -41,7 +41,7 @@ def is_whole(note: Path) -> bool:
     """Whether the note is there, and every file of records that it names is as it was."""
     try:
         parts = parse_json(note.read_bytes())
-        return all(PartStamp.of(note.parents[1] / name) == PartStamp(*stamp) for name, stamp in parts.items())
+        return all(Stamp.of(note.parents[1] / name) == Stamp(*stamp) for name, stamp in parts.items())
     except (OSError, ValueError, TypeError, AttributeError):
         return False
 

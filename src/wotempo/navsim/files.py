@@ -8,12 +8,24 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.system_errors import writing
+
+
+class Stamp(NamedTuple):
+    """State of a file when its content was last known."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        state = path.stat()
+        return cls(state.st_size, state.st_mtime_ns)
 
 
 @contextmanager

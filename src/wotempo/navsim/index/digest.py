@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from wotempo.navsim.arrays import read_arrays
-from wotempo.navsim.files import write_bytes
+from wotempo.navsim.files import Stamp, write_bytes
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
-from wotempo.navsim.index.stored import Stamp
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import STITCHED_CAMERAS, Defect
 from wotempo.navsim.text_files import parse_json

@@ -17,10 +17,10 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import atomic_folder, sweep
+from wotempo.navsim.files import Stamp, atomic_folder, sweep
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
 from wotempo.navsim.index.digest import About, check_rows, make_digest, read_digest
-from wotempo.navsim.index.stored import HELD, Stamp, StoredLog
+from wotempo.navsim.index.stored import HELD, StoredLog
 from wotempo.navsim.lock import locked
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.text_files import parse_json
@@ -110,25 +110,24 @@ def _join(
     for folder in (whole.parent, whole.parent / split):
         sweep(folder)
     digests = [whole.parent / split / f"{file.stem}.npz" for file in files]
-    there = [read_digest(digest, stamp) for digest, stamp in zip(digests, stamps, strict=True)]
-    abouts = [None if digest is None else (digest.about, len(digest.rows)) for digest in there]
-    del there
-    missing = [(file, digest) for file, digest, about in zip(files, digests, abouts, strict=True) if about is None]
+    found = [_without_names(digest, stamp) for digest, stamp in zip(digests, stamps, strict=True)]
+    missing = [place for place, of_log in enumerate(found) if of_log is None]
     done = len(files) - len(missing)
     if missing:
         progress(done, len(files))
-    few = sum(file.stat().st_size for file, _ in missing) < FEW_BYTES
-    for _ in over_processes(partial(_digest, split), missing, 1 if few else workers, (__name__,)):
+    few = sum(stamps[place].size for place in missing) < FEW_BYTES
+    tasks = [(files[place], digests[place]) for place in missing]
+    for _ in over_processes(partial(_digest, split), tasks, 1 if few else workers, (__name__,)):
         done += 1
         progress(done, len(files))
-    found = [read_digest(digest, stamp) for digest, stamp in zip(digests, stamps, strict=True)]
-    for file, digest in zip(files, found, strict=True):
-        if digest is None:
-            raise UserError(f"{file}: was changed while it was read: start the command again")
-    kept = [digest for digest in found if digest is not None]
-    width = max(digest.rows.dtype["token"].itemsize for digest in kept)
-    table = np.concatenate([digest.rows.astype(row_dtype(width)) for digest in kept])
-    content = {"frames": [len(digest.rows) for digest in kept], "logs": [digest.about.plain for digest in kept]}
+    for place in missing:
+        found[place] = _without_names(digests[place], stamps[place])
+        if found[place] is None:
+            raise UserError(f"{files[place]}: was changed while it was read: start the command again")
+    kept = [of_log for of_log in found if of_log is not None]
+    width = max(rows.dtype["token"].itemsize for _, rows in kept)
+    table = np.concatenate([rows.astype(row_dtype(width)) for _, rows in kept])
+    content = {"frames": [len(rows) for _, rows in kept], "logs": [about.plain for about, _ in kept]}
     with atomic_folder(whole) as temporary:
         np.save(temporary / "rows.npy", table, allow_pickle=False)
         (temporary / "logs.json").write_text(json.dumps(content))
@@ -139,6 +138,12 @@ def _file_names(path: Path, log: Path, stamp: Stamp) -> np.ndarray:
     if (digest := read_digest(path, stamp)) is None:
         raise UserError(f"{path}: is no longer what was read from {log}: start the command again")
     return digest.files
+
+
+def _without_names(path: Path, stamp: Stamp) -> tuple[About, np.ndarray] | None:
+    """What of a digest goes into the table; the names of sensor files would fill the memory."""
+    digest = read_digest(path, stamp)
+    return None if digest is None else (digest.about, digest.rows)
 
 
 def _digest(split: str, task: tuple[Path, Path]) -> None:

@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 
 from wotempo.errors import UserError
+from wotempo.navsim.files import Stamp
 from wotempo.navsim.index.columns import NONE, Columns, columns_of, one_hot
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Frame, Log
 
 HELD = 2  # logs in memory at a time, of a process: work goes through scenes log by log
-
-
-class Stamp(NamedTuple):
-    """State of a file when it was read."""
-
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> Stamp:
-        state = path.stat()
-        return cls(state.st_size, state.st_mtime_ns)
 
 
 class StoredLog(Log):
