@@ -50,6 +50,7 @@ class BevCache:
         tasks = [Task(ref.group, ref.token, f"{reader.crc[i]:08x}", i) for i, ref in enumerate(unique)]
         return build_records(self.store, tasks, encoded, progress=progress)
 
-    def reader(self, refs: Sequence[FrameRef]) -> RecordReader:
-        """Records with the field ``bev`` by position in ``refs``; UserError with the count where some are absent."""
-        return self.store.reader([ref.record for ref in refs])
+    def reader(self, records: Sequence[Ref]) -> RecordReader:
+        """Records with the field ``bev`` by position in ``records``, those of frames; UserError with the count where
+        some are absent."""
+        return self.store.reader(records)

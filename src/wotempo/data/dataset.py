@@ -63,7 +63,7 @@ class WindowDataset(Dataset):
         places = all_places(scenes, num_frames, frame_stride)
         records = self._number(logs, places, frames, mask_missing)
         self.frame_reader = frames.reader(records)
-        self.bev_reader = None if bev is None else bev.store.reader(records)
+        self.bev_reader = None if bev is None else bev.reader(records)
         self.tokens = self.frame_tokens[self.frame[:, -1]]
         shown = np.where(self.valid, places, MISSING)
         self.window_motion = np.zeros(places.shape, MOTION)
