@@ -36,6 +36,9 @@ class Batch(TypedDict, total=False):
     lidar: Annotated[Tensor, Field("F 1 R C uint8", "always")]  # points per cell above the ground, clipped
     bev: Annotated[Tensor, Field("F D U V float32", "frozen maps")]  # what a frozen encoder makes of a frame
     frame_index: Annotated[Tensor, Field("B T int64", "always")]  # which of the F frames stands at each place
+    # frame_index as plain numbers, -1 where a frame is missing: it stays on the host, so that no model waits for the
+    # GPU to tell which frames it must encode.
+    frame_rows: Annotated[list[list[int]], Field("B T numbers", "always")]
     valid: Annotated[Tensor, Field("B T bool", "always")]  # False where a frame is missing
     pose: Annotated[Tensor, Field("B T 3 float32", "always")]  # x, y (m), heading (rad) of each frame now
     dt: Annotated[Tensor, Field("B T float32", "always")]  # seconds before now, at least 0

@@ -34,7 +34,9 @@ class WindowCollator:
         filled = np.where(frame == MISSING, frame[:, -1:], frame)
         unique, frame_index = np.unique(filled, return_inverse=True)
         batch: dict[str, Any] = self._pixels(unique)
-        batch["frame_index"] = torch.from_numpy(frame_index.reshape(frame.shape).astype(np.int64))
+        rows = frame_index.reshape(frame.shape).astype(np.int64)
+        batch["frame_index"] = torch.from_numpy(rows)
+        batch["frame_rows"] = np.where(frame == MISSING, MISSING, rows).tolist()
         for name in _WINDOW_FIELDS:
             batch[name] = _stack([item[name] for item in items])
         batch["tokens"] = [item["token"] for item in items]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +14,15 @@ from wotempo.errors import UserError
 from wotempo.fusion import TemporalFusion
 from wotempo.geometry import BevGrid, compose, inverse
 from wotempo.planners.backbone.batch_norm import counting
-from wotempo.planners.backbone.frames import gather_windows, learning_frames, lidar_history, unit_range, used_frames
+from wotempo.planners.backbone.frames import (
+    gather_windows,
+    host_rows,
+    learning_frames,
+    lidar_history,
+    on_device,
+    unit_range,
+    used_frames,
+)
 from wotempo.planners.backbone.network import Backbone, Fuse
 from wotempo.planners.backbone.recompute import recomputed
 from wotempo.planners.base import Planner
@@ -168,18 +177,23 @@ class BevPlanner(Planner):
             return view["bev"].to(self.dtype)
         camera, lidar = self._inputs(view)
         history, count = self.config.history_grad, len(lidar)
-        shown = torch.bincount(view["frame_index"][view["valid"]], minlength=count)
+        rows, device = host_rows(view), lidar.device
+        shown = on_device(np.bincount(rows[rows >= 0], minlength=count), device)
         if history is None or not torch.is_grad_enabled():
             return self.encode(camera, lidar, shown)
-        learns = learning_frames(view["frame_index"], view["valid"], history, count)
+        learns = learning_frames(rows, history, count)
         if learns.all():
             return self.encode(camera, lidar, shown)
-        with_image = learns[: len(camera)]
-        learned = self.encode(camera[with_image], lidar[learns], shown[learns])
+
+        def encoded(frames: np.ndarray) -> Tensor:
+            chosen, with_image = (on_device(x, device) for x in (frames, frames[frames < len(camera)]))
+            return self.encode(camera[with_image], lidar[chosen], shown[chosen])
+
+        first, second = np.flatnonzero(learns), np.flatnonzero(~learns)
+        learned = encoded(first)
         with torch.no_grad():
-            given = self.encode(camera[~with_image], lidar[~learns], shown[~learns])
-        order = torch.cat((learns.nonzero(), (~learns).nonzero()))[:, 0]
-        return torch.cat((learned, given))[order.argsort()]
+            given = encoded(second)
+        return torch.cat((learned, given))[on_device(np.concatenate((first, second)).argsort(), device)]
 
     def _partly_hidden(self, scene: Tensor) -> Tensor:
         """In training, zeros for whole samples (``scene_dropout``) and for cells (``cell_dropout``) of (B, L, d).

@@ -36,7 +36,8 @@ def shuffle_history(bev: Tensor, pose: Tensor, dt: Tensor, valid: Tensor) -> Win
     """
     place = torch.arange(1, pose.shape[1], device=pose.device)
     where = (100 * pose[:, :-1].masked_fill(~valid[:, :-1, None], 0.0)).round().double()
-    number = (where * where.new_tensor([12.9898, 78.233, 37.719])).sum(-1) + place
+    mixed = torch.tensor([12.9898, 78.233, 37.719], dtype=where.dtype).to(where.device, non_blocking=True)
+    number = (where * mixed).sum(-1) + place
     order = ((number.sin() * 43758.5453) % 1).argsort(1)  # the usual hash of graphics: without meaning, repeatable
     order = torch.cat((order, order.new_full((len(order), 1), pose.shape[1] - 1)), 1)
     sample = torch.arange(len(order), device=order.device)[:, None]

@@ -37,10 +37,10 @@ class FrameBatchNorm(nn.BatchNorm2d):
         mean = share @ wide.mean((2, 3))
         variance = share @ (wide - mean[:, None, None]).square().mean((2, 3))
         if self.momentum and self.running_mean is not None and self.running_var is not None:
-            count = float(weight_f.sum()) * input.shape[2] * input.shape[3]
+            count = weight_f.sum() * (input.shape[2] * input.shape[3])
             with torch.no_grad():
                 self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-                unbiased = variance * count / max(count - 1, 1)
+                unbiased = variance * count / (count - 1).clamp(min=1)
                 self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
                 assert self.num_batches_tracked is not None
                 self.num_batches_tracked.add_(1)

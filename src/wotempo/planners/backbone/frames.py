@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,20 @@ from wotempo.batch import Batch
 
 FRAME_KEYS = ("camera", "lidar", "bev")  # bev: maps of a frozen encoder, in place of the images
 WINDOW_KEYS = ("frame_index", "valid", "pose", "dt")
+
+
+def host_rows(batch: Batch) -> np.ndarray:
+    """Which frame stands at each place of the windows, -1 where one is missing: (B, T) int64, on the host. A batch that
+    does not say it there (``frame_rows``) is asked on its device, which makes the host wait."""
+    if "frame_rows" in batch:
+        return np.array(batch["frame_rows"], np.int64)
+    index, valid = batch["frame_index"].cpu().numpy(), batch["valid"].cpu().numpy()
+    return np.concatenate((np.where(valid, index, -1)[:, :-1], index[:, -1:]), 1)
+
+
+def on_device(numbers: np.ndarray, device: torch.device) -> Tensor:
+    """The numbers as a tensor there; the host does not wait for the device."""
+    return torch.tensor(numbers).to(device, non_blocking=True)
 
 
 def used_frames(batch: Batch, num_frames: int) -> Batch:
@@ -22,12 +37,22 @@ def used_frames(batch: Batch, num_frames: int) -> Batch:
     view = {**fields, **{key: fields[key][:, -num_frames:] for key in WINDOW_KEYS}}
     if view["valid"].shape[1] < num_frames:
         raise ValueError(f"the fusion stage sees {num_frames} frames, the batch holds {view['valid'].shape[1]}")
-    index = view["frame_index"].where(view["valid"], view["frame_index"][:, -1:])
-    used, local = torch.unique(index, return_inverse=True)
-    view["frame_index"] = local
+    rows, device = host_rows(batch)[:, -num_frames:], view["frame_index"].device
+    used = np.unique(np.where(rows < 0, rows[:, -1:], rows))
+    view["frame_index"] = view["frame_index"].where(view["valid"], view["frame_index"][:, -1:])
     if len(used) < len(batch["lidar"]):
-        view |= {key: fields[key][used] for key in FRAME_KEYS if key in batch}
+        kept = on_device(used, device)
+        view |= {key: fields[key][kept] for key in FRAME_KEYS if key in batch}
+        view["frame_index"] = _places(used, len(batch["lidar"]), device)[view["frame_index"]]
+    view["frame_rows"] = np.where(rows < 0, -1, np.searchsorted(used, rows)).tolist()
     return cast(Batch, view)
+
+
+def _places(used: np.ndarray, count: int, device: torch.device) -> Tensor:
+    """(count,) int64: where in ``used``, ascending, each of so many frames is; 0 where it is not."""
+    places = np.zeros(count, np.int64)
+    places[used] = np.arange(len(used))
+    return on_device(places, device)
 
 
 def lidar_history(view: Batch) -> Batch:
@@ -37,16 +62,18 @@ def lidar_history(view: Batch) -> Batch:
 
     camera (K, 3, H, W), lidar (E, 1, R, C) with the K current frames first, frame_index (B, T) into the E.
     """
-    index, valid = view["frame_index"], view["valid"]
-    current, now = torch.unique(index[:, -1:], return_inverse=True)
-    seen = valid[:, :-1]
-    past = torch.unique(index[:, :-1][seen])
-    before = len(current) + torch.searchsorted(past, index[:, :-1].contiguous())
+    index, rows, count, device = view["frame_index"], host_rows(view), len(view["lidar"]), view["lidar"].device
+    past_rows, seen = rows[:, :-1], view["valid"][:, :-1]
+    current, past = np.unique(rows[:, -1:]), np.unique(past_rows[past_rows >= 0])
+    k = len(current)
+    now, before = _places(current, count, device)[index[:, -1:]], k + _places(past, count, device)[index[:, :-1]]
+    rows_before = np.where(past_rows < 0, -1, k + np.searchsorted(past, past_rows))
     return {
         **view,
-        "camera": view["camera"][current],
-        "lidar": view["lidar"][torch.cat((current, past))],
+        "camera": view["camera"][on_device(current, device)],
+        "lidar": view["lidar"][on_device(np.concatenate((current, past)), device)],
         "frame_index": torch.cat((before.where(seen, now), now), 1),
+        "frame_rows": np.concatenate((rows_before, np.searchsorted(current, rows[:, -1:])), 1).tolist(),
     }
 
 
@@ -62,10 +89,10 @@ def unit_range(raw: Tensor, full: int, dtype: torch.dtype, name: str) -> Tensor:
     return raw.to(dtype) / full
 
 
-def learning_frames(frame_index: Tensor, valid: Tensor, history: int, count: int) -> Tensor:
-    """Which of ``count`` frames pass gradient to the encoder, (count,) bool: those that some window of frame_index and
-    valid (B, T) has as its current one or among the ``history`` frames before it."""
-    learns = torch.zeros(count, dtype=torch.bool, device=frame_index.device)
-    last, is_there = frame_index[:, -1 - history :], valid[:, -1 - history :]
-    learns[last[is_there]] = True
+def learning_frames(rows: np.ndarray, history: int, count: int) -> np.ndarray:
+    """Which of ``count`` frames pass gradient to the encoder, (count,) bool: those that some window of rows (B, T), -1
+    where a frame is missing, has as its current one or among the ``history`` frames before it."""
+    last = rows[:, -1 - history :]
+    learns = np.zeros(count, bool)
+    learns[last[last >= 0]] = True
     return learns

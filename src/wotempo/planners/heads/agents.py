@@ -23,5 +23,6 @@ class AgentHead(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         states = wide(self._mlp_states(x))
-        scale = states.new_tensor((*self.half_extents, math.pi))
+        extents = torch.tensor((*self.half_extents, math.pi), dtype=states.dtype)
+        scale = extents.to(states.device, non_blocking=True)  # the host does not wait for the device
         return torch.cat((scale * states[..., :3].tanh(), states[..., 3:]), -1), wide(self._mlp_label(x)).squeeze(-1)

@@ -45,7 +45,7 @@ def class_weights(numbers: list[float] | None, logits: Tensor) -> Tensor | None:
             f"losses.map_class_weights has {len(numbers)} numbers, the map has {logits.shape[1]} classes: give one for "
             "each, or null"
         )
-    return torch.tensor(numbers, device=logits.device)
+    return torch.tensor(numbers).to(logits.device, non_blocking=True)  # the host does not wait for the device
 
 
 def to_map(logits: Tensor, grid: BevGrid, target: BevGrid, mode: str) -> Tensor:

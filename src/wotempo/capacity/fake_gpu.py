@@ -1,0 +1,241 @@
+"""A GPU that need not be there: tensors of shapes, devices and types alone, and a count of the bytes that they stand for.
+
+Torch's ``FakeTensorMode`` runs every operation without its numbers. What it cannot know without them (``.item()``,
+``torch.unique``, a boolean index) it refuses: on a GPU each of these waits for the device. It also refuses operations
+on tensors of two devices. Beside it stand here: which attention kernel a GPU takes, autocast without a GPU, and the
+backward pass, whose engine asks for the device by its driver.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from heapq import heappop, heappush
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+BLOCK = 512
+"""Bytes: the allocator gives memory in multiples of it."""
+HALF = (torch.float16, torch.bfloat16)
+
+
+class Allocations(TorchDispatchMode):
+    """The bytes of all storages that are alive on one type of device, of fake or real tensors, counted as the operations
+    inside make them.
+
+    Attributes:
+        now, peak: bytes.
+        waits: operations that make the host wait for the device although no number is looked at: copies from it, and
+            copies to it that are not ``non_blocking``.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.now = self.peak = 0
+        self.waits: list[str] = []
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        made = [value for value in tree_leaves(result) if isinstance(value, Tensor)]
+        for value in made:
+            self._count(value)
+        if func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
+            source = args[1] if func is torch.ops.aten.copy_.default else args[0]
+            asynchronous = kwargs.get("non_blocking", False) or (len(args) > 2 and args[2])
+            devices = {source.device.type, made[0].device.type}
+            if len(devices) > 1 and not (asynchronous and made[0].device.type == self.device):
+                self.waits.append(f"{source.device.type} to {made[0].device.type}, {tuple(source.shape)}")
+        return result
+
+    def _count(self, value: Tensor) -> None:
+        if value.device.type != self.device:
+            return
+        storage = value.untyped_storage()
+        if (key := storage._cdata) in self._known:
+            return
+        size = -(-storage.nbytes() // BLOCK) * BLOCK
+        self._known.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._gone, key, size)
+
+    def _gone(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+class Kept:
+    """The tensors that a forward pass keeps for its backward pass, as hooks for ``saved_tensors_hooks``: each is dropped
+    as soon as the backward pass has read it. ``known``: parameters and buffers, which are there anyhow."""
+
+    def __init__(self, known: nn.Module) -> None:
+        self._known = {x.untyped_storage()._cdata for x in (*known.parameters(), *known.buffers())}
+        self._boxes: list[weakref.ref[Box]] = []
+
+    def pack(self, x: Tensor) -> Box:
+        box = Box(x)
+        self._boxes.append(weakref.ref(box))
+        return box
+
+    def unpack(self, box: Box) -> Tensor:
+        return box.taken()
+
+    @property
+    def bytes(self) -> int:
+        """Of the storages that are held now, each once."""
+        boxes = [found for box in self._boxes if (found := box()) is not None and found.value is not None]
+        storages = {x.untyped_storage()._cdata: x.untyped_storage().nbytes() for x in (b.value for b in boxes)}
+        return sum(size for key, size in storages.items() if key not in self._known)
+
+
+class Box:
+    """A place for one tensor that is taken out once."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value: Any = value
+
+    def taken(self) -> Tensor:
+        value, self.value = self.value, None
+        return value
+
+
+class GpuAttention(TorchFunctionMode):
+    """Scaled dot product attention by the kernels that a GPU takes, which keep no scores: flash for 16 bits, the
+    memory-efficient one for 32. Torch would choose by asking the GPU."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        q, k, v = args[:3]
+        p = kwargs.get("dropout_p", 0.0)
+        if torch.is_autocast_enabled("cuda"):
+            q, k, v = (x.to(torch.get_autocast_dtype("cuda")) for x in (q, k, v))
+        if q.dtype in HALF:
+            return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, p)[0]
+        learns = torch.is_grad_enabled()
+        return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, learns, p)[0]
+
+
+@contextmanager
+def autocast(dtype: torch.dtype | None) -> Iterator[None]:
+    """``torch.autocast("cuda", dtype)``, which turns itself off where there is no GPU; None: nothing."""
+    if dtype is None:
+        yield
+        return
+    before = torch.get_autocast_dtype("cuda")
+    torch.set_autocast_enabled("cuda", True)
+    torch.set_autocast_dtype("cuda", dtype)
+    torch.autocast_increment_nesting()
+    try:
+        yield
+    finally:
+        if torch.autocast_decrement_nesting() == 0:
+            torch.clear_autocast_cache()
+        torch.set_autocast_dtype("cuda", before)
+        torch.set_autocast_enabled("cuda", False)
+
+
+@contextmanager
+def fake_gpu(counts: Allocations) -> Iterator[FakeTensorMode]:
+    """Inside, tensors are fake and their bytes on the device of ``counts`` are counted; attention is a GPU's."""
+    with ExitStack() as stack:
+        mode = stack.enter_context(FakeTensorMode())
+        stack.enter_context(counts)
+        if counts.device == "cuda":
+            stack.enter_context(GpuAttention())
+        yield mode
+
+
+def to_fake(module: nn.Module, device: str, dtype: torch.dtype = torch.float32) -> None:
+    """Replaces parameters and buffers, of the device ``meta``, by fake ones of the same shapes and strides; floating
+    ones get ``dtype``. Inside ``fake_gpu``."""
+
+    def fake(x: Tensor) -> Tensor:
+        kind = dtype if x.is_floating_point() else x.dtype
+        return torch.empty_strided(x.shape, x.stride(), dtype=kind, device=device)
+
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                part._parameters[name] = nn.Parameter(fake(parameter), requires_grad=parameter.requires_grad)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = fake(buffer)
+
+
+@torch.no_grad()
+def backward(loss: Tensor) -> None:
+    """``loss.backward()`` node by node, in the order of torch's engine, which itself would ask the driver for the
+    device. The graph of ``loss`` is used up if what it keeps lies in boxes of ``Kept``."""
+    root = loss.grad_fn
+    assert root is not None
+    waits: Counter[Any] = Counter()
+    stack, seen = [root], {root}
+    while stack:
+        for child, _ in stack.pop().next_functions:
+            if child is not None:
+                waits[child] += 1
+                if child not in seen:
+                    seen.add(child)
+                    stack.append(child)
+    given: dict[Any, dict[int, Tensor]] = {root: {0: torch.ones_like(loss)}}
+    ready: list[tuple[int, int, Any]] = []
+    order = iter(range(10**9))
+
+    def push(node: Any) -> None:
+        heappush(ready, (-node._sequence_nr(), next(order), node))
+
+    push(root)
+    while ready:
+        node = heappop(ready)[2]
+        grads = given.pop(node, {})
+        if hasattr(node, "variable"):
+            _accumulate(node.variable, grads.get(0))
+            continue
+        found: Any = node(*(grads.get(i) for i in range(len(node._input_metadata)))) if grads else None
+        del grads
+        parts = found if isinstance(found, tuple) else (found,) * len(node.next_functions)
+        del found
+        edges = [(child, place, part) for (child, place), part in zip(node.next_functions, parts, strict=True)]
+        del parts
+        while edges:
+            child, place, part = edges.pop(0)
+            if child is None:
+                continue
+            if part is not None:
+                part = _fitting(part, child._input_metadata[place])
+                held = given.setdefault(child, {})
+                held[place] = part if place not in held else held[place] + part
+            del part
+            waits[child] -= 1
+            if waits[child] == 0:
+                push(child)
+
+
+def _fitting(grad: Tensor, wanted: Any) -> Tensor:
+    """What was broadcast is summed, and the type is that of what the gradient is of."""
+    shape = tuple(wanted.shape)
+    if tuple(grad.shape) != shape:
+        grad = grad.sum_to_size(shape)
+    return grad if grad.dtype == wanted.dtype else grad.to(wanted.dtype)
+
+
+def _accumulate(parameter: Tensor, grad: Tensor | None) -> None:
+    if grad is not None:
+        parameter.grad = grad if parameter.grad is None else parameter.grad + grad
+
+
+Step = Callable[[], Tensor]
