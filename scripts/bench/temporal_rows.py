@@ -13,6 +13,7 @@ from wotempo.configs import values
 
 from scripts.bench.bench_wote import resident_mb, steps_of, training_step
 from wotempo.batch import Batch
+from wotempo.capacity.fake_gpu import Kept
 from wotempo.fusion import POINTS, STAGES, build_fusion, level_of
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.wote.losses import LossWeights, compute_losses
@@ -126,15 +127,7 @@ def peak_mb(config: ModelConfig, batch: int, official: str | None, row: Row, thr
 
 
 def _saved_mb(model: nn.Module, loss: Callable[[Batch], Tensor], batch: Batch) -> float:
-    weights = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *model.buffers())}
-    held: dict[int, int] = {}
-
-    def pack(x: Tensor) -> Tensor:
-        storage = x.untyped_storage()
-        if storage.data_ptr() not in weights:
-            held[storage.data_ptr()] = storage.nbytes()
-        return x.detach()  # alive, so that its address stays its own, but without the graph: that would be a cycle
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        loss(batch)
-    return sum(held.values()) / 2**20
+    kept = Kept(model)
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
+        value = loss(batch)
+    return kept.bytes * (value is not None) / 2**20  # while the graph is there

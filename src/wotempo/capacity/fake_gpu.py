@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from heapq import heappop, heappush
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -77,38 +78,26 @@ class Allocations(TorchDispatchMode):
 
 
 class Kept:
-    """The tensors that a forward pass keeps for its backward pass, as hooks for ``saved_tensors_hooks``: each is dropped
-    as soon as the backward pass has read it. ``known``: parameters and buffers, which are there anyhow."""
+    """The tensors that a forward pass keeps for its backward pass, as hooks for ``saved_tensors_hooks``: of fake or real
+    tensors. ``known``: its parameters and buffers are there anyhow."""
 
     def __init__(self, known: nn.Module) -> None:
         self._known = {x.untyped_storage()._cdata for x in (*known.parameters(), *known.buffers())}
-        self._boxes: list[weakref.ref[Box]] = []
+        self._held: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
-    def pack(self, x: Tensor) -> Box:
-        box = Box(x)
-        self._boxes.append(weakref.ref(box))
-        return box
+    def pack(self, x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage._cdata not in self._known:
+            self._held[storage._cdata] = weakref.ref(storage)
+        return x.detach()  # an operation keeps its own result, too: with its graph that would be a cycle
 
-    def unpack(self, box: Box) -> Tensor:
-        return box.taken()
+    def unpack(self, x: Tensor) -> Tensor:
+        return x
 
     @property
     def bytes(self) -> int:
-        """Of the storages that are held now, each once."""
-        boxes = [found for box in self._boxes if (found := box()) is not None and found.value is not None]
-        storages = {x.untyped_storage()._cdata: x.untyped_storage().nbytes() for x in (b.value for b in boxes)}
-        return sum(size for key, size in storages.items() if key not in self._known)
-
-
-class Box:
-    """A place for one tensor that is taken out once."""
-
-    def __init__(self, value: Tensor) -> None:
-        self.value: Any = value
-
-    def taken(self) -> Tensor:
-        value, self.value = self.value, None
-        return value
+        """Of the storages that are alive, each once."""
+        return sum(storage.nbytes() for held in self._held.values() if (storage := held()) is not None)
 
 
 class GpuAttention(TorchFunctionMode):
@@ -130,26 +119,26 @@ class GpuAttention(TorchFunctionMode):
 
 
 @contextmanager
-def autocast(dtype: torch.dtype | None) -> Iterator[None]:
-    """``torch.autocast("cuda", dtype)``, which turns itself off where there is no GPU; None: nothing."""
+def autocast(dtype: torch.dtype | None, device: str) -> Iterator[None]:
+    """``torch.autocast(device, dtype)``, which turns itself off for a GPU that is not there; None: nothing."""
     if dtype is None:
         yield
         return
-    before = torch.get_autocast_dtype("cuda")
-    torch.set_autocast_enabled("cuda", True)
-    torch.set_autocast_dtype("cuda", dtype)
+    before = torch.get_autocast_dtype(device)
+    torch.set_autocast_enabled(device, True)
+    torch.set_autocast_dtype(device, dtype)
     torch.autocast_increment_nesting()
     try:
         yield
     finally:
         if torch.autocast_decrement_nesting() == 0:
             torch.clear_autocast_cache()
-        torch.set_autocast_dtype("cuda", before)
-        torch.set_autocast_enabled("cuda", False)
+        torch.set_autocast_dtype(device, before)
+        torch.set_autocast_enabled(device, False)
 
 
 @contextmanager
-def fake_gpu(counts: Allocations) -> Iterator[FakeTensorMode]:
+def fake_tensors(counts: Allocations) -> Iterator[FakeTensorMode]:
     """Inside, tensors are fake and their bytes on the device of ``counts`` are counted; attention is a GPU's."""
     with ExitStack() as stack:
         mode = stack.enter_context(FakeTensorMode())
@@ -161,7 +150,7 @@ def fake_gpu(counts: Allocations) -> Iterator[FakeTensorMode]:
 
 def to_fake(module: nn.Module, device: str, dtype: torch.dtype = torch.float32) -> None:
     """Replaces parameters and buffers, of the device ``meta``, by fake ones of the same shapes and strides; floating
-    ones get ``dtype``. Inside ``fake_gpu``."""
+    ones get ``dtype``. Inside ``fake_tensors``."""
 
     def fake(x: Tensor) -> Tensor:
         kind = dtype if x.is_floating_point() else x.dtype
@@ -177,42 +166,36 @@ def to_fake(module: nn.Module, device: str, dtype: torch.dtype = torch.float32) 
 
 
 @torch.no_grad()
-def backward(loss: Tensor) -> None:
+def backward(losses: list[Tensor]) -> None:
     """``loss.backward()`` node by node, in the order of torch's engine, which itself would ask the driver for the
-    device. The graph of ``loss`` is used up if what it keeps lies in boxes of ``Kept``."""
+    device. The one loss is taken out of its list: what the graph keeps is given back node by node, unless the caller
+    holds the graph, too."""
+    loss = losses.pop()
     root = loss.grad_fn
     assert root is not None
-    waits: Counter[Any] = Counter()
-    stack, seen = [root], {root}
-    while stack:
-        for child, _ in stack.pop().next_functions:
-            if child is not None:
-                waits[child] += 1
-                if child not in seen:
-                    seen.add(child)
-                    stack.append(child)
+    ready: list[tuple[int, int, Any]] = [(0, 0, root)]
     given: dict[Any, dict[int, Tensor]] = {root: {0: torch.ones_like(loss)}}
-    ready: list[tuple[int, int, Any]] = []
-    order = iter(range(10**9))
+    waits = _edges_into(root)
+    del loss, root
+    with ExitStack() as stack:
+        if (group := getattr(checkpoint, "GraphExecGroup", None)) is not None:
+            stack.enter_context(group())  # what was not kept is computed again once, and not for every reader
+        _visit(ready, given, waits)
 
-    def push(node: Any) -> None:
-        heappush(ready, (-node._sequence_nr(), next(order), node))
 
-    push(root)
+def _visit(ready: list[tuple[int, int, Any]], given: dict[Any, dict[int, Tensor]], waits: dict[Any, int]) -> None:
     while ready:
         node = heappop(ready)[2]
         grads = given.pop(node, {})
         if hasattr(node, "variable"):
             _accumulate(node.variable, grads.get(0))
             continue
+        edges = node.next_functions
         found: Any = node(*(grads.get(i) for i in range(len(node._input_metadata)))) if grads else None
-        del grads
-        parts = found if isinstance(found, tuple) else (found,) * len(node.next_functions)
-        del found
-        edges = [(child, place, part) for (child, place), part in zip(node.next_functions, parts, strict=True)]
-        del parts
-        while edges:
-            child, place, part = edges.pop(0)
+        parts = list(found) if isinstance(found, tuple) else [found] * len(edges)
+        del node, grads, found
+        for child, place in edges:
+            part = parts.pop(0)
             if child is None:
                 continue
             if part is not None:
@@ -222,7 +205,22 @@ def backward(loss: Tensor) -> None:
             del part
             waits[child] -= 1
             if waits[child] == 0:
-                push(child)
+                del waits[child]
+                heappush(ready, (-child._sequence_nr(), len(waits), child))
+        del edges, child
+
+
+def _edges_into(root: Any) -> dict[Any, int]:
+    """How many gradients each node below ``root`` waits for."""
+    waits: Counter[Any] = Counter()
+    stack = [root]
+    while stack:
+        for child, _ in stack.pop().next_functions:
+            if child is not None:
+                if child not in waits:
+                    stack.append(child)
+                waits[child] += 1
+    return waits
 
 
 def _fitting(grad: Tensor, wanted: Any) -> Tensor:
@@ -236,6 +234,3 @@ def _fitting(grad: Tensor, wanted: Any) -> Tensor:
 def _accumulate(parameter: Tensor, grad: Tensor | None) -> None:
     if grad is not None:
         parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-
-
-Step = Callable[[], Tensor]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,8 +27,7 @@ def agent_losses(
         cost = class_weight * F.binary_cross_entropy_with_logits(
             logits[:, :, None].expand(pairs_bnm), truth[:, None].expand(pairs_bnm), reduction="none"
         ) + box_weight * truth[:, None] * torch.cdist(states[..., :2], true_states[..., :2], p=1.0)
-        match = torch.stack([torch.as_tensor(linear_sum_assignment(matrix)[1]) for matrix in cost.cpu().numpy()])
-        match = match.to(exists.device)
+        match = assigned(cost)
     samples = torch.arange(b, device=exists.device)[:, None]
     truth, true_states = truth[samples, match], true_states[samples, match]
     box = ((states - true_states).abs().sum(-1) * truth).sum() / truth.sum().clamp(min=1)
@@ -39,3 +37,12 @@ def agent_losses(
     if box_weight:
         terms["agent_box"] = box_weight * box
     return terms
+
+
+def assigned(cost: Tensor) -> Tensor:
+    """cost (B, N, N) of pairs -> the partner of each row (B, N) int64, at the least total cost (Kuhn, 1955). Found on
+    the host, which waits for the device."""
+    from scipy.optimize import linear_sum_assignment  # half a second of imports, of which most runs need nothing
+
+    match = torch.stack([torch.as_tensor(linear_sum_assignment(matrix)[1]) for matrix in cost.cpu().numpy()])
+    return match.to(cost.device)
