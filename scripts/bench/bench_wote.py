@@ -23,8 +23,8 @@ from typing import Any
 
 import reference_weights
 import torch
-from micro_wote import random_batch
 from plain_wote import plain_of
+from random_batches import random_batch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from wotempo.configs import values

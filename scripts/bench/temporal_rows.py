@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from micro_wote import random_batch
+from random_batches import random_batch
 from torch import Tensor, nn
 from windows import apart
 from wotempo.configs import values

@@ -7,10 +7,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from hydra import compose
 from small_run import MICRO
 
 from wotempo.capacity.benchmark import Measurement
+from wotempo.capacity.fake_step import FIXED
 from wotempo.capacity.projection import Job, limited, smaller_batches
 from wotempo.commands.estimate import answer, check, lines, work
 from wotempo.config.composition import loaded
@@ -166,3 +168,28 @@ def test_a_real_run_is_measured_and_refused(small, tmp_path, capsys):
     code, _, printed = estimated(batch, f"acceptance.memory.ceiling_gb={found['memory_gb'] / 2:.3f}")
     assert code == 1
     assert "refused: batch_size 16 needs" in printed
+
+
+FORECAST = ("experiment=convgru_1epoch", *MICRO, "trainer=gpu", "data=navsim", "trainer.batch_size=8")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is measured")
+@pytest.mark.slow
+def test_for_gpus_that_are_not_here_it_forecasts(tmp_path, capsys, monkeypatch):
+    """From the configuration alone: nothing of the dataset is here."""
+    for name in ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT", "NAVSIM_DEVKIT_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    assert work(config_of(*FORECAST, f"run_dir={tmp_path}")) == 0
+    found = json.loads((tmp_path / "estimate.json").read_text())
+    assert found["forecast"]
+    assert found["fits"]
+    assert found["step_bytes"]["frames"] < found["step_bytes_nothing_shared"]["frames"] == 32
+    assert found["step_bytes"]["counted"] < found["step_bytes_nothing_shared"]["counted"]
+    assert found["preparation"]["logs"] == 1310
+    printed = capsys.readouterr().out
+    assert "there is no GPU here" in printed
+    assert "no GPU has confirmed it: from" in printed
+    limit = (found["memory_gb"] + FIXED / 1e9) / 2
+    code = work(config_of(*FORECAST, f"run_dir={tmp_path}", f"acceptance.memory.ceiling_gb={limit:.4f}"))
+    assert code == 1
+    assert "refused: batch_size 8 needs" in capsys.readouterr().out

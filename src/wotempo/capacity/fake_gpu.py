@@ -1,4 +1,4 @@
-"""A GPU that need not be there: tensors of shapes, devices and types alone, and a count of the bytes that they stand for.
+"""A GPU that need not be there: tensors without their numbers, and a count of the bytes that they stand for.
 
 Torch's ``FakeTensorMode`` runs every operation without its numbers. What it cannot know without them (``.item()``,
 ``torch.unique``, a boolean index) it refuses: on a GPU each of these waits for the device. It also refuses operations
@@ -30,8 +30,8 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 class Allocations(TorchDispatchMode):
-    """The bytes of all storages that are alive on one type of device, of fake or real tensors, counted as the operations
-    inside make them.
+    """The bytes of all storages that are alive on one type of device, of fake or real tensors, counted as operations
+    make them.
 
     Attributes:
         now, peak: bytes.
@@ -60,6 +60,11 @@ class Allocations(TorchDispatchMode):
                 self.waits.append(f"{source.device.type} to {made[0].device.type}, {tuple(source.shape)}")
         return result
 
+    def watch(self, module: nn.Module) -> None:
+        """Counts parameters and buffers, too, which were there before."""
+        for value in (*module.parameters(), *module.buffers()):
+            self._count(value)
+
     def _count(self, value: Tensor) -> None:
         if value.device.type != self.device:
             return
@@ -78,8 +83,8 @@ class Allocations(TorchDispatchMode):
 
 
 class Kept:
-    """The tensors that a forward pass keeps for its backward pass, as hooks for ``saved_tensors_hooks``: of fake or real
-    tensors. ``known``: its parameters and buffers are there anyhow."""
+    """The tensors, fake or real, that a forward pass keeps for its backward pass, as hooks for ``saved_tensors_hooks``.
+    ``known``: its parameters and buffers are there anyhow."""
 
     def __init__(self, known: nn.Module) -> None:
         self._known = {x.untyped_storage()._cdata for x in (*known.parameters(), *known.buffers())}

@@ -82,8 +82,8 @@ def step_memory(step: FakeStep, device: str = "cuda") -> StepMemory:
     counts = Allocations(device)
     anchors = np.zeros((step.model.num_anchors, step.model.num_poses, 3), np.float32)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        options = {"optimiser": asdict(step.optimiser), "losses": step.losses, "planner": step.planner}
-        module = LitPlanner(step.model.to_dict(), step.fusion, anchors=anchors, **options)
+        given = (step.model.to_dict(), step.fusion, asdict(step.optimiser), step.losses)
+        module = LitPlanner(*given, anchors=anchors, planner=step.planner)
     with fake_tensors(counts), patch.object(agent_matching, "assigned", _any_assignment):
         planner = module.model.train()
         to_fake(planner, device)

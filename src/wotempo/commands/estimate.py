@@ -1,6 +1,7 @@
 """Estimate what a run will need, from a few measured steps: speed, memory, hours, requeues, cost.
 
-Takes every key of the run, and a machine profile. Exit code 0 if it fits, 1 with a proposal if it does not.
+Takes every key of the run, and a machine profile. Exit code 0 if it fits, 1 with a proposal if it does not. For GPUs on
+a machine without one it forecasts what can be told there: memory by a step of fake tensors, disk, preparation.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from wotempo.capacity import forecast as forecasts
 from wotempo.capacity.benchmark import EstimateConfig, Measurement, measure
 from wotempo.capacity.machine import MachineConfig, check_machine
 from wotempo.capacity.projection import Job, fitting_batch, shorter
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
 from wotempo.config.schema import RunConfig, typed
-from wotempo.errors import UserError, require_least
+from wotempo.datasets import dataset_class
+from wotempo.errors import require_least
 from wotempo.navsim import write_bytes
 from wotempo.preparation.prepare import prepare_data
 
@@ -38,16 +41,20 @@ class EstimateKeys(RunConfig):
 
 
 def check(raw: DictConfig) -> tuple[RunConfig, MachineConfig, EstimateConfig]:
-    """The run, the machine, and how to measure."""
+    """The run, the machine, and how to measure. A forecast reads nothing of the dataset, which need not be here."""
     machine = check_machine(raw.machine)
     options: EstimateConfig = typed(raw.estimate, EstimateConfig)
     require_least(1, options, "steps", "val_batches", place="estimate.")
     require_least(0, options, "warm_up", place="estimate.")
     rest = OmegaConf.masked_copy(raw, [str(key) for key in raw if key not in ("machine", "estimate")])
-    config = check_config(rest)
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("trainer.accelerator is 'gpu', but there is no GPU here: estimate where it will train")
-    return config, machine, options
+    if no_gpu_here(str(rest.trainer.accelerator)):
+        rest, _ = dataset_class(str(rest.data.kind)).without_environment(rest)
+    return check_config(rest), machine, options
+
+
+def no_gpu_here(accelerator: str) -> bool:
+    """Whether the run is for GPUs, and this machine has none: nothing can be measured."""
+    return accelerator in ("gpu", "cuda") and not torch.cuda.is_available()
 
 
 def world_size(config: RunConfig) -> int:
@@ -163,8 +170,36 @@ def lines(figures: dict[str, Any]) -> list[str]:
     ]
 
 
+def forecast(config: RunConfig, machine: MachineConfig) -> int:
+    """What a machine without a GPU can tell of a run on GPUs."""
+    ranks = machine.gpus if config.trainer.devices in (-1, "auto") else world_size(config)
+    found = forecasts.forecast(config, ranks, memory_limit(config, machine, "cuda"))
+    made = forecasts.preparation(config, dataset_class(config.data.kind).supply)
+    host = forecasts.host_bytes(config)
+    proposal: list[str] = []
+    if found.smaller is not None:
+        accumulate = config.trainer.batch_size * config.trainer.accumulate_grad_batches // found.smaller
+        proposal = [f"trainer.batch_size={found.smaller}", f"trainer.accumulate_grad_batches={accumulate}"]
+    content = {"name": config.name, **forecasts.content(found, host, made), "fits": not found.refused}
+    file = Path(config.run_dir) / "estimate.json"
+    write_bytes(file, json.dumps(content | {"proposal": proposal}, indent=1).encode())
+    print(f"forecast of {config.name}: there is no GPU here, so that nothing is measured")
+    for line in forecasts.lines(found, host, made, config.trainer):
+        print(f"  {line}")
+    print(f"  {file}")
+    if not found.refused:
+        print("it fits", flush=True)
+        return 0
+    used = f"{found.packed.expected / forecasts.GIGABYTE:.2f} GB"
+    refused = f"batch_size {found.batch_size} needs {used}, the limit is {found.limit_gb:g} GB"
+    print(f"refused: {refused}; what fits: " + (f'ARGS="{" ".join(proposal)}"' if proposal else SMALLER), flush=True)
+    return 1
+
+
 def work(raw: DictConfig) -> int:
     config, machine, options = check(raw)
+    if no_gpu_here(config.trainer.accelerator):
+        return forecast(config, machine)
     prepared, data = prepare_data(config)
     job = Job(len(prepared.scenes["train"]), len(prepared.scenes["val"]), world_size(config), config.trainer)
     found = answer(config, machine, options, job, partial(measure, config, prepared, data, options))

@@ -27,13 +27,13 @@ OF_TRAINING: dict[Part, Archive] = {
 }
 OF_TEST: dict[Part, Archive] = {"maps": MAPS, "logs": TEST_LOGS, "current": TEST_SENSORS, "history": TEST_SENSORS}
 REACH = Reach(4, "lie further back than 1.5 s: no archive of navtrain has them, only the whole trainval split")
-LOG_FILES = {"train": 1310, "test": 147}  # val's logs lie beside train's
 
 
 class NavsimArchives(Supply):
     """navtrain for train and val, navtest for test."""
 
     tokens: ClassVar[Mapping[str, int]] = {"train": 85_109, "val": 18_179, "test": 12_146}
+    logs: ClassVar[Mapping[str, int]] = {"train": 1310, "test": 147}
     frames_per_token = 1.48
     archives: ClassVar[Archives] = {"train": OF_TRAINING, "val": OF_TRAINING, "test": OF_TEST}
     # navtrain's sensor files are those of its own windows; navtest's are those of whole logs.
@@ -42,8 +42,8 @@ class NavsimArchives(Supply):
     def of_split(self, split: str, with_history: bool) -> list[Piece]:
         """Published counts and whole archives."""
         pieces, archives = [], self.archives[split]
-        if split in LOG_FILES:
-            pieces.append(absent(f"{split}: logs", LOG_FILES[split], archives["logs"]))
+        if split in self.logs:
+            pieces.append(absent(f"{split}: logs", self.logs[split], archives["logs"]))
         now = self.tokens[split] * FILES_PER_FRAME
         pieces.append(absent(f"{split}: current frames", now, archives["current"]))
         if with_history and split != "test":
