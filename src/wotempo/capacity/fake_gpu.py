@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from heapq import heappop, heappush
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -124,32 +125,16 @@ class GpuAttention(TorchFunctionMode):
 
 
 @contextmanager
-def autocast(dtype: torch.dtype | None, device: str) -> Iterator[None]:
-    """``torch.autocast(device, dtype)``, which turns itself off for a GPU that is not there; None: nothing."""
-    if dtype is None:
-        yield
-        return
-    before = torch.get_autocast_dtype(device)
-    torch.set_autocast_enabled(device, True)
-    torch.set_autocast_dtype(device, dtype)
-    torch.autocast_increment_nesting()
-    try:
-        yield
-    finally:
-        if torch.autocast_decrement_nesting() == 0:
-            torch.clear_autocast_cache()
-        torch.set_autocast_dtype(device, before)
-        torch.set_autocast_enabled(device, False)
-
-
-@contextmanager
 def fake_tensors(counts: Allocations) -> Iterator[FakeTensorMode]:
-    """Inside, tensors are fake and their bytes on the device of ``counts`` are counted; attention is a GPU's."""
+    """Inside, tensors are fake and their bytes on the device of ``counts`` are counted; attention is a GPU's, and
+    autocast does not turn itself off for a GPU that is not there."""
     with ExitStack() as stack:
         mode = stack.enter_context(FakeTensorMode())
         stack.enter_context(counts)
         if counts.device == "cuda":
             stack.enter_context(GpuAttention())
+            stack.enter_context(patch.object(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False))
+            stack.enter_context(patch.object(torch.cuda, "is_bf16_supported", lambda *_: True))
         yield mode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 from unittest.mock import patch
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wotempo.capacity.fake_batch import fake_batch
-from wotempo.capacity.fake_gpu import Allocations, Kept, autocast, backward, fake_tensors, to_fake
+from wotempo.capacity.fake_gpu import Allocations, Kept, backward, fake_tensors, to_fake
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.heads import agent_matching
 from wotempo.training.module import LitPlanner
@@ -98,8 +99,8 @@ def step_memory(step: FakeStep, device: str = "cuda") -> StepMemory:
         batch = fake_batch(planner, step.batch_size, step.run_length, device)
         before = counts.now
         counts.peak, counts.waits = before, []
-        kept = Kept(planner)
-        with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack), autocast(dtype, device):
+        kept, cast = Kept(planner), nullcontext() if dtype is None else torch.autocast(device, dtype)
+        with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack), cast:
             loss = [torch.stack(list(module.terms_of(batch).values())).sum()]
         activations = kept.bytes
         optimiser.zero_grad()  # where Lightning has it
