@@ -62,7 +62,7 @@ _Loader.add_implicit_resolver(
 
 @cache
 def _read(name: str) -> dict[str, Any]:
-    content = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), _Loader)
+    content = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), _Loader) or {}  # all of it comments
     listed = [base for base in content.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
     merged: dict[str, Any] = {}
     for base in listed:

@@ -9,10 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 from hydra import compose
-from small_run import MICRO
+from small_run import MICRO, NETWORK
 
+from wotempo.capacity import forecast
 from wotempo.capacity.benchmark import Measurement
-from wotempo.capacity.fake_step import FIXED
+from wotempo.capacity.fake_batch import window_rows
+from wotempo.capacity.fake_step import StepMemory
 from wotempo.capacity.projection import Job, limited, smaller_batches
 from wotempo.commands.estimate import answer, check, lines, work
 from wotempo.config.composition import loaded
@@ -170,26 +172,63 @@ def test_a_real_run_is_measured_and_refused(small, tmp_path, capsys):
     assert "refused: batch_size 16 needs" in printed
 
 
-FORECAST = ("experiment=convgru_1epoch", *MICRO, "trainer=gpu", "data=navsim", "trainer.batch_size=8")
+FORECAST = (
+    "experiment=convgru_1epoch",
+    *MICRO,
+    *NETWORK,
+    "trainer=gpu",
+    "data=navsim",
+    "trainer.batch_size=8",
+    "trainer.run_length=4",
+)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is measured")
-@pytest.mark.slow
-def test_for_gpus_that_are_not_here_it_forecasts(tmp_path, capsys, monkeypatch):
-    """From the configuration alone: nothing of the dataset is here."""
+@pytest.fixture
+def bare(monkeypatch):
+    """A machine that has neither a GPU nor the dataset."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT", "NAVSIM_DEVKIT_ROOT"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.slow
+def test_for_gpus_that_are_not_here_it_forecasts(bare, tmp_path, capsys):
     assert work(config_of(*FORECAST, f"run_dir={tmp_path}")) == 0
     found = json.loads((tmp_path / "estimate.json").read_text())
     assert found["forecast"]
     assert found["fits"]
-    assert found["step_bytes"]["frames"] < found["step_bytes_nothing_shared"]["frames"] == 32
-    assert found["step_bytes"]["counted"] < found["step_bytes_nothing_shared"]["counted"]
-    assert found["preparation"]["logs"] == 1310
+    packed, apart = found["step_bytes"], found["step_bytes_nothing_shared"]
+    assert (packed["frames"], apart["frames"]) == (14, 32)
+    assert packed["activations"] < apart["activations"]
+    assert packed["counted"] < packed["expected"] < packed["at_most"]
+    assert found["memory_gb"] == pytest.approx(packed["expected"] / 1e9)
     printed = capsys.readouterr().out
-    assert "there is no GPU here" in printed
+    assert "there is no GPU here, so that nothing is measured" in printed
     assert "no GPU has confirmed it: from" in printed
-    limit = (found["memory_gb"] + FIXED / 1e9) / 2
-    code = work(config_of(*FORECAST, f"run_dir={tmp_path}", f"acceptance.memory.ceiling_gb={limit:.4f}"))
-    assert code == 1
-    assert "refused: batch_size 8 needs" in capsys.readouterr().out
+
+
+def linear(step):
+    """A gigabyte and a half for each frame, without the margin."""
+    frames = int(window_rows(step.batch_size, step.run_length, 4).max()) + 1
+    return StepMemory(frames, 0, 0, 0, 0, 0, 0, 0, int(1.5e9 * frames))
+
+
+def test_a_forecast_that_does_not_fit_proposes_what_does(bare, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(forecast, "step_memory", linear)
+    given = (*FORECAST, "trainer.batch_size=32", f"run_dir={tmp_path}")
+    assert work(config_of(*given)) == 1
+    found = json.loads((tmp_path / "estimate.json").read_text())
+    assert found["proposal"] == ["trainer.batch_size=8", "trainer.accumulate_grad_batches=4"]
+    assert "refused: batch_size 32 needs 91.22 GB, the limit is 40 GB" in capsys.readouterr().out
+    assert work(config_of(*given, *found["proposal"])) == 0
+    assert "and would not fit: a batch whose windows share none of 32 frames" in capsys.readouterr().out
+    preparation = json.loads((tmp_path / "estimate.json").read_text())["preparation"]
+    assert (preparation["logs"], preparation["tokens"]) == (1310, 103_288)
+    assert preparation["frames"] == round(1.48 * 103_288)
+    assert preparation["inodes"] > preparation["frames"] / 64
+
+
+def test_a_forecast_of_a_dataset_without_published_counts(bare, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(forecast, "step_memory", linear)
+    assert work(config_of(*FORECAST, "data=town", *MICRO, f"run_dir={tmp_path}")) == 0
+    assert "disk      not known before the dataset is here: make plan-data" in capsys.readouterr().out
