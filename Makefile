@@ -64,7 +64,7 @@ doctor: setup ## what would stop a run, before it is started: software, GPU, dat
 plan-data: setup ## what the run needs on disk: which archives and files, what is here, what is missing, bytes (EXPERIMENT=name)
 	$(call run,wotempo plan-data experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
 
-estimate: setup ## what a run will need, measured: it/s, memory, hours, requeues, cost; refuses what cannot fit (EXPERIMENT=name)
+estimate: setup ## what a run will need, measured: it/s, memory, hours, requeues, cost; for GPUs on a machine without one, forecast; refuses what cannot fit (EXPERIMENT=name)
 	$(call run,wotempo estimate experiment=$(EXPERIMENT) $(CHOICES) $(ARGS))
 
 train-convgru-1epoch: setup ## one epoch of WoTE with four ConvGRU-fused frames, judged by named criteria
