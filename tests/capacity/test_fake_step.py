@@ -30,8 +30,8 @@ CONVGRU = {"name": "convgru", "num_frames": 4}
 NONE = {"name": "none", "num_frames": 1}
 
 
-def a_step(model=MICRO, fusion=CONVGRU, batch_size=4, run_length=4, planner="wote", **options):
-    return FakeStep(planner, model, fusion, OPTIMISER, None, batch_size, run_length, **options)
+def a_step(model=MICRO, fusion=CONVGRU, batch_size=4, run_length=4, planner="wote", precision="32-true", **options):
+    return FakeStep(planner, model, fusion, OPTIMISER, None, batch_size, run_length, precision, **options)
 
 
 # ---- the same bytes as a real step

@@ -36,8 +36,8 @@ class FakeStep:
     optimiser: OptimiserConfig
     losses: dict[str, Any] | None
     batch_size: int
-    run_length: int = 1
-    precision: str = "32-true"
+    run_length: int
+    precision: str
     clip: bool = True
     average: bool = False
     ranks: int = 1

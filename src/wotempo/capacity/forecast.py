@@ -103,7 +103,7 @@ def preparation(config: RunConfig, supply: Supply) -> Preparation | None:
     if not supply.tokens:
         return None
     needs = window_needs(config)
-    tokens, logs = supply.tokens["train"] + supply.tokens["val"], supply.logs.get("train", 0)
+    tokens, logs = supply.tokens["train"] + supply.tokens["val"], supply.log_files.get("train", 0)
     frames = round(tokens * (supply.frames_per_token if needs.frames > 1 else 1.0))
     seconds = logs * LOG_S + frames * FRAME_S + tokens * (TARGET_S + LABEL_S * needs.labels)
     return Preparation(

@@ -33,7 +33,7 @@ class NavsimArchives(Supply):
     """navtrain for train and val, navtest for test."""
 
     tokens: ClassVar[Mapping[str, int]] = {"train": 85_109, "val": 18_179, "test": 12_146}
-    logs: ClassVar[Mapping[str, int]] = {"train": 1310, "test": 147}
+    log_files: ClassVar[Mapping[str, int]] = {"train": 1310, "test": 147}
     frames_per_token = 1.48
     archives: ClassVar[Archives] = {"train": OF_TRAINING, "val": OF_TRAINING, "test": OF_TEST}
     # navtrain's sensor files are those of its own windows; navtest's are those of whole logs.
@@ -42,8 +42,8 @@ class NavsimArchives(Supply):
     def of_split(self, split: str, with_history: bool) -> list[Piece]:
         """Published counts and whole archives."""
         pieces, archives = [], self.archives[split]
-        if split in self.logs:
-            pieces.append(absent(f"{split}: logs", self.logs[split], archives["logs"]))
+        if split in self.log_files:
+            pieces.append(absent(f"{split}: logs", self.log_files[split], archives["logs"]))
         now = self.tokens[split] * FILES_PER_FRAME
         pieces.append(absent(f"{split}: current frames", now, archives["current"]))
         if with_history and split != "test":

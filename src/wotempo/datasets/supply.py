@@ -55,7 +55,7 @@ class Supply:
     """A dataset without archives: ``how`` tells a user what makes or fetches its files."""
 
     tokens: ClassVar[Mapping[str, int]] = {}  # published number of scenes by split; empty where nothing is published
-    logs: ClassVar[Mapping[str, int]] = {}  # published number of log files; val's lie beside train's
+    log_files: ClassVar[Mapping[str, int]] = {}  # published number of log files; val's lie beside train's
     frames_per_token: ClassVar[float] = 1.0  # distinct frames of windows with history, over scenes
     archives: ClassVar[Archives] = {}  # what brings a part of a split; empty where no archive does
     sensor_reach: ClassVar[Mapping[str, Reach]] = {}  # by split; none where they reach as far back as logs
