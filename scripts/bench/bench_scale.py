@@ -128,11 +128,11 @@ def probe(root: Path, workspace: Path, count: int, workers: int, fill: bool) -> 
         progress = np.full((len(every), ANCHORS), 0.5, np.float16)
         write_packed_table(workspace / "labels", every, flags, progress, fingerprint(anchors), SCORER_VERSION)
         data = build_data(config, Prepared(paths, scenes, anchors, workspace / "labels", "", ""), silent)
-        logs = data._logs_of(scenes)
+        logs = scenes_by_log(scene for members in scenes.values() for scene in members)
         fill_caches(data.frames, data.targets, list(logs.values()), data.needs)
-        note = data._note()
+        note = data.caches.note(scenes)
         assert note is not None
-        write_note(note, data._stores, logs)
+        write_note(note, data.caches.stores, logs)
         meter.stage("zeros")
         return {"rows": meter.rows, "scenes": len(every)}
     prepared = prepare(config, silent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,16 @@ import lightning as L
 import numpy as np
 
 from wotempo.data.bev_cache import BevCache, FrameEncoder
-from wotempo.data.build import BuildReport, Progress, building
+from wotempo.data.build import BuildReport, Progress
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
-from wotempo.data.frame_cache import FrameCache, FrameRef, count_frames, frames_of
+from wotempo.data.filling import Caches, Failed
+from wotempo.data.frame_cache import FrameCache
 from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
 from wotempo.data.shared_memory import batch_bytes, require_room
 from wotempo.data.stack_cache import StackCache
-from wotempo.data.store import RecordStore
-from wotempo.data.target_cache import TargetCache, scene_ref, scenes_by_log
-from wotempo.data.whole import is_whole, made_from, write_note
+from wotempo.data.target_cache import TargetCache, scenes_by_log
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim.per_scene import by_cause
@@ -102,84 +101,24 @@ class NavsimDataModule(L.LightningDataModule):
         self._begun: dict[str, int] = {}
         self.evidence: Any = None  # what the acceptance criteria may ask of the data (callbacks.base.protocol)
 
-    def _frames_of(self, scenes: Sequence[Scene]) -> list[FrameRef]:
-        """Of scenes of one log; history is not required where that which is missing is masked."""
-        return frames_of(scenes, self.needs.frames, self.needs.stride, self.mask_missing)
-
-    def _logs_of(self, splits: Iterable[str]) -> dict[str, list[Scene]]:
-        return scenes_by_log(scene for split in splits for scene in self.scenes.get(split, ()))
-
     def build_caches(self) -> dict[str, BuildReport]:
-        """Make everything the scenes need present. Returns what was built and re-used, by cache.
-
-        Once all of it was found there, a note says so, and the files that it was made from are not looked at again
-        (``recheck`` does), as long as scenes, logs, maps and parameters stay.
-        """
-        reports = self._whole_or_built()
+        """``Caches.fill`` for all scenes; without those that cannot be used where ``missing`` allows that."""
+        how = (self.prepare_workers, self.progress, self.recheck)
+        reports = self.caches.fill(self.scenes, self._leave_out, *how)
         self._built = True
         return reports
 
-    def _whole_or_built(self) -> dict[str, BuildReport]:
-        logs = self._logs_of(self.scenes)
-        counts, note = self._counts(logs), self._note()
-        known = {kind: BuildReport(reused=count) for kind, count in counts.items()}
-        if note is None:
-            return self._build(logs, counts, None)
-        if not self.recheck and is_whole(note):
-            return known
-        root = self.frames.store.root.parent
-        with building(root, f"the cache {root}"):
-            return known if not self.recheck and is_whole(note) else self._build(logs, counts, note)
-
-    def _build(
-        self, logs: Mapping[str, Sequence[Scene]], counts: Mapping[str, int], note: Path | None
-    ) -> dict[str, BuildReport]:
-        how = (self.prepare_workers, self.progress)
-        refs = (self._frames_of(members) for members in logs.values())
-        reports = {
-            "frames": self.frames.build_logs(refs, counts["frames"], *how, self.skip_missing, not self.mask_missing)
-        }
-        if reports["frames"].failed:
-            self._leave_out(reports["frames"].failed)
-        reports["targets"] = self.targets.build(self._supervised_scenes, *how)
-        if self.stacks is not None:
-            reports["stacks"] = self.stacks.build((s for members in self.scenes.values() for s in members), *how)
-        if note is not None and all(of.built + of.reused == counts[kind] for kind, of in reports.items()):
-            write_note(note, self._stores, logs)
-        return reports
-
     @property
-    def _supervised_scenes(self) -> list[Scene]:
-        return [scene for split in self.supervised for scene in self.scenes.get(split, ())]
+    def caches(self) -> Caches:
+        """What the windows are read from, but for the maps of a frozen encoder."""
+        missing = (self.mask_missing, self.skip_missing)
+        return Caches(self.frames, self.targets, self.stacks, self.needs, self.supervised, *missing)
 
-    @property
-    def _stores(self) -> list[RecordStore]:
-        caches = (self.frames, self.targets, self.stacks)
-        return [cache.store for cache in caches if cache is not None]
-
-    def _note(self) -> Path | None:
-        """Where it is kept that the caches are whole; None where nothing can be told of the logs' files."""
-        needs = [self.needs.frames, self.needs.stride, self.mask_missing, self.skip_missing, sorted(self.supervised)]
-        key = made_from(self.frames.paths, self.scenes, self._stores, needs)
-        return None if key is None else self.frames.store.root.parent / "whole" / f"{key}.json"
-
-    def _counts(self, logs: Mapping[str, Sequence[Scene]]) -> dict[str, int]:
-        """Records that the scenes need, by cache."""
-        needs = self.needs
-        counts = {
-            "frames": sum(count_frames(members, needs.frames, needs.stride) for members in logs.values()),
-            "targets": len({scene_ref(scene) for scene in self._supervised_scenes}),
-        }
-        return counts if self.stacks is None else {**counts, "stacks": sum(map(len, logs.values()))}
-
-    def _leave_out(self, failed: Mapping[tuple[str, str], str]) -> None:
-        """The scenes whose window needs one of the frames that are not cached. UserError where a split loses all."""
+    def _leave_out(self, failed: Failed) -> dict[str, list[Scene]]:
+        """The scenes, from now on without those whose window needs one of the frames that are not cached. UserError
+        where a split loses all."""
         for split, members in self.scenes.items():
-            reasons = dict[str, str]()
-            for scene in members:
-                needed = [ref.record for ref in self._frames_of([scene]) if ref.required]
-                if lost := [record for record in needed if record in failed]:
-                    reasons[scene.token] = failed[lost[0]]
+            reasons = self.caches.lost(members, failed)
             if reasons and len(reasons) == len(members):
                 raise UserError(f"none of the {len(members)} scenes of {split} has all its sensor files")
             if reasons:
@@ -189,12 +128,14 @@ class NavsimDataModule(L.LightningDataModule):
                 print(
                     f"{cause.count} of {len(members)} scenes left out, first {cause.first}: {cause.reason}", flush=True
                 )
+        return self.scenes
 
     def use_frozen(self, encoder: FrameEncoder, cache_root: Path) -> BuildReport:
         """From now on batches bring the maps of ``encoder`` in place of images; makes those that the cache lacks.
         After ``build_caches`` and before ``setup``."""
         self.bev = BevCache(cache_root, self.frames, encoder)
-        refs = [ref for members in self._logs_of(self.scenes).values() for ref in self._frames_of(members)]
+        logs = scenes_by_log(scene for members in self.scenes.values() for scene in members)
+        refs = [ref for members in logs.values() for ref in self.caches.frames_of(members)]
         there = self.frames.has(refs)
         shown = [ref for ref, here in zip(refs, there, strict=True) if here or ref.required]
         return self.bev.build(shown, self.progress)
