@@ -9,6 +9,7 @@ functions ``numpy.core``, numpy 2 ``numpy._core``.
 
 from __future__ import annotations
 
+import codecs
 import io
 import pickle
 import re
@@ -186,6 +187,8 @@ def _checked() -> dict[tuple[str, str], _Name]:
 _CHECKED = _checked()
 # Taken from live objects: the functions' private homes move between numpy versions.
 _OWN: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
+_OWN |= {("_codecs", "encode"): codecs.encode}  # protocol 2 has no bytes
+_OWN |= {(home, "bytes"): bytes for home in ("builtins", "__builtin__")}
 for _core in ("numpy.core", "numpy._core"):
     _OWN[f"{_core}.multiarray", "_reconstruct"] = np.empty(0).__reduce__()[0]
     _OWN[f"{_core}.multiarray", "scalar"] = np.float64(0).__reduce__()[0]

@@ -10,35 +10,39 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")
 
 FRAME = b"\x95"
 NO, TREE, SHARED = 0, 1, 2  # SHARED: proved but for containers that stand in more than one place
 
 # Kinds, each with the value that is known of it: what may lie in a container ...
 _NONE, _TRUTH, _INT, _NUMBER = 1, 2, 3, 4  # its value; of the last none
-_TEXT, _BYTES = 5, 6  # 256 · where it begins + its length, -1 for a long one; length
-_FLAT = 7  # tuple of the kinds so far: how many elements an array of this shape has, -1 for no shape
-_TYPE_ARGUMENTS, _TYPE_STATE = 8, 9  # tuples as well: (code, False, True) and a type; the state of one and its size
-_BYTEARRAY, _ARRAY = 10, 11  # length; nothing
-_LIST, _DICT = 12, 13  # how deep it nests
-_LAST_KEY, _LAST_FLAT, _LAST_DATA = _TYPE_STATE, _BYTES, _DICT
+_TEXT, _BYTES = 5, 6  # where it begins and, below _LENGTH bits, its length; length
+_FLAT, _EMPTY = 7, 8  # tuple of the kinds so far: how many elements an array of this shape has, -1 for no shape
+_TYPE_ARGUMENTS, _TYPE_STATE = 9, 10  # tuples as well: (code, False, True) and a type; the state of one and its size
+_LATIN = 11  # (text, "latin1"): the text
+_BYTEARRAY, _ARRAY = 12, 13  # length; nothing
+_LIST, _DICT = 14, 15  # how deep it nests
+_LAST_KEY, _LAST_FLAT, _LAST_DATA = _LATIN, _BYTES, _DICT
 # ... and what may not.
-_MARK, _NDARRAY, _DTYPE, _RECONSTRUCT, _SCALAR, _FROM_BUFFER = 14, 15, 16, 17, 18, 19
-_NEW_TYPE, _NEW_ARRAY, _TYPE = 20, 21, 22  # type and, above its bits, place in the memory + 1; this place; its bytes
-_NEW_ARGUMENTS, _SCALAR_ARGUMENTS, _BUFFER_ARGUMENTS, _ARRAY_STATE = 23, 24, 25, 26
+_MARK, _NDARRAY, _DTYPE, _RECONSTRUCT, _SCALAR, _FROM_BUFFER, _ENCODE, _NO_BYTES = 16, 17, 18, 19, 20, 21, 22, 23
+_NEW_TYPE, _NEW_ARRAY, _TYPE = 24, 25, 26  # type and, above its bits, place in the memory + 1; this place; its bytes
+_NEW_ARGUMENTS, _SCALAR_ARGUMENTS, _BUFFER_ARGUMENTS, _ARRAY_STATE = 27, 28, 29, 30
 _UNKNOWN = 0
 
 
 def _number(name: str) -> int:
-    """The name as a number, as ``_name`` makes one of its letters."""
+    """The name as a number, as ``_number_of`` makes one of its letters."""
     number = int.from_bytes(name.encode(), "big") % (1 << 64)
     return number - (number >> 63 << 64)
 
 
-_NDARRAY_NAME, _DTYPE_NAME, _RECONSTRUCT_NAME, _SCALAR_NAME, _FROM_BUFFER_NAME = map(
-    _number, ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
+_NDARRAY_NAME, _DTYPE_NAME, _RECONSTRUCT_NAME, _SCALAR_NAME, _FROM_BUFFER_NAME, _ENCODE_NAME, _BYTES_NAME = map(
+    _number, ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer", "encode", "bytes")
 )
+_LATIN_NAME = _number("latin1")
+_LENGTH = 24  # bits of the length of a text
+_LONGEST_TEXT = (1 << _LENGTH) - 1
 _IS_TEXT = 1 << 16  # of a type; below it the bytes of one element
 _PLACE = 20  # bits of a type
 _HEIGHT = 1 << 13  # picklers push a thousand elements at most before they append them
@@ -72,15 +76,9 @@ def _proof(data, kind, value, memory, known):
                 return NO
             place = kept if width == 0 else _unsigned(data, at, width)
             at += width
-            if place > kept or place >= len(memory):  # picklers count; a machine takes room for all places below
+            # Picklers count; a machine takes room for all places below.
+            if place > kept or not _keep(kind, value, height - 1, memory, known, place):
                 return NO
-            if memory[place] != _UNKNOWN or kind[height - 1] == _MARK:
-                return NO
-            if kind[height - 1] == _NEW_ARRAY:
-                value[height - 1] = place + 1
-            elif kind[height - 1] == _NEW_TYPE:
-                value[height - 1] = value[height - 1] % (1 << _PLACE) + ((place + 1) << _PLACE)
-            memory[place], known[place] = kind[height - 1], value[height - 1]
             kept += 1
         elif code == 0x68 or code == 0x6A:  # BINGET, LONG_BINGET
             width = 1 if code == 0x68 else 4
@@ -120,7 +118,7 @@ def _proof(data, kind, value, memory, known):
         elif code == 0x7D:
             what = _DICT
         elif code == 0x29:
-            what, worth = _FLAT, np.int64(1)
+            what, worth = _EMPTY, np.int64(1)
         elif code == 0x85 or code == 0x86 or code == 0x87 or code == 0x74:  # TUPLE1, TUPLE2, TUPLE3, TUPLE
             bottom = _mark(kind, height) + 1 if code == 0x74 else height - (code - 0x84)
             if bottom < 0 or (bottom == 0 and code == 0x74):
@@ -145,7 +143,7 @@ def _proof(data, kind, value, memory, known):
             if bottom < 0:
                 return NO
             if code == 0x52:
-                what, worth = _called(kind[bottom], kind[bottom + 1], value[bottom + 1])
+                what, worth = _called(data, kind[bottom], kind[bottom + 1], value[bottom + 1])
             else:
                 what, worth, place = _set(kind[bottom], value[bottom], kind[bottom + 1], value[bottom + 1])
                 if place > 0 and what != _UNKNOWN:
@@ -155,9 +153,9 @@ def _proof(data, kind, value, memory, known):
         elif code == 0x63 or code == 0x93:  # GLOBAL, STACK_GLOBAL
             if code == 0x93:
                 bottom = height - 2
-                if bottom < 0 or kind[bottom] != _TEXT or kind[bottom + 1] != _TEXT or value[bottom + 1] < 0:
+                if bottom < 0 or kind[bottom] != _TEXT or kind[bottom + 1] != _TEXT:
                     return NO
-                start, length = value[bottom + 1] >> 8, value[bottom + 1] & 255
+                start, length = value[bottom + 1] >> _LENGTH, value[bottom + 1] & _LONGEST_TEXT
             else:
                 start = _line_end(data, at) + 1
                 at = _line_end(data, start) + 1
@@ -190,7 +188,9 @@ def _proof(data, kind, value, memory, known):
                 return NO
             worth = length
             if what == _TEXT:
-                worth = (at << 8) + length if length < 256 else np.int64(-1)
+                if length > _LONGEST_TEXT:
+                    return NO
+                worth = (at << _LENGTH) + length
             at += length
         if frame_end and at > frame_end:
             return NO
@@ -198,7 +198,25 @@ def _proof(data, kind, value, memory, known):
         if what != _UNKNOWN:
             kind[height], value[height] = what, worth
             height += 1
+            if at < end and data[at] == 0x94 and at != frame_end and what != _MARK:  # most often: a turn less
+                if not _keep(kind, value, height - 1, memory, known, kept):
+                    return NO
+                at += 1
+                kept += 1
     return NO
+
+
+@helper
+def _keep(kind, value, top, memory, known, place):
+    """Puts what is on top of the stack into the memory; whether it may lie in this place."""
+    if place >= len(memory) or memory[place] != _UNKNOWN or kind[top] == _MARK:
+        return False
+    if kind[top] == _NEW_ARRAY:
+        value[top] = place + 1
+    elif kind[top] == _NEW_TYPE:
+        value[top] = value[top] % (1 << _PLACE) + ((place + 1) << _PLACE)
+    memory[place], known[place] = kind[top], value[top]
+    return True
 
 
 @helper
@@ -246,10 +264,21 @@ def _counted(code):
 
 
 @helper
-def _name(data, start, length):
+def _number_of(data, start, length):
     number = np.int64(0)
     for at in range(start, start + length):
         number = number * 256 + data[at]
+    return number
+
+
+@helper
+def _number_of_text(data, text):
+    return _number_of(data, text >> _LENGTH, text & _LONGEST_TEXT)
+
+
+@helper
+def _name(data, start, length):
+    number = _number_of(data, start, length)
     if number == _NDARRAY_NAME:
         return _NDARRAY
     if number == _DTYPE_NAME:
@@ -258,14 +287,18 @@ def _name(data, start, length):
         return _RECONSTRUCT
     if number == _SCALAR_NAME:
         return _SCALAR
+    if number == _ENCODE_NAME:
+        return _ENCODE
+    if number == _BYTES_NAME:
+        return _NO_BYTES
     return _FROM_BUFFER if number == _FROM_BUFFER_NAME else _UNKNOWN
 
 
 @helper
 def _element(data, text):
     """The type of a code like f8 or U14: bytes of an element, and _IS_TEXT; -1 for others."""
-    start, length = text >> 8, text & 255
-    if text < 0 or length < 2 or length > 5:
+    start, length = text >> _LENGTH, text & _LONGEST_TEXT
+    if length < 2 or length > 5:
         return -1
     letter, number = data[start], 0
     for i in range(start + 1, start + length):
@@ -311,9 +344,11 @@ def _tuple(data, kind, value, bottom, height):
             element = _element(data, v[0])
             if element >= 0:
                 return _TYPE_ARGUMENTS, np.int64(element)
-        if n == 8 and k[0] == _INT and v[0] == 3 and k[1] == _TEXT and v[1] & 255 == 1:
+        if n == 2 and k[0] == _TEXT and k[1] == _TEXT and _number_of_text(data, v[1]) == _LATIN_NAME:
+            return _LATIN, v[0]
+        if n == 8 and k[0] == _INT and v[0] == 3 and k[1] == _TEXT and v[1] & _LONGEST_TEXT == 1:
             ints = k[2] == _NONE and k[3] == _NONE and k[4] == _NONE and k[5] == _INT and k[6] == _INT and k[7] == _INT
-            order = data[v[1] >> 8]
+            order = data[v[1] >> _LENGTH]
             if ints and (order == 0x3C or order == 0x3E or order == 0x3D or order == 0x7C):
                 if v[5] == -1 and v[6] == -1 and v[7] == 0:
                     return _TYPE_STATE, np.int64(-1)
@@ -324,22 +359,47 @@ def _tuple(data, kind, value, bottom, height):
         return _SCALAR_ARGUMENTS, np.int64(0)
     if n == 3 and k[0] == _NDARRAY and k[1] == _FLAT and v[1] == 0 and k[2] == _BYTES:
         return _NEW_ARGUMENTS, np.int64(0)
-    if n == 4 and (k[0] == _BYTES or k[0] == _BYTEARRAY) and k[1] == _TYPE and k[2] == _FLAT and k[3] == _TEXT:
-        letter = data[v[3] >> 8] if v[3] & 255 == 1 else 0
+    if n == 4 and (k[0] == _BYTES or k[0] == _BYTEARRAY) and k[1] == _TYPE and _is_shape(k[2]) and k[3] == _TEXT:
+        letter = data[v[3] >> _LENGTH] if v[3] & _LONGEST_TEXT == 1 else 0
         if v[1] > 0 and v[2] >= 0 and v[1] * v[2] == v[0] and (letter == 0x43 or letter == 0x46):
             return _BUFFER_ARGUMENTS, np.int64(0)
-    if n == 5 and k[0] == _INT and k[1] == _FLAT and k[2] == _TYPE and k[3] == _TRUTH and k[4] == _BYTES:
+    if n == 5 and k[0] == _INT and _is_shape(k[1]) and k[2] == _TYPE and k[3] == _TRUTH and k[4] == _BYTES:
         is_whole = v[0] == 1 and v[1] >= 0 and v[1] * v[2] == v[4]
         return _ARRAY_STATE if is_whole else _UNKNOWN, np.int64(0)
     return _UNKNOWN, np.int64(0)
 
 
 @helper
-def _called(callee, arguments, worth):
+def _is_shape(kind):
+    return _FLAT <= kind <= _EMPTY
+
+
+@helper
+def _latin_length(data, text):
+    """How many bytes the text is in latin-1; -1 where it is none, or not written as UTF-8 writes it."""
+    at, number = text >> _LENGTH, np.int64(0)
+    end = at + (text & _LONGEST_TEXT)
+    while at < end:
+        if data[at] >= 0x80:
+            if (data[at] != 0xC2 and data[at] != 0xC3) or at + 1 == end or data[at + 1] & 0xC0 != 0x80:
+                return np.int64(-1)
+            at += 1
+        at += 1
+        number += 1
+    return number
+
+
+@helper
+def _called(data, callee, arguments, worth):
     if callee == _RECONSTRUCT and arguments == _NEW_ARGUMENTS:
         return _NEW_ARRAY, np.int64(0)
     if callee == _DTYPE and arguments == _TYPE_ARGUMENTS:
         return _NEW_TYPE, worth
+    if callee == _ENCODE and arguments == _LATIN:
+        length = _latin_length(data, worth)
+        return _BYTES if length >= 0 else _UNKNOWN, length
+    if callee == _NO_BYTES and arguments == _EMPTY:
+        return _BYTES, np.int64(0)
     if callee == _SCALAR and arguments == _SCALAR_ARGUMENTS:
         return _NUMBER, np.int64(0)
     if callee == _FROM_BUFFER and arguments == _BUFFER_ARGUMENTS:
