@@ -34,11 +34,12 @@ from wotempo.fusion.controls.controls import CONTROLS
 from wotempo.planners.config import ModelConfig, sizes
 from wotempo.planners.registry import planner_class, planner_names
 from wotempo.preparation.labelling import LabelsConfig
+from wotempo.preparation.shards import PrepareConfig
 from wotempo.training.module import LitPlanner
 
 # Every yaml beside the groups -> the schema of its composed keys.
 ROOTS: dict[str, type] = {
-    "train": RunConfig, "doctor": RunConfig, "plan_data": RunConfig, "prepare": RunConfig,
+    "train": RunConfig, "doctor": RunConfig, "plan_data": RunConfig, "prepare": PrepareConfig,
     "estimate": EstimateKeys, "slurm": SlurmConfig,
     "evaluate": EvaluateConfig, "drive": DriveConfig, "labels": LabelsConfig, "label_file": LabelFileConfig,
     "weights": WeightsConfig, "replay": ReplayConfig, "probe_layout": ProbeConfig,

@@ -15,9 +15,11 @@ from small_run import SMALL
 from wotempo.config.checks import check_config
 from wotempo.data import frame_cache, target_cache
 from wotempo.navsim.index import logs
+from wotempo.navsim.share import Share
 from wotempo.pdm.labels import label_parts
 from wotempo.preparation import anchors
 from wotempo.preparation.prepare import prepare_data
+from wotempo.preparation.shards import prepare_share
 
 PROCESSES = 3
 COUNTED = {
@@ -29,12 +31,16 @@ COUNTED = {
 }
 
 
+def town_alone(workspace: Path, copy: Path) -> Path:
+    for town in workspace.glob("town-*"):
+        shutil.copytree(town, copy / town.name)
+    return copy
+
+
 @pytest.fixture
 def bare(micro_workspace, tmp_path) -> Path:
     """A workspace that holds the town alone."""
-    for town in micro_workspace.glob("town-*"):
-        shutil.copytree(town, tmp_path / "bare" / town.name)
-    return tmp_path / "bare"
+    return town_alone(micro_workspace, tmp_path / "bare")
 
 
 def config_of(workspace: Path):
@@ -55,13 +61,19 @@ def counted(real, notes: Path, kind: str, label):
     return call
 
 
-def prepared(workspace: Path, notes: Path, begin=None) -> None:
-    """``prepare_data`` in this process; each piece of work is written into ``notes`` as it is done."""
+def counting(notes: Path) -> None:
+    """From now on each piece of work in this process is written into ``notes`` as it is done."""
     for kind, (module, name, label) in COUNTED.items():
         setattr(module, name, counted(getattr(module, name), notes, kind, label))
-    if begin is not None:
-        begin.wait()
-    prepare_data(config_of(workspace))
+
+
+def prepared(workspace: Path, notes: Path, share: Share | None = None) -> None:
+    """``prepare_data``, or a share of it, in this process."""
+    counting(notes)
+    if share is None:
+        prepare_data(config_of(workspace))
+    else:
+        prepare_share(config_of(workspace), share)
 
 
 def content(workspace: Path) -> dict[str, bytes]:
@@ -76,23 +88,46 @@ def content(workspace: Path) -> dict[str, bytes]:
     }
 
 
-def test_what_several_prepare_is_made_once_and_is_the_same(bare, tmp_path):
+def at_once(*jobs: tuple) -> list[list[str]]:
+    """``prepared`` with the arguments of each job, in processes that begin together -> their notes, sorted."""
     context = multiprocessing.get_context("fork")
-    alone = shutil.copytree(bare, tmp_path / "alone")
-    one = context.Process(target=prepared, args=(alone, tmp_path / "one.txt"))
-    one.start()
-    one.join(300)
-    assert one.exitcode == 0
-    begin = context.Barrier(PROCESSES)
-    many = [context.Process(target=prepared, args=(bare, tmp_path / "many.txt", begin)) for _ in range(PROCESSES)]
-    for process in many:
+    begin = context.Barrier(len(jobs))
+
+    def run(job: tuple) -> None:
+        begin.wait()
+        prepared(*job)
+
+    processes = [context.Process(target=run, args=(job,)) for job in jobs]
+    for process in processes:
         process.start()
-    for process in many:
+    for process in processes:
         process.join(300)
         assert process.exitcode == 0
-    work = {name: sorted((tmp_path / f"{name}.txt").read_text().splitlines()) for name in ("one", "many")}
-    assert work["many"] == work["one"]
-    assert len(set(work["one"])) == len(work["one"]), "each is done once"
-    assert {line.split()[0] for line in work["one"]} == set(COUNTED)
-    assert content(bare) == content(alone)
-    assert len(content(bare)) > 10
+    return [sorted(notes.read_text().splitlines()) for _, notes, *_ in jobs]
+
+
+@pytest.fixture(scope="module")
+def alone(micro_workspace, tmp_path_factory) -> tuple[list[str], dict[str, bytes]]:
+    """What one process does, and what it leaves."""
+    folder = tmp_path_factory.mktemp("alone")
+    workspace = town_alone(micro_workspace, folder / "alone")
+    [work] = at_once((workspace, folder / "one.txt"))
+    assert len(set(work)) == len(work), "each is done once"
+    assert {line.split()[0] for line in work} == set(COUNTED)
+    assert len(content(workspace)) > 10
+    return work, content(workspace)
+
+
+def test_what_several_prepare_is_made_once_and_is_the_same(alone, bare, tmp_path):
+    many, *_ = at_once(*[(bare, tmp_path / "many.txt")] * PROCESSES)
+    assert (many, content(bare)) == alone
+
+
+def test_shares_make_together_what_one_makes(alone, bare, tmp_path):
+    shares = at_once(*((bare, tmp_path / f"{shard}.txt", Share(shard, 2)) for shard in (0, 1)))
+    assert (sorted(shares[0] + shares[1]), content(bare)) == alone
+    for notes in shares:
+        assert {"frame", "target", "label"} <= {line.split()[0] for line in notes}
+    assert not [*bare.glob("cache/*/shards")], "the last one looked at the whole"
+    (tmp_path / "start.txt").touch()
+    assert at_once((bare, tmp_path / "start.txt")) == [[]], "nothing is left to a start"

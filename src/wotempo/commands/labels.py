@@ -20,6 +20,7 @@ from wotempo.errors import UserError, require_least, require_named
 from wotempo.evidence.targets import without_signal
 from wotempo.navsim import write_bytes
 from wotempo.navsim.per_scene import by_cause
+from wotempo.navsim.share import Share
 from wotempo.preparation.labelling import LabelsConfig, label_splits
 from wotempo.preparation.progress import PreparationProgress
 
@@ -30,11 +31,8 @@ def check(raw: DictConfig) -> LabelsConfig:
         require_named("split", split, SPLITS)
     require_named("preset", config.preset, option_names("model"))
     config.scoring.check()
-    require_least(1, config, "shards", "scenes_per_part", "num_anchors")
-    if config.shard is None and config.shards > 1:
-        raise UserError(f"shards={config.shards} needs a shard from 0 to {config.shards - 1}, or --multirun")
-    if not 0 <= (config.shard or 0) < config.shards:
-        raise UserError(f"shard={config.shard} is none of shards={config.shards}; the first is 0")
+    require_least(1, config, "scenes_per_part", "num_anchors")
+    Share.asked(config.shard, config.shards)
     if config.overwrite and config.shards > 1:
         raise UserError("shards cannot overwrite what other shards write: delete the table first")
     return config

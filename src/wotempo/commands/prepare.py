@@ -2,6 +2,8 @@
 
 Takes every key of the run; needs no GPU. What is there is used again, and several runs may share it. Started again
 after an interruption it goes on.
+
+wotempo prepare --multirun cluster=slurm shards=8 data=navsim        # docs/slurm.md
 """
 
 from __future__ import annotations
@@ -10,9 +12,17 @@ from omegaconf import DictConfig
 
 from wotempo.command_line.entry import run
 from wotempo.config.checks import check_config
-from wotempo.config.schema import RunConfig
+from wotempo.navsim.share import ALL, Share
 from wotempo.preparation.prepare import Prepared, prepare_data
+from wotempo.preparation.shards import PrepareConfig, prepare_share
 from wotempo.runs.preemption import StopSignal
+
+
+def check(raw: DictConfig) -> PrepareConfig:
+    config = check_config(raw, PrepareConfig)
+    assert isinstance(config, PrepareConfig)
+    Share.asked(config.shard, config.shards)
+    return config
 
 
 def summary(prepared: Prepared) -> str:
@@ -27,12 +37,19 @@ def summary(prepared: Prepared) -> str:
 
 
 def work(raw: DictConfig) -> int:
-    config, stop_signal = check_config(raw), StopSignal()
+    config, stop_signal = check(raw), StopSignal()
+    share = Share.asked(config.shard, config.shards)
     with stop_signal.listening():  # SIGUSR1 and SIGUSR2 end it at once; the scheduler starts it again
-        prepared, _ = prepare_data(config)
-    print(summary(prepared), flush=True)
+        prepared = prepare_data(config)[0] if share == ALL else prepare_share(config, share)
+    left = (
+        f"shard {share.shard} of {share.shards} is made; the last one to finish, or the next start, looks at the whole"
+    )
+    print(left if prepared is None else summary(prepared), flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    run("prepare", RunConfig, check_config, work)
+    # By its name: what belongs to __main__ cannot travel to the machines of a cluster.
+    from wotempo.commands import prepare
+
+    run("prepare", prepare.PrepareConfig, prepare.check, prepare.work)

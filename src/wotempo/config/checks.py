@@ -26,9 +26,9 @@ MODES = ("offline", "online", "off")  # of tracking.wandb
 ARTIFACTS = ("checkpoint", "checkpoint_reference", "verdict", "report")
 
 
-def check_config(raw: DictConfig) -> RunConfig:
+def check_config(raw: DictConfig, schema: type[RunConfig] = RunConfig) -> RunConfig:
     """Types, constructor keywords, and rules between fields. UserError names the key and the nearest valid one."""
-    config = typed(raw)
+    config: RunConfig = typed(raw, schema)
     check_ranges(config)
     require_name("name", config.name)
     if config.reuse not in (True, False, "strict"):

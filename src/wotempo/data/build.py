@@ -127,7 +127,7 @@ def build_logs(
     certain: bool = True,
 ) -> BuildReport:
     """``build`` the records of each log in ``store``, several logs at a time, in ``workers`` processes; ``total``: the
-    items of all of them. Other processes that want to build in this store wait.
+    items of all of them. Other processes that want to build records of the same log wait.
 
     ``build`` must be picklable for more than one worker, and commits what it makes. Its first error stops the rest and
     is raised here. UserError where the records certainly do not fit on the disk (``certain``: all are to be made).
@@ -137,10 +137,8 @@ def build_logs(
         _require_room(store, total)
     report, done, told = BuildReport(), 0, 0
     handed = (LogWork(work.group, work.items, bool(report.absent)) for work in works)
-    with (
-        building(store.root, f"the cache {store.root}"),
-        closing(over_processes(partial(_swept, store, build), handed, workers, PRELOAD, _one_thread)) as finished,
-    ):
+    work_on = partial(_alone, store, build)
+    with closing(over_processes(work_on, handed, workers, PRELOAD, _one_thread)) as finished:
         for work, of_log in finished:
             report += of_log
             done += len(work.items)
@@ -162,9 +160,13 @@ def _require_room(store: RecordStore, total: int) -> None:
     require_disk(f"the missing ones of {total} {store.kind}", store.root, lacking, files, ELSEWHERE)
 
 
-def _swept(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
-    sweep(store.root / work.group)  # no other process writes there: the store is held
-    return build(work)
+def _alone(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
+    folder = store.root / work.group
+    if store.root.is_dir() and not os.access(store.root, os.W_OK):
+        return build(work)
+    with building(folder, f"the cache {folder}"):
+        sweep(folder)
+        return build(work)
 
 
 @contextmanager
@@ -174,7 +176,7 @@ def building(folder: Path, what: str) -> Iterator[None]:
     if folder.is_dir() and not os.access(folder, os.W_OK):
         yield
         return
-    with locked(folder / ".lock", what, wait=True):
+    with locked(folder / ".building", what, wait=True):  # a commit, which is short, has a lock of its own
         yield
 
 

@@ -74,6 +74,17 @@ class Caches:
                 write_note(note, self.stores, _by_log(scenes))
             return reports
 
+    def fill_share(
+        self,
+        scenes: Splits,
+        leave_out: Callable[[Failed], Splits],
+        workers: int = 1,
+        progress: Progress | None = None,
+    ) -> dict[str, BuildReport]:
+        """``fill`` in one of several processes that have logs of their own: none waits for another, and no note is
+        written."""
+        return self._build(scenes, self._counts(scenes), leave_out, workers, progress)
+
     def note(self, scenes: Splits) -> Path | None:
         """Where it is kept that all records of the scenes are there; None where nothing can be told of their logs."""
         needs = [self.needs.frames, self.needs.stride, self.mask_missing, self.skip_missing, sorted(self.supervised)]

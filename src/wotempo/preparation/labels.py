@@ -11,6 +11,7 @@ import numpy as np
 from wotempo.datasets import Dataset, Progress
 from wotempo.navsim import DataPaths, Scene, ScoreTable, fingerprint
 from wotempo.navsim.per_scene import by_cause
+from wotempo.navsim.share import ALL, Share
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
 
@@ -26,9 +27,17 @@ def place_of_labels(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anc
     return Path(dataset.data.labels or labels_folder(dataset.workspace, paths, scenes, anchors))
 
 
-def labels_of(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray, progress: Progress) -> Path:
+def labels_of(
+    dataset: Dataset,
+    paths: DataPaths,
+    scenes: list[Scene],
+    anchors: np.ndarray,
+    progress: Progress,
+    share: Share = ALL,
+) -> Path:
     """The score-table folder over ``scenes``: that of ``data.labels`` (the data module checks its scenes) or one made
-    here. UserError where it was made for other anchors."""
+    here; of a ``share`` of several its part, and the last one to finish writes the table. UserError where it was made
+    for other anchors."""
     folder = place_of_labels(dataset, paths, scenes, anchors)
     if dataset.data.labels is not None:
         ScoreTable.open(folder).require_anchors(anchors)
@@ -39,6 +48,7 @@ def labels_of(dataset: Dataset, paths: DataPaths, scenes: list[Scene], anchors: 
         anchors,
         folder,
         Engine(workers=dataset.data.prepare_workers),
+        *share,
         progress=partial(progress, "label anchors"),
         wait=True,
     )

@@ -12,7 +12,7 @@ import torch
 
 from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
-from wotempo.datasets import Coverage, Progress, dataset_of, find_split
+from wotempo.datasets import Coverage, Dataset, Progress, dataset_of, find_split
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene, ScoreTable
 from wotempo.navsim.scenes import NO_BOXES, require_own_tokens, without_boxes
@@ -40,8 +40,31 @@ class Prepared:
     coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by split: what of it is not here
 
 
-def prepare(config: RunConfig, progress: Progress) -> Prepared:
-    """All of it but the data module, for the splits train and val."""
+@dataclass(frozen=True)
+class Begun:
+    """What labels and caches are made for: ``scenes`` by split, and ``windows``, those of them that the run takes."""
+
+    dataset: Dataset
+    paths: DataPaths
+    scenes: dict[str, list[Scene]]
+    windows: dict[str, list[Scene]]
+    anchors: np.ndarray | None
+    supervised: tuple[str, ...]
+    coverage: Mapping[str, Coverage]
+
+    @property
+    def labelled(self) -> list[Scene]:
+        """The scenes that have labels. Runs of other history lengths share them."""
+        return list({scene.token: scene for split in self.supervised for scene in self.scenes[split]}.values())
+
+    def with_labels(self, labels: Path | None, windows: dict[str, list[Scene]]) -> Prepared:
+        dataset = self.dataset
+        known = (self.supervised, self.coverage)
+        return Prepared(self.paths, windows, self.anchors, labels, dataset.name, dataset.note, *known)
+
+
+def begin(config: RunConfig, progress: Progress) -> Begun:
+    """What comes before labels and caches: the dataset, the index of its logs, scenes and anchors."""
     dataset = dataset_of(config.data, config.workspace)
     paths = dataset.ready(progress)
     found = {split: find_split(dataset, paths, split, progress) for split in ("train", "val")}
@@ -61,17 +84,23 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     for split in windows.keys() - set(supervised):
         print(f"{split}: {NO_BOXES}: it is planned for and not scored", flush=True)
     require_fit(paths, [scene.current for members in windows.values() for scene in members])
-    # Anchors and labels are those of all scenes: runs of other history lengths share them.
-    needs, anchors, labels = window_needs(config), None, None
-    if needs.anchors:
+    anchors = None
+    if window_needs(config).anchors:  # those of all scenes, as labels
         anchors = anchors_of(dataset, paths, scenes["train"], config.model.num_anchors, progress)
-    if needs.labels and anchors is not None:
-        labelled = list({scene.token: scene for split in supervised for scene in scenes[split]}.values())
-        if not place_of_labels(dataset, paths, labelled, anchors).exists():  # hours go into them
-            check_sensors(config, paths, windows, progress)
-        labels = labels_of(dataset, paths, labelled, anchors, progress)
+    return Begun(dataset, paths, scenes, windows, anchors, supervised, coverage)
+
+
+def prepare(config: RunConfig, progress: Progress) -> Prepared:
+    """All of it but the data module, for the splits train and val."""
+    begun = begin(config, progress)
+    windows, labels = begun.windows, None
+    if window_needs(config).labels and begun.anchors is not None:
+        given = (begun.dataset, begun.paths, begun.labelled, begun.anchors)
+        if not place_of_labels(*given).exists():  # hours go into them
+            check_sensors(config, begun.paths, windows, progress)
+        labels = labels_of(*given, progress)
         windows = without_invalid(windows, ScoreTable.open(labels).invalid)
-    return Prepared(paths, windows, anchors, labels, dataset.name, dataset.note, supervised, coverage)
+    return begun.with_labels(labels, windows)
 
 
 def build_data(config: RunConfig, prepared: Prepared, progress: Progress) -> NavsimDataModule:

@@ -1,4 +1,4 @@
-"""The table at the end of a multirun over shards of labels: how each job ended, and whether the scores are complete."""
+"""The tables at the end of a multirun over shards: how each job ended, and whether all is there."""
 
 from __future__ import annotations
 
@@ -38,3 +38,23 @@ class ShardTable(SweepTable):
         else:
             print("the labels are not complete: type the same command again, finished parts are kept")
         SweepTable.worst = 0 if complete and len(found) == len(jobs) else 1
+
+
+class JobTable(SweepTable):
+    """One line a job that did not end well; exit code 1 unless all did: the last one then looked at the whole."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        SweepTable.worst, notes = 1, list[str]()  # Hydra goes on if this fails
+        sweep_dir, jobs = Path(config.hydra.sweep.dir), [job.folder for job in SweepTable.asked]
+        ends = {job: read_end(sweep_dir / job, notes) for job in jobs}
+        for job, end in ends.items():
+            if end is None or end[0] != 0:
+                why = "never ended" if end is None else f"failed with code {end[0]}: {end[1]}"
+                print(f"job {job}: {why}, see {sweep_dir / job}")
+        for note in notes:
+            print(note)
+        if all(end is not None and end[0] == 0 for end in ends.values()):
+            print(f"all {len(jobs)} shards are here: training starts with its first step")
+            SweepTable.worst = 0
+        else:
+            print("not all is here: type the same command again, what was made is kept")

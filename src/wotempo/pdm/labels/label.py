@@ -23,6 +23,7 @@ from wotempo.navsim.lock import locked
 from wotempo.navsim.scenes import NO_BOXES, without_boxes
 from wotempo.navsim.schema import NUM_FUTURE, Scene
 from wotempo.navsim.scores import ScoreTable, write_packed_table
+from wotempo.navsim.share import Share
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label_parts import SCENES_PER_PART, cut, label_part, read_part
 from wotempo.pdm.score import SCORER_VERSION
@@ -45,7 +46,7 @@ def label_shard(
     wait: bool = False,
     scenes_per_part: int = SCENES_PER_PART,
 ) -> ScoreTable | None:
-    """Score anchors (N, 8, 3) at every ``shards``-th part of the scenes; the shard that finds all parts finished writes
+    """Score anchors (N, 8, 3) at the scenes of every ``shards``-th log; the shard that finds all parts finished writes
     the table ``out_dir`` and returns it opened, the others return None.
 
     A table that is already there is returned as it is when anchors, scorer version and the set of tokens agree. When
@@ -61,7 +62,7 @@ def label_shard(
     tokens = [scene.token for scene in scenes]
     if overwrite and shards > 1:
         raise UserError(f"shards cannot overwrite what other shards write: delete {out_dir} first")
-    parts_dir = out_dir.with_name(f".{out_dir.name}.parts-{fingerprint(anchors)}-{SCORER_VERSION}")
+    parts_dir = _parts_dir(out_dir, anchors)
     name = f"shard-{shard}-of-{shards}." if shards > 1 else ""
     with locked(out_dir.with_name(f".{out_dir.name}.{name}lock"), str(out_dir), wait):
         if overwrite:
@@ -72,7 +73,7 @@ def label_shard(
             return existing
         _require_scorable(scenes)
         parts = cut(scenes, scenes_per_part)
-        mine = parts[shard::shards]
+        mine = Share(shard, shards).of(parts)
         parts_dir.mkdir(parents=True, exist_ok=True)
         missing = [part for part in mine if read_part(parts_dir, part, len(anchors)) is None]
         for location in sorted({scene.current.map_location for part in missing for scene in part}):
@@ -85,6 +86,23 @@ def label_shard(
             done += count
             report(done, total)
         return _join(out_dir, parts_dir, anchors, tokens, parts)
+
+
+def invalid_of_shard(
+    scenes: Sequence[Scene], anchors: np.ndarray, out_dir: Path, shard: int, shards: int
+) -> dict[str, str]:
+    """Token -> reason of the scenes without labels among those that ``label_shard`` scored for this shard; of all,
+    once there is a table."""
+    parts = Share(shard, shards).of(cut(scenes))
+    saved = [(part, read_part(_parts_dir(out_dir, anchors), part, len(anchors))) for part in parts]
+    if any(scores is None for _, scores in saved):  # the last shard wrote the table meanwhile, and removed its parts
+        return ScoreTable.open(out_dir).invalid
+    reasons = {s.token: r for part, found in saved if found for s, r in zip(part, found.reasons, strict=True)}
+    return {token: reason for token, reason in reasons.items() if reason}
+
+
+def _parts_dir(out_dir: Path, anchors: np.ndarray) -> Path:
+    return out_dir.with_name(f".{out_dir.name}.parts-{fingerprint(anchors)}-{SCORER_VERSION}")
 
 
 def _require_scorable(scenes: Sequence[Scene]) -> None:
