@@ -106,7 +106,7 @@ def test_history_that_is_absent_may_be_masked(micro):
     found = micro(whole)["sensors val"]
     assert found.status == "fail"
     assert "frames without files -3: 1, -2: 0, -1: 0, 0: 0" in found.found
-    assert micro(whole, "data.missing_history=mask")["sensors val"].status == "warn"
+    assert micro(whole, "data.missing=mask")["sensors val"].status == "warn"
 
 
 def test_a_damaged_map_a_foreign_map_and_no_map(micro):

@@ -37,6 +37,17 @@ def test_only_whole_keys_of_that_command_are_renamed():
     assert with_present_names("train", words) == words
 
 
+def test_two_former_keys_of_missing_files_are_one_today():
+    def present(*words):
+        return with_present_names("train", ["a=b", *words])
+
+    assert present("data.missing=skip", "data.missing_history=error") == ["a=b", "data.missing=drop"]
+    assert present("data.missing_history=mask") == ["a=b", "data.missing=mask"]
+    assert present("data.missing_history=mask", "data.missing=skip") == ["a=b", "data.missing=mask"]
+    kept = ("data.missing=drop", "agent.missing_history=mask")
+    assert present(*kept) == ["a=b", *kept]
+
+
 def test_every_present_key_is_one_of_its_command(request):
     for command, keys in RENAMED.items():
         known = OmegaConf.load(request.config.rootpath / "configs" / f"{command}.yaml")

@@ -160,7 +160,7 @@ def test_a_history_that_sensor_files_never_show_is_refused(make_module, dataset,
     chosen = [scene for scene in scenes if scene.log.name == "straight" and scene.index in (3, 4, 5)]
     for frame in chosen[0].log.frames[:3]:
         (paths.blob_dir(SPLIT) / frame.lidar_path).unlink()
-    some = {"paths": paths, "scenes": {"train": chosen}, "missing_history": "mask", "labels": None, "batch_size": 5}
+    some = {"paths": paths, "scenes": {"train": chosen}, "missing": "mask", "labels": None, "batch_size": 5}
     data = NavsimDataModule(
         cache_root=tmp_path / "cache",
         anchors=make_module().anchors,
@@ -199,7 +199,7 @@ def test_scenes_whose_files_are_absent_or_damaged_may_be_skipped(make_module, da
     with pytest.raises(UserError):
         module().build_caches()
     capsys.readouterr()
-    data = module(missing="skip")
+    data = module(missing="drop")
     data.build_caches()
     assert data.left_out == {"train": 3}
     assert [scene.index for scene in data.scenes["train"]] == [i for i in range(len(chosen)) if i not in (5, 6, 7)]
@@ -210,8 +210,8 @@ def test_scenes_whose_files_are_absent_or_damaged_may_be_skipped(make_module, da
     assert data.left_out == {"train": 3}, "nothing is counted twice"
     data.setup("fit")
     assert len(data.datasets["train"]) == len(chosen) - 3
-    with pytest.raises(UserError, match=r"data\.missing is 'mask'"):
-        module(missing="mask")
+    with pytest.raises(UserError, match=r"data\.missing is 'skip'"):
+        module(missing="skip")
 
 
 def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):
@@ -228,8 +228,8 @@ def test_wrong_labels_are_refused(make_module, tmp_path, scenes, anchors):
 def test_bad_arguments_are_named(make_module, scenes):
     with pytest.raises(UserError, match="splits \\['training'\\]"):
         make_module(scenes={"training": scenes})
-    with pytest.raises(UserError, match=r"data\.missing_history is 'skip'"):
-        make_module(missing_history="skip")
+    with pytest.raises(UserError, match=r"data\.missing is 'masked'; set it to error, drop, mask"):
+        make_module(missing="masked")
     data = make_module(scenes={"train": [], "val": scenes})
     with pytest.raises(UserError, match="no scenes for train"):
         data.setup("fit")

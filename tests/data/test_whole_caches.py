@@ -41,7 +41,7 @@ def module_of(paths: DataPaths, root, **changes) -> NavsimDataModule:
     files = sorted(paths.log_dir(SPLIT).glob("*.pkl"))
     scenes = find_scenes(index_logs(files, SPLIT, root / "cache"), SceneFilter(require_full_history=False))
     given = {"feature_spec": SPEC, "target_spec": TARGETS, "needs": replace(NEEDS, anchors=False, labels=False)}
-    given |= {"batch_size": 3, "missing_history": "error"}
+    given |= {"batch_size": 3}
     return NavsimDataModule(paths, root / "cache", {"train": scenes[:9], "val": scenes[9:]}, None, **given | changes)
 
 
@@ -119,11 +119,11 @@ def test_what_is_left_out_is_looked_for_at_every_start(copied):
     whole = cloud.read_bytes()
     cloud.unlink()
     for _ in range(2):
-        module = module_of(paths, root, missing="skip", recheck=True)
+        module = module_of(paths, root, missing="drop", recheck=True)
         module.build_caches()
         assert sum(module.left_out.values()) > 0
     cloud.write_bytes(whole)
-    module = module_of(paths, root, missing="skip")
+    module = module_of(paths, root, missing="drop")
     module.build_caches()
     assert module.left_out == {}
 

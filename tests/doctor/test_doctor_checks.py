@@ -108,16 +108,20 @@ COUNT = SensorCount(10, (0, 0, 0, 0), (3, 2, 1, 0), 10, 0, "")
 
 
 @pytest.mark.parametrize(
-    ("change", "masked", "status", "fix"),
+    ("change", "missing", "status", "fix"),
     [
-        ({}, False, "ok", ""),
-        ({"missing": (4, 0, 0, 0), "whole": 6, "first": "a.jpg"}, False, "fail", "data.missing_history=mask"),
-        ({"missing": (4, 0, 0, 0), "whole": 6, "first": "a.jpg"}, True, "warn", "masked"),
-        ({"missing": (0, 0, 0, 1), "whole": 9, "empty": 1, "first": "a.jpg"}, True, "fail", "fetched again"),
+        ({}, "error", "ok", ""),
+        ({"missing": (4, 0, 0, 0), "whole": 6, "first": "a.jpg"}, "error", "fail", "data.missing=mask"),
+        ({"missing": (4, 0, 0, 0), "whole": 6, "first": "a.jpg"}, "mask", "warn", "masked"),
+        ({"missing": (0, 0, 0, 1), "whole": 9, "empty": 1, "first": "a.jpg"}, "error", "fail", "fetched again"),
+        ({"missing": (0, 0, 0, 1), "whole": 9, "empty": 1, "first": "a.jpg"}, "mask", "warn", "left out"),
+        ({"missing": (4, 0, 0, 1), "whole": 5, "first": "a.jpg"}, "drop", "warn", "left out"),
+        ({"missing": (0, 0, 0, 10), "whole": 0, "first": "a.jpg"}, "drop", "fail", "fetched again"),
+        ({"missing": (0, 0, 0, 10), "whole": 0, "first": "a.jpg"}, "mask", "fail", "fetched again"),
     ],
 )
-def test_sensor_counts(change, masked, status, fix):
-    found = check_sensors("train", replace(COUNT, **change), masked)
+def test_sensor_counts(change, missing, status, fix):
+    found = check_sensors("train", replace(COUNT, **change), missing)
     assert found.status == status
     assert fix in found.fix
     assert "before the log begins -3: 3, -2: 2, -1: 1, 0: 0" in found.found

@@ -151,7 +151,7 @@ def test_scenes_without_sensor_files_are_left_out_and_counted(train, workspace, 
     with pytest.raises(UserError, match=r"CAM_F0|\.pcd"):
         evaluate(tmp_path / "refused", workspace, *given, holes)
     capsys.readouterr()
-    drivers = evaluate(tmp_path / "some", workspace, *given, holes, "data.missing=skip")
+    drivers = evaluate(tmp_path / "some", workspace, *given, holes, "data.missing=drop")
     assert {name: values["scenes"] for name, values in drivers.items()} == dict.fromkeys(drivers, len(used) - 2)
     assert all(values["failed"] == 0 for values in drivers.values())
     coverage = json.loads((tmp_path / "some" / "summary.json").read_text())["coverage"]

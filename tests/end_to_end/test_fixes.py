@@ -47,5 +47,5 @@ def test_missing_history_files_are_refused_and_may_be_masked(micro_town, train, 
     (paths.blob_dir("trainval") / oldest.lidar_path).unlink()
     with pytest.raises(UserError, match=r"1 of .* sensor files are missing"):
         train(*here)
-    code, verdict = train(*here, "data.missing_history=mask")
+    code, verdict = train(*here, "data.missing=mask")
     assert code == 0, verdict["reason"]

@@ -107,7 +107,7 @@ def work(raw: DictConfig) -> int:
             [ref for _, refs in logs for ref in refs],
             config.data.prepare_workers,
             progress,
-            config.data.missing == "skip",
+            config.data.missing != "error",
         )
         driven = [replay(planner, refs, cache) for _, refs in counted(logs, "drive logs", progress)]
     frames = pd.DataFrame([row for rows in driven for row in rows])

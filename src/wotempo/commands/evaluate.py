@@ -194,7 +194,7 @@ def work(raw: DictConfig) -> int:
     plans = plans_of(config, dataset, paths, scenes, progress, tally)
     if given is not None:
         plans["plans"] = given
-    if config.data.missing == "skip" and "model" in plans:  # all drivers are compared on the same scenes
+    if config.data.missing != "error" and "model" in plans:  # all drivers are compared on the same scenes
         seen = [scene for scene in scenes if scene.token in plans["model"]]
         coverage, scenes = coverage.without(NO_SENSORS, len(scenes) - len(seen)), seen
         coverage.say()

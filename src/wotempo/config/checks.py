@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from wotempo.checkpoints.described import read_stored
 from wotempo.checkpoints.init_from import require_start
 from wotempo.config.criteria import build_criterion
+from wotempo.config.missing import MISSING
 from wotempo.config.ranges import check_ranges
 from wotempo.config.schema import DataConfig, RunConfig, TrackingConfig, typed
 from wotempo.errors import UserError, nearest, require_name, require_named, require_value
@@ -146,6 +147,8 @@ def check_direction(config: Any, *keys: str, example: str) -> None:
 
 
 def check_scenes(data: DataConfig) -> None:
+    """Which scenes are taken, and what becomes of those that are not whole."""
+    require_value("data.missing", data.missing, MISSING)
     for split in ("train", "val", "test"):
         count = getattr(data, split).max_scenes
         if count is not None and count < 1:

@@ -43,8 +43,7 @@ class DataConfig:
     labels: str | None  # score-table folder; None: made here
     cache: str | None  # frame and target cache; None: workspace/cache
     full_history_only: bool
-    missing: str  # sensor files of a scene are absent or damaged: error, or skip the scene
-    missing_history: str  # sensor files of a history frame are absent: error, or mask the frame
+    missing: str  # files of a scene are absent or damaged: error; drop it; mask its history frames, else drop it
     recheck: bool  # look at all sensor files again, though the caches are known to be whole
     extra_drives: int  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int  # processes

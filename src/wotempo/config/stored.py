@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from wotempo.config.checks import check_config
+from wotempo.config.missing import present
 from wotempo.config.schema import RunConfig
 from wotempo.configs import values
 from wotempo.errors import UserError
@@ -29,6 +30,8 @@ def stored(run: Path) -> DictConfig:
 def _completed(file: Path) -> DictConfig:
     _refuse_lookups(read_mapping(file))  # keys and plain data, and none of yaml's aliases
     written, older = OmegaConf.load(file), values("older/keys")
+    if isinstance(data := OmegaConf.select(written, "data"), DictConfig):
+        written.data = present({str(key): value for key, value in data.items()})
     if "planner" in written:
         del older["losses"]  # those of WoTE
     raw = OmegaConf.merge(older, written)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,14 @@ class Task:
 @dataclass(frozen=True)
 class BuildReport:
     """How many records were computed, and how many were there before. ``failed``: why some could not be made, by group
-    and token, where that is no error. ``absent``: files that are missing, the first of each record, where nothing was
-    computed for that."""
+    and token, where that is no error, and ``watched``: what changes when they can be made. ``absent``: files that are
+    missing, the first of each record, where nothing was computed for that."""
 
     built: int = 0
     reused: int = 0
     failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    watched: frozenset[Path] = frozenset()
 
     def __add__(self, other: BuildReport) -> BuildReport:
         return BuildReport(
@@ -55,15 +56,19 @@ class BuildReport:
             self.reused + other.reused,
             {**self.failed, **other.failed},
             self.absent + other.absent,
+            self.watched | other.watched,
         )
 
 
 @dataclass(frozen=True)
 class LogWork:
-    """The items of one log that records are made of. It travels to a process: items hold no more than they need."""
+    """The items of one log that records are made of. It travels to a process: items hold no more than they need.
+    ``windows`` (n, T): positions of the items that belong together, where items may fail (``lacking.fallen``)."""
 
     group: str
     items: Sequence[Any]
+    windows: np.ndarray | None = None
+    masked: bool = False  # a window may lack items before its last one
     look_only: bool = False  # something is missing elsewhere, and the count of all of it is still to be told
 
 
@@ -136,7 +141,7 @@ def build_logs(
     if certain:
         _require_room(store, total)
     report, done, told = BuildReport(), 0, 0
-    handed = (LogWork(work.group, work.items, bool(report.absent)) for work in works)
+    handed = (replace(work, look_only=bool(report.absent)) for work in works)
     work_on = partial(_alone, store, build)
     with closing(over_processes(work_on, handed, workers, PRELOAD, _one_thread)) as finished:
         for work, of_log in finished:

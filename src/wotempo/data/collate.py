@@ -80,7 +80,7 @@ def _stacks(items: Sequence[dict[str, Any]], batch: dict[str, Any]) -> dict[str,
         if (item["valid"][:-1] & ~item["lidar_stack"]["shown"]).any():
             raise UserError(
                 f"scene {item['token']}: the frame cache holds history whose LiDAR file is gone: put it back, or "
-                "delete the cache and set data.missing_history=mask"
+                "delete the cache and set data.missing=mask"
             )
     past = _stack([item["lidar_stack"]["lidar"] for item in items])
     past = past * batch["valid"][:, :-1, None, None, None]

@@ -13,13 +13,14 @@ from wotempo.data.bev_cache import BevCache, FrameEncoder
 from wotempo.data.build import BuildReport, Progress
 from wotempo.data.collate import WindowCollator
 from wotempo.data.dataset import WindowDataset
-from wotempo.data.filling import Caches, Failed
+from wotempo.data.filling import MODES, Caches
 from wotempo.data.frame_cache import FrameCache
 from wotempo.data.loader import WindowLoader
 from wotempo.data.sampler import RunSampler
 from wotempo.data.shared_memory import batch_bytes, require_room
 from wotempo.data.stack_cache import StackCache
 from wotempo.data.target_cache import TargetCache, scenes_by_log
+from wotempo.data.whole import Lacking
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
 from wotempo.navsim.per_scene import by_cause
@@ -49,7 +50,6 @@ class NavsimDataModule(L.LightningDataModule):
         feature_spec: FeatureSpec | None = None,
         target_spec: TargetSpec | None = None,
         needs: WindowNeeds = ONE_FRAME,
-        missing_history: str = "error",
         missing: str = "error",
         recheck: bool = False,
         run_length: int = 1,
@@ -63,28 +63,27 @@ class NavsimDataModule(L.LightningDataModule):
         """``anchors`` (N, 8, 3) float32, and ``labels``, a score-table folder that is checked against anchors and
         scenes at setup: looked at where ``needs`` asks for them. ``needs``: what the planner wants in its batches.
 
-        ``missing_history``: ``error`` refuses a *history* frame whose sensor files are absent, ``mask`` masks it.
         ``recheck``: look at all sensor files again, though the caches are known to be whole.
-        ``missing``: ``error`` refuses scenes whose sensor files are absent or damaged, ``skip`` leaves them out; how
-        many is printed and kept in ``left_out``, by split.
+        ``missing``: what becomes of frames whose sensor files are absent or damaged (``filling.MODES``). How many
+        scenes are left out is printed and kept in ``left_out``, and of how many a history frame is masked in
+        ``masked``, by split.
         """
         super().__init__()
         unknown = set(scenes) - set(SPLITS)
         if unknown:
             raise UserError(f"unknown splits {sorted(unknown)} of scenes: known are {', '.join(SPLITS)}")
-        if missing_history not in ("error", "mask"):
-            raise UserError(f"data.missing_history is '{missing_history}'; set it to error or mask")
         self.scenes = {split: list(members) for split, members in scenes.items()}
         if needs.anchors and anchors is None:
             raise ValueError("the planner needs anchors, and the data module is given none")
         self.needs = needs
         self.anchors = np.asarray(anchors, np.float32) if needs.anchors else None
         self.labels_path = labels if needs.labels else None
-        if missing not in ("error", "skip"):
-            raise UserError(f"data.missing is '{missing}'; set it to error or skip")
-        self.mask_missing, self.skip_missing = missing_history == "mask", missing == "skip"
+        if missing not in MODES:
+            raise UserError(f"data.missing is '{missing}'; set it to {', '.join(MODES)}")
+        self.missing = missing
         self.recheck, self._built = recheck, False
         self.left_out: dict[str, int] = {}
+        self.masked: dict[str, int] = {}
         self.batch_size, self.run_length, self.seed = batch_size, run_length, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
         self.prepare_workers = prepare_workers
@@ -111,23 +110,23 @@ class NavsimDataModule(L.LightningDataModule):
     @property
     def caches(self) -> Caches:
         """What the windows are read from, but for the maps of a frozen encoder."""
-        missing = (self.mask_missing, self.skip_missing)
-        return Caches(self.frames, self.targets, self.stacks, self.needs, self.supervised, *missing)
+        return Caches(self.frames, self.targets, self.stacks, self.needs, self.supervised, self.missing)
 
-    def _leave_out(self, failed: Failed) -> dict[str, list[Scene]]:
-        """The scenes, from now on without those whose window needs one of the frames that are not cached. UserError
-        where a split loses all."""
-        for split, members in self.scenes.items():
-            reasons = self.caches.lost(members, failed)
-            if reasons and len(reasons) == len(members):
-                raise UserError(f"none of the {len(members)} scenes of {split} has all its sensor files")
-            if reasons:
-                self.scenes[split] = [scene for scene in members if scene.token not in reasons]
-                self.left_out[split] = self.left_out.get(split, 0) + len(reasons)
-            for cause in by_cause(reasons.items()):
-                print(
-                    f"{cause.count} of {len(members)} scenes left out, first {cause.first}: {cause.reason}", flush=True
-                )
+    def _leave_out(self, lacking: Lacking) -> dict[str, list[Scene]]:
+        """The scenes, from now on without those that cannot be had. UserError where a split loses all."""
+        for split in lacking.out:
+            members, gone = self.scenes[split], lacking.gone(split)
+            causes = by_cause(gone.items())
+            if len(gone) == len(members):
+                raise UserError(f"none of the {len(members)} scenes of {split} has all its sensor files ({causes[0]})")
+            self.scenes[split] = [scene for scene in members if scene.token not in gone]
+            self.left_out[split] = self.left_out.get(split, 0) + len(gone)
+            for cause in causes:
+                text = f"{cause.count} of {len(members)} scenes left out, first {cause.first}: {cause.reason}"
+                print(text, flush=True)
+        self.masked = {split: count for split, count in lacking.masked.items() if count}
+        for split, count in self.masked.items():
+            print(f"{split}: {count} of {len(self.scenes[split])} scenes have masked history frames", flush=True)
         return self.scenes
 
     def use_frozen(self, encoder: FrameEncoder, cache_root: Path) -> BuildReport:
@@ -167,7 +166,7 @@ class NavsimDataModule(L.LightningDataModule):
             anchors,
             num_frames=self.needs.frames,
             frame_stride=self.needs.stride,
-            mask_missing=self.mask_missing,
+            mask_missing=self.missing == "mask",
             seed=self.seed,
             stacks=self.stacks,
             bev=self.bev,

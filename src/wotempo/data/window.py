@@ -47,6 +47,13 @@ def window_frames(scene: Scene, num_frames: int, frame_stride: int = 1) -> list[
     return [None if place == MISSING else frames[place] for place in places]
 
 
+def fallen(windows: np.ndarray, lost: np.ndarray, masked: bool) -> np.ndarray:
+    """(n,) bool: windows that are left out where frames cannot be had. ``windows`` (n, T): positions in ``lost`` (m,)
+    bool, or MISSING. ``masked``: a lost history frame costs no window."""
+    needed = windows[:, -1:] if masked else windows
+    return np.append(lost, False)[needed].any(1)
+
+
 def require_history(scenes: Sequence[Scene], num_frames: int, frame_stride: int, split: str) -> None:
     """UserError when the log of not one scene reaches back as far as a window: such a history could not be learnt."""
     longest = 0

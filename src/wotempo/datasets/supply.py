@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from wotempo.maps.locations import INDEX_NAME, MAP_VERSIONS
 from wotempo.navsim import DataPaths, Frame, sensor_paths
+from wotempo.navsim.dataset import size_of
 
 Part = Literal["maps", "logs", "current", "history"]  # current, history: sensor files of frames
 FILES_PER_FRAME = 4  # three cameras and the LiDAR
@@ -98,7 +99,7 @@ class Supply:
 
 def sizes(files: Iterable[Path]) -> Iterator[int]:
     """Bytes of each file; 0 where it is missing (or empty, which is no better)."""
-    return (file.stat().st_size if file.is_file() else 0 for file in files)
+    return (size_of(file) or 0 for file in files)
 
 
 def absent(name: str, needed: int, archive: Archive) -> Piece:

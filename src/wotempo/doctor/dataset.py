@@ -68,7 +68,7 @@ def _sensors(config: RunConfig, paths: DataPaths, split: str, scenes: list[Scene
     windows = (window_frames(scene, needs.frames, needs.stride) for scene in scenes)
     folder = getattr(config.data, split).split
     count = count_sensors(paths, folder, windows, needs.frames, len(scenes), progress)
-    return check_sensors(split, count, config.data.missing_history == "mask", config.data.missing == "skip")
+    return check_sensors(split, count, config.data.missing)
 
 
 def _labelled(

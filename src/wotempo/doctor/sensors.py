@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from wotempo.config.missing import DROP, ERROR, MASK
 from wotempo.datasets import Progress
 from wotempo.doctor.finding import Finding
 from wotempo.navsim import DataPaths, Frame, sensor_paths
+from wotempo.navsim.dataset import size_of
 from wotempo.navsim.per_scene import attempted
 
 
@@ -45,9 +47,9 @@ def count_sensors(
                 before[position] += 1
                 continue
             if frame.token not in known:
-                files, why = attempted(partial(sensor_paths, paths, split, frame))
-                sizes = {file: _size(file) for file in files or ()}
-                bad = [why] if files is None else [file.name for file, size in sizes.items() if not size]
+                sizes, why = attempted(partial(_sizes, paths, split, frame))
+                bad = [why] if sizes is None else [file.name for file, size in sizes.items() if not size]
+                sizes = sizes or {}
                 known[frame.token] = not bad
                 empty += sum(size == 0 for size in sizes.values())
                 first = first or (bad[0] if bad else "")
@@ -59,15 +61,12 @@ def count_sensors(
     return SensorCount(total, tuple(missing), tuple(before), whole, empty, first)
 
 
-def _size(file: Path) -> int | None:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return None
+def _sizes(paths: DataPaths, split: str, frame: Frame) -> dict[Path, int | None]:
+    return {file: size_of(file) for file in sensor_paths(paths, split, frame)}
 
 
-def check_sensors(split: str, count: SensorCount, masked: bool, skipped: bool = False) -> Finding:
-    """``masked``: the run masks history frames without files; ``skipped``: it leaves out scenes without files."""
+def check_sensors(split: str, count: SensorCount, missing: str = ERROR) -> Finding:
+    """``missing``: as ``data.missing`` says."""
     name = f"sensors {split}"
     *past, now = count.missing
     found = f"{count.tokens} tokens, {count.tokens - now} with all current files, {count.whole} with a whole window"
@@ -79,14 +78,16 @@ def check_sensors(split: str, count: SensorCount, masked: bool, skipped: bool = 
     if not count.first:
         return Finding(name, "ok", found)
     found += f"; {count.empty} files of 0 bytes; first {count.first}"
-    if skipped and count.whole:
+    if missing == MASK and count.tokens > now:
+        left_out = ", scenes without current files are left out" if now else ""
+        fix = f"complete the history download; until then these frames are masked{left_out}"
+        return Finding(name, "warn", found, fix)
+    if missing == DROP and count.whole:
         return Finding(name, "warn", found, "complete the download; until then scenes without files are left out")
     if now:
-        fix = "complete the download of the current frames; a 0-byte file must be fetched again"
+        fix = "complete the download of the current frames; a 0-byte file must be fetched again; or data.missing=drop"
         return Finding(name, "fail", found, fix)
-    if masked:
-        return Finding(name, "warn", found, "complete the history download; until then these frames are masked")
-    return Finding(name, "fail", found, "complete the history download, or data.missing_history=mask")
+    return Finding(name, "fail", found, "complete the history download, or data.missing=mask, or data.missing=drop")
 
 
 def _listed(pairs: Iterable[tuple[int, int]]) -> str:

@@ -37,7 +37,7 @@ class AgentWindow:
     @classmethod
     def of(cls, model: Planner, num_history: int, missing_history: str, name: str) -> AgentWindow:
         """``num_history``: frames of an ``AgentInput``. ``missing_history``: ``error`` refuses a model whose window
-        reaches further back, ``mask`` lets it plan without those frames, as ``data.missing_history`` does. UserError
+        reaches further back, ``mask`` lets it plan without those frames, as ``data.missing=mask`` does. UserError
         names the checkpoint ``name``."""
         stage, needs = model.fusion, model.needs
         if missing_history not in MISSING_HISTORY:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wotempo.errors import UserError
-from wotempo.navsim.files import read_bytes, write_bytes
+from wotempo.navsim.files import read_bytes, state_of, write_bytes
 from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
 from wotempo.navsim.text_files import parse_json
 
@@ -94,7 +94,7 @@ class Lack:
     def among(cls, folder: Path, files: Iterable[Path]) -> Lack:
         """Names are told from ``folder`` on."""
         distinct = dict.fromkeys(files)
-        sizes = {file: _size(file) for file in distinct}
+        sizes = {file: size_of(file) for file in distinct}
         missing = [file.relative_to(folder).as_posix() for file, size in sizes.items() if size is None]
         empty = [file.relative_to(folder).as_posix() for file, size in sizes.items() if size == 0]
         return cls(len(distinct), len(missing), len(empty), tuple(missing[:_SHOWN]), tuple(empty[:_SHOWN]))
@@ -122,13 +122,10 @@ class Lack:
             raise UserError(f"{folder}: {'; '.join(parts)}; the download is incomplete, fetch it again")
 
 
-def _size(file: Path) -> int | None:
-    """None where there is no such file."""
-    try:
-        state = file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return state.st_size if stat.S_ISREG(state.st_mode) else None
+def size_of(file: Path) -> int | None:
+    """Bytes; None where there is no such file. UserError where it cannot be looked at."""
+    state = state_of(file)
+    return state.st_size if state is not None and stat.S_ISREG(state.st_mode) else None
 
 
 def lack_of_sensors(paths: DataPaths, split: str, frames: Iterable[Frame]) -> Lack:

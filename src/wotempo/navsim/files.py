@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wotempo.errors import UserError
-from wotempo.system_errors import writing
+from wotempo.system_errors import limit_reached, writing
 
 
 class Stamp(NamedTuple):
@@ -26,6 +26,19 @@ class Stamp(NamedTuple):
     def of(cls, path: Path) -> Stamp:
         state = path.stat()
         return cls(state.st_size, state.st_mtime_ns)
+
+
+def state_of(path: Path) -> os.stat_result | None:
+    """None where there is no such file or folder. UserError where its folder does not let itself be looked at."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if limit_reached(error) is not None:
+            raise
+        why = error.strerror or error
+        raise UserError(f"{path}: cannot be looked at ({why}): check the rights and the links of its folder") from error
 
 
 @contextmanager

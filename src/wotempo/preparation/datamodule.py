@@ -46,7 +46,6 @@ def data_module(
         needs=needs,
         feature_spec=feature_spec(model),
         target_spec=target_spec(model),
-        missing_history=data.missing_history,
         missing=data.missing,
         recheck=data.recheck,
         prepare_workers=data.prepare_workers,

@@ -79,7 +79,7 @@ def by_logs(config: RunConfig, dataset: Dataset, paths: DataPaths, progress: Pro
         history = supply.piece(f"{split}: history frames", past, "history", split)
         fetch += [history] if history.needed else []
         if (reach := supply.sensor_reach.get(split)) and (far := beyond(config, reach.frames, windows[split])):
-            notes.append(f"{far} frames of {split} {reach.beyond}; data.missing_history=mask leaves them out")
+            notes.append(f"{far} frames of {split} {reach.beyond}; data.missing=mask leaves them out")
     used = {split: members for split, members in windows.items() if split != "test"}
     caches = (CACHES, float(still_to_write(config, paths, used)[0])) if used else projected_caches(config, supply)
     return Plan(fetch, [caches, labels(config, sum(map(len, used.values())))], notes)

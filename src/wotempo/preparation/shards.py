@@ -9,11 +9,11 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from wotempo.config.missing import ERROR
 from wotempo.config.schema import RunConfig
-from wotempo.data.filling import Caches, Failed, Splits
+from wotempo.data.filling import Caches
 from wotempo.navsim import Scene
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.share import Share
@@ -46,12 +46,13 @@ def prepare_share(config: RunConfig, share: Share) -> Prepared | None:
         if window_needs(config).labels and begun.anchors is not None:
             given = (begun.dataset, begun.paths, begun.labelled, begun.anchors)
             if not (folder := place_of_labels(*given)).exists():
-                check_sensors(config, begun.paths, windows, progress)
+                looked_at = windows if config.data.missing == ERROR else begun.windows  # there one scene must be whole
+                check_sensors(config, begun.paths, looked_at, progress)
             labels_of(*given, progress, share)
             if config.data.labels is None:
                 windows = without_invalid(windows, invalid_of_shard(*given[2:], folder, *share))
         how = (config.data.prepare_workers, progress)
-        caches.fill_share(windows, partial(_without, caches, windows), *how)
+        caches.fill_share(windows, *how)
     write_bytes(done / f"{share.shard}-of-{share.shards}", b"")
     if not all((done / f"{shard}-of-{share.shards}").exists() for shard in range(share.shards)):
         return None
@@ -71,9 +72,3 @@ def _notes(caches: Caches, begun: Begun) -> Path:
 
 def _within(logs: frozenset[tuple[str, str]], scenes: list[Scene]) -> list[Scene]:
     return [scene for scene in scenes if (scene.log.split, scene.log.name) in logs]
-
-
-def _without(caches: Caches, windows: Splits, failed: Failed) -> Splits:
-    """The windows that can be had; the start that looks at the whole says which are left out."""
-    lost = {split: caches.lost(members, failed) for split, members in windows.items()}
-    return {split: [s for s in members if s.token not in lost[split]] for split, members in windows.items()}

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wotempo.config.missing import BEFORE, ERROR
 from wotempo.config.schema import RunConfig
 from wotempo.configs import values
 from wotempo.planners.config import OLDEST
@@ -27,7 +28,11 @@ NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 def signature(config: RunConfig) -> str:
     """Eight hex digits over everything that changes what is computed."""
-    text = json.dumps(settings(config), sort_keys=True, default=str)
+    identity = settings(config)
+    missing = BEFORE[identity["data"].pop("missing", ERROR)]  # runs from before have the same signature
+    lacking = values("older/keys")["data"]
+    identity["data"] |= {key: value for key, value in missing.items() if lacking.get(key) != value}
+    text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
