@@ -13,7 +13,7 @@ from wotempo.commands.resume import changes_of, choose, prepared
 from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
-from wotempo.experiment.run import run_folder
+from wotempo.experiment.run import RUN_DIR, require_one_folder, run_folder
 from wotempo.navsim.lock import locked
 from wotempo.runs.provenance import signature
 from wotempo.runs.unfinished import LOCK, claim_run_dir, unfinished_runs
@@ -60,6 +60,11 @@ def test_a_folder_is_continued_started_anew_or_refused(tmp_path, capsys):
     )
     assert claim.command == "wotempo train seed=3"
     assert "starts again" in capsys.readouterr().out
+    before = list(folder.iterdir())
+    assert claim_run_dir(folder, "abc", reuse=False, holds=False).resumed == claim.resumed
+    assert not claim_run_dir(folder, "abc", reuse=False, fresh=True, holds=False).resumed
+    assert list(folder.iterdir()) == before, "a further rank changes nothing"
+    assert capsys.readouterr().out == ""
     claim_run_dir(folder, "abc", reuse=False, fresh=True)
     assert list(folder.iterdir()) == []
 
@@ -166,3 +171,19 @@ def test_a_run_that_cannot_be_extended_is_left_as_it_is(tmp_path, run, epochs, s
     if run.get("status") != "incomplete":
         with pytest.raises(UserError, match=r"trainer\.max_epochs=<more> extends"):
             choose(folder)
+
+
+def test_ranks_that_srun_starts_are_given_their_folder(tmp_path, monkeypatch, no_hydra_left):
+    """Each would take the time at which it was started."""
+    monkeypatch.delenv(RUN_DIR, raising=False)
+    config = asked_for(tmp_path / NOW, "trainer.devices=2")
+    require_one_folder(config)
+    for name in ("WORLD_SIZE", "SLURM_NTASKS"):
+        with monkeypatch.context() as rank:
+            rank.setenv(name, "2")
+            with pytest.raises(UserError, match=r"2 processes of srun or torchrun .* give run_dir=<folder>"):
+                require_one_folder(config)
+            rank.setenv(RUN_DIR, str(tmp_path))  # a process that Lightning started
+            require_one_folder(config)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    require_one_folder(asked_for(tmp_path / "mine", "trainer.devices=2"))

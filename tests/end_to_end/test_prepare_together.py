@@ -3,17 +3,23 @@ of one process alone."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from free_port import free_port
 from hydra import compose, initialize_config_module
+from lightning.pytorch.utilities import rank_zero_only
 from small_run import SMALL
 
 from wotempo.config.checks import check_config
+from wotempo.config.composition import loaded
 from wotempo.data import frame_cache, target_cache
+from wotempo.experiment.run import RUN_DIR, work
 from wotempo.navsim.index import logs
 from wotempo.navsim.share import Share
 from wotempo.pdm.labels import label_parts
@@ -21,7 +27,8 @@ from wotempo.preparation import anchors
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.shards import prepare_share
 
-PROCESSES = 3
+PROCESSES, RANKS = 3, 2
+ONE_STEP = ("acceptance=smoke", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1")
 COUNTED = {
     "log": (logs, "make_digest", lambda log, *_: log.stem),
     "frame": (frame_cache, "compute_frame", lambda source: source.cloud.name),
@@ -88,14 +95,14 @@ def content(workspace: Path) -> dict[str, bytes]:
     }
 
 
-def at_once(*jobs: tuple) -> list[list[str]]:
-    """``prepared`` with the arguments of each job, in processes that begin together -> their notes, sorted."""
+def at_once(*jobs: tuple, work: Callable[..., None] = prepared) -> list[list[str]]:
+    """``work`` with the arguments of each job, in processes that begin together -> the notes of each, sorted."""
     context = multiprocessing.get_context("fork")
     begin = context.Barrier(len(jobs))
 
     def run(job: tuple) -> None:
         begin.wait()
-        prepared(*job)
+        work(*job)
 
     processes = [context.Process(target=run, args=(job,)) for job in jobs]
     for process in processes:
@@ -131,3 +138,25 @@ def test_shares_make_together_what_one_makes(alone, bare, tmp_path):
     assert not [*bare.glob("cache/*/shards")], "the last one looked at the whole"
     (tmp_path / "start.txt").touch()
     assert at_once((bare, tmp_path / "start.txt")) == [[]], "nothing is left to a start"
+
+
+def test_ranks_prepare_as_one_process_does(alone, bare, tmp_path, monkeypatch):
+    """A training whose ranks were started side by side, as srun does, before anything is prepared."""
+    monkeypatch.delenv(RUN_DIR, raising=False)
+
+    def rank(number: int, notes: Path) -> None:
+        counting(notes)
+        os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(RANKS), "NODE_RANK": "0"}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        rank_zero_only.rank = number  # Lightning reads it where it is imported
+        given = ["trainer.strategy=ddp", f"trainer.devices={RANKS}", *ONE_STEP, f"run_dir={tmp_path / 'run'}"]
+        with loaded():
+            raw = compose("train", overrides=[f"workspace={bare}", *SMALL, "data.prepare_workers=1", *given])
+        assert work(raw) == 0
+
+    notes = tmp_path / "ranks.txt"
+    with free_port() as port:
+        many, *_ = at_once(*((number, notes) for number in range(RANKS)), work=rank)
+    assert (many, content(bare)) == alone
+    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert (verdict["status"], verdict["facts"].get("resumed")) == ("accepted", None)

@@ -115,6 +115,17 @@ def run_folder(config: RunConfig) -> Path:
     return earlier[-1]
 
 
+def require_one_folder(config: RunConfig) -> None:
+    """UserError where processes that srun or torchrun started would each name the folder of the run by the time."""
+    started = max(int(os.environ.get(name) or 1) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+    several = started > 1 and config.trainer.devices not in (1, "1")
+    if several and RUN_DIR not in os.environ and named_by_time(Path(config.run_dir)):
+        raise UserError(
+            f"{started} processes of srun or torchrun would each name the folder of the run by the time: give "
+            "run_dir=<folder>"
+        )
+
+
 def work(raw: DictConfig) -> int:
     """One run -> its exit code. Ended early by the scheduler, its job goes back into the queue."""
     config, stop_signal = check_config(raw), StopSignal()
@@ -134,6 +145,7 @@ def work(raw: DictConfig) -> int:
 
 def hold_folder(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int:
     """``train`` in the run's folder, which no other process may use meanwhile."""
+    require_one_folder(config)
     if getattr(rank_zero_only, "rank", 0) != 0:  # the folder is held by the process that started this one
         config.run_dir = raw.run_dir = os.environ.get(RUN_DIR, config.run_dir)
         return cast(int, train(config, raw, stop_signal))  # several processes do not go on with smaller batches
@@ -148,12 +160,12 @@ def hold_folder(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> 
 
 def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | None:
     """One attempt of the run in a folder that this process holds -> exit code; None: again, with smaller batches."""
-    run_dir = Path(config.run_dir)
+    run_dir, first = Path(config.run_dir), getattr(rank_zero_only, "rank", 0) == 0
     by_epochs = config.trainer.max_steps == -1
     identity = signature(config)
     known = (run_dir / IDENTITY).is_file()
     differs = partial(other_settings, run_dir, config, by_place=not known)
-    claim = claim_run_dir(run_dir, identity, config.reuse, config.fresh, by_epochs, differs)
+    claim = claim_run_dir(run_dir, identity, config.reuse, config.fresh, by_epochs, differs, first)
     criteria, strict = other_criteria(run_dir, config), config.reuse == STRICT
     if (done := claim.finished) is not None:
         check_taken(run_dir, changes_since(run_dir, config), criteria, strict)
@@ -167,13 +179,13 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
         if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("trainer.accelerator is 'gpu', but there is no GPU: set trainer=cpu (make: TRAINER=cpu)")
         require_trainer(config, run_dir)
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if first:
             check_checkpoint_room(config)
         prepared, data = prepare_data(config)
         made_from = identity_of(config, prepared, claim.identity)
         if claim.resumed:
             check_continued(run_dir, claim, made_from, criteria, strict)
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if first:
             write_identity(run_dir, made_from)
         data.evidence = RunEvidence(config, prepared, data)
         if prepared.note:

@@ -66,13 +66,15 @@ def claim_run_dir(
     fresh: bool = False,
     epoch_ends: bool = True,
     other_settings: Callable[[], list[str] | None] = lambda: None,
+    holds: bool = True,
 ) -> Claim:
     """Claim an output folder for one run; UserError where the folder holds another one.
 
     An unfinished run of the same ``identity`` is continued, or with ``fresh`` removed; a finished one is refused, or
     with ``reuse`` returned, which says whether other code made it; with ``strict`` that is refused. ``epoch_ends``:
     see ``newest_checkpoint``. ``other_settings``: asked where the identity is another one; what differs in the two
-    configurations, and nothing where they are spelled differently only.
+    configurations, and nothing where they are spelled differently only. Without ``holds`` this process is a further
+    rank of the run, whose first one holds the folder: nothing is changed there, and nothing said twice.
     """
     verdict = read_verdict(path)
     if verdict is None:
@@ -99,16 +101,17 @@ def claim_run_dir(
             print(f"{path}: ran with other code than is here{which}; reuse=strict would refuse it", flush=True)
         return Claim(finished=verdict)
     if fresh:
-        print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
-        for member in path.iterdir():
+        if holds:
+            print(f"{path}: {verdict['reason']}; it is run anew", flush=True)
+        for member in path.iterdir() if holds else ():
             if member.name != LOCK:
                 shutil.rmtree(member) if member.is_dir() else member.unlink()
         return Claim()
-    return _resume(path, verdict, epoch_ends)
+    return _resume(path, verdict, epoch_ends, holds)
 
 
-def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
-    for unfinished in path.rglob(".*.tmp"):  # a killed process removes nothing
+def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool, holds: bool) -> Claim:
+    for unfinished in path.rglob(".*.tmp") if holds else ():  # a killed process removes nothing
         shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
     checkpoint, step, damaged = newest_checkpoint(path / "checkpoints", epoch_ends)
     facts = verdict["facts"]
@@ -120,7 +123,8 @@ def _resume(path: Path, verdict: dict[str, Any], epoch_ends: bool) -> Claim:
         entry["damaged"] = damaged
     where = f"continued at step {step} ({checkpoint.name})" if checkpoint else "no checkpoint yet, it starts again"
     notes = "".join(f"; {sentence}" for sentence in damaged)
-    print(f"{path}: {verdict['reason']}; {where}{notes}; fresh=true starts anew", flush=True)
+    if holds:
+        print(f"{path}: {verdict['reason']}; {where}{notes}; fresh=true starts anew", flush=True)
     resumed = [*facts.get("resumed", []), entry]
     past = facts.get("out_of_memory", [])
     commit = (facts.get("git") or {}).get("commit")

@@ -31,4 +31,4 @@ class StepClock(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         counted = self.seconds[self.warm_up :] or self.seconds
-        pl_module.log("seconds_per_step", torch.tensor(median(counted)), rank_zero_only=True)
+        pl_module.log("seconds_per_step", torch.tensor(median(counted)), sync_dist=True)  # mean of all ranks
