@@ -30,7 +30,7 @@ ROWS = pd.DataFrame({"driver": ["model"], "token": ["a"], "log": ["l"], "valid":
 
 
 def scores(folder: Path) -> None:
-    evaluate.report(SimpleNamespace(metric="pdms"), folder, None, {}, ROWS)
+    evaluate.report(SimpleNamespace(metric="pdms"), folder, None, {"token_set": {"metric": "m"}}, ROWS)
 
 
 def pictures(folder: Path, draw: Any) -> None:

@@ -14,10 +14,11 @@ import pandas as pd
 from wotempo.command_line.entry import command
 from wotempo.errors import UserError
 from wotempo.records.reading import readable
+from wotempo.report.scores import NAMED
 
 TOLERANCE = 1e-5  # both plan in float32, one token at a time or several
 AVERAGE = "average"
-NO_SCORE = {"token", "valid"}
+NO_SCORE = {"token", "valid", *NAMED}
 
 
 def read_scores(paths: list[Path]) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def _table(path: Path) -> pd.DataFrame:
     table = table[~table["token"].fillna("").str.startswith(AVERAGE)].fillna({"token": ""}).set_index("token")
     if not table.index.str.fullmatch(r"\S+").all() or table["valid"].dtype != bool:
         raise ValueError("it holds rows without a token, or without True or False as valid")
-    if worded := [name for name in table if name != "valid" and table[name].dtype.kind not in "fiu"]:
+    if worded := [name for name in table if name not in NO_SCORE and table[name].dtype.kind not in "fiu"]:
         raise ValueError(f"its column {worded[0]} holds what is no number")
     return table
 
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> int:
         if len(tokens):
             print(f"{len(tokens)} tokens in {name} alone, first {tokens[0]}")
     print(table.to_string(float_format="{:.1e}".format))
-    if unseen := sorted(set(devkit.columns) ^ set(ours.columns)):
+    if unseen := sorted((set(devkit.columns) ^ set(ours.columns)) - set(NAMED)):
         print(f"in one table only: {', '.join(unseen)}")
     same = not table["tokens"].any() and not any(map(len, lonely.values()))
     print(f"{'the same' if same else 'NOT the same'}, to {TOLERANCE:g}")

@@ -30,6 +30,7 @@ from wotempo.evaluation.scoring import score_all
 from wotempo.navsim import DataPaths, Scene, write_bytes
 from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.scenes import NO_BOXES, without_boxes
+from wotempo.navsim.scores import TITLES
 from wotempo.navsim.submission import Team, read_plans, require_complete, write_plans, write_submission
 from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
@@ -38,6 +39,8 @@ from wotempo.preparation.progress import PreparationProgress
 from wotempo.preparation.windows import NO_SENSORS
 from wotempo.report.scores import summarise, write_official
 from wotempo.report.terminal import console
+from wotempo.report.token_set import FILE as TOKENS
+from wotempo.report.token_set import about_set, in_words, with_columns, write_token_sets
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.training.history_evidence import HistoryTally, sentence
 
@@ -204,6 +207,10 @@ def work(raw: DictConfig) -> int:
         "checkpoint": config.checkpoint,
         "coverage": {"text": coverage.sentence, **coverage.figures},
     }
+    tokens = [scene.token for scene in scenes]
+    about = {"split": config.split, "metric": TITLES[config.metric], **about_set(tokens, coverage.reasons)}
+    content["token_set"] = about
+    write_token_sets(run_dir, {config.split: about}, {config.split: tokens})
     if config.history:
         content["history"] = tally.figures()
     written = keep_plans(config, run_dir, plans.get("model"))
@@ -251,6 +258,9 @@ def report(
     config: EvaluateConfig, run_dir: Path, dataset: Dataset, content: dict[str, Any], rows: pd.DataFrame
 ) -> None:
     """Write the table of tokens, the official files and the summary, and print the means and what failed."""
+    about = content["token_set"]
+    rows = with_columns(rows, about["metric"])
+    about["failed"] = {str(of): int((~valid).sum()) for of, valid in rows.groupby("driver")["valid"]}
     write_bytes(run_dir / "scores.parquet", rows.to_parquet(index=False))
     official = METRICS[config.metric].columns
     for driver, of_driver in rows.groupby("driver"):
@@ -261,6 +271,7 @@ def report(
     write_summary(run_dir, content)
     track_evaluation(config.tracking, run_dir, {**content, "stage": config.split, "data": config.data.kind})
     show(means, columns, dataset.note or dataset.name)
+    print(f"{about['metric']} over {in_words({**about, 'failed': 0})}: {run_dir / TOKENS}")
     if config.history:
         print(f"history: {sentence(content['history'])}")
     for line in failures(rows):

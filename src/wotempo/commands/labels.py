@@ -23,6 +23,7 @@ from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.share import Share
 from wotempo.preparation.labelling import LabelsConfig, label_splits
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.records.evidence import token_hash
 
 
 def check(raw: DictConfig) -> LabelsConfig:
@@ -42,7 +43,10 @@ def work(raw: DictConfig) -> int:
     config = check(raw)
     with PreparationProgress(config.progress_bar) as progress:
         result, table = label_splits(config, progress)
-    write_bytes(Path(config.run_dir) / "labels.json", json.dumps(asdict(result)).encode())
+    content = asdict(result)
+    if table is not None:
+        content["token_set"] = token_hash([*table.rows, *table.invalid])
+    write_bytes(Path(config.run_dir) / "labels.json", json.dumps(content).encode())
     for cause in by_cause(table.invalid.items() if table else ()):
         print(f"invalid: {cause}")
     if result.invalid:

@@ -29,6 +29,7 @@ from wotempo.report.comparison import Side
 from wotempo.report.leaderboard import leaderboard_page, terminal
 from wotempo.report.sides import all_sides
 from wotempo.report.terminal import console
+from wotempo.report.token_set import REFUSED, Scored, measured_on
 from wotempo.runs.sweep import lost_jobs
 
 OPTIONS = (
@@ -46,6 +47,26 @@ def by_data(found: list[Side]) -> dict[str, list[Side]]:
         known = [job.verdict["facts"] for job in side.jobs if "data" in job.verdict["facts"]]
         groups.setdefault(one_line(known[0]["data"]) if known else "no run began training", []).append(side)
     return groups
+
+
+def by_token_set(data: str, found: list[Side]) -> tuple[dict[str, tuple[Scored | None, list[Side]]], list[str]]:
+    """The variants of a dataset by what their runs were scored on and by, with a heading each, and sentences that say
+    so. What was not scored stands in the first table, or in that of the other runs of its variant."""
+    sets = measured_on(job for side in found for job in side.jobs)
+    if len(sets) < 2:
+        notes = [f"{data}: {scored}" for scored in sets.values()]
+        return {data: (next(iter(sets.values()), None), found)}, notes
+    tables: dict[str, tuple[Scored | None, list[Side]]] = {}
+    for place, (one, scored) in enumerate(sets.items()):
+        members = []
+        for side in found:
+            own = measured_on(side.jobs)
+            jobs = [job for job in side.jobs if job.rows is None or Scored.in_rows(job.rows).of == one]
+            if one in own or (not own and place == 0):
+                members.append(replace(side, jobs=jobs))
+        tables[f"{data} · {scored.short}"] = (scored, members)
+    each = "; ".join(f"{scored}: {', '.join(s.name for s in of)}" for scored, of in tables.values())
+    return tables, [f"{REFUSED}: {data} has {len(tables)} tables. {each}"]
 
 
 def reference_of(found: list[Side], folders: list[Path], given: str | None) -> str:
@@ -84,15 +105,23 @@ def main(arguments: list[str]) -> int:
     if given:
         require_named("variant", given, [side.name for side in found])
     boards, pages, lines = {}, [], []
+    tables: dict[str, tuple[Scored | None, list[Side]]] = {}
+    measured: list[str] = []
     for data, members in by_data(found).items():
+        of_data, sentences = by_token_set(data, members)
+        tables |= of_data
+        measured += sentences
+    for data, (scored, members) in tables.items():
         jobs = [replace(job, variant=side.name) for side in members for job in side.jobs]
         reference = reference_of(members, folders, given)
         boards[data] = view = summarise(jobs, reference, metric, margin)
         pages += [f"## {inline(data)}", "", markdown(view, reference, metric, margin, "")]
-        lines += [{"data": data, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]
+        on = {} if scored is None else {"metric": scored.of.metric, "token_set": scored.of.hash, "tokens": scored.count}
+        lines += [{"data": data, **on, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]
     notes = (
         lost
         + repeated
+        + measured
         + sorted({one_line(note) for side in found for job in side.jobs if (note := job.verdict["facts"].get("note"))})
     )
     out = str(options["out"]).removesuffix(".html")

@@ -3,8 +3,8 @@
 ``test.parquet`` beside the verdict, one row a scene: token, log, valid, ``why`` and ``causes`` of lost sub-scores
 (pdm.evaluation.evaluate_scenes), the names of ``PDMS_COLUMNS`` with the score as ``pdms``, ade and fde (m), and for
 each class k of the BEV map the cells of intersection and union of the imagined future map with the true one,
-``future_both_k`` and ``future_any_k`` (of planners that imagine one); and ``situation_<name>`` (bool), what kind of
-scene it is (wotempo.report.situation).
+``future_both_k`` and ``future_any_k`` (of planners that imagine one); ``situation_<name>`` (bool), what kind of
+scene it is (wotempo.report.situation); and ``metric`` and ``token_set``, what it was measured by and on.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from wotempo.evaluation.windows import windows_of
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.per_scene import each
+from wotempo.navsim.scores import TITLES
 from wotempo.pdm.metrics import PDMS_COLUMNS
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
+from wotempo.report.token_set import Scored, with_columns
 from wotempo.training.module import LitPlanner
 
 TEST_FILE = "test.parquet"
@@ -93,4 +95,6 @@ def score_run(config: RunConfig, module: LitPlanner, run_dir: Path, progress: Pr
     kinds = pd.DataFrame([{"token": s.token, **known.get(s.token, dict.fromkeys(SITUATIONS, False))} for s in scenes])
     kinds = kinds.rename(columns={name: f"{PREFIX}{name}" for name in SITUATIONS})
     whole = named.merge(overlaps, on="token", validate="one_to_one").merge(kinds, on="token", validate="one_to_one")
-    write_bytes(run_dir / TEST_FILE, whole.to_parquet(index=False))
+    named = with_columns(whole, TITLES["pdms"])
+    write_bytes(run_dir / TEST_FILE, named.to_parquet(index=False))
+    print(f"test: {Scored.in_rows(named)}", flush=True)

@@ -38,10 +38,11 @@ from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.limits import check_checkpoint_room
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.report.token_set import in_words
 from wotempo.runs.beginning import beginning
 from wotempo.runs.build import build_callbacks, build_module, build_trainer, require_trainer
 from wotempo.runs.extension import EXTENDED
-from wotempo.runs.facts import evidence_of, facts_of
+from wotempo.runs.facts import evidence_of, facts_of, token_sets, write_tokens
 from wotempo.runs.identity import FILE as IDENTITY
 from wotempo.runs.identity import changes_since, identity_of, write_identity
 from wotempo.runs.out_of_memory import FACT, OutOfMemoryPolicy
@@ -187,6 +188,7 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
             check_continued(run_dir, claim, made_from, criteria, strict)
         if first:
             write_identity(run_dir, made_from)
+            write_tokens(run_dir, prepared)
         data.evidence = RunEvidence(config, prepared, data)
         if prepared.note:
             print(prepared.note, flush=True)
@@ -234,6 +236,8 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
         test(config, module, run_dir)
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
     print(report.card())
+    for split, about in token_sets(prepared).items():
+        print(f"  {split}: {in_words(about)}")
     print(f"  {prepared.note}\n  run: {run_dir}" if prepared.note else f"  run: {run_dir}", flush=True)
     close_wandb(loggers, report.verdict(), run_dir, config.tracking.artifacts, pictures)
     # Lightning leaves fit with SystemExit for SIGTERM and for Ctrl-C alike.

@@ -28,6 +28,8 @@ CHUNK = 4096  # rows that are looked at together
 ALL_FLAGS = 0b11111
 ONE = np.float16(1).view(np.uint16)
 METRICS = ("NC", "DAC", "EP", "TTC", "C")  # the order in memory, which is WoTE's
+# The scores of a drive (wotempo.pdm.metrics), with their versions: figures of two of them do not compare.
+TITLES = {"pdms": "pdms v1.1", "epdms": "epdms v2.2 one-stage, after the human-penalty fix"}
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from typing import Any
 from wotempo.config.schema import DataConfig
 from wotempo.datasets import dataset_of, find_split, split_scenes
 from wotempo.navsim import ScoreTable, read_anchors
+from wotempo.navsim.scores import TITLES
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
+from wotempo.pdm.score import SCORER_VERSION
 from wotempo.planners.config import sizes
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.labels import labels_folder
@@ -59,6 +61,8 @@ class Labelled:
     complete: bool
     invalid: int | None = None  # of the whole table; None before it is complete
     bytes_per_scene: float | None = None
+    metric: str = TITLES["pdms"]
+    scorer: str = SCORER_VERSION
     coverage: dict[str, Any] = field(default_factory=dict)  # what the splits do not hold of what was asked for
 
     def __str__(self) -> str:

@@ -38,6 +38,8 @@ class Prepared:
     note: str
     supervised: tuple[str, ...] = ("train", "val")  # splits whose logs hold boxes: the others have no targets
     coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by split: what of it is not here
+    failed: Mapping[str, int] = field(default_factory=dict)  # by split: scenes that cannot be scored, and are left out
+    masked: Mapping[str, int] = field(default_factory=dict)  # by split: scenes of which a history frame is masked
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Begun:
 
     def with_labels(self, labels: Path | None, windows: dict[str, list[Scene]]) -> Prepared:
         dataset = self.dataset
-        known = (self.supervised, self.coverage)
+        failed = {split: len(of) - len(windows[split]) for split, of in self.windows.items()}
+        known = (self.supervised, self.coverage, failed)
         return Prepared(self.paths, windows, self.anchors, labels, dataset.name, dataset.note, *known)
 
 
@@ -133,7 +136,7 @@ def prepare_data(config: RunConfig) -> tuple[Prepared, NavsimDataModule]:
         prepared = prepare(config, progress)
         data = build_data(config, prepared, progress)
         data.build_caches()
-    if data.left_out:
+    if data.left_out or data.masked:
         coverage = {s: of.without(NO_SENSORS, data.left_out.get(s, 0)) for s, of in prepared.coverage.items()}
-        prepared = replace(prepared, scenes=data.scenes, coverage=coverage)
+        prepared = replace(prepared, scenes=data.scenes, coverage=coverage, masked=data.masked)
     return prepared, data

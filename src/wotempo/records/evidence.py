@@ -63,6 +63,11 @@ def hash_of(plain: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def token_hash(tokens: Iterable[str]) -> str:
+    """16 hex digits over the distinct tokens, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(set(tokens))).encode()).hexdigest()[:16]
+
+
 def ran_other_code(verdict: Mapping[str, Any]) -> bool:
     """Whether a run's code is not what is imported here; no for runs that did not say."""
     code = verdict.get("evidence", {}).get(CODE)

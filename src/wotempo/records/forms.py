@@ -61,6 +61,8 @@ FACTS: Form = {
     "fusion_parameters": NUMBER,
     "fusion_macs": NUMBER,
     "scenes": dict,
+    "metric": str,
+    "token_sets": {str: Whole(hash=str, count=int)},
     "history": str,
     "failure": str,
     "attempt": ATTEMPT,

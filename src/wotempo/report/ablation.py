@@ -16,6 +16,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from callbacks.base.markdown import one_line
+from wotempo.records.evidence import token_hash
 from wotempo.records.forms import ABSENT
 from wotempo.records.reading import ALTERED, METRICS_FILE, Damaged, read_metrics, read_verdict, spared
 from wotempo.report.marks import marks
@@ -78,6 +79,8 @@ def read_rows(file: Path) -> pd.DataFrame:
     truths = [name for name in rows if name == "valid" or str(name).startswith(PREFIX)]
     if wrong := [name for name in truths if rows[name].dtype != bool]:
         raise ValueError(f"its column {wrong[0]} holds other values than True and False")
+    if "token_set" in rows and set(rows["token_set"]) != {token_hash(rows["token"])}:
+        raise ValueError("its rows are not those of the token set that it names")
     whole = {"valid": True, "reason": ""} | {name: rows[name] for name in ("valid", "reason") if name in rows}
     return rows.assign(**whole)
 

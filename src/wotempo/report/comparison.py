@@ -18,6 +18,7 @@ from wotempo.report.ablation import measured as criterion_measured
 from wotempo.report.run_files import read_job
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
+from wotempo.report.token_set import REFUSED, measured_on
 
 VARIED = ("seed=", "trial_")  # folders of runs in a sweep, in a search
 SAME = ("data", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
@@ -83,8 +84,10 @@ def compare(a: Side, b: Side) -> Comparison:
     names = [n for n in a.jobs[0].metrics if n.startswith("val/") and all(n in j.metrics for j in (*a.jobs, *b.jobs))]
     if planner_of(a) != planner_of(b):
         names = [name for name in names if name != "val/loss"]
+    if other_validation(a, b):
+        names = []
     rows = [_row(name, _mean(a, name), _mean(b, name)) for name in (*MEASURED, *names)]
-    pairs = _pairs(a, b)
+    pairs = [] if len(measured_on([*a.jobs, *b.jobs])) > 1 else _pairs(a, b)
     if pairs:
         trusted = a.accepted and b.accepted
         for metric in (*SCORES, *LOWER_IS_BETTER):
@@ -92,6 +95,13 @@ def compare(a: Side, b: Side) -> Comparison:
         for kind in SITUATIONS:
             rows += _of_kind(pairs, kind, trusted)
     return Comparison(a, b, pd.DataFrame(rows).set_index("name"), _notes(a, b, pairs))
+
+
+def other_validation(a: Side, b: Side) -> str:
+    """A sentence where the runs were validated on other tokens; '' where not, or where one does not say."""
+    sets = [job.verdict["facts"].get("token_sets", {}).get("val") for job in (*a.jobs, *b.jobs)]
+    known = {about["hash"]: f"{about['count']} tokens, set {about['hash']}" for about in sets if about is not None}
+    return f"{REFUSED}: val/ is left out, validated were {' and '.join(known.values())}" if len(known) > 1 else ""
 
 
 def planner_of(side: Side) -> str:
@@ -200,7 +210,17 @@ def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:
         notes.append(f"the runs differ in {', '.join(unlike)}: their figures do not compare")
     if _mean(a, "steps") != _mean(b, "steps"):
         notes.append("the runs took different numbers of steps")
-    if not a.scored or not b.scored:
+    if sentence := other_validation(a, b):
+        notes.append(sentence)
+    sets = measured_on([*a.jobs, *b.jobs])
+    if len(sets) > 1:
+        each = [f"{side.name}: {' and '.join(map(str, measured_on(side.jobs).values()))}" for side in (a, b)]
+        notes.append(f"{REFUSED}: test/ is left out. {'; '.join(each)}")
+    elif sets:
+        notes.append(f"test split: {next(iter(sets.values()))}")
+    if len(sets) > 1:
+        pass
+    elif not a.scored or not b.scored:
         notes.append("no scores on the test split: train both with ARGS=test=true")
     elif not pairs:
         notes.append("no seed and scene was scored on both sides: no difference is paired")

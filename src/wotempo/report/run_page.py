@@ -21,6 +21,7 @@ from wotempo.report.pictures.scene_picture import legend
 from wotempo.report.run_files import RunFiles
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
+from wotempo.report.token_set import Scored, in_words
 
 BADGE = {"accepted": "good", "rejected": "bad"}
 MEMORY = Panel("Peak memory so far", "GB", "", caption="of the last attempt")
@@ -56,6 +57,7 @@ def _summary(run: RunFiles) -> str:
         "parameters": f"{run.facts['parameters']:,}" if "parameters" in run.facts else "–",
         "validation": _validation(run),
         "test split": _headline(job.rows),
+        "measured on": _measured_on(run),
         "next": _text(verdict.get("next")),
     }
     remark = note(run.facts["note"]) if run.facts.get("note") else ""
@@ -64,6 +66,13 @@ def _summary(run: RunFiles) -> str:
     stage = [run.facts["fusion"]["name"]] if "name" in run.facts.get("fusion", {}) else []
     what = " · ".join([job.variant, *stage, f"seed {job.seed}"])
     return f"<h1>{escape(what)}</h1>" + section("Summary", reason, alarm, facts(known.items()), remark)
+
+
+def _measured_on(run: RunFiles) -> str:
+    sets = [f"{split}: {in_words(about)}" for split, about in run.facts.get("token_sets", {}).items()]
+    if run.job.rows is not None:
+        sets.append(f"test: {Scored.in_rows(run.job.rows)}")
+    return "; ".join(sets) or "no token set: this run is from before they were recorded"
 
 
 def _damage(run: RunFiles) -> list[str]:

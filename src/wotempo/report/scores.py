@@ -9,6 +9,7 @@ import pandas as pd
 
 from wotempo.navsim.files import write_bytes
 
+NAMED = ("metric", "token_set")  # of a table of scores: what it was measured by and on, the same in each row
 FORMULAS = ("=", "+", "-", "@")
 
 DRAWS = 2000
@@ -55,12 +56,15 @@ def summarise(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def write_official(rows: pd.DataFrame, columns: list[str], path: Path) -> None:
-    """One driver's rows as NAVSIM's evaluation writes them: token, valid, the columns, and a last row ``average``.
+    """One driver's rows as NAVSIM's evaluation writes them: token, valid, the columns, and a last row ``average``;
+    behind them the metric and the token set, where the rows name them.
 
     The devkit's average leaves failed tokens out; this one counts them as 0.
     """
-    table = rows[["token", "valid", *columns]].reset_index(drop=True)
+    named = [name for name in NAMED if name in rows]
+    table = rows[["token", "valid", *columns, *named]].reset_index(drop=True)
     average = {"token": "average", "valid": bool(rows["valid"].all()), **rows[columns].mean().to_dict()}
+    average |= {name: rows[name].iloc[0] for name in named}
     table.loc[len(table)] = average
     table["token"] = table["token"].map(as_cell)
     write_bytes(path, table.to_csv().encode())

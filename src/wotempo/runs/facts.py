@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from wotempo.config.schema import RunConfig
 from wotempo.fusion import level_of
 from wotempo.navsim import fingerprint
+from wotempo.navsim.scores import TITLES
 from wotempo.planners.stage_cost import cost
 from wotempo.preparation.prepare import Prepared
-from wotempo.records.evidence import CHECKPOINTS, CODE, CONFIG, LABELS, code_hash, described
+from wotempo.records.evidence import CHECKPOINTS, CODE, CONFIG, LABELS, code_hash, described, token_hash
+from wotempo.report.token_set import about_set, write_token_sets
 from wotempo.runs.provenance import attempt, command_line, git_state
 from wotempo.training.checkpoints import BEST
 from wotempo.training.module import LitPlanner
@@ -35,10 +36,7 @@ def evidence_of(run_dir: Path, prepared: Prepared) -> dict[str, Any]:
     files = [run_dir / CONFIG, *(run_dir / CHECKPOINTS / f"{name}.ckpt" for name in ("last", BEST))]
     found: dict[str, Any] = {
         "files": {file.relative_to(run_dir).as_posix(): described(file) for file in files if file.is_file()},
-        "tokens": {
-            split: hashlib.sha256("".join(scene.token for scene in scenes).encode()).hexdigest()[:16]
-            for split, scenes in prepared.scenes.items()
-        },
+        "tokens": {split: token_hash(scene.token for scene in scenes) for split, scenes in prepared.scenes.items()},
         "anchors": None if prepared.anchors is None else fingerprint(prepared.anchors),
         CODE: code_hash(),
     }
@@ -47,6 +45,22 @@ def evidence_of(run_dir: Path, prepared: Prepared) -> dict[str, Any]:
         folder = str(prepared.labels.resolve())
         found[LABELS] = {"folder": folder, "files": {file.name: described(file) for file in members}}
     return found
+
+
+def token_sets(prepared: Prepared) -> dict[str, dict[str, Any]]:
+    """What the run is trained and validated on, by split, with the number of scenes that are left out."""
+    found = {}
+    for split, scenes in prepared.scenes.items():
+        lost = prepared.coverage[split].reasons if split in prepared.coverage else {}
+        counts = {"masked": prepared.masked.get(split, 0), "failed": prepared.failed.get(split, 0)}
+        found[split] = about_set([scene.token for scene in scenes], lost, **counts)
+    return found
+
+
+def write_tokens(run_dir: Path, prepared: Prepared) -> None:
+    """``tokens.json``."""
+    tokens = {split: [scene.token for scene in scenes] for split, scenes in prepared.scenes.items()}
+    write_token_sets(run_dir, token_sets(prepared), tokens)
 
 
 def facts_before(config: RunConfig, identity: str) -> dict[str, Any]:
@@ -80,6 +94,8 @@ def facts_of(
         "fusion_macs": stage.macs,
         "anchors": None if prepared.anchors is None else fingerprint(prepared.anchors),
         "scenes": {split: len(scenes) for split, scenes in prepared.scenes.items()},
+        "metric": TITLES["pdms"],  # of labels, of plans in validation, and of the test split
+        "token_sets": token_sets(prepared),
         # What the splits were asked to hold and do not; nothing is said of one that is whole.
         "not_here": [of.sentence for of in prepared.coverage.values() if of.sentence],
         "coverage": {split: of.figures for split, of in prepared.coverage.items() if of.sentence},

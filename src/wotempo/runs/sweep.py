@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
-from callbacks.base.markdown import one_line
+from callbacks.base.markdown import inline, one_line
 from wotempo.config.sweeps import Asked
 from wotempo.errors import UserError
 from wotempo.navsim import write_bytes
@@ -21,6 +21,7 @@ from wotempo.report.ablation_page import markdown, short_table
 from wotempo.report.leaderboard import leaderboard_page
 from wotempo.report.marks import MARKS, marks
 from wotempo.report.terminal import console
+from wotempo.report.token_set import of_one_set
 from wotempo.runs.asked import LIST, read_asked, read_end, write_asked
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
@@ -142,12 +143,14 @@ class SweepTable(Callback):
         print(note or "", f"table: {sweep_dir / 'sweep.json'}", sep="\n" if note else "")
         if any(job.rows is not None for job in jobs):
             rule = config.comparison
-            view = summarise(jobs, rule.reference, rule.metric, rule.margin)
-            page = markdown(view, rule.reference, rule.metric, rule.margin, note)
+            one, measured = of_one_set(jobs, rule.reference)
+            print(*measured, sep="\n")
+            view = summarise(one, rule.reference, rule.metric, rule.margin)
+            page = "\n\n".join([markdown(view, rule.reference, rule.metric, rule.margin, note), *map(inline, measured)])
             write_bytes(sweep_dir / "ablation.md", page.encode())
             write_bytes(sweep_dir / "ablation.json", view.reset_index().to_json(orient="records", indent=1).encode())
             data = next((name for job in jobs if (name := job.verdict["facts"].get("data"))), "")
-            board = leaderboard_page({data: view}, rule.metric, rule.margin, [note] if note else [])
+            board = leaderboard_page({data: view}, rule.metric, rule.margin, [*measured, *filter(None, [note])])
             write_bytes(sweep_dir / "leaderboard.html", board.encode())
             console(width=112).print(short_table(view, rule.reference, rule.metric))
             print(f"pages: {sweep_dir / 'ablation.md'}, {sweep_dir / 'leaderboard.html'}")
