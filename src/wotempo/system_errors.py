@@ -24,7 +24,7 @@ LIMITS: dict[int, str] = {
     errno.ENOSPC: f"the disk is full ({{}}): {AGAIN}",
     errno.EDQUOT: f"the disk quota is used up ({{}}): {AGAIN}",
     errno.EFBIG: "a file grew larger than the file system or ulimit -f allows ({}): raise the limit or write elsewhere",
-    errno.EROFS: "the file system is read-only ({}): write elsewhere (run_dir=…, workspace=…)",
+    errno.EROFS: "the file system is read-only ({}): write elsewhere (run_dir=…, workspace=…, data.cache=…)",
     errno.EMFILE: f"too many files are open ({{}}): {FILES}",
     errno.ENFILE: f"too many files are open on this machine ({{}}): {FILES}",
     errno.ENOMEM: f"the memory is used up ({{}}): {MEMORY}",

@@ -105,6 +105,33 @@ def test_a_damaged_part_is_noticed(copied, kind, damage):
     assert sum(found.values()) == found[kind]
 
 
+@pytest.mark.parametrize("touched", [False, True])
+def test_caches_of_another_user_are_read(copied, monkeypatch, touched):
+    paths, root = copied
+    if touched:  # as by a copy without times: what is found out cannot be written back
+        for part in (root / "cache").rglob("part-*.npy"):
+            os.utime(part, ns=(1, 1))
+    before = {path: path.stat().st_mtime_ns for path in (root / "cache").rglob("*")}
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    needs = replace(NEEDS, anchors=False, labels=False, frames=2)  # other windows, of which there is no note
+    module = module_of(paths, root, needs=needs)
+    assert built(module) == {"frames": 0, "targets": 0}
+    module.setup("fit")
+    assert len(next(iter(module.train_dataloader()))["tokens"]) == 3
+    assert {path: path.stat().st_mtime_ns for path in (root / "cache").rglob("*")} == before
+
+
+def test_a_cache_of_a_later_version_stays_as_it_is(copied):
+    paths, root = copied
+    (index, *_) = (root / "cache").glob("frames-*/**/index.json")
+    content = index.read_text().replace('"version": 1', '"version": 2')
+    index.write_text(content)
+    shutil.rmtree(root / "cache" / "whole")
+    with pytest.raises(UserError, match=r"written by a later version .*\(format 2, here 1\).* data\.cache"):
+        built(module_of(paths, root))
+    assert index.read_text() == content
+
+
 def test_other_windows_are_not_taken_for_these(copied):
     paths, root = copied
     shutil.rmtree(paths.blob_dir(SPLIT))

@@ -54,7 +54,10 @@ from wotempo.maps.index import MapIndex
 from wotempo.maps.locations import map_path
 from wotempo.navsim.anchors import fingerprint, read_anchors, write_anchors
 from wotempo.navsim.dataset import read_splits
+from wotempo.navsim.files import Stamp
 from wotempo.navsim.images import read_image
+from wotempo.navsim.index.digest import read_digest
+from wotempo.navsim.index.logs import index_logs
 from wotempo.navsim.legacy_pickle import LegacyPickler
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.pcd import read_pcd
@@ -91,6 +94,27 @@ def _short_log(folder: Path) -> Path:
     with path.open("wb") as file:
         LegacyPickler(file, 4).dump(frames[:15])
     return path
+
+
+def _index(name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        _indexed_log(_short_log(folder))
+        return next((folder / "cache").rglob(name))
+
+    return make
+
+
+def _indexed_log(log: Path) -> object:
+    (stored,) = index_logs([log], "golden", log.parent / "cache")
+    return stored.columns.rows.tobytes(), [frame.sensor_files for frame in stored.frames], stored.frames[3].map_location
+
+
+def _indexed(path: Path) -> object:
+    return _indexed_log(path.parents[3] / LOG.name)
+
+
+def _digest(path: Path) -> object:
+    return read_digest(path, Stamp.of(path.parents[3] / LOG.name))
 
 
 def _scored(path: Path) -> object:
@@ -159,7 +183,7 @@ def _opened(path: Path) -> object:
     return [table.scores(token) for token in TOKENS]
 
 
-PART_SCENES: Any = [SimpleNamespace(token=token) for token in TOKENS]
+PART_SCENES: Any = [SimpleNamespace(token=token, log=None) for token in TOKENS]
 
 
 def _label_part(folder: Path) -> Path:
@@ -336,6 +360,9 @@ def _configuration(folder: Path) -> Path:
 TARGETS: tuple[Target, ...] = (
     Target("log", _log, lambda path: read_log(path, "golden"), (pickle_values, pickle_values)),
     Target("log, scored", _short_log, _scored, (pickle_values, pickle_values, pickle_values), pace=0.3),
+    Target("index of logs, rows", _index("rows.npy"), _indexed, (npy_values,), pace=0.3),
+    Target("index of logs, list", _index("logs.json"), _indexed, (json_values,), pace=0.3),
+    Target("index of logs, digest", _index(f"{LOG.stem}.npz"), _digest, (npz_values, member(npy_values)), pace=0.5),
     Target("map", _map, _whole_map, (sqlite_cells, sqlite_cells), pace=0.3),
     Target("list of maps", _map_places, lambda path: map_path(path.parent, LOCATION), (json_values,), pace=0.5),
     Target("point cloud", _cloud, read_pcd),

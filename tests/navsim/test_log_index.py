@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,93 @@ def test_a_damaged_index_is_made_anew(files, tmp_path, name, damage):
     logs = index_logs(files, SPLIT, tmp_path / "cache")
     assert [len(log.frames) for log in logs] == before
     assert logs[0].frames[3].token == read_log(files[0], SPLIT).frames[3].token
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "logs.json"])
+def test_a_flipped_bit_is_noticed_and_said(files, tmp_path, name, capsys):
+    index_logs(files, SPLIT, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").rglob(name)
+    rows = [log.columns.rows.copy() for log in index_logs(files, SPLIT, tmp_path / "cache")]
+    for place in (-200, -90, -41, -5):
+        whole = bytearray(file.read_bytes())
+        whole[place] ^= 0x01
+        file.write_bytes(whole)
+        for log, before in zip(index_logs(files, SPLIT, tmp_path / "cache"), rows, strict=True):
+            same(log.columns.rows, before)
+        assert "was damaged: it is joined anew" in capsys.readouterr().out
+
+
+def test_an_index_of_the_version_before_is_read(files, tmp_path, monkeypatch):
+    """It has no checksum."""
+    index_logs(files, SPLIT, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").rglob("logs.json")
+    content = json.loads(file.read_text())
+    del content["crc32"]
+    file.write_text(json.dumps(content))
+    monkeypatch.setattr(logs, "_join", lambda *_: pytest.fail("made anew"))
+    assert len(index_logs(files, SPLIT, tmp_path / "cache")) == 2
+
+
+def test_an_index_of_another_list_is_not_taken_for_this_one(files, tmp_path, capsys):
+    index_logs(files, SPLIT, tmp_path / "cache")
+    (whole,) = {path.parent for path in (tmp_path / "cache").rglob("rows.npy")}
+    (alone,) = index_logs(files[1:], SPLIT, tmp_path / "cache")
+    expected = alone.columns.rows.copy()
+    (other,) = {path.parent for path in (tmp_path / "cache").rglob("rows.npy")} - {whole}
+    for path in whole.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    (again,) = index_logs(files[1:], SPLIT, tmp_path / "cache")
+    same(again.columns.rows, expected)
+    assert "was damaged: it is joined anew" in capsys.readouterr().out
+
+
+def replaced(file: Path) -> None:
+    """By another log of the same name, size and time."""
+    state = file.stat()
+    write_log(file, [replace(frame, pose=frame.pose + 0.5) for frame in read_log(file, SPLIT).frames])
+    assert file.stat().st_size == state.st_size
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_a_log_of_the_same_size_and_time_is_told_by_its_hash(files, tmp_path, reads):
+    log, _ = index_logs(files, SPLIT, tmp_path / "cache")
+    replaced(files[0])
+    with pytest.raises(UserError, match=r"even\.pkl: holds something else than the log of its name, size and time"):
+        _ = log.frames[0].boxes
+    index_logs(files, SPLIT, tmp_path / "cache")
+    with pytest.raises(UserError, match=r"even\.pkl: holds something else .*: `touch` it and start again"):
+        index_logs(files, SPLIT, tmp_path / "cache", recheck=True)
+    os.utime(files[0])
+    (log, _), expected = index_logs(files, SPLIT, tmp_path / "cache", recheck=True), read_log(files[0], SPLIT)
+    same(log.columns.rows, columns_of(expected).rows)
+    assert log.frames[0].boxes is not None
+
+
+@pytest.mark.parametrize("time_ns", [-(10**18), 4 * 10**18])
+def test_clocks_that_jump(files, tmp_path, reads, time_ns):
+    """A time before 1970, one in the future: another one is all that counts. Back at the first, nothing is read."""
+    index_logs(files, SPLIT, tmp_path / "cache")
+    del reads[:]
+    before = files[0].stat().st_mtime_ns
+    for stamp in (time_ns, before):
+        os.utime(files[0], ns=(stamp, stamp))
+        for _ in range(2):
+            log, _ = index_logs(files, SPLIT, tmp_path / "cache", recheck=True)
+            assert reads == ["even"]
+    assert log.frames[3].sensor_files == read_log(files[0], SPLIT).frames[3].sensor_files
+
+
+def test_what_an_index_lacks_that_may_not_be_written_is_read(files, tmp_path, reads, monkeypatch, capsys):
+    index_logs(files[:1], SPLIT, tmp_path / "cache")
+    monkeypatch.setattr("wotempo.navsim.index.logs.locked", lambda *_, **__: pytest.fail("nothing can be written"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    found = index_logs(files, SPLIT, tmp_path / "cache")
+    assert reads == ["even", "gap"]
+    assert "lacks 1 of 2 logs and may not be written: they are read at every start" in capsys.readouterr().out
+    assert [log.name for log in found] == ["even", "gap"]
+    assert found[1].frames[3].boxes is not None
+    index_logs(files[:1], SPLIT, tmp_path / "cache")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_scene_travels_as_a_path(files, tmp_path, reads):

@@ -44,7 +44,7 @@ class DataConfig:
     cache: str | None  # frame and target cache; None: workspace/cache
     full_history_only: bool
     missing: str  # files of a scene are absent or damaged: error; drop it; mask its history frames, else drop it
-    recheck: bool  # look at all sensor files again, though the caches are known to be whole
+    recheck: bool  # look at all logs and sensor files again, though the caches are known to be whole
     extra_drives: int  # ego drives simulated without sensors for the k-means of a town
     prepare_workers: int  # processes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ import numpy as np
 
 from wotempo.data.disk_room import ELSEWHERE, require_disk
 from wotempo.data.store import Entry, RecordStore
-from wotempo.navsim.files import sweep
+from wotempo.navsim.files import may_write, sweep
 from wotempo.navsim.lock import locked
 from wotempo.navsim.per_scene import attempted
 from wotempo.processes import over_processes
@@ -167,10 +166,9 @@ def _require_room(store: RecordStore, total: int) -> None:
 
 def _alone(store: RecordStore, build: Callable[[LogWork], BuildReport], work: LogWork) -> BuildReport:
     folder = store.root / work.group
-    if store.root.is_dir() and not os.access(store.root, os.W_OK):
-        return build(work)
     with building(folder, f"the cache {folder}"):
-        sweep(folder)
+        if may_write(folder):
+            sweep(folder)
         return build(work)
 
 
@@ -178,7 +176,7 @@ def _alone(store: RecordStore, build: Callable[[LogWork], BuildReport], work: Lo
 def building(folder: Path, what: str) -> Iterator[None]:
     """Alone in a folder of caches: other processes that build there are waited for. One that cannot be written is only
     read: there a record that is missing is an error when it is to be written."""
-    if folder.is_dir() and not os.access(folder, os.W_OK):
+    if not may_write(folder):
         yield
         return
     with locked(folder / ".building", what, wait=True):  # a commit, which is short, has a lock of its own

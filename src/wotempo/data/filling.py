@@ -16,6 +16,7 @@ from wotempo.data.store import RecordStore
 from wotempo.data.target_cache import TargetCache, scene_ref, scenes_by_log
 from wotempo.data.whole import Lacking, made_from, whole_but_for, write_note
 from wotempo.data.window import fallen
+from wotempo.navsim.files import may_write
 from wotempo.navsim.schema import Scene
 from wotempo.needs import WindowNeeds
 
@@ -132,7 +133,7 @@ class Caches:
         reports["targets"] = self.targets.build(self._with_targets(scenes), *how)
         if self.stacks is not None:
             reports["stacks"] = self.stacks.build((s for members in scenes.values() for s in members), *how)
-        if note is not None:
+        if note is not None and may_write(note.parent):
             write_note(note, self.stores, _by_log(scenes), lacking)
         return reports
 

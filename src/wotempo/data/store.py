@@ -22,7 +22,7 @@ import numpy as np
 from wotempo.data.reader import RecordReader, record_bytes
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import Stamp, atomic_path, write_bytes
+from wotempo.navsim.files import Stamp, atomic_path, may_write, write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.navsim.text_files import parse_json
 from wotempo.system_errors import limit_reached
@@ -77,6 +77,11 @@ class RecordStore:
         path = self.root / group / "index.json"
         try:
             raw = parse_json(path.read_bytes())
+            if type(raw["version"]) is int and raw["version"] > INDEX_VERSION:
+                raise UserError(
+                    f"{path}: was written by a later version of this program (format {raw['version']}, here "
+                    f"{INDEX_VERSION}): use that version, or set data.cache to another folder"
+                )
             if raw["version"] != INDEX_VERSION:
                 return GroupIndex({}, {})
             return GroupIndex(
@@ -111,7 +116,7 @@ class RecordStore:
             if stamp is not None:
                 stamps[name] = stamp
         checked = GroupIndex(entries, stamps)
-        if checked != index:
+        if checked != index and may_write(self.root / group):
             with locked(self.root / group / ".lock", f"the cache {self.root / group}", wait=True):
                 if self.index(group) == index:  # else another process committed meanwhile: it may find this out again
                     self._write_index(group, checked)

@@ -51,6 +51,7 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
         dataset.data.prepare_workers,
         partial(progress, f"read {split} logs"),
         keep,
+        dataset.data.recheck,
     )
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     found = search_scenes(logs, everywhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -41,6 +42,12 @@ def state_of(path: Path) -> os.stat_result | None:
         raise UserError(f"{path}: cannot be looked at ({why}): check the rights and the links of its folder") from error
 
 
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def atomic_path(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
@@ -75,6 +82,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             os.replace(old, path)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def may_write(folder: Path) -> bool:
+    """Whether this process may make files in a folder, or make the folder; not so in one of another user."""
+    existing = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
+    return os.access(existing, os.W_OK)
 
 
 def sweep(folder: Path) -> None:

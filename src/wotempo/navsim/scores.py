@@ -3,8 +3,8 @@
 ``flags.npy``    (n, N) uint8: bits 0-1 twice the no-at-fault-collision score (0, 1, 2), bit 2 drivable area,
                  bit 3 time to collision, bit 4 comfort
 ``progress.npy`` (n, N) float16: ego progress in [0, 1]
-``index.json``   tokens of the n rows, fingerprint of the N anchors, scorer version, and the scenes that could not be
-                 scored, each with its reason: they have no row
+``index.json``   tokens of the n rows, fingerprint of the N anchors, scorer version, the scenes that could not be
+                 scored, each with its reason: they have no row; where it is known, sha256 of each log's file
 
 Equal content gives equal bytes: nothing in the folder depends on when or where it was written.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,7 @@ class ScoreTable:
     anchors_fingerprint: str
     scorer_version: str
     invalid: dict[str, str]  # token of a scene that could not be scored -> why
+    logs: dict[str, str] = field(default_factory=dict)  # split/log -> sha256 of its file, where that was known
 
     @classmethod
     def open(cls, path: Path) -> ScoreTable:
@@ -52,10 +53,10 @@ class ScoreTable:
             flags, progress = map_array(path / "flags.npy"), map_array(path / "progress.npy")
             rows = {token: row for row, token in enumerate(index["tokens"])}
             version, invalid = index["scorer_version"], dict(index.get("invalid", {}))
-            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid)
-            if not all(
-                isinstance(text, str) for text in (version, table.anchors_fingerprint, *rows, *invalid.values())
-            ):
+            logs = dict(index.get("logs", {}))
+            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid, logs)
+            texts = (version, table.anchors_fingerprint, *rows, *invalid.values(), *logs, *logs.values())
+            if not all(isinstance(text, str) for text in texts):
                 raise TypeError("index.json holds something else than names and reasons")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -88,6 +89,18 @@ class ScoreTable:
         nc = (bits & 3) / 2
         dac, ttc, comfort = (bits >> 2 & 1, bits >> 3 & 1, bits >> 4 & 1)
         return np.stack([nc, dac, self.progress[row], ttc, comfort]).astype(np.float32)
+
+    def changed_logs(self, contents: Mapping[str, str]) -> list[str]:
+        """Names of the logs whose files are others by now; ``contents``: as ``logs``."""
+        return [name for name, content in self.logs.items() if contents.get(name, content) != content]
+
+    def require_logs(self, contents: Mapping[str, str]) -> None:
+        """Raises UserError where the table was made of other files of these logs."""
+        if changed := self.changed_logs(contents):
+            raise UserError(
+                f"{self.path}: was made of other files of {len(changed)} of {len(self.logs)} logs, first {changed[0]}: "
+                "write the labels again (`make labels ARGS=overwrite=true`)"
+            )
 
     def require_anchors(self, anchors: np.ndarray) -> None:
         """Raises UserError unless the table was made for exactly these anchors (N, 8, 3)."""
@@ -133,8 +146,10 @@ def write_packed_table(
     anchors_fingerprint: str,
     scorer_version: str,
     invalid: Mapping[str, str] | None = None,
+    logs: Mapping[str, str] | None = None,
 ) -> None:
-    """Write what ``pack_scores`` returns, (n, N) each, and the scenes without scores; atomic, replaces an older table.
+    """Write what ``pack_scores`` returns, (n, N) each, the scenes without scores, and ``ScoreTable.logs``; atomic,
+    replaces an older table.
 
     Raises ValueError for repeated tokens, UserError when the disk is full.
     """
@@ -150,6 +165,7 @@ def write_packed_table(
         "anchors_fingerprint": anchors_fingerprint,
         "scorer_version": scorer_version,
         "invalid": invalid,
+        **({"logs": dict(sorted(logs.items()))} if logs else {}),
     }
     with atomic_folder(path) as folder:
         (folder / "flags.npy").write_bytes(array_bytes(flags))

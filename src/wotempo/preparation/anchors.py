@@ -30,7 +30,11 @@ def anchors_of(dataset: Dataset, paths: DataPaths, train: list[Scene], count: in
     of anchors."""
     path = anchors_file(dataset, paths, train, count)
     if dataset.data.anchors is not None or path.exists():
-        anchors = read_anchors(path)
+        try:
+            anchors = read_anchors(path)
+        except UserError as error:
+            again = "fetch it again" if dataset.data.anchors is not None else "delete it, it is made anew"
+            raise UserError(f"{error}: {again}") from error
         if len(anchors) != count:
             raise UserError(f"{path} holds {len(anchors)} anchors: set model.num_anchors={len(anchors)}")
         return anchors

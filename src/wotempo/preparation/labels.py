@@ -10,6 +10,7 @@ import numpy as np
 
 from wotempo.datasets import Dataset, Progress
 from wotempo.navsim import DataPaths, Scene, ScoreTable, fingerprint
+from wotempo.navsim.index.stored import contents
 from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.share import ALL, Share
 from wotempo.pdm.labels.engines import Engine
@@ -40,7 +41,9 @@ def labels_of(
     for other anchors."""
     folder = place_of_labels(dataset, paths, scenes, anchors)
     if dataset.data.labels is not None:
-        ScoreTable.open(folder).require_anchors(anchors)
+        table = ScoreTable.open(folder)
+        table.require_anchors(anchors)
+        table.require_logs(contents(scene.log for scene in scenes))
         return folder
     label_shard(
         scenes,

@@ -87,7 +87,7 @@ def _logs(prepared: Prepared) -> dict[str, dict[str, Any]]:
     found = {}
     for log in logs.values():
         file = prepared.paths.log_dir(log.split) / f"{log.name}.pkl"
-        if isinstance(log, StoredLog):
+        if isinstance(log, StoredLog) and log.content:
             about = described_by(file.name, bytes.fromhex(log.content), *log.stamp)
         else:
             about = described(file)

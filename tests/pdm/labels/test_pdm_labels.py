@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from wotempo.errors import UserError
 from wotempo.maps import read_map
+from wotempo.navsim.files import Stamp
+from wotempo.navsim.index.columns import columns_of
+from wotempo.navsim.index.stored import StoredLog
 from wotempo.navsim.lock import locked
 from wotempo.navsim.schema import Log, Scene
 from wotempo.navsim.scores import ScoreTable
@@ -23,6 +27,7 @@ from wotempo.pdm.context import SceneContext
 from wotempo.pdm.labels import label
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
+from wotempo.pdm.labels.label_parts import read_part
 from wotempo.targets import open_labels
 
 
@@ -112,6 +117,56 @@ def test_table_is_used_again_only_when_everything_agrees(scenes, maps, anchors, 
     monkeypatch.setattr(label, "SCORER_VERSION", "next")
     with pytest.raises(UserError, match="not next"):
         label_scenes(scenes, maps, anchors, out)
+
+
+class Indexed(StoredLog):
+    """A log of whose file the index knows the hash."""
+
+    def __init__(self, held: Log, content: str) -> None:
+        super().__init__(Path(f"{held.name}.pkl"), held.split, Stamp(1, 1), columns_of(held), content=content)
+        self.__dict__["held"] = held
+
+    @property
+    def whole(self) -> Log:
+        return self.held
+
+
+def of_files(scenes: list[Scene], contents: dict[str, str]) -> list[Scene]:
+    """The scenes in logs of such hashes."""
+    logs = {id(scene.log): scene.log for scene in scenes}
+    indexed = {key: Indexed(log, contents[log.name]) for key, log in logs.items()}
+    return [replace(scene, log=indexed[id(scene.log)]) for scene in scenes]
+
+
+def test_labels_of_a_log_that_was_replaced_are_not_taken(scenes, maps, anchors, tmp_path) -> None:
+    out, before = tmp_path / "labels", of_files(scenes, {"log_a": "aa", "log_b": "bb"})
+    table = label_scenes(before, maps, anchors, out)
+    assert table.logs == {"golden/log_a": "aa", "golden/log_b": "bb"}
+    label_scenes(scenes, maps, anchors, out)  # of logs of which no hash is known
+    after = of_files(scenes, {"log_a": "aa", "log_b": "cc"})
+    kept = bytes_of(out)
+    with pytest.raises(UserError, match=r"labels of 1 of 2 logs whose files changed since, first golden/log_b; delete"):
+        label_scenes(after, maps, anchors, out)
+    with pytest.raises(UserError, match=r"other files of 1 of 2 logs, first golden/log_b: write the labels again"):
+        table.require_logs({"golden/log_a": "aa", "golden/log_b": "cc"})
+    assert bytes_of(out) == kept
+    assert label_scenes(after, maps, anchors, out, overwrite=True).logs["golden/log_b"] == "cc"
+
+
+def test_parts_of_a_log_that_was_replaced_are_made_again(scenes, maps, anchors, tmp_path) -> None:
+    before, after = (of_files(scenes, {"log_a": "aa", "log_b": last}) for last in ("bb", "cc"))
+    label_shard(before, maps, anchors, tmp_path / "labels", Engine(), 1, shards=2)
+    (part,) = tmp_path.glob(".labels.parts-*/*.npz")
+    of_log_b = [scene for scene in before if scene.log.name == "log_b"]
+    assert read_part(part.parent, of_log_b, len(anchors)) is not None
+    assert read_part(part.parent, [scene for scene in after if scene.log.name == "log_b"], len(anchors)) is None
+
+
+def test_the_labels_of_another_user_are_read(scenes, maps, anchors, tmp_path, monkeypatch) -> None:
+    label_scenes(scenes, maps, anchors, tmp_path / "labels")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(label, "locked", lambda *_: pytest.fail("nothing can be written there"))
+    assert len(label_scenes(scenes, maps, anchors, tmp_path / "labels")) == 3
 
 
 def test_overwriting(scenes, maps, anchors, tmp_path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from wotempo.navsim.arrays import read_arrays
-from wotempo.navsim.files import Stamp, write_bytes
+from wotempo.navsim.files import Stamp, sha256_of, write_bytes
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
 from wotempo.navsim.logs import read_log
-from wotempo.navsim.schema import STITCHED_CAMERAS, Defect
+from wotempo.navsim.schema import STITCHED_CAMERAS, Defect, Log
 from wotempo.navsim.text_files import parse_json
 from wotempo.system_errors import limit_reached
 
@@ -53,23 +52,26 @@ class About:
 class Digest:
     about: About
     rows: np.ndarray  # (F,) of ``row_dtype``
-    files: np.ndarray  # (F, 4) bytes: ``Frame.sensor_files``
+    files: np.ndarray  # ``names_of``
 
 
 def make_digest(log: Path, split: str, out: Path) -> Digest:
     """Read a log and write its digest to ``out``. UserError as of ``read_log``."""
     stamp = Stamp.of(log)
     read = read_log(log, split)
-    with log.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
     columns = columns_of(read)
-    about = About(log.stem, stamp, content, columns.places, columns.defects, read.unknown_velocities)
+    about = About(log.stem, stamp, sha256_of(log), columns.places, columns.defects, read.unknown_velocities)
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(about.plain).encode(), np.uint8)
-    files = np.array([[name.encode() for name in frame.sensor_files] for frame in read.frames])
+    files = names_of(read)
     np.savez_compressed(buffer, rows=columns.rows, files=files, about=text)
     write_bytes(out, buffer.getvalue())
     return Digest(about, columns.rows, files)
+
+
+def names_of(log: Log) -> np.ndarray:
+    """(F, 4) bytes: ``Frame.sensor_files``."""
+    return np.array([[name.encode() for name in frame.sensor_files] for frame in log.frames])
 
 
 def read_digest(path: Path, stamp: Stamp) -> Digest | None:

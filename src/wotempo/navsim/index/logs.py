@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import Stamp, atomic_folder, sweep
+from wotempo.navsim.files import Stamp, atomic_folder, may_write, sweep
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
-from wotempo.navsim.index.digest import About, check_rows, make_digest, read_digest
+from wotempo.navsim.index.digest import About, check_rows, make_digest, names_of, read_digest
 from wotempo.navsim.index.stored import HELD, StoredLog
 from wotempo.navsim.lock import locked
 from wotempo.navsim.logs import read_log
@@ -40,10 +42,12 @@ def index_logs(
     workers: int = 1,
     progress: Progress | None = None,
     keep: bool = True,
+    recheck: bool = False,
 ) -> list[StoredLog]:
     """The logs in ``files``, in their order, none of them held. Their index lies below ``folder``; what it lacks is
     read by ``workers`` processes, under a lock: other processes wait for it. An index that is whole is only read.
-    Without ``keep`` nothing is written: what it lacks is read here, and again where more of a log is needed.
+    Without ``keep``, or where nothing may be written, what it lacks is read here, at every start, and again where more
+    of a log is needed. ``recheck``: compare the files' content, too, with what was read.
 
     UserError as of ``read_log``, for the first log that cannot be read; what was read before stays.
     """
@@ -53,15 +57,26 @@ def index_logs(
     place = folder / f"logs-{VERSION}"
     made_from = json.dumps([split, [(file.stem, *stamp) for file, stamp in zip(files, stamps, strict=True)]])
     whole = place / hashlib.sha256(made_from.encode()).hexdigest()[:16]
-    if (logs := _opened(whole, files, split, stamps)) is None and not keep:
-        return list(_looked_at(place, files, split, stamps, progress or (lambda _done, _total: None)))
+    report = progress or (lambda _done, _total: None)
+    if (logs := _opened(whole, files, split, stamps)) is None and not (keep and may_write(place)):
+        logs = list(_looked_at(place, files, split, stamps, report))
+        if keep and (lacking := sum(not log.content for log in logs)):
+            print(
+                f"{place}: lacks {lacking} of {len(logs)} logs and may not be written: they are read at every start; "
+                "set data.cache to a folder of yours",
+                flush=True,
+            )
     if logs is None:
         with locked(place / ".lock", f"the index of logs in {place}", wait=True):
             if (logs := _opened(whole, files, split, stamps)) is None:
-                _join(whole, files, split, stamps, workers, progress or (lambda _done, _total: None))
+                if whole.exists():
+                    print(f"{whole}: was damaged: it is joined anew", flush=True)
+                _join(whole, files, split, stamps, workers, report)
                 logs = _opened(whole, files, split, stamps)
     if logs is None:
         raise UserError(f"{whole}: cannot be read back: delete {place} and start again, it is made anew")
+    for log in logs if recheck else ():
+        log.require_content()
     return logs
 
 
@@ -70,6 +85,8 @@ def _opened(whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Sta
     try:
         raw = parse_json((whole / "logs.json").read_bytes())
         rows = map_array(whole / "rows.npy").view(np.ndarray)
+        if "crc32" in raw and raw["crc32"] != _checksum(rows, raw["frames"], raw["logs"]):  # older ones have none
+            raise ValueError("damaged")
         logs, end = list[StoredLog](), 0
         for file, stamp, count, of_log in zip(files, stamps, raw["frames"], raw["logs"], strict=True):
             about = About.from_plain(of_log)
@@ -78,7 +95,8 @@ def _opened(whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Sta
             if (about.name, about.stamp, len(columns.rows)) != (file.stem, stamp, count):
                 raise ValueError("of other logs")
             check_rows(columns)
-            names = partial(_file_names, whole.parent / split / f"{file.stem}.npz", file, stamp)
+            digest = whole.parent / split / f"{file.stem}.npz"
+            names = partial(_file_names, digest, file, split, stamp, about.content)
             logs.append(StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content, names))
         if end != len(rows):
             raise ValueError("of other logs")
@@ -127,17 +145,23 @@ def _join(
     kept = [of_log for of_log in found if of_log is not None]
     width = max(rows.dtype["token"].itemsize for _, rows in kept)
     table = np.concatenate([rows.astype(row_dtype(width)) for _, rows in kept])
-    content = {"frames": [len(rows) for _, rows in kept], "logs": [about.plain for about, _ in kept]}
+    frames, logs = [len(rows) for _, rows in kept], [about.plain for about, _ in kept]
+    content = {"crc32": _checksum(table, frames, logs), "frames": frames, "logs": logs}
     with atomic_folder(whole) as temporary:
         np.save(temporary / "rows.npy", table, allow_pickle=False)
         (temporary / "logs.json").write_text(json.dumps(content))
 
 
+def _checksum(rows: np.ndarray, frames: list[int], logs: list[dict[str, Any]]) -> int:
+    """Of all that the index of a list of logs holds."""
+    return zlib.crc32(json.dumps([frames, logs]).encode(), zlib.crc32(rows.view(np.uint8).data))
+
+
 @lru_cache(HELD)
-def _file_names(path: Path, log: Path, stamp: Stamp) -> np.ndarray:
-    if (digest := read_digest(path, stamp)) is None:
-        raise UserError(f"{path}: is no longer what was read from {log}: start the command again")
-    return digest.files
+def _file_names(path: Path, log: Path, split: str, stamp: Stamp, content: str) -> np.ndarray:
+    if (digest := read_digest(path, stamp)) is not None:
+        return digest.files
+    return names_of(StoredLog(log, split, stamp, content=content).whole)  # the digest is of a file that was here since
 
 
 def _without_names(path: Path, stamp: Stamp) -> tuple[About, np.ndarray] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, overload
@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from wotempo.errors import UserError
-from wotempo.navsim.files import Stamp
+from wotempo.navsim.files import Stamp, sha256_of
 from wotempo.navsim.index.columns import NONE, Columns, columns_of, one_hot
 from wotempo.navsim.logs import read_log
 from wotempo.navsim.schema import Frame, Log
@@ -55,7 +55,11 @@ class StoredLog(Log):
     @property
     def whole(self) -> Log:
         """The log as its file holds it. UserError where it is another file by now."""
-        return _read(self.path, self.split, self.stamp)
+        return _read(self.path, self.split, self.stamp, self.content)
+
+    def require_content(self) -> None:
+        """UserError where the file holds something else than what was indexed; its state is not believed."""
+        _require_content(self.path, self.content)
 
     @property
     def columns(self) -> Columns:
@@ -75,17 +79,32 @@ class StoredLog(Log):
         return self, 0
 
 
+def contents(logs: Iterable[Log]) -> dict[str, str]:
+    """ "split/log" -> sha256 of its file, of those logs of which the index knows it."""
+    found = {id(log): log for log in logs}.values()
+    return {f"{log.split}/{log.name}": log.content for log in found if isinstance(log, StoredLog) and log.content}
+
+
 @columns_of.register
 def _(log: StoredLog) -> Columns:
     return log.columns
 
 
 @lru_cache(HELD)
-def _read(path: Path, split: str, stamp: Stamp) -> Log:
+def _read(path: Path, split: str, stamp: Stamp, content: str) -> Log:
     log = read_log(path, split)
     if Stamp.of(path) != stamp:
         raise UserError(f"{path}: was changed while it was in use: start the command again")
+    _require_content(path, content)
     return log
+
+
+def _require_content(path: Path, content: str) -> None:
+    if content and sha256_of(path) != content:
+        raise UserError(
+            f"{path}: holds something else than the log of its name, size and time that was read before: `touch` it "
+            "and start again, what was made of it is then made anew"
+        )
 
 
 class StoredFrames(Sequence[Frame]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ import numpy as np
 from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.files import may_write
+from wotempo.navsim.index.stored import contents
 from wotempo.navsim.lock import locked
 from wotempo.navsim.scenes import NO_BOXES, without_boxes
 from wotempo.navsim.schema import NUM_FUTURE, Scene
@@ -64,10 +66,15 @@ def label_shard(
         raise UserError(f"shards cannot overwrite what other shards write: delete {out_dir} first")
     parts_dir = _parts_dir(out_dir, anchors)
     name = f"shard-{shard}-of-{shards}." if shards > 1 else ""
+    logs = contents(scene.log for scene in scenes)
+    if not overwrite and not may_write(out_dir.parent):  # another user's: it is read, or an error below
+        existing = _existing_table(out_dir, anchors, tokens, logs)
+        if existing is not None:
+            return existing
     with locked(out_dir.with_name(f".{out_dir.name}.{name}lock"), str(out_dir), wait):
         if overwrite:
             _discard(out_dir, parts_dir)
-        elif (existing := _existing_table(out_dir, anchors, tokens)) is not None:
+        elif (existing := _existing_table(out_dir, anchors, tokens, logs)) is not None:
             with _join_lock(out_dir):
                 _clean_up(out_dir, parts_dir)
             return existing
@@ -85,7 +92,7 @@ def label_shard(
         for count in engine.run(partial(label_part, maps_root, anchors, parts_dir), missing):
             done += count
             report(done, total)
-        return _join(out_dir, parts_dir, anchors, tokens, parts)
+        return _join(out_dir, parts_dir, anchors, tokens, parts, logs)
 
 
 def invalid_of_shard(
@@ -128,7 +135,9 @@ def _require_table_folder(out_dir: Path) -> None:
         raise UserError(f"{out_dir}: is not a score table; name another folder for the labels")
 
 
-def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str]) -> ScoreTable | None:
+def _existing_table(
+    out_dir: Path, anchors: np.ndarray, tokens: list[str], logs: Mapping[str, str]
+) -> ScoreTable | None:
     """The table that makes work unnecessary, or None when there is none."""
     if not out_dir.exists():
         return None
@@ -140,6 +149,8 @@ def _existing_table(out_dir: Path, anchors: np.ndarray, tokens: list[str]) -> Sc
         differs = f"scorer {table.scorer_version}, not {SCORER_VERSION}"
     elif table.rows.keys() | table.invalid.keys() != set(tokens):
         differs = f"{len(table.rows) + len(table.invalid)} scenes, not these {len(tokens)}"
+    elif changed := table.changed_logs(logs):
+        differs = f"{len(changed)} of {len(table.logs)} logs whose files changed since, first {changed[0]}"
     else:
         return table
     way_out = "delete it, name another folder, or allow overwriting (`make labels ARGS=overwrite=true`)"
@@ -158,11 +169,16 @@ def _discard(out_dir: Path, parts_dir: Path) -> None:
 
 
 def _join(
-    out_dir: Path, parts_dir: Path, anchors: np.ndarray, tokens: list[str], parts: list[list[Scene]]
+    out_dir: Path,
+    parts_dir: Path,
+    anchors: np.ndarray,
+    tokens: list[str],
+    parts: list[list[Scene]],
+    logs: Mapping[str, str],
 ) -> ScoreTable | None:
     """Write the table when all parts are there; else None. Another shard may have written it already."""
     with _join_lock(out_dir):
-        if (table := _existing_table(out_dir, anchors, tokens)) is None:
+        if (table := _existing_table(out_dir, anchors, tokens, logs)) is None:
             saved = [read_part(parts_dir, part, len(anchors)) for part in parts]
             found = [part for part in saved if part is not None]
             if len(found) < len(parts):
@@ -174,7 +190,7 @@ def _join(
             valid = np.array([not reason for reason in reasons.values()])
             flags, progress = (np.concatenate([getattr(p, name) for p in found])[valid] for name in PACKED)
             rows = [token for token in tokens if token not in invalid]
-            write_packed_table(out_dir, rows, flags, progress, fingerprint(anchors), SCORER_VERSION, invalid)
+            write_packed_table(out_dir, rows, flags, progress, fingerprint(anchors), SCORER_VERSION, invalid, logs)
             table = ScoreTable.open(out_dir)
         _clean_up(out_dir, parts_dir)
         return table

@@ -15,6 +15,7 @@ from wotempo.configs import values
 from wotempo.maps import MapIndex, read_map
 from wotempo.navsim.arrays import read_arrays
 from wotempo.navsim.files import atomic_path
+from wotempo.navsim.index.stored import contents
 from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.schema import NUM_FUTURE, Scene
 from wotempo.navsim.scores import pack_scores
@@ -69,7 +70,7 @@ def label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list
             reasons.append(reason)
     with atomic_path(part_path(parts_dir, part)) as temporary, temporary.open("wb") as file:
         tokens = [scene.token for scene in part]
-        np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons)
+        np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons, log=_log_of(part))
     return len(part)
 
 
@@ -84,16 +85,24 @@ def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray
 
 
 def read_part(parts_dir: Path, part: list[Scene], num_anchors: int) -> PartScores | None:
-    """A part that an earlier run finished. None when there is none, or its file was damaged since: it is made again."""
+    """A part that an earlier run finished. None when there is none, its file was damaged since, or its log is another
+    one by now: it is made again."""
     try:
         saved = read_arrays(part_path(parts_dir, part))
         tokens, reasons = list(saved["tokens"].tolist()), list(saved["reasons"].astype(np.str_).tolist())
         scores = PartScores(saved["flags"], saved["progress"], reasons)
+        log = str(saved["log"]) if "log" in saved else ""
     except (OSError, ValueError, KeyError, TypeError):
         return None
     whole = tokens == [scene.token for scene in part] and len(reasons) == len(part)
+    whole &= log in ("", _log_of(part)) or not _log_of(part)
     whole &= (scores.flags.dtype, scores.progress.dtype) == (np.uint8, np.float16)
     return scores if whole and scores.flags.shape == scores.progress.shape == (len(part), num_anchors) else None
+
+
+def _log_of(part: list[Scene]) -> str:
+    """sha256 of the file of the log that the scenes are from; nothing where that is not known."""
+    return next(iter(contents([part[0].log]).values()), "")
 
 
 def part_path(parts_dir: Path, part: list[Scene]) -> Path:
