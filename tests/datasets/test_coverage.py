@@ -24,7 +24,7 @@ from wotempo.navsim.schema import Defect
 def look(root, tmp_path):
     """``look(filter, list of logs) -> Found`` of the split train."""
 
-    def found(filtered=None, listed=None, find=find_split, at=root):
+    def found(filtered=None, listed=None, find=find_split, at=root, missing="error"):
         files = {}
         for key, content in (("scene_filter", filtered), ("logs", listed)):
             files[key] = None if content is None else str(tmp_path / f"{key}.yaml")
@@ -32,7 +32,14 @@ def look(root, tmp_path):
                 (tmp_path / f"{key}.yaml").write_text(json.dumps(content))
         chosen = SimpleNamespace(split=SPLIT, max_scenes=None, **files)
         data = SimpleNamespace(
-            root=str(at), maps=None, full_history_only=True, cache=None, prepare_workers=1, train=chosen
+            root=str(at),
+            maps=None,
+            full_history_only=True,
+            cache=None,
+            prepare_workers=1,
+            train=chosen,
+            missing=missing,
+            recheck=False,
         )
         dataset = DATASETS["navsim"](data, str(tmp_path))  # type: ignore[arg-type]
         return find(dataset, dataset.here(), "train", lambda *_: None)

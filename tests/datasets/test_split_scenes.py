@@ -28,6 +28,8 @@ class Data:
     full_history_only: bool = False
     cache: str | None = None
     prepare_workers: int = 1
+    missing: str = "error"
+    recheck: bool = False
     train: Chosen = field(default_factory=Chosen)
 
 

@@ -12,15 +12,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from wotempo.datasets.navsim import Navsim
+from wotempo.datasets.town import Town
 from wotempo.doctor.device import Gpu, check_gpu, runs_on
 from wotempo.doctor.finding import Finding, examined, table
 from wotempo.doctor.machine import check_cpus, check_memory, check_open_files, check_shared_memory, memory_limit_gb
 from wotempo.doctor.numerics import OPERATIONS, check_arithmetic, check_warp
-from wotempo.doctor.sensors import SensorCount, check_sensors
+from wotempo.doctor.sensors import SensorCount, check_sensors, count_sensors
 from wotempo.doctor.software import check_packages, check_python, declared
 from wotempo.doctor.storage import check_disk
 from wotempo.errors import UserError
 from wotempo.geometry.warp import affine_theta, warp_bev
+from wotempo.navsim import DataPaths
 
 CPU = torch.device("cpu")
 A100 = Gpu("A100", (8, 0), 80.0)
@@ -125,6 +128,30 @@ def test_sensor_counts(change, missing, status, fix):
     assert found.status == status
     assert fix in found.fix
     assert "before the log begins -3: 3, -2: 2, -1: 1, 0: 0" in found.found
+
+
+def test_archives_are_named_with_the_tokens_that_each_would_bring(tmp_path):
+    """Of four tokens with windows of four frames; the first one reaches beyond what archives have."""
+    paths = DataPaths(tmp_path, tmp_path / "maps")
+    names = "abcdefgh"
+    frames = {name: SimpleNamespace(token=name, log_name="l", sensor_files=(f"{name}.jpg",) * 4) for name in names}
+    for name in "efgh":
+        (paths.blob_dir("test")).mkdir(parents=True, exist_ok=True)
+        (paths.blob_dir("test") / f"{name}.jpg").write_bytes(b"x")
+    windows = [[frames[n] for n in window] for window in ("abce", "defg", "dcfg", "efgd", "efgh")]
+    count = count_sensors(paths, "test", windows, 4, 5, current={"e", "g", "d", "h"}, reach=3)
+    found = {frozenset({None, "history"}): 1, frozenset({"current"}): 2, frozenset({"current", "history"}): 1}
+    assert (count.whole, dict(count.lacking)) == (1, found)
+    told = check_sensors("train", count, supply=Navsim.supply).found
+    now, past = (
+        "navtrain_current_1 … 4 would bring 2 tokens",
+        "navtrain_history_1 … 4 would bring 1 tokens more, together",
+    )
+    assert f"download_navtrain.sh: {now}; download_navtrain.sh: navtrain_current_1 … 4 and " in told
+    assert f"{past}; 1 tokens need files that no archive has" in told
+    everything = Navsim.supply.brings("test", {frozenset({"current"}): 3, frozenset({"current", "history"}): 4})
+    assert everything == "download_test.sh: sensors would bring 7 tokens"
+    assert Town.supply.brings("train", {frozenset({"maps"}): 2}).endswith("generates it would bring 2 tokens")
 
 
 Statvfs = namedtuple("Statvfs", "f_bavail f_frsize f_files f_favail")

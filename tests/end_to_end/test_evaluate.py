@@ -15,6 +15,7 @@ from hydra import compose
 from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.navsim.submission import read_plans, write_plans
+from wotempo.records.evidence import token_hash
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -154,7 +155,14 @@ def test_scenes_without_sensor_files_are_left_out_and_counted(train, workspace, 
     drivers = evaluate(tmp_path / "some", workspace, *given, holes, "data.missing=drop")
     assert {name: values["scenes"] for name, values in drivers.items()} == dict.fromkeys(drivers, len(used) - 2)
     assert all(values["failed"] == 0 for values in drivers.values())
-    coverage = json.loads((tmp_path / "some" / "summary.json").read_text())["coverage"]
+    summary = json.loads((tmp_path / "some" / "summary.json").read_text())
+    about, (tokens,) = summary["token_set"], json.loads((tmp_path / "some" / "tokens.json").read_text()).values()
+    assert (about["metric"], about["count"], about["left_out"]) == ("pdms v1.1", len(used) - 2, 2)
+    assert about["failed"] == {"human": 0, "model": 0}
+    assert about["hash"] == tokens["hash"] == token_hash(set(used) - {first["token"], second["token"]})
+    table = pd.read_csv(tmp_path / "some" / "model.csv")
+    assert set(zip(table["metric"], table["token_set"], strict=True)) == {("pdms v1.1", about["hash"])}
+    coverage = summary["coverage"]
     assert coverage["lost"] == {"without all their sensor files": 2}
     printed = capsys.readouterr().out
     assert f"first {first['token']}: a sensor file is absent" in printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import asdict
 
@@ -11,6 +12,7 @@ from verdicts import failed
 
 from wotempo.errors import UserError
 from wotempo.planners.config import sizes
+from wotempo.records.evidence import token_hash
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 BASE = ("experiment=convgru_1epoch", "trainer.limit_val_batches=1")
@@ -49,3 +51,10 @@ def test_missing_history_files_are_refused_and_may_be_masked(micro_town, train, 
         train(*here)
     code, verdict = train(*here, "data.missing=mask")
     assert code == 0, verdict["reason"]
+    sets = json.loads((verdict["run_dir"] / "tokens.json").read_text())
+    assert sets["train"]["masked"] > 0
+    for split, about in verdict["facts"]["token_sets"].items():
+        tokens = sets[split].pop("tokens")
+        assert sets[split] == about
+        assert (about["count"], about["hash"]) == (verdict["facts"]["scenes"][split], token_hash(tokens))
+    assert verdict["facts"]["metric"] == "pdms v1.1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wotempo.navsim.scenes import NOWHERE
@@ -26,6 +26,8 @@ class Coverage:
     missing: tuple[str, ...]
     narrowed: bool
     unknown_velocities: int = 0  # of boxes; NaN in the log
+    unread: Mapping[str, str] = field(default_factory=dict)  # log that is left out -> why it cannot be read
+    repeated: int = 0  # listed tokens, beyond the first of each
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -58,7 +60,7 @@ class Coverage:
     def sentence(self) -> str:
         """What is lacking, in one line; empty where the split is whole."""
         reasons = self.reasons
-        if not reasons and not self.to_fetch:
+        if not reasons and not self.to_fetch and not self.unread:
             return ""
         logs = f"{len(self.here)} of {len(self.here) + len(self.missing)} logs" if self.missing else ""
         why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
@@ -68,12 +70,18 @@ class Coverage:
             )
         else:
             text = f"{self.found} scenes{f' of {logs}' if logs else ''}{f'; left out: {why}' if why else ''}"
+        if self.unread:
+            first = next(iter(self.unread.values()))
+            many = f"{len(self.unread)} of {len(self.here)} logs"
+            text += f"; {many} cannot be read and are left out, first {first}"
         return f"{self.split}: {text}"
 
     def say(self) -> None:
         """Print the sentence, if there is one."""
         if self.sentence:
             print(self.sentence, flush=True)
+        if self.repeated:
+            print(f"{self.split}: {self.repeated} tokens of the filter are listed twice: each counts once", flush=True)
         if self.unknown_velocities:
             text = f"{self.unknown_velocities} boxes have a velocity of NaN, which is read as 0: not known"
             print(f"{self.split}: {text}", flush=True)
@@ -92,4 +100,5 @@ class Coverage:
             "logs_here": len(self.here),
             "missing_logs": list(self.to_fetch),
             "unknown_velocities": self.unknown_velocities,
+            "unread_logs": dict(self.unread),
         }

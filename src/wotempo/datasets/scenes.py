@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,17 +11,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wotempo.config.missing import ERROR
 from wotempo.config.schema import SplitConfig
 from wotempo.datasets.base import Dataset, Progress, cache_root
 from wotempo.datasets.coverage import Coverage
 from wotempo.errors import UserError
+from wotempo.maps import read_map
 from wotempo.navsim import DataPaths, Log, Scene, SceneFilter, log_paths
 from wotempo.navsim.dataset import logs_here
+from wotempo.navsim.files import state_of
 from wotempo.navsim.index.columns import columns_of
-from wotempo.navsim.index.logs import index_logs
-from wotempo.navsim.scenes import require_own_tokens, search_scenes
+from wotempo.navsim.index.logs import index_logs, index_readable
+from wotempo.navsim.scenes import locations_of, require_own_tokens, search_scenes
 from wotempo.navsim.schema import Defect
 from wotempo.navsim.text_files import parse_yaml
+
+MAPLESS = "whose map cannot be read"  # a reason of coverage
 
 
 class Found(NamedTuple):
@@ -43,34 +49,68 @@ def find_split(dataset: Dataset, paths: DataPaths, split: str, progress: Progres
     chosen: SplitConfig = getattr(dataset.data, split)
     wanted = SceneFilter.from_yaml(Path(chosen.scene_filter)) if chosen.scene_filter else SceneFilter()
     names, missing = _log_names(dataset, paths, split, wanted.log_names)
-    files = log_paths(paths, chosen.split, names)
-    logs = index_logs(
-        files,
-        chosen.split,
-        cache_root(dataset.data, dataset.workspace, paths),
-        dataset.data.prepare_workers,
-        partial(progress, f"read {split} logs"),
-        keep,
-        dataset.data.recheck,
-    )
+    cache, some = cache_root(dataset.data, dataset.workspace, paths), dataset.data.missing != ERROR
+    report = partial(progress, f"read {split} logs")
+    how = (chosen.split, cache, dataset.data.prepare_workers, report, keep, dataset.data.recheck)
+    unread: dict[str, str] = {}
+    if some:
+        files, missing = _files_here(paths, chosen.split, names, missing)
+        logs, unread = index_readable(files, *how)
+    else:
+        logs = index_logs(log_paths(paths, chosen.split, names), *how)
     everywhere = replace(wanted, log_names=None, require_full_history=dataset.data.full_history_only)
     found = search_scenes(logs, everywhere)
     require_own_tokens(found.scenes)
     scenes, faults = _without_faults(logs, found.scenes)
+    if some:
+        scenes, unmapped = _with_maps(paths, scenes)
+        faults |= unmapped
     coverage = Coverage(
         split,
         found=len(scenes),
         listed=None if wanted.tokens is None else len(wanted.tokens),
         lost=found.lost | faults,
         unknown_velocities=sum(log.unknown_velocities for log in logs),
-        here=() if names is None else tuple(sorted(names)),
+        here=tuple(sorted(f.stem for f in files)) if some else () if names is None else tuple(sorted(names)),
         missing=missing,
+        unread=unread,
+        repeated=wanted.repeated,
         narrowed=names is not None and (wanted.log_names is None or len(names) + len(missing) < len(wanted.log_names)),
     )
     if not scenes:
         why = f" ({coverage.sentence})" if coverage.sentence else ""
         raise UserError(f"no scenes for {split}: check data.{split}.split, its log list and its scene filter{why}")
     return Found(spread(scenes, chosen.max_scenes), coverage)
+
+
+def _files_here(
+    paths: DataPaths, split: str, names: frozenset[str] | None, missing: tuple[str, ...]
+) -> tuple[list[Path], tuple[str, ...]]:
+    """The files of the logs that are here, and the names of those that are not."""
+    present = {name: file for name, file in logs_here(paths, split).items() if state_of(file) is not None}
+    wanted = present.keys() if names is None else names
+    lost = {name for name in wanted if name not in present}
+    return [present[name] for name in sorted(wanted - lost)], tuple(sorted({*missing, *lost}))
+
+
+def unreadable_maps(paths: DataPaths, scenes: Iterable[Scene]) -> dict[str, str]:
+    """Locations of the scenes whose map is missing or damaged, and how."""
+    lost = {}
+    for place in sorted(locations_of(scenes)):
+        try:
+            read_map(paths.maps, place).load()
+        except UserError as error:
+            lost[place] = str(error)
+    return lost
+
+
+def _with_maps(paths: DataPaths, scenes: list[Scene]) -> tuple[list[Scene], dict[str, int]]:
+    """The scenes whose map can be read, and the number of the others by map."""
+    if not (lost := {place: f"{MAPLESS} ({why})" for place, why in unreadable_maps(paths, scenes).items()}):
+        return scenes, {}
+    reasons = [lost.get(scene.current.map_location) for scene in scenes]
+    kept = [scene for scene, why in zip(scenes, reasons, strict=True) if why is None]
+    return kept, dict(Counter(why for why in reasons if why is not None))
 
 
 def _without_faults(logs: Sequence[Log], scenes: list[Scene]) -> tuple[list[Scene], dict[str, int]]:

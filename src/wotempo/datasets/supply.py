@@ -87,6 +87,25 @@ class Supply:
             missing = held / here * (needed - here) if here else None
         return Piece(name, needed, here, held, missing, self.how if archive is None else archive.script)
 
+    def brings(self, split: str, lacking: Mapping[frozenset[Part | None], int]) -> str:
+        """Which archives would make how many tokens whole, in words. ``lacking``: parts of ``split`` -> tokens that
+        lack files of exactly these; None is what no archive has."""
+        tokens: dict[tuple[str, ...], int] = {}
+        nowhere = 0
+        for parts, count in lacking.items():
+            found = {part: self.archives.get(split, {}).get(part) for part in parts if part is not None}
+            names = tuple(sorted({self.how if of is None else of.script for of in found.values()}))
+            if None in parts:
+                nowhere += count
+            else:
+                tokens[names] = tokens.get(names, 0) + count
+        ordered = sorted(tokens.items(), key=lambda item: (len(item[0]), -item[1]))
+        phrases = [
+            f"{' and '.join(names)} would bring {count} tokens{' more, together' if len(names) > 1 else ''}"
+            for names, count in ordered
+        ]
+        return "; ".join([*phrases, *([f"{nowhere} tokens need files that no archive has"] if nowhere else [])])
+
     def to_fetch(self, pieces: Iterable[Piece]) -> float | None:
         """Bytes of what is missing; an archive counts once, although several pieces lie in it. None where the size of
         one piece is not known."""

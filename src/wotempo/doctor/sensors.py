@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from wotempo.config.missing import DROP, ERROR, MASK
 from wotempo.datasets import Progress
+from wotempo.datasets.supply import Part, Supply
 from wotempo.doctor.finding import Finding
 from wotempo.navsim import DataPaths, Frame, sensor_paths
 from wotempo.navsim.dataset import size_of
@@ -26,6 +28,7 @@ class SensorCount:
     whole: int  # windows without a missing file
     empty: int  # files of 0 bytes
     first: str  # of the files that are missing or empty, or why a frame has none
+    lacking: Mapping[frozenset[Part | None], int] = field(default_factory=dict)  # parts (None: of no archive) -> tokens
 
 
 def count_sensors(
@@ -35,13 +38,17 @@ def count_sensors(
     length: int,
     total: int,
     progress: Progress = lambda *_: None,
+    current: Set[str] = frozenset(),
+    reach: int | None = None,
 ) -> SensorCount:
     """``windows``: the frames of each of ``total`` tokens, oldest first, ``length`` of them. Each file is looked at
-    once."""
+    once. ``current``: tokens of all frames that come with the archives of current frames; ``reach``: frames of a window
+    that archives have, None for all."""
     missing, before, whole, empty, first = [0] * length, [0] * length, 0, 0, ""
     known: dict[str, bool] = {}
+    lacking: Counter[frozenset[Part | None]] = Counter()
     for done, window in enumerate(windows, 1):
-        fine = True
+        parts = set[Part | None]()
         for position, frame in enumerate(window):
             if frame is None:
                 before[position] += 1
@@ -53,20 +60,24 @@ def count_sensors(
                 known[frame.token] = not bad
                 empty += sum(size == 0 for size in sizes.values())
                 first = first or (bad[0] if bad else "")
-            missing[position] += not known[frame.token]
-            fine &= known[frame.token]
-        whole += fine
+            if not known[frame.token]:
+                missing[position] += 1
+                beyond = reach is not None and position < length - reach
+                own = frame.token in current or position == length - 1
+                parts.add("current" if own else None if beyond else "history")
+        whole += not parts
+        lacking.update([frozenset(parts)] if parts else [])
         if done % 1000 == 0:
             progress("look at sensor files", done, total)
-    return SensorCount(total, tuple(missing), tuple(before), whole, empty, first)
+    return SensorCount(total, tuple(missing), tuple(before), whole, empty, first, lacking)
 
 
 def _sizes(paths: DataPaths, split: str, frame: Frame) -> dict[Path, int | None]:
     return {file: size_of(file) for file in sensor_paths(paths, split, frame)}
 
 
-def check_sensors(split: str, count: SensorCount, missing: str = ERROR) -> Finding:
-    """``missing``: as ``data.missing`` says."""
+def check_sensors(split: str, count: SensorCount, missing: str = ERROR, supply: Supply | None = None) -> Finding:
+    """``missing``: as ``data.missing`` says. ``supply``: what brings the files that are lacking."""
     name = f"sensors {split}"
     *past, now = count.missing
     found = f"{count.tokens} tokens, {count.tokens - now} with all current files, {count.whole} with a whole window"
@@ -78,6 +89,8 @@ def check_sensors(split: str, count: SensorCount, missing: str = ERROR) -> Findi
     if not count.first:
         return Finding(name, "ok", found)
     found += f"; {count.empty} files of 0 bytes; first {count.first}"
+    if supply is not None and count.lacking:
+        found += f"; {supply.brings(split, count.lacking)}"
     if missing == MASK and count.tokens > now:
         left_out = ", scenes without current files are left out" if now else ""
         fix = f"complete the history download; until then these frames are masked{left_out}"

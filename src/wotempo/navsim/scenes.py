@@ -48,6 +48,7 @@ class SceneFilter:
     has_route: bool = True
     max_scenes: int | None = None
     require_full_history: bool = True
+    repeated: int = 0  # tokens that the list names once more than once
 
     @classmethod
     def from_yaml(cls, path: Path) -> SceneFilter:
@@ -72,7 +73,9 @@ class SceneFilter:
                 fields[name] = read(value)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{path}: {key} cannot be {shortened(value)}") from error
-        return cls(**fields)
+        listed = raw.get("tokens")
+        again = len(listed) - len(set(listed)) if isinstance(listed, list) else 0
+        return cls(**fields, repeated=again)
 
 
 @dataclass(frozen=True)

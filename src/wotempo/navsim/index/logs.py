@@ -19,7 +19,7 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import Stamp, atomic_folder, may_write, sweep
+from wotempo.navsim.files import Stamp, atomic_folder, may_write, sweep, write_bytes
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
 from wotempo.navsim.index.digest import About, check_rows, make_digest, names_of, read_digest
 from wotempo.navsim.index.stored import HELD, StoredLog
@@ -78,6 +78,56 @@ def index_logs(
     for log in logs if recheck else ():
         log.require_content()
     return logs
+
+
+def index_readable(
+    files: Sequence[Path],
+    split: str,
+    folder: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    keep: bool = True,
+    recheck: bool = False,
+) -> tuple[list[StoredLog], dict[str, str]]:
+    """``index_logs`` of the files that can be read, and the reasons of the others, by name. Which these are is kept:
+    the next start reads them again, and no other."""
+    state = json.dumps([split, [[file.stem, *Stamp.of(file)] for file in files]])
+    place = folder / f"logs-{VERSION}"
+    hint = place / f"unread-{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
+    suspects = _names_in(hint)
+    if not suspects:
+        try:
+            return index_logs(files, split, folder, workers, progress, keep, recheck), {}
+        except UserError as error:  # of the first such log, or of something else, which is raised again below
+            if limit_reached(error) is not None:
+                raise
+        suspects = {f.stem for f in files if read_digest(place / split / f"{f.stem}.npz", Stamp.of(f)) is None}
+    tasks = [file for file in files if file.stem in suspects]
+    few = sum(file.stat().st_size for file in tasks) < FEW_BYTES
+    found = over_processes(partial(_unreadable, split), tasks, 1 if few else workers, (__name__,))
+    unread = {file.stem: why for file, why in found if why}
+    if keep and unread and may_write(place):
+        write_bytes(hint, json.dumps(sorted(unread)).encode())
+    rest = [file for file in files if file.stem not in unread]
+    return index_logs(rest, split, folder, workers, progress, keep, recheck), unread
+
+
+def _names_in(hint: Path) -> set[str]:
+    try:
+        return set(parse_json(hint.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _unreadable(split: str, file: Path) -> str:
+    """Why a log cannot be read; '' where it can."""
+    try:
+        read_log(file, split)
+    except UserError as error:
+        if limit_reached(error) is not None:
+            raise
+        return str(error)
+    return ""
 
 
 def _opened(whole: Path, files: Sequence[Path], split: str, stamps: Sequence[Stamp]) -> list[StoredLog] | None:
