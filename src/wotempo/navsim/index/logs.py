@@ -11,6 +11,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,13 @@ def index_readable(
             if limit_reached(error) is not None:
                 raise
         suspects = {f.stem for f in files if read_digest(place / split / f"{f.stem}.npz", Stamp.of(f)) is None}
-    tasks = [file for file in files if file.stem in suspects]
-    few = sum(file.stat().st_size for file in tasks) < FEW_BYTES
-    found = over_processes(partial(_unreadable, split), tasks, 1 if few else workers, (__name__,))
-    unread = {file.stem: why for file, why in found if why}
-    if keep and unread and may_write(place):
-        write_bytes(hint, json.dumps(sorted(unread)).encode())
+    tasks = [(file, place / split / f"{file.stem}.npz") for file in files if file.stem in suspects]
+    few, kept = sum(file.stat().st_size for file, _ in tasks) < FEW_BYTES, keep and may_write(place)
+    with locked(place / ".lock", f"the index of logs in {place}", wait=True) if kept else nullcontext():
+        found = over_processes(partial(_unreadable, split, kept), tasks, 1 if few else workers, (__name__,))
+        unread = {file.stem: why for (file, _), why in found if why}
+        if kept and unread:
+            write_bytes(hint, json.dumps(sorted(unread)).encode())
     rest = [file for file in files if file.stem not in unread]
     return index_logs(rest, split, folder, workers, progress, keep, recheck), unread
 
@@ -119,10 +121,14 @@ def _names_in(hint: Path) -> set[str]:
         return set()
 
 
-def _unreadable(split: str, file: Path) -> str:
-    """Why a log cannot be read; '' where it can."""
+def _unreadable(split: str, keep: bool, task: tuple[Path, Path]) -> str:
+    """Why a log cannot be read; '' where it can, and then its digest is kept."""
+    file, out = task
     try:
-        read_log(file, split)
+        if keep:
+            make_digest(file, split, out)
+        else:
+            read_log(file, split)
     except UserError as error:
         if limit_reached(error) is not None:
             raise
