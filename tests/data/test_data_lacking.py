@@ -89,6 +89,18 @@ def test_a_frame_that_cannot_be_had_costs_by_the_mode(paths, how, capsys):
     assert "scenes have masked history frames" in capsys.readouterr().out
 
 
+def test_stacks_of_lidar_leave_out_a_damaged_cloud_that_is_masked(paths):
+    file = cloud(paths, 3)
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content[:300])
+    mask = module_of(paths, "mask", needs=replace(NEEDS, anchors=False, labels=False, stacks=True))
+    mask.build_caches()
+    mask.setup("fit")
+    for batch in mask.train_dataloader():
+        assert (batch["lidar_stack"].flatten(2).any(-1) == batch["valid"]).all()
+
+
 def test_frames_of_scenes_that_are_left_out_are_not_made(paths):
     """With every history file of the last scene absent nothing is made of its current frame."""
     every = places(module_of(paths, "error"))

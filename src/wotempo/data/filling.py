@@ -132,7 +132,10 @@ class Caches:
         scenes = leave_out(lacking)
         reports["targets"] = self.targets.build(self._with_targets(scenes), *how)
         if self.stacks is not None:
-            reports["stacks"] = self.stacks.build((s for members in scenes.values() for s in members), *how)
+            lost: dict[str, set[str]] = {}
+            for group, token in reports["frames"].failed:
+                lost.setdefault(group, set()).add(token)
+            reports["stacks"] = self.stacks.build((s for members in scenes.values() for s in members), *how, lost)
         if note is not None and may_write(note.parent):
             write_note(note, self.stores, _by_log(scenes), lacking)
         return reports

@@ -122,7 +122,7 @@ class NavsimDataModule(L.LightningDataModule):
             self.scenes[split] = [scene for scene in members if scene.token not in gone]
             self.left_out[split] = self.left_out.get(split, 0) + len(gone)
             for cause in causes:
-                text = f"{cause.count} of {len(members)} scenes left out, first {cause.first}: {cause.reason}"
+                text = f"{split}: {cause.count} of {len(members)} scenes left out, first {cause.first}: {cause.reason}"
                 print(text, flush=True)
         self.masked = {split: count for split, count in lacking.masked.items() if count}
         for split, count in self.masked.items():

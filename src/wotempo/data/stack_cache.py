@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from wotempo.features import FeatureSpec, lidar_feature, moved_points
 from wotempo.geometry import relative_to
 from wotempo.navsim.pcd import read_pcd
 from wotempo.navsim.schema import DataPaths, Scene
+
+NONE_LOST: Mapping[str, Set[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class StackCache:
         kind = f"{spec.content_hash}-{num_frames}x{frame_stride}"
         self.store = RecordStore(root, "stacks", kind, stack_dtype(spec, num_frames))
 
-    def _task(self, scene: Scene) -> Task:
+    def _task(self, scene: Scene, lost: Set[str]) -> Task:
         blobs = self.paths.blob_dir(scene.log.split)
         *past, now = window_frames(scene, self.num_frames, self.frame_stride)
         assert now is not None
@@ -62,7 +64,7 @@ class StackCache:
         poses = np.zeros((len(past), 3))
         identity: list = []
         for i, frame in enumerate(past):
-            if frame is None:
+            if frame is None or frame.token in lost:
                 clouds.append(None)
                 continue
             poses[i] = relative_to(now.pose, frame.pose)
@@ -73,14 +75,23 @@ class StackCache:
         group, token = scene_ref(scene)
         return Task(group, token, key_of(identity), StackSource(tuple(clouds), poses, self.spec))
 
-    def build(self, scenes: Iterable[Scene], workers: int = 1, progress: Progress | None = None) -> BuildReport:
-        """Make the stacks of all scenes present and good; re-used while clouds, poses and parameters stay."""
+    def build(
+        self,
+        scenes: Iterable[Scene],
+        workers: int = 1,
+        progress: Progress | None = None,
+        lost: Mapping[str, Set[str]] = NONE_LOST,
+    ) -> BuildReport:
+        """Make the stacks of all scenes present and good; re-used while clouds, poses and parameters stay. ``lost``:
+        split/log -> tokens of frames that cannot be had, and are masked."""
         logs = scenes_by_log(scenes)
-        works = (LogWork(group, members) for group, members in logs.items())
+        works = (
+            LogWork(group, [(s, lost.get(group, frozenset())) for s in members]) for group, members in logs.items()
+        )
         return build_logs(self.store, self._build_log, works, sum(map(len, logs.values())), workers, progress)
 
     def _build_log(self, work: LogWork) -> BuildReport:
-        return build_records(self.store, [self._task(scene) for scene in work.items], compute_stack)
+        return build_records(self.store, [self._task(*item) for item in work.items], compute_stack)
 
     def reader(self, scenes: Sequence[Scene]) -> RecordReader:
         """Records of ``stack_dtype`` by position in ``scenes``; UserError with the count where some are not cached."""
