@@ -49,13 +49,15 @@ class BuildReport:
     absent: tuple[str, ...] = ()
     watched: frozenset[Path] = frozenset()
 
-    def __add__(self, other: BuildReport) -> BuildReport:
-        return BuildReport(
-            self.built + other.built,
-            self.reused + other.reused,
-            {**self.failed, **other.failed},
-            self.absent + other.absent,
-            self.watched | other.watched,
+    @classmethod
+    def of_all(cls, parts: Sequence[BuildReport]) -> BuildReport:
+        """The sum."""
+        return cls(
+            sum(part.built for part in parts),
+            sum(part.reused for part in parts),
+            {place: why for part in parts for place, why in part.failed.items()},
+            tuple(name for part in parts for name in part.absent),
+            frozenset[Path]().union(*(part.watched for part in parts)),
         )
 
 
@@ -139,18 +141,19 @@ def build_logs(
     """
     if certain:
         _require_room(store, total)
-    report, done, told = BuildReport(), 0, 0
-    handed = (replace(work, look_only=bool(report.absent)) for work in works)
+    reports, done, told = list[BuildReport](), 0, 0
+    handed = (replace(work, look_only=any(of.absent for of in reports)) for work in works)
     work_on = partial(_alone, store, build)
     with closing(over_processes(work_on, handed, workers, PRELOAD, _one_thread)) as finished:
         for work, of_log in finished:
-            report += of_log
+            reports.append(of_log)
             done += len(work.items)
             if progress is not None and of_log.built:
                 if not told:  # what was there before is none of this work
                     progress(store.kind, done - of_log.built, total)
                 told = done
                 progress(store.kind, done, total)
+    report = BuildReport.of_all(reports)
     if progress is not None and report.built and told < total:
         progress(store.kind, total, total)
     return report

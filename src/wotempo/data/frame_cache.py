@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -194,7 +194,7 @@ class FrameCache:
         for _, token in report.failed:
             failed[token] = report.failed[work.group, token]
         watched = frozenset(path for token in failed for path in self._watched(refs[token]))
-        return report + BuildReport(failed={(work.group, t): why for t, why in failed.items()}, watched=watched)
+        return replace(report, failed={(work.group, t): why for t, why in failed.items()}, watched=watched)
 
     def _whole(self, ref: FrameRef) -> Task:
         """UserError where a sensor file is absent or empty."""
