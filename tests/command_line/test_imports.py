@@ -72,6 +72,26 @@ def test_a_file_of_a_user_is_named_with_its_line(stage, capsys, text, words):
     assert len(told.splitlines()) == 1
 
 
+NOT_FOR_TRAINING = {
+    "geopandas": "a process that reads no map", "pyogrio": "a process that reads no map", "pyarrow": "no table is read",
+    "joblib": "labels and scores", "sklearn": "anchors", "optuna": "search", "submitit": "Slurm", "nuplan": "devkit",
+    "wotempo.city": "towns", "wotempo.evaluation.scored": "the end of a run", "wotempo.experiment.pictures": "the end",
+    "wotempo.report.run_page": "the end of a run", "wotempo.runs.sweep": "sweeps", "wotempo.interop": "other formats",
+}  # fmt: skip
+LOADED = """
+import sys
+import wotempo.commands.train
+print([name for name in sys.argv[1:] if name in sys.modules and hasattr(sys.modules[name], "__file__")])
+"""
+
+
+def test_a_start_of_training_loads_nothing_that_others_need():
+    """100 MB, and a tenth of its modules: each is loaded by what uses it."""
+    words = [sys.executable, "-c", LOADED, *NOT_FOR_TRAINING]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
 def test_other_errors_are_no_imports(stage, tmp_path, capsys):
     assert unimportable(stage("x = unknown")) is None
     with pytest.raises(SyntaxError) as caught:

@@ -87,7 +87,7 @@ def test_a_run_that_cannot_be_scored_ends_as_failed(train, monkeypatch):
     def fails(*_):
         raise RuntimeError("no disk")
 
-    monkeypatch.setattr(command, "score_run", fails)
+    monkeypatch.setattr("wotempo.evaluation.scored.score_run", fails)
     folders, original = [], command.build_loggers
 
     def begun(config, folder, *rest):

@@ -12,7 +12,8 @@ import numpy as np
 import shapely
 
 from wotempo.features import FeatureSpec
-from wotempo.maps import MAP_VERSIONS, PROJECTED_CRS, write_map, write_map_root
+from wotempo.maps import MAP_VERSIONS, PROJECTED_CRS
+from wotempo.maps.writer import write_map, write_map_root
 from wotempo.navsim.images import write_image
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.logs import read_log

@@ -15,7 +15,8 @@ import pytest
 from maps_builders import small_layers
 
 from wotempo.errors import UserError
-from wotempo.maps import MapIndex, read_map, write_map
+from wotempo.maps import MapIndex, read_map
+from wotempo.maps.writer import write_map
 
 LOCATION = "us-nv-las-vegas-strip"
 

@@ -14,9 +14,10 @@ import shapely
 from maps_builders import frame, small_layers, straight
 
 from wotempo.errors import UserError
-from wotempo.maps import MAP_VERSIONS, PROJECTED_CRS, read_map, write_map, write_map_root
+from wotempo.maps import MAP_VERSIONS, PROJECTED_CRS, read_map
 from wotempo.maps.layers import ESSENTIAL
 from wotempo.maps.locations import INDEX_NAME
+from wotempo.maps.writer import write_map, write_map_root
 from wotempo.navsim import write_bytes
 
 VEGAS = "us-nv-las-vegas-strip"

@@ -15,7 +15,8 @@ import shapely
 
 from wotempo.city import build_city, city_config
 from wotempo.errors import UserError
-from wotempo.maps import MapIndex, read_map, write_map_root
+from wotempo.maps import MapIndex, read_map
+from wotempo.maps.writer import write_map_root
 
 # The devkit reads null ids as the smallest integer.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wotempo.city import CityConfig, build_city, city_config, simulate_futures
 from wotempo.datasets.base import Dataset, Progress
 from wotempo.datasets.supply import Supply
 from wotempo.navsim import DataPaths, read_splits
+
+if TYPE_CHECKING:  # what generates a town is of no use to a run on other data
+    from wotempo.city import CityConfig
 
 
 class Town(Dataset):
@@ -26,6 +29,8 @@ class Town(Dataset):
     @property
     def city(self) -> CityConfig:
         """Everything that decides what its files contain. UserError for an unknown preset."""
+        from wotempo.city import city_config
+
         return city_config(self.data.preset, self.data.seed, self.data.all_cameras)
 
     @property
@@ -41,6 +46,8 @@ class Town(Dataset):
 
     def ready(self, progress: Progress) -> DataPaths:
         """Generated, or whatever of it is missing."""
+        from wotempo.city import build_city
+
         root = self.root
         build_city(root, self.city, workers=self.data.prepare_workers, progress=progress)
         return DataPaths(root, root / "maps")
@@ -56,4 +63,6 @@ class Town(Dataset):
 
     def extra_futures(self) -> np.ndarray:
         """Of drives that are simulated without sensors."""
+        from wotempo.city import simulate_futures
+
         return simulate_futures(self.city, self.extra_drives, seed=self.data.seed)

@@ -26,11 +26,10 @@ from wotempo.navsim.files import write_bytes
 from wotempo.navsim.per_scene import each
 from wotempo.navsim.scores import TITLES
 from wotempo.pdm.metrics import PDMS_COLUMNS
+from wotempo.report.scores import TEST_FILE
 from wotempo.report.situation import PREFIX, SITUATIONS, situations
 from wotempo.report.token_set import Scored, with_columns
 from wotempo.training.module import LitPlanner
-
-TEST_FILE = "test.parquet"
 
 
 def overlap_counts(predicted: Tensor, truth: Tensor, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from joblib import Parallel, delayed
 
 from wotempo.datasets import Progress
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.schema import NUM_HISTORY
 from wotempo.pdm.evaluation import PDM_CLOSED, Plan, evaluate_scenes
 from wotempo.pdm.labels.label_parts import cut
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WHOLE_LOG = 10**9  # scenes of a task: EPDMS compares neighbours
 
@@ -28,6 +29,9 @@ def score_all(
     progress: Progress,
 ) -> pd.DataFrame:
     """One row per driver and scene, in the order of the scenes."""
+    import pandas as pd  # a training scores a few scenes only, below
+    from joblib import Parallel, delayed
+
     tasks = cut(scenes, WHOLE_LOG, history=NUM_HISTORY)
     parallel = Parallel(n_jobs=workers, return_as="generator")
     done, rows = 0, list[dict[str, Any]]()

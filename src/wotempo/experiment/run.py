@@ -28,9 +28,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.data.module import NavsimDataModule
 from wotempo.endings import ended_by
 from wotempo.errors import UserError
-from wotempo.evaluation.scored import TEST_FILE, score_run
 from wotempo.evidence.run_evidence import RunEvidence
-from wotempo.experiment.pictures import save_pictures
 from wotempo.navsim import write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.planners.backbone.frozen import FrozenEncoder
@@ -38,6 +36,7 @@ from wotempo.preparation.datamodule import cache_root
 from wotempo.preparation.limits import check_checkpoint_room
 from wotempo.preparation.prepare import prepare_data
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.report.scores import TEST_FILE
 from wotempo.report.token_set import in_words
 from wotempo.runs.beginning import beginning
 from wotempo.runs.build import build_callbacks, build_module, build_trainer, require_trainer
@@ -86,6 +85,8 @@ def explain(error: BaseException, report: AcceptanceReport) -> int:
 
 def test(config: RunConfig, module: LitPlanner, run_dir: Path) -> None:
     """Score the run on the test split."""
+    from wotempo.evaluation.scored import score_run  # at the end, of some runs: with what it imports it costs a start
+
     with PreparationProgress(config.trainer.progress_bar) as progress:
         score_run(config, module, run_dir, progress)
 
@@ -234,6 +235,8 @@ def train(config: RunConfig, raw: DictConfig, stop_signal: StopSignal) -> int | 
     if config.test and report.status in FINISHED and error is None:
         stop_signal.leave_if_received()
         test(config, module, run_dir)
+    from wotempo.experiment.pictures import save_pictures  # as above
+
     pictures = save_pictures(config, module, data, run_dir) if error is None else []
     print(report.card())
     for split, about in token_sets(prepared).items():

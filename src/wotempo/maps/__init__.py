@@ -4,7 +4,6 @@ from wotempo.maps.gpkg import MapLayer
 from wotempo.maps.index import Lane, MapIndex, Roadblock, read_map
 from wotempo.maps.locations import MAP_VERSIONS, PROJECTED_CRS
 from wotempo.maps.roads import on_road
-from wotempo.maps.writer import write_map, write_map_root
 
 __all__ = [
     "MAP_VERSIONS",
@@ -15,6 +14,4 @@ __all__ = [
     "Roadblock",
     "on_road",
     "read_map",
-    "write_map",
-    "write_map_root",
 ]

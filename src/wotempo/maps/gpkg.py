@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
-import pyogrio
-import shapely
 
 from wotempo.errors import UserError
 from wotempo.maps.layers import ESSENTIAL
@@ -48,6 +45,9 @@ def as_ids(values: np.ndarray) -> np.ndarray:
 
 def read_layer(path: Path, name: str, projected_crs: str) -> MapLayer:
     """One layer in ``projected_crs``. Raises UserError naming file and layer when missing, incomplete or damaged."""
+    import geopandas  # with pandas and pyarrow 100 MB: a process that reads no map goes without
+    import shapely
+
     meta, fids, geometry, columns = _read(path, name)
     try:
         with np.errstate(invalid="ignore"):  # of a coordinate that is NaN: found below
@@ -72,6 +72,8 @@ def read_layer(path: Path, name: str, projected_crs: str) -> MapLayer:
 def _check(path: Path, name: str, layer: MapLayer) -> None:
     """UserError naming the first feature whose place or speed limit is none. Features without a geometry stay: who asks
     for one is told."""
+    import shapely
+
     places, owner = shapely.get_coordinates(layer.geometry, return_index=True)
     if (wrong := ~(abs(places) <= FARTHEST).all(1)).any():
         raise UserError(
@@ -102,6 +104,8 @@ def read_projected_crs(path: Path) -> str:
 
 def layer_names(path: Path) -> list[str]:
     """Names of all layers. Raises UserError when the file is missing or damaged."""
+    import pyogrio
+
     _require_whole(path)
     try:
         return [str(name) for name in pyogrio.list_layers(path)[:, 0]]
@@ -113,6 +117,8 @@ def layer_names(path: Path) -> list[str]:
 
 def _read(path: Path, name: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray, list[np.ndarray]]:
     """(description, feature ids, WKB, one array per column)."""
+    import pyogrio
+
     _require_whole(path)
     try:
         with warnings.catch_warnings():

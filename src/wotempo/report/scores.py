@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from wotempo.navsim.files import write_bytes
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEST_FILE = "test.parquet"  # of a run: its scores on the test split (wotempo.evaluation.scored)
 NAMED = ("metric", "token_set")  # of a table of scores: what it was measured by and on, the same in each row
 FORMULAS = ("=", "+", "-", "@")
 
@@ -52,6 +56,8 @@ def summarise(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
             low, high = bootstrap_interval(known[column].to_numpy(), known["log"].to_numpy())
             entry |= {f"{column}_low": low, f"{column}_high": high}
         table.append(entry)
+    import pandas as pd  # not for a training, which asks for the names of columns
+
     return pd.DataFrame(table).set_index("driver").sort_values(columns[-1], ascending=False)
 
 

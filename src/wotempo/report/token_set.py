@@ -9,15 +9,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.scores import TITLES
 from wotempo.records.evidence import token_hash
-from wotempo.report.ablation import Job
 from wotempo.report.scores import NAMED
+
+if TYPE_CHECKING:  # what a start of training would load with them
+    import pandas as pd
+
+    from wotempo.report.ablation import Job
 
 FILE = "tokens.json"
 OLDEST = TITLES["pdms"]  # by which all runs were scored before their tables named it

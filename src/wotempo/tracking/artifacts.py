@@ -11,10 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wotempo.evaluation.report_scenes import take_pictures
 from wotempo.navsim import write_bytes
-from wotempo.report.run_files import read_files
-from wotempo.report.run_page import run_page
 from wotempo.runs.unfinished import FINISHED
 from wotempo.training.checkpoints import BEST
 
@@ -45,6 +42,10 @@ def log_artifacts(run: Any, run_dir: Path, verdict: dict[str, Any], kinds: Seque
 
 def _written_report(run_dir: Path, folder: Path) -> Path:
     """The page of ``make report``, without scenes of the test split."""
+    from wotempo.evaluation.report_scenes import take_pictures  # at the end, of some runs
+    from wotempo.report.run_files import read_files
+    from wotempo.report.run_page import run_page
+
     files = read_files(run_dir)
     page = run_page(files, take_pictures(files, NO_TEST_SCENES, lambda *_: None))
     folder.mkdir(exist_ok=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wotempo.evaluation.scored import TEST_FILE
 from wotempo.records.reading import spared
-from wotempo.report.ablation import METRICS, future_miou, read_rows, value
+from wotempo.report.scores import TEST_FILE
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ def summary_of(verdict: dict[str, Any], metrics: dict[str, float]) -> dict[str, 
 def scores_of(run_dir: Path) -> dict[str, float]:
     """``test/<metric>`` of a run that was scored on the test split; failed plans count as 0. None where the table of
     scores cannot be read, and a line that says so."""
+    from wotempo.report.ablation import METRICS, future_miou, read_rows, value  # of runs that were scored
+
     notes: list[str] = []
     rows = spared(run_dir / TEST_FILE, read_rows, None, notes)
     for note in notes:

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
-
 from wotempo.errors import UserError
 
 PACKAGES = {"processes": "joblib", "dask": "distributed", "ray": "ray"}  # engine -> what must be importable
@@ -56,6 +53,8 @@ class Engine:
             yield from _run_with_ray(self, work, parts)
             return
         try:
+            from joblib import Parallel, delayed  # of no use to a run that has its labels
+
             with _BACKENDS[self.name](self):
                 # A part is seconds of work. Without memory maps of arguments a kill leaves no data in /dev/shm.
                 parallel = Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
@@ -66,6 +65,9 @@ class Engine:
 
 @contextmanager
 def _processes(engine: Engine) -> Iterator[None]:
+    from joblib import parallel_config
+    from joblib.externals.loky import get_reusable_executor
+
     # loky's workers do not import the command's main module, and with it torch
     with parallel_config("loky", n_jobs=engine.workers):
         try:
@@ -77,6 +79,7 @@ def _processes(engine: Engine) -> Iterator[None]:
 @contextmanager
 def _dask(engine: Engine) -> Iterator[None]:
     from distributed import Client, LocalCluster
+    from joblib import parallel_config
 
     if engine.address is not None:
         try:
