@@ -134,7 +134,7 @@ convert: setup ## WHAT=weights|labels ARGS="direction=import|export …": WoTE's
 	$(call run,wotempo $(if $(filter labels,$(WHAT)),label-file,weights) $(ARGS))
 
 BENCHES = $(patsubst scripts/bench/bench_%.py,%,$(wildcard scripts/bench/bench_*.py))
-bench: setup ## WHAT=wote|pdm|real_drives|streaming|temporal|guards: time and memory beside plain code or goals; ARGS=--quick, where it has it
+bench: setup ## WHAT=wote|pdm|real_drives|streaming|temporal|guards|scale|commands: time and memory beside plain code or goals; ARGS=--quick, where it has it
 	$(call choice,WHAT,bench,$(BENCHES))
 	PYTHONPATH=tests/helpers $(PY) -m scripts.bench.bench_$(WHAT) $(ARGS)
 

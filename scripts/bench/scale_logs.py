@@ -24,6 +24,7 @@ from wotempo.navsim.files import Stamp
 from wotempo.navsim.unpickle import load_pickle
 
 FRAMES, TOKENS = 660, 79  # of one log of navtrain, on average
+HISTORY = 3  # frames before the current one in a window
 SEGMENT, NEIGHBOURS = 32, 6  # frames of a town's drive; tokens in a row: 1.5 distinct frames a token, as in navtrain
 MARK = "@@@@@"
 KINDS = 4  # of logs
@@ -36,6 +37,7 @@ class ScaleLogs(NamedTuple):
     names: list[str]
     tokens: list[list[str]]
     log_bytes: int
+    sensors: list[list[dict[str, str]]]  # of each token: the files of its window -> those of the town
 
 
 def write_logs(root: Path, town: Path, count: int, boxes: int) -> ScaleLogs:
@@ -50,12 +52,16 @@ def write_logs(root: Path, town: Path, count: int, boxes: int) -> ScaleLogs:
     starts = np.linspace(0, FRAMES // SEGMENT - 1, 14).astype(int) * SEGMENT + 5
     current = [int(start) + i for start in starts for i in range(NEIGHBOURS)][:TOKENS]
     kinds = [_kind(drives, 3 * k, boxes, np.random.default_rng(k)) for k in range(KINDS)]
-    made = ScaleLogs([], [], len(kinds[0][1]))
+    made = ScaleLogs([], [], len(kinds[0][1]), [])
     for i in range(count):
-        name, content, tokens = kinds[i % KINDS]
+        name, content, tokens, sensors = kinds[i % KINDS]
         number = f"{i:05d}"
         made.names.append(name.replace(MARK, number))
         made.tokens.append([tokens[place].replace(MARK, number) for place in current])
+        windows = [
+            {k: v for of_frame in sensors[place - HISTORY : place + 1] for k, v in of_frame} for place in current
+        ]
+        made.sensors.append([{new.replace(MARK, number): old for new, old in window.items()} for window in windows])
         file = folder / f"{made.names[-1]}.pkl"
         if not file.exists():
             file.write_bytes(content.replace(MARK.encode(), number.encode()))
@@ -63,11 +69,12 @@ def write_logs(root: Path, town: Path, count: int, boxes: int) -> ScaleLogs:
 
 
 def _kind(drives: list[list[dict[str, Any]]], first: int, boxes: int, draw: np.random.Generator):
-    """One log -> (name, pickle, tokens of its frames)."""
-    name, frames = f"2021.05.12.22.00.38_veh-35_{first:05d}_{MARK}", []
+    """One log -> (name, pickle, tokens of its frames, files of each frame with those of the town)."""
+    name, frames, sensors = f"2021.05.12.22.00.38_veh-35_{first:05d}_{MARK}", [], []
     for place in range(FRAMES):
         drive = drives[(first + place // SEGMENT) % len(drives)]
         frame = copy.deepcopy(drive[place % SEGMENT])
+        before = [frame["lidar_path"], *(of["data_path"] for of in frame["cams"].values() if of)]
         token = MARK + "".join(f"{digit:x}" for digit in draw.integers(0, 16, 11))
         frame.update(token=token, frame_idx=place, timestamp=1_620_000_000_000_000 + STEP_US * place, log_name=name)
         frame.update(log_token=MARK + "0" * 11, scene_name=f"{name}-{place // SEGMENT}", sample_prev=None)
@@ -77,7 +84,9 @@ def _kind(drives: list[list[dict[str, Any]]], first: int, boxes: int, draw: np.r
                 of_camera["data_path"] = f"{name}/{camera}/{token}.jpg"
         frame["anns"] = _filled(frame["anns"], boxes, draw)
         frames.append(frame)
-    return name, pickle.dumps(frames, 4), [frame["token"] for frame in frames]
+        after = [frame["lidar_path"], *(of["data_path"] for of in frame["cams"].values() if of)]
+        sensors.append([*zip(after, before, strict=True)])
+    return name, pickle.dumps(frames, 4), [frame["token"] for frame in frames], sensors
 
 
 def _filled(boxes: dict[str, Any], count: int, draw: np.random.Generator) -> dict[str, Any]:
@@ -98,9 +107,21 @@ def _filled(boxes: dict[str, Any], count: int, draw: np.random.Generator) -> dic
     }
 
 
-def write_lists(root: Path, made: ScaleLogs, count: int) -> None:
-    """``navtrain-<count>.yaml`` and ``split-<count>.yaml`` over the first ``count`` logs, 18 % of them for val."""
-    names, tokens = made.names[:count], [token for of_log in made.tokens[:count] for token in of_log]
+def link_sensors(root: Path, town: Path, made: ScaleLogs, count: int, tokens: int) -> None:
+    """Sensor files for the windows of the first ``tokens`` of each of ``count`` logs: links to those of the town."""
+    ours, theirs = (folder / "sensor_blobs" / "trainval" for folder in (root, town.resolve()))
+    for window in (window for of_log in made.sensors[:count] for window in of_log[:tokens]):
+        for new, old in window.items():
+            (ours / new).parent.mkdir(parents=True, exist_ok=True)
+            if not (ours / new).is_symlink():
+                (ours / new).symlink_to(theirs / old)
+
+
+def write_lists(root: Path, made: ScaleLogs, count: int, tokens_of_a_log: int = TOKENS) -> None:
+    """``navtrain-<count>.yaml`` and ``split-<count>.yaml`` over the first ``count`` logs, 18 % of them for val; the
+    filter lists so many tokens of each log."""
+    names = made.names[:count]
+    tokens = [token for of_log in made.tokens[:count] for token in of_log[:tokens_of_a_log]]
     cut = max(1, round(0.18 * count))
     lists = {"train_logs": names[:-cut], "val_logs": names[-cut:]}
     (root / f"split-{count}.yaml").write_text("".join(f"{k}:\n" + _listed(v) for k, v in lists.items()))

@@ -122,8 +122,8 @@ def test_what_a_target_runs_exists(target):
 @pytest.mark.parametrize(
     ("words", "known"),
     [
-        (["bench"], "guards pdm real_drives scale streaming temporal wote"),
-        (["bench", "WHAT=wot"], "guards pdm real_drives scale streaming temporal wote (there is no 'wot')"),
+        (["bench"], "commands guards pdm real_drives scale streaming temporal wote"),
+        (["bench", "WHAT=wot"], "commands guards pdm real_drives scale streaming temporal wote (there is no 'wot')"),
         (["study", "NAME=probe"], "fuzz headroom healthy layout stages velocity (there is no 'probe')"),
         (["convert", "WHAT=label"], "weights labels (there is no 'label')"),
     ],
