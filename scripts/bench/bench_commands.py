@@ -18,19 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from scripts.bench.bench_scale import ANCHORS, overrides
+from scripts.bench.bench_scale import overrides
 from scripts.bench.scale_logs import ScaleLogs, link_sensors, write_lists, write_logs
 from scripts.bench.watched import watched
 
 TOKENS = 4  # of a log: a twentieth of navtrain's, since labels and frames cost the same for each
+ANCHORS = 16
 COMMANDS = ("prepare", "plan-data", "doctor", "labels", "evaluate")
 KEYS = ("cpu_s", "wall_s", "peak_mb", "largest_mb")
 
 
 def words(command: str, root: Path, workspace: Path, count: int, workers: int) -> list[str]:
     """Its command line, over the first ``count`` logs."""
-    run = overrides(root, workspace, count, workers)
-    ours = [word for word in run if not word.startswith(("run_dir=", "data.labels="))]
+    own = ("run_dir=", "data.labels=", "model.num_anchors=", "data.test.scene_filter=")
+    ours = [word for word in overrides(root, workspace, count, workers) if not word.startswith(own)]
+    ours += [f"data.test.scene_filter={root / f'navtrain-{count}.yaml'}"]
     data = [word for word in ours if word.startswith(("data=", "data.", "workspace="))]
     folder = f"hydra.run.dir={workspace / command}"
     if command == "labels":
@@ -42,10 +44,9 @@ def words(command: str, root: Path, workspace: Path, count: int, workers: int) -
         )
         return [*data, *more, f"workers={workers}", folder]
     if command == "evaluate":
-        listed = f"data.test.scene_filter={root / f'navtrain-{count}.yaml'}"
-        left = [word for word in data if not word.startswith(("data.test.scene_filter", "data.anchors"))]
-        return [*left, listed, "baselines=[constant_velocity]", "tracking=off", "progress_bar=false", folder]
-    return ours
+        left = [word for word in data if not word.startswith("data.anchors")]
+        return [*left, "baselines=[constant_velocity]", "tracking=off", "progress_bar=false", folder]
+    return [*ours, f"model.num_anchors={ANCHORS}"]
 
 
 def measure(root: Path, town: Path, made: ScaleLogs, counts: list[int], commands: list[str], workers: int) -> list:
