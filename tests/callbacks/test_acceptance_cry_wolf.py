@@ -53,7 +53,7 @@ def settings() -> list[Setting]:
                 seed,
                 precision,
                 size=draw.choice((4, 8, 12)),
-                accumulate=draw.choice((1, 1, 1, 2, 2, 4)),
+                accumulate=draw.choice((1, 1, 1, 1, 1, 1, 2, 4)),
                 schedule=schedule,
                 optimiser=draw.choice(OPTIMISERS),
                 frames=draw.choice((1, 4, 4)),

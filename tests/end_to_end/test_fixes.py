@@ -21,8 +21,13 @@ TINY = asdict(sizes("wote_tiny"))
 KEYS = [word.partition("=")[0].removeprefix("model.") for word in NETWORK]
 WHOLE = tuple(f"model.{key}={list(TINY[key]) if isinstance(TINY[key], tuple) else TINY[key]}" for key in KEYS)
 SYMPTOMS = [
-    ("finite", 10, (*WHOLE, "optimiser.lr=0.9", "trainer.gradient_clip_val=null"), ("optimiser.lr=1e-4",)),
-    ("loss", 12, ("optimiser.lr=1e-9",), ("optimiser.lr=1e-3",)),
+    (
+        "finite",
+        10,
+        (*WHOLE, "optimiser.lr=0.9", "trainer.gradient_clip_val=null"),
+        ("optimiser.lr=1e-4", "trainer.max_epochs=1"),
+    ),
+    ("loss", 12, ("trainer.max_epochs=2", "optimiser.lr=1e-9"), ("optimiser.lr=1e-3",)),
 ]
 
 

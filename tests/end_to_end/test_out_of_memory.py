@@ -11,8 +11,8 @@ from verdicts import criterion
 from wotempo.training.module import LitPlanner
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
-RUN = ("experiment=convgru_1epoch", "trainer.batch_size=4", "trainer.checkpoint_every_n_steps=3",
-       "model.batch_norm=frozen",
+RUN = ("experiment=convgru_1epoch", "trainer.max_epochs=2", "trainer.batch_size=4",
+       "trainer.checkpoint_every_n_steps=3", "model.batch_norm=frozen",
        "acceptance.loss.allow_inconclusive=true")  # fmt: skip
 
 

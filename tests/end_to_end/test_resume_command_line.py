@@ -29,7 +29,7 @@ sys.addaudithook(look)
 
 def test_the_same_command_continues_the_killed_run(workspace, tmp_path):
     command = [sys.executable, "-m", "wotempo", "train", "experiment=convgru_1epoch", f"workspace={workspace}",
-               *SMALL, "profile=smoke", "trainer.limit_train_batches=12",
+               *SMALL, "profile=smoke", "trainer.max_epochs=1", "trainer.limit_train_batches=12",
                "trainer.checkpoint_every_n_steps=2"]  # fmt: skip
     environment = with_hook(tmp_path / "hook", KILL, dict(os.environ))
     killed = subprocess.run(

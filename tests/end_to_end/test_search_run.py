@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_two_trials_train_and_the_better_one_is_named(workspace, tmp_path, monkeypatch, capsys):
     pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
-    given = ["experiment=convgru_1epoch", f"workspace={workspace}", *SMALL]
+    given = ["experiment=convgru_1epoch", f"workspace={workspace}", *SMALL, "profile=smoke", "trainer.max_epochs=1"]
     assert main(["run", "trials=2", *given, "acceptance.loss.policy=warn"]) == 0
     figures = {}
     for number in (0, 1):

@@ -14,7 +14,7 @@ from site_hook import with_hook
 from small_run import MICRO, NETWORK
 
 pytestmark = pytest.mark.slow
-RUN = ("experiment=convgru_1epoch", *MICRO, *NETWORK, "trainer.run_length=2", "trainer.max_epochs=4",
+RUN = ("experiment=convgru_1epoch", *MICRO, *NETWORK, "trainer.run_length=2", "trainer.max_epochs=2",
        "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1", "tracking=off", "acceptance=smoke")  # fmt: skip
 MACHINE = ("machine.gpus=0", "machine.cpus=1", "machine.memory_gb=1", "machine.hours=1", "machine.batch_size=2")
 # The first two attempts stop behind some rows of metrics until a signal comes: told too late, they would be over.
