@@ -27,7 +27,7 @@ SYMPTOMS = [
         (*WHOLE, "optimiser.lr=0.9", "trainer.gradient_clip_val=null"),
         ("optimiser.lr=1e-4", "trainer.max_epochs=1"),
     ),
-    ("loss", 12, ("trainer.max_epochs=2", "optimiser.lr=1e-9"), ("optimiser.lr=1e-3",)),
+    ("loss", 12, ("optimiser.lr=1e-9",), ("optimiser.lr=1e-3",)),
 ]
 
 

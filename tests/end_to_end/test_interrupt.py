@@ -23,7 +23,7 @@ def group_is_gone(group: int) -> bool:
 
 def test_ctrl_c_while_the_town_is_made(tmp_path):
     command = [sys.executable, "-m", "wotempo", "train", "data.preset=tiny", f"workspace={tmp_path}/workspace",
-               f"hydra.run.dir={tmp_path}/run", "data.prepare_workers=2", "trainer.progress_bar=false"]  # fmt: skip
+               f"hydra.run.dir={tmp_path}/run", "trainer.progress_bar=false"]  # fmt: skip
     run = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
