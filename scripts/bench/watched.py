@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S = 0.5
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -39,10 +39,11 @@ def watched(command: Sequence[str], environment: dict[str, str] | None = None) -
         while not ended.wait(LOOK_EVERY_S):
             sizes = []
             for pid in _tree(process.pid):
-                seconds, megabytes = _state(pid)
+                seconds, share, size = _state(pid)
                 cpu[pid] = max(seconds, cpu.get(pid, 0.0))
-                sizes.append(megabytes)
-            peaks["all"], peaks["one"] = max(peaks["all"], sum(sizes)), max(peaks["one"], *sizes, 0.0)
+                sizes.append((share, size))
+            peaks["all"] = max(peaks["all"], sum(share for share, _ in sizes))
+            peaks["one"] = max(peaks["one"], *(size for _, size in sizes), 0.0)
 
     looker = threading.Thread(target=look, daemon=True)
     looker.start()
@@ -73,12 +74,14 @@ def _fields(pid: int) -> list[str] | None:
         return None
 
 
-def _state(pid: int) -> tuple[float, float]:
-    """Processor seconds so far, and its proportional share of memory in MB."""
+def _state(pid: int) -> tuple[float, float, float]:
+    """Processor seconds so far, and its memory in MB: the proportional share, and all that it maps."""
     fields = _fields(pid)
     seconds = 0.0 if fields is None else (int(fields[11]) + int(fields[12])) * TICK_S
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return seconds, next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+        words = [line.split() for line in lines]
+        share, size = (next(int(of[1]) / 1024 for of in words if of[0] == name) for name in ("Pss:", "Rss:"))
+        return seconds, share, size
     except (OSError, StopIteration):
-        return seconds, 0.0
+        return seconds, 0.0, 0.0

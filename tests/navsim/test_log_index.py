@@ -280,6 +280,8 @@ def test_looking_alone_writes_nothing(files, tmp_path, reads):
     assert [log.content for log in index_logs(files, SPLIT, tmp_path / "cache", keep=False)] == [
         log.content for log in kept
     ]
+    part = index_logs(files[:1], SPLIT, tmp_path / "cache", keep=False)  # of these there is no table, but a digest
+    assert part[0].frames[3].sensor_files == kept[0].frames[3].sensor_files
     assert reads == []
 
 

@@ -167,13 +167,15 @@ def _looked_at(
     place: Path, files: Sequence[Path], split: str, stamps: Sequence[Stamp], progress: Progress
 ) -> Iterator[StoredLog]:
     for done, (file, stamp) in enumerate(zip(files, stamps, strict=True), 1):
-        if (digest := read_digest(place / split / f"{file.stem}.npz", stamp)) is None:
+        stored = place / split / f"{file.stem}.npz"
+        if (digest := read_digest(stored, stamp)) is None:
             read = read_log(file, split)
             yield StoredLog(file, split, stamp, columns_of(read), read.unknown_velocities)
         else:
             about = digest.about
             columns = Columns(digest.rows, about.places, about.defects)
-            yield StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content)
+            names = partial(_file_names, stored, file, split, stamp, about.content)
+            yield StoredLog(file, split, stamp, columns, about.unknown_velocities, about.content, names)
         progress(done, len(files))
 
 
