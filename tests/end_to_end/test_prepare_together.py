@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from small_run import SMALL
 from wotempo.config.checks import check_config
 from wotempo.config.composition import loaded
 from wotempo.data import frame_cache, target_cache
-from wotempo.experiment.run import RUN_DIR, work
+from wotempo.experiment.run import RUN_DIR
+from wotempo.experiment.run import work as train
 from wotempo.navsim.index import logs
 from wotempo.navsim.share import Share
 from wotempo.pdm.labels import label_parts
@@ -95,16 +97,16 @@ def content(workspace: Path) -> dict[str, bytes]:
     }
 
 
-def at_once(*jobs: tuple, work: Callable[..., None] = prepared) -> list[list[str]]:
+def together(begin: Barrier, work: Callable[..., None], job: tuple) -> None:
+    begin.wait()
+    work(*job)
+
+
+def at_once(*jobs: tuple, work: Callable[..., None] = prepared, start: str = "fork") -> list[list[str]]:
     """``work`` with the arguments of each job, in processes that begin together -> the notes of each, sorted."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(start)
     begin = context.Barrier(len(jobs))
-
-    def run(job: tuple) -> None:
-        begin.wait()
-        work(*job)
-
-    processes = [context.Process(target=run, args=(job,)) for job in jobs]
+    processes = [context.Process(target=together, args=(begin, work, job)) for job in jobs]
     for process in processes:
         process.start()
     for process in processes:
@@ -140,23 +142,26 @@ def test_shares_make_together_what_one_makes(alone, bare, tmp_path):
     assert at_once((bare, tmp_path / "start.txt")) == [[]], "nothing is left to a start"
 
 
+def rank(number: int, notes: Path, workspace: Path, run: Path, port: int) -> None:
+    """A training's rank, as srun starts it."""
+    counting(notes)
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(RANKS), "NODE_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    rank_zero_only.rank = number  # Lightning reads it where it is imported
+    given = ["trainer.strategy=ddp", f"trainer.devices={RANKS}", *ONE_STEP, f"run_dir={run}"]
+    with loaded():
+        raw = compose("train", overrides=[f"workspace={workspace}", *SMALL, "data.prepare_workers=1", *given])
+    assert train(raw) == 0
+
+
 def test_ranks_prepare_as_one_process_does(alone, bare, tmp_path, monkeypatch):
-    """A training whose ranks were started side by side, as srun does, before anything is prepared."""
+    """A training whose ranks were started side by side before anything is prepared. Their processes are new ones: what
+    has trained cannot be forked."""
     monkeypatch.delenv(RUN_DIR, raising=False)
-
-    def rank(number: int, notes: Path) -> None:
-        counting(notes)
-        os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(RANKS), "NODE_RANK": "0"}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        rank_zero_only.rank = number  # Lightning reads it where it is imported
-        given = ["trainer.strategy=ddp", f"trainer.devices={RANKS}", *ONE_STEP, f"run_dir={tmp_path / 'run'}"]
-        with loaded():
-            raw = compose("train", overrides=[f"workspace={bare}", *SMALL, "data.prepare_workers=1", *given])
-        assert work(raw) == 0
-
-    notes = tmp_path / "ranks.txt"
+    run = tmp_path / "run"
     with free_port() as port:
-        many, *_ = at_once(*((number, notes) for number in range(RANKS)), work=rank)
+        jobs = [(number, tmp_path / "ranks.txt", bare, run, port) for number in range(RANKS)]
+        many, *_ = at_once(*jobs, work=rank, start="spawn")
     assert (many, content(bare)) == alone
-    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    verdict = json.loads((run / "verdict.json").read_text())
     assert (verdict["status"], verdict["facts"].get("resumed")) == ("accepted", None)
