@@ -59,10 +59,10 @@ class Labelled:
     seconds: float
     output: str
     complete: bool
+    metric: str
+    scorer: str
     invalid: int | None = None  # of the whole table; None before it is complete
     bytes_per_scene: float | None = None
-    metric: str = TITLES["pdms"]
-    scorer: str = SCORER_VERSION
     coverage: dict[str, Any] = field(default_factory=dict)  # what the splits do not hold of what was asked for
 
     def __str__(self) -> str:
@@ -112,6 +112,8 @@ def label_splits(config: LabelsConfig, progress: PreparationProgress) -> tuple[L
         seconds=time.monotonic() - began,
         output=str(folder),
         complete=table is not None,
+        metric=TITLES["pdms"],
+        scorer=SCORER_VERSION,
         invalid=len(table.invalid) if table is not None else None,
         bytes_per_scene=size,
         coverage={split: of.coverage.figures for split, of in found.items() if of.coverage.sentence},
