@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from scripts.bench.bench_scale import overrides
-from scripts.bench.scale_logs import ScaleLogs, link_sensors, write_lists, write_logs
+from scripts.bench.scale_logs import ScaleLogs, link_sensors, make_town, write_lists, write_logs
 from scripts.bench.watched import watched
 
 TOKENS = 2  # of a log: a fortieth of navtrain's, since labels and frames cost the same for each
@@ -104,7 +104,7 @@ def main() -> None:
         for boxes in [int(boxes) for boxes in options.boxes.split(",")] if counts else ():
             root = folder / f"boxes-{boxes}"
             root.mkdir(parents=True, exist_ok=True)
-            town = options.town or _town(folder / "town", options.workers)
+            town = options.town or make_town(folder / "town", options.workers)
             made = write_logs(root, town, max(counts), boxes)
             print(f"{max(counts)} logs of {made.log_bytes / 1e6:.1f} MB, {boxes} boxes a frame", flush=True)
             rows = measure(root, town, made, counts, commands, options.workers)
@@ -114,13 +114,6 @@ def main() -> None:
         options.report.write_text(json.dumps(known, indent=1))
     if options.plot:
         draw(known, options.plot)
-
-
-def _town(root: Path, workers: int) -> Path:
-    from wotempo.city import PRESETS, build_city
-
-    build_city(root, PRESETS["micro"], workers)
-    return root
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:

@@ -195,14 +195,10 @@ def main() -> None:
 
 
 def measure(folder: Path, town: Path | None, counts: list[int], boxes: int, workers: int) -> dict[str, Any]:
-    from scripts.bench.scale_logs import write_lists, write_logs
-    from wotempo.city import PRESETS, build_city
+    from scripts.bench.scale_logs import make_town, write_lists, write_logs
     from wotempo.navsim import write_anchors
 
-    if town is None:
-        town = folder / "town"
-        build_city(town, PRESETS["micro"], workers)
-    made = write_logs(folder, town, max(counts), boxes)
+    made = write_logs(folder, town or make_town(folder / "town", workers), max(counts), boxes)
     print(f"{max(counts)} logs of {made.log_bytes / 1e6:.1f} MB, {boxes} boxes a frame", flush=True)
     found = []
     for count in counts:

@@ -10,6 +10,7 @@ import copy
 import pickle
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,14 @@ class ScaleLogs(NamedTuple):
     tokens: list[list[str]]
     log_bytes: int
     sensors: list[list[dict[str, str]]]  # of each token: the files of its window -> those of the town
+
+
+def make_town(root: Path, workers: int) -> Path:
+    """The smallest town whose drives are long enough."""
+    from wotempo.city import PRESETS, build_city
+
+    build_city(root, replace(PRESETS["micro"], frames=SEGMENT), workers)
+    return root
 
 
 def write_logs(root: Path, town: Path, count: int, boxes: int) -> ScaleLogs:

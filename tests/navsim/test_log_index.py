@@ -322,3 +322,16 @@ def test_defects_and_places_are_those_of_the_log(files, tmp_path):
     same(whole.frames[7].command, found.frames[7].command)
     assert Scene(found, 8).defect == Scene(whole, 8).defect != None  # noqa: E711
     assert os.stat(files[0]).st_mtime_ns == found.stamp.mtime_ns
+
+
+def test_missing_and_empty_logs_are_counted(tmp_path):
+    folder = tmp_path / "mini"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.pkl").write_bytes(b"")
+    (folder / "a.pkl").write_bytes(b"x")
+    (folder / "d.pkl").symlink_to(folder / "nowhere.pkl")
+    with pytest.raises(
+        UserError, match=r"1 of 4 log files are missing, first d.pkl; 2 of 4 .* empty \(0 bytes\), first b"
+    ):
+        index_logs(sorted(folder.iterdir()), "mini", tmp_path / "cache")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,12 @@ def logs_here(paths: DataPaths, split: str) -> dict[str, Path]:
 def log_paths(paths: DataPaths, split: str, names: Iterable[str] | None = None) -> list[Path]:
     """Log files of a split, sorted by name; all of them when ``names`` is None.
 
-    Raises UserError when there are none, or when one that was asked for is missing or empty.
+    Raises UserError when there are none, or when one that was asked for is missing. None is looked at.
     """
     folder, present = paths.log_dir(split), logs_here(paths, split)
     wanted = sorted(present if names is None else set(names))
-    Lack.among(folder, (folder / f"{name}.pkl" for name in wanted)).refuse(folder, "log")
+    lost = {folder / f"{name}.pkl": None for name in wanted if name not in present}
+    replace(Lack.told(folder, lost), looked_at=len(wanted)).refuse(folder, "log")
     return [present[name] for name in wanted]
 
 
@@ -93,11 +95,14 @@ class Lack:
     @classmethod
     def among(cls, folder: Path, files: Iterable[Path]) -> Lack:
         """Names are told from ``folder`` on."""
-        distinct = dict.fromkeys(files)
-        sizes = {file: size_of(file) for file in distinct}
+        return cls.told(folder, {file: size_of(file) for file in dict.fromkeys(files)})
+
+    @classmethod
+    def told(cls, folder: Path, sizes: Mapping[Path, int | None]) -> Lack:
+        """``among``, where the sizes are known; None of a file that is not there."""
         missing = [file.relative_to(folder).as_posix() for file, size in sizes.items() if size is None]
         empty = [file.relative_to(folder).as_posix() for file, size in sizes.items() if size == 0]
-        return cls(len(distinct), len(missing), len(empty), tuple(missing[:_SHOWN]), tuple(empty[:_SHOWN]))
+        return cls(len(sizes), len(missing), len(empty), tuple(missing[:_SHOWN]), tuple(empty[:_SHOWN]))
 
     def __add__(self, other: Lack) -> Lack:
         return Lack(
@@ -124,7 +129,11 @@ class Lack:
 
 def size_of(file: Path) -> int | None:
     """Bytes; None where there is no such file. UserError where it cannot be looked at."""
-    state = state_of(file)
+    return size_in(state_of(file))
+
+
+def size_in(state: os.stat_result | None) -> int | None:
+    """Bytes of a file in this state; None of what is no file."""
     return state.st_size if state is not None and stat.S_ISREG(state.st_mode) else None
 
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from wotempo.errors import UserError
 from wotempo.navsim.arrays import map_array
-from wotempo.navsim.files import Stamp, atomic_folder, may_write, sweep, write_bytes
+from wotempo.navsim.dataset import Lack, size_in
+from wotempo.navsim.files import Stamp, atomic_folder, may_write, state_of, sweep, write_bytes
 from wotempo.navsim.index.columns import Columns, columns_of, row_dtype
 from wotempo.navsim.index.digest import About, check_rows, make_digest, names_of, read_digest
 from wotempo.navsim.index.stored import HELD, StoredLog
@@ -50,11 +51,12 @@ def index_logs(
     Without ``keep``, or where nothing may be written, what it lacks is read here, at every start, and again where more
     of a log is needed. ``recheck``: compare the files' content, too, with what was read.
 
-    UserError as of ``read_log``, for the first log that cannot be read; what was read before stays.
+    UserError as of ``read_log``, for the first log that cannot be read; what was read before stays; and where files
+    are missing or empty. Each is looked at once.
     """
     if not files:
         return []
-    stamps = [Stamp.of(file) for file in files]
+    stamps = _stamps(files)
     place = folder / f"logs-{VERSION}"
     made_from = json.dumps([split, [(file.stem, *stamp) for file, stamp in zip(files, stamps, strict=True)]])
     whole = place / hashlib.sha256(made_from.encode()).hexdigest()[:16]
@@ -79,6 +81,13 @@ def index_logs(
     for log in logs if recheck else ():
         log.require_content()
     return logs
+
+
+def _stamps(files: Sequence[Path]) -> list[Stamp]:
+    states = {file: state_of(file) for file in files}
+    folder = files[0].parent
+    Lack.told(folder, {file: size_in(state) for file, state in states.items()}).refuse(folder, "log")
+    return [Stamp(state.st_size, state.st_mtime_ns) for state in states.values() if state is not None]
 
 
 def index_readable(
