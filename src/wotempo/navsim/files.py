@@ -25,7 +25,11 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
-        state = path.stat()
+        return cls.told(path.stat())
+
+    @classmethod
+    def told(cls, state: os.stat_result) -> Stamp:
+        """``of`` a file that was looked at already."""
         return cls(state.st_size, state.st_mtime_ns)
 
 

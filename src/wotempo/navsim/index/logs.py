@@ -87,7 +87,7 @@ def _stamps(files: Sequence[Path]) -> list[Stamp]:
     states = {file: state_of(file) for file in files}
     folder = files[0].parent
     Lack.told(folder, {file: size_in(state) for file, state in states.items()}).refuse(folder, "log")
-    return [Stamp(state.st_size, state.st_mtime_ns) for state in states.values() if state is not None]
+    return [Stamp.told(state) for state in states.values() if state is not None]
 
 
 def index_readable(
@@ -101,7 +101,8 @@ def index_readable(
 ) -> tuple[list[StoredLog], dict[str, str]]:
     """``index_logs`` of the files that can be read, and the reasons of the others, by name. Which these are is kept:
     the next start reads them again, and no other."""
-    state = json.dumps([split, [[file.stem, *Stamp.of(file)] for file in files]])
+    stamps = {file: Stamp.of(file) for file in files}
+    state = json.dumps([split, [[file.stem, *stamp] for file, stamp in stamps.items()]])
     place = folder / f"logs-{VERSION}"
     hint = place / f"unread-{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
     suspects = _names_in(hint)
@@ -111,9 +112,9 @@ def index_readable(
         except UserError as error:  # of the first such log, or of something else, which is raised again below
             if limit_reached(error) is not None:
                 raise
-        suspects = {f.stem for f in files if read_digest(place / split / f"{f.stem}.npz", Stamp.of(f)) is None}
+        suspects = {f.stem for f in files if read_digest(place / split / f"{f.stem}.npz", stamps[f]) is None}
     tasks = [(file, place / split / f"{file.stem}.npz") for file in files if file.stem in suspects]
-    few, kept = sum(file.stat().st_size for file, _ in tasks) < FEW_BYTES, keep and may_write(place)
+    few, kept = sum(stamps[file].size for file, _ in tasks) < FEW_BYTES, keep and may_write(place)
     with locked(place / ".lock", f"the index of logs in {place}", wait=True) if kept else nullcontext():
         found = over_processes(partial(_unreadable, split, kept), tasks, 1 if few else workers, (__name__,))
         unread = {file.stem: why for (file, _), why in found if why}
