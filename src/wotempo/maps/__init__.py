@@ -1,7 +1,7 @@
 """nuPlan GPKG maps: layers, spatial look-up, lane graph; reading and writing."""
 
 from wotempo.maps.gpkg import MapLayer
-from wotempo.maps.index import Lane, MapIndex, Roadblock, read_map
+from wotempo.maps.index import Lane, MapIndex, Roadblock, map_contents, read_map
 from wotempo.maps.locations import MAP_VERSIONS, PROJECTED_CRS
 from wotempo.maps.roads import on_road
 
@@ -12,6 +12,7 @@ __all__ = [
     "MapIndex",
     "MapLayer",
     "Roadblock",
+    "map_contents",
     "on_road",
     "read_map",
 ]

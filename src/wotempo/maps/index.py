@@ -6,7 +6,7 @@ Coordinates are the map's UTM metres. Ids are the decimal strings of the GeoPack
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from wotempo.errors import UserError
 from wotempo.maps.gpkg import SPEED_LIMIT, MapLayer, layer_names, read_layer, read_projected_crs
 from wotempo.maps.graph import LaneTable, RoadblockTable, build_lane_table, build_roadblock_table
 from wotempo.maps.locations import map_path
+from wotempo.navsim.files import Stamp, sha256_of
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,17 @@ def read_map(maps_root: Path, location: str) -> MapIndex:
     Raises UserError naming the file when it is missing, truncated or corrupt.
     """
     return _open(map_path(maps_root, location).resolve())
+
+
+def map_contents(maps_root: Path, locations: Iterable[str]) -> dict[str, str]:
+    """ "map of <location>" -> sha256 of its GeoPackage. Raises UserError as ``read_map``."""
+    paths = {location: read_map(maps_root, location).path for location in sorted(set(locations))}
+    return {f"map of {location}": _content(path, Stamp.of(path)) for location, path in paths.items()}
+
+
+@cache
+def _content(path: Path, _state: Stamp) -> str:
+    return sha256_of(path)
 
 
 def _open(path: Path) -> MapIndex:

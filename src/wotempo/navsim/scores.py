@@ -43,7 +43,7 @@ class ScoreTable:
     anchors_fingerprint: str
     scorer_version: str
     invalid: dict[str, str]  # token of a scene that could not be scored -> why
-    logs: dict[str, str] = field(default_factory=dict)  # split/log -> sha256 of its file, where that was known
+    made_of: dict[str, str] = field(default_factory=dict)  # split/log, map of … -> sha256, where known
 
     @classmethod
     def open(cls, path: Path) -> ScoreTable:
@@ -53,9 +53,9 @@ class ScoreTable:
             flags, progress = map_array(path / "flags.npy"), map_array(path / "progress.npy")
             rows = {token: row for row, token in enumerate(index["tokens"])}
             version, invalid = index["scorer_version"], dict(index.get("invalid", {}))
-            logs = dict(index.get("logs", {}))
-            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid, logs)
-            texts = (version, table.anchors_fingerprint, *rows, *invalid.values(), *logs, *logs.values())
+            made_of = dict(index.get("made_of", index.get("logs", {})))  # once of logs alone
+            table = cls(path, rows, flags, progress, index["anchors_fingerprint"], version, invalid, made_of)
+            texts = (version, table.anchors_fingerprint, *rows, *invalid.values(), *made_of, *made_of.values())
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError("index.json holds something else than names and reasons")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -90,16 +90,16 @@ class ScoreTable:
         dac, ttc, comfort = (bits >> 2 & 1, bits >> 3 & 1, bits >> 4 & 1)
         return np.stack([nc, dac, self.progress[row], ttc, comfort]).astype(np.float32)
 
-    def changed_logs(self, contents: Mapping[str, str]) -> list[str]:
-        """Names of the logs whose files are others by now; ``contents``: as ``logs``."""
-        return [name for name, content in self.logs.items() if contents.get(name, content) != content]
+    def changed(self, contents: Mapping[str, str]) -> list[str]:
+        """Names of the logs and maps whose files are others by now; ``contents``: as ``made_of``."""
+        return [name for name, content in self.made_of.items() if contents.get(name, content) != content]
 
-    def require_logs(self, contents: Mapping[str, str]) -> None:
-        """Raises UserError where the table was made of other files of these logs."""
-        if changed := self.changed_logs(contents):
+    def require_files(self, contents: Mapping[str, str]) -> None:
+        """Raises UserError where the table was made of other files of these logs and maps."""
+        if changed := self.changed(contents):
             raise UserError(
-                f"{self.path}: was made of other files of {len(changed)} of {len(self.logs)} logs, first {changed[0]}: "
-                "write the labels again (`make labels ARGS=overwrite=true`)"
+                f"{self.path}: was made of other files of {len(changed)} of {len(self.made_of)} logs and maps, "
+                f"first {changed[0]}: write the labels again (`make labels ARGS=overwrite=true`)"
             )
 
     def require_anchors(self, anchors: np.ndarray) -> None:
@@ -146,9 +146,9 @@ def write_packed_table(
     anchors_fingerprint: str,
     scorer_version: str,
     invalid: Mapping[str, str] | None = None,
-    logs: Mapping[str, str] | None = None,
+    made_of: Mapping[str, str] | None = None,
 ) -> None:
-    """Write what ``pack_scores`` returns, (n, N) each, the scenes without scores, and ``ScoreTable.logs``; atomic,
+    """Write what ``pack_scores`` returns, (n, N) each, the scenes without scores, and ``ScoreTable.made_of``; atomic,
     replaces an older table.
 
     Raises ValueError for repeated tokens, UserError when the disk is full.
@@ -165,7 +165,7 @@ def write_packed_table(
         "anchors_fingerprint": anchors_fingerprint,
         "scorer_version": scorer_version,
         "invalid": invalid,
-        **({"logs": dict(sorted(logs.items()))} if logs else {}),
+        **({"made_of": dict(sorted(made_of.items()))} if made_of else {}),
     }
     with atomic_folder(path) as folder:
         (folder / "flags.npy").write_bytes(array_bytes(flags))

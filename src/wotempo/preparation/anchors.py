@@ -10,6 +10,7 @@ import numpy as np
 from wotempo.datasets import Dataset, Progress
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene, read_anchors, write_anchors
+from wotempo.navsim.index.stored import contents
 from wotempo.navsim.lock import locked
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.anchors import cluster_anchors
@@ -19,7 +20,8 @@ def anchors_file(dataset: Dataset, paths: DataPaths, train: list[Scene], count: 
     """``data.anchors``, or where the ``count`` anchors of these training scenes lie once they are made."""
     if dataset.data.anchors is not None:
         return Path(dataset.data.anchors)
-    made_from = "".join([*(scene.token for scene in train), str(dataset.extra_drives)])
+    files = contents(scene.log for scene in train).values()  # a log of the same tokens may tell other futures
+    made_from = "".join([*(scene.token for scene in train), str(dataset.extra_drives), *files])
     which = hashlib.sha256(made_from.encode()).hexdigest()[:8]
     return Path(dataset.workspace) / "anchors" / f"{paths.root.name}-{count}-{which}.npy"
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from wotempo.datasets import Dataset, Progress
 from wotempo.navsim import DataPaths, Scene, ScoreTable, fingerprint
-from wotempo.navsim.index.stored import contents
 from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.share import ALL, Share
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
+from wotempo.pdm.labels.label_parts import made_of_scenes
 
 
 def labels_folder(workspace: str, paths: DataPaths, scenes: list[Scene], anchors: np.ndarray) -> Path:
@@ -43,7 +43,7 @@ def labels_of(
     if dataset.data.labels is not None:
         table = ScoreTable.open(folder)
         table.require_anchors(anchors)
-        table.require_logs(contents(scene.log for scene in scenes))
+        table.require_files(made_of_scenes(scenes, paths.maps))
         return folder
     label_shard(
         scenes,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from pdm_builders import golden_scene, make_frame, make_scene
 from threadpoolctl import threadpool_limits
 
 from wotempo.errors import UserError
-from wotempo.maps import read_map
+from wotempo.maps import map_contents, read_map
 from wotempo.navsim.files import Stamp
 from wotempo.navsim.index.columns import columns_of
 from wotempo.navsim.index.stored import StoredLog
@@ -27,8 +29,11 @@ from wotempo.pdm.context import SceneContext
 from wotempo.pdm.labels import label
 from wotempo.pdm.labels.engines import Engine
 from wotempo.pdm.labels.label import label_shard
-from wotempo.pdm.labels.label_parts import read_part
+from wotempo.pdm.labels.label_parts import made_of_scenes, read_part
 from wotempo.targets import open_labels
+
+LOCATION = "us-nv-las-vegas-strip"  # of all the scenes
+PLACE = f"map of {LOCATION}"
 
 
 @pytest.fixture(scope="module")
@@ -141,25 +146,43 @@ def of_files(scenes: list[Scene], contents: dict[str, str]) -> list[Scene]:
 def test_labels_of_a_log_that_was_replaced_are_not_taken(scenes, maps, anchors, tmp_path) -> None:
     out, before = tmp_path / "labels", of_files(scenes, {"log_a": "aa", "log_b": "bb"})
     table = label_scenes(before, maps, anchors, out)
-    assert table.logs == {"golden/log_a": "aa", "golden/log_b": "bb"}
+    assert table.made_of == {"golden/log_a": "aa", "golden/log_b": "bb", **map_contents(maps, [LOCATION])}
     label_scenes(scenes, maps, anchors, out)  # of logs of which no hash is known
     after = of_files(scenes, {"log_a": "aa", "log_b": "cc"})
     kept = bytes_of(out)
-    with pytest.raises(UserError, match=r"labels of 1 of 2 logs whose files changed since, first golden/log_b; delete"):
+    with pytest.raises(UserError, match=r"labels of 1 of 3 logs and maps .* changed since, first golden/log_b; delete"):
         label_scenes(after, maps, anchors, out)
-    with pytest.raises(UserError, match=r"other files of 1 of 2 logs, first golden/log_b: write the labels again"):
-        table.require_logs({"golden/log_a": "aa", "golden/log_b": "cc"})
+    with pytest.raises(UserError, match="other files of 1 of 3 logs and maps, first golden/log_b: write"):
+        table.require_files({"golden/log_a": "aa", "golden/log_b": "cc"})
     assert bytes_of(out) == kept
-    assert label_scenes(after, maps, anchors, out, overwrite=True).logs["golden/log_b"] == "cc"
+    assert label_scenes(after, maps, anchors, out, overwrite=True).made_of["golden/log_b"] == "cc"
 
 
 def test_parts_of_a_log_that_was_replaced_are_made_again(scenes, maps, anchors, tmp_path) -> None:
     before, after = (of_files(scenes, {"log_a": "aa", "log_b": last}) for last in ("bb", "cc"))
     label_shard(before, maps, anchors, tmp_path / "labels", Engine(), 1, shards=2)
     (part,) = tmp_path.glob(".labels.parts-*/*.npz")
-    of_log_b = [scene for scene in before if scene.log.name == "log_b"]
-    assert read_part(part.parent, of_log_b, len(anchors)) is not None
-    assert read_part(part.parent, [scene for scene in after if scene.log.name == "log_b"], len(anchors)) is None
+    for scenes_of, taken in ((before, True), (after, False)):
+        of_log_b = [scene for scene in scenes_of if scene.log.name == "log_b"]
+        found = read_part(part.parent, of_log_b, len(anchors), made_of_scenes(scenes_of, maps))
+        assert (found is not None) is taken
+
+
+def test_labels_and_parts_of_a_map_that_was_replaced_are_not_taken(scenes, maps, anchors, tmp_path) -> None:
+    other, out, half = tmp_path / "maps", tmp_path / "labels", tmp_path / "half"
+    shutil.copytree(maps, other)
+    label_scenes(scenes, maps, anchors, out)
+    label_shard(scenes, maps, anchors, half, Engine(), 1, shards=2)
+    assert len(label_scenes(scenes, other, anchors, out)) == 3  # of the same bytes elsewhere
+    with closing(sqlite3.connect(read_map(other, LOCATION).path)) as file:
+        file.execute("UPDATE gpkg_contents SET description = 'another'")
+        file.commit()
+    with pytest.raises(UserError, match=f"labels of 1 of 1 logs and maps whose files changed since, first {PLACE};"):
+        label_scenes(scenes, other, anchors, out)
+    (part,) = tmp_path.glob(".half.parts-*/*.npz")
+    for maps_root, taken in ((maps, True), (other, False)):
+        found = read_part(part.parent, scenes[2:], len(anchors), made_of_scenes(scenes, maps_root))
+        assert (found is not None) is taken
 
 
 def test_the_labels_of_another_user_are_read(scenes, maps, anchors, tmp_path, monkeypatch) -> None:
@@ -226,7 +249,7 @@ def test_unfit_scenes_are_refused_before_any_work(scenes, maps, anchors, tmp_pat
 
 
 def test_context_names_the_scene_that_cannot_be_scored(scenes, maps) -> None:
-    town = read_map(maps, "us-nv-las-vegas-strip")
+    town = read_map(maps, LOCATION)
     with pytest.raises(UserError, match=f"scene {scenes[2].log.frames[3].token} .*11 frames"):
         SceneContext.build(replace(scenes[2], index=3), town)
     lost = make_scene([replace(frame, roadblock_ids=("77777",)) for frame in scenes[2].log.frames])

@@ -20,14 +20,13 @@ from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.files import may_write
-from wotempo.navsim.index.stored import contents
 from wotempo.navsim.lock import locked
 from wotempo.navsim.scenes import NO_BOXES, without_boxes
 from wotempo.navsim.schema import NUM_FUTURE, Scene
 from wotempo.navsim.scores import ScoreTable, write_packed_table
 from wotempo.navsim.share import Share
 from wotempo.pdm.labels.engines import Engine
-from wotempo.pdm.labels.label_parts import SCENES_PER_PART, cut, label_part, read_part
+from wotempo.pdm.labels.label_parts import SCENES_PER_PART, cut, label_part, made_of_scenes, read_part
 from wotempo.pdm.score import SCORER_VERSION
 
 TABLE_FILES = frozenset({"flags.npy", "progress.npy", "index.json"})
@@ -66,15 +65,15 @@ def label_shard(
         raise UserError(f"shards cannot overwrite what other shards write: delete {out_dir} first")
     parts_dir = _parts_dir(out_dir, anchors)
     name = f"shard-{shard}-of-{shards}." if shards > 1 else ""
-    logs = contents(scene.log for scene in scenes)
+    made_of = made_of_scenes(scenes, maps_root)
     if not overwrite and not may_write(out_dir.parent):  # another user's: it is read, or an error below
-        existing = _existing_table(out_dir, anchors, tokens, logs)
+        existing = _existing_table(out_dir, anchors, tokens, made_of)
         if existing is not None:
             return existing
     with locked(out_dir.with_name(f".{out_dir.name}.{name}lock"), str(out_dir), wait):
         if overwrite:
             _discard(out_dir, parts_dir)
-        elif (existing := _existing_table(out_dir, anchors, tokens, logs)) is not None:
+        elif (existing := _existing_table(out_dir, anchors, tokens, made_of)) is not None:
             with _join_lock(out_dir):
                 _clean_up(out_dir, parts_dir)
             return existing
@@ -82,7 +81,7 @@ def label_shard(
         parts = cut(scenes, scenes_per_part)
         mine = Share(shard, shards).of(parts)
         parts_dir.mkdir(parents=True, exist_ok=True)
-        missing = [part for part in mine if read_part(parts_dir, part, len(anchors)) is None]
+        missing = [part for part in mine if read_part(parts_dir, part, len(anchors), made_of) is None]
         for location in sorted({scene.current.map_location for part in missing for scene in part}):
             read_map(maps_root, location)
         total = sum(map(len, mine))
@@ -92,7 +91,7 @@ def label_shard(
         for count in engine.run(partial(label_part, maps_root, anchors, parts_dir), missing):
             done += count
             report(done, total)
-        return _join(out_dir, parts_dir, anchors, tokens, parts, logs)
+        return _join(out_dir, parts_dir, anchors, tokens, parts, made_of)
 
 
 def invalid_of_shard(
@@ -136,7 +135,7 @@ def _require_table_folder(out_dir: Path) -> None:
 
 
 def _existing_table(
-    out_dir: Path, anchors: np.ndarray, tokens: list[str], logs: Mapping[str, str]
+    out_dir: Path, anchors: np.ndarray, tokens: list[str], made_of: Mapping[str, str]
 ) -> ScoreTable | None:
     """The table that makes work unnecessary, or None when there is none."""
     if not out_dir.exists():
@@ -149,8 +148,8 @@ def _existing_table(
         differs = f"scorer {table.scorer_version}, not {SCORER_VERSION}"
     elif table.rows.keys() | table.invalid.keys() != set(tokens):
         differs = f"{len(table.rows) + len(table.invalid)} scenes, not these {len(tokens)}"
-    elif changed := table.changed_logs(logs):
-        differs = f"{len(changed)} of {len(table.logs)} logs whose files changed since, first {changed[0]}"
+    elif changed := table.changed(made_of):
+        differs = f"{len(changed)} of {len(table.made_of)} logs and maps whose files changed since, first {changed[0]}"
     else:
         return table
     way_out = "delete it, name another folder, or allow overwriting (`make labels ARGS=overwrite=true`)"
@@ -174,12 +173,12 @@ def _join(
     anchors: np.ndarray,
     tokens: list[str],
     parts: list[list[Scene]],
-    logs: Mapping[str, str],
+    made_of: Mapping[str, str],
 ) -> ScoreTable | None:
     """Write the table when all parts are there; else None. Another shard may have written it already."""
     with _join_lock(out_dir):
-        if (table := _existing_table(out_dir, anchors, tokens, logs)) is None:
-            saved = [read_part(parts_dir, part, len(anchors)) for part in parts]
+        if (table := _existing_table(out_dir, anchors, tokens, made_of)) is None:
+            saved = [read_part(parts_dir, part, len(anchors), made_of) for part in parts]
             found = [part for part in saved if part is not None]
             if len(found) < len(parts):
                 return None
@@ -190,7 +189,7 @@ def _join(
             valid = np.array([not reason for reason in reasons.values()])
             flags, progress = (np.concatenate([getattr(p, name) for p in found])[valid] for name in PACKED)
             rows = [token for token in tokens if token not in invalid]
-            write_packed_table(out_dir, rows, flags, progress, fingerprint(anchors), SCORER_VERSION, invalid, logs)
+            write_packed_table(out_dir, rows, flags, progress, fingerprint(anchors), SCORER_VERSION, invalid, made_of)
             table = ScoreTable.open(out_dir)
         _clean_up(out_dir, parts_dir)
         return table

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from wotempo.configs import values
-from wotempo.maps import MapIndex, read_map
+from wotempo.maps import MapIndex, map_contents, read_map
 from wotempo.navsim.arrays import read_arrays
 from wotempo.navsim.files import atomic_path
 from wotempo.navsim.index.stored import contents
 from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.schema import NUM_FUTURE, Scene
 from wotempo.navsim.scores import pack_scores
+from wotempo.navsim.text_files import parse_json
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.score import score_trajectories
 
@@ -69,8 +72,8 @@ def label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list
                 flags[row], progress[row] = packed
             reasons.append(reason)
     with atomic_path(part_path(parts_dir, part)) as temporary, temporary.open("wb") as file:
-        tokens = [scene.token for scene in part]
-        np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons, log=_log_of(part))
+        tokens, made_of = [scene.token for scene in part], json.dumps(made_of_scenes(part, maps_root))
+        np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons, made_of=made_of)
     return len(part)
 
 
@@ -84,25 +87,28 @@ def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray
     return np.stack([result.nc, result.dac, result.ep, result.ttc, result.comfort])
 
 
-def read_part(parts_dir: Path, part: list[Scene], num_anchors: int) -> PartScores | None:
-    """A part that an earlier run finished. None when there is none, its file was damaged since, or its log is another
-    one by now: it is made again."""
+def read_part(
+    parts_dir: Path, part: list[Scene], num_anchors: int, made_of: Mapping[str, str] = MappingProxyType({})
+) -> PartScores | None:
+    """A part that an earlier run finished. None when there is none, its file was damaged since, or its log or map is
+    another one by ``made_of``: it is made again."""
     try:
         saved = read_arrays(part_path(parts_dir, part))
         tokens, reasons = list(saved["tokens"].tolist()), list(saved["reasons"].astype(np.str_).tolist())
         scores = PartScores(saved["flags"], saved["progress"], reasons)
-        log = str(saved["log"]) if "log" in saved else ""
+        files = dict(parse_json(str(saved["made_of"]).encode()))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     whole = tokens == [scene.token for scene in part] and len(reasons) == len(part)
-    whole &= log in ("", _log_of(part)) or not _log_of(part)
+    whole &= all(made_of.get(name, content) == content for name, content in files.items())
     whole &= (scores.flags.dtype, scores.progress.dtype) == (np.uint8, np.float16)
     return scores if whole and scores.flags.shape == scores.progress.shape == (len(part), num_anchors) else None
 
 
-def _log_of(part: list[Scene]) -> str:
-    """sha256 of the file of the log that the scenes are from; nothing where that is not known."""
-    return next(iter(contents([part[0].log]).values()), "")
+def made_of_scenes(scenes: Sequence[Scene], maps_root: Path) -> dict[str, str]:
+    """``ScoreTable.made_of`` of labels of these scenes. UserError for a map that is missing."""
+    places = {scene.current.map_location for scene in scenes}
+    return contents(scene.log for scene in scenes) | map_contents(maps_root, places)
 
 
 def part_path(parts_dir: Path, part: list[Scene]) -> Path:
