@@ -49,12 +49,14 @@ def words(command: str, root: Path, workspace: Path, count: int, workers: int) -
     return [*ours, f"model.num_anchors={ANCHORS}"]
 
 
-def measure(root: Path, town: Path, made: ScaleLogs, counts: list[int], commands: list[str], workers: int) -> list:
+def measure(
+    root: Path, town: Path, made: ScaleLogs, counts: list[int], tokens: int, commands: list[str], workers: int
+) -> list:
     """A row per number of logs and command, printed as it is there."""
     rows = []
     for count in counts:
-        write_lists(root, made, count, TOKENS)
-        link_sensors(root, town, made, count, TOKENS)
+        write_lists(root, made, count, tokens)
+        link_sensors(root, town, made, count, tokens)
         workspace = root / f"commands-{count}"
         anchors = np.zeros((ANCHORS, 8, 3), np.float32)  # straight on, at 0 to 15 m/s
         anchors[..., 0] = np.outer(np.linspace(0, 15, ANCHORS), np.arange(1, 9) / 2)
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where logs and caches are kept; a temporary one by default")
     parser.add_argument("--logs", default="10,20,40")
     parser.add_argument("--boxes", default="63", help="in a frame; several: 63,150")
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="scenes of a log")
     parser.add_argument("--commands", default=",".join(COMMANDS))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="one log")
@@ -108,7 +111,7 @@ def main() -> None:
             town = options.town or make_town(folder / "town", options.workers)
             made = write_logs(root, town, max(counts), boxes)
             print(f"{max(counts)} logs of {made.log_bytes / 1e6:.1f} MB, {boxes} boxes a frame", flush=True)
-            rows = measure(root, town, made, counts, commands, options.workers)
+            rows = measure(root, town, made, counts, options.tokens, commands, options.workers)
             slopes(rows, commands)
             known += [{"boxes": boxes, **row} for row in rows]
     if options.report:
