@@ -46,18 +46,15 @@ def columns_of(log: Log) -> Columns:
     """Those of a log that was read; of a stored one they are at hand."""
     frames = log.frames
     rows = np.zeros(len(frames), row_dtype(max(len(frame.token) for frame in frames)))
-    places: dict[str, int] = {}
-    defects: list[Defect] = []
-    for row, frame in zip(rows, frames, strict=True):
-        row["token"], row["timestamp_us"] = frame.token.encode(), frame.timestamp_us
-        row["pose"], row["velocity"], row["acceleration"] = frame.pose, frame.velocity, frame.acceleration
-        row["command"] = _position(frame.command)
-        row["place"] = places.setdefault(frame.map_location, len(places))
-        row["has_route"], row["annotated"] = frame.has_route, frame.annotated
-        row["defect"] = NONE
-        if frame.defect is not None:
-            row["defect"] = len(defects)
-            defects.append(frame.defect)
+    places = {place: number for number, place in enumerate(dict.fromkeys(frame.map_location for frame in frames))}
+    defects = [frame.defect for frame in frames if frame.defect is not None]
+    rows["token"] = [frame.token.encode() for frame in frames]
+    for name in ("timestamp_us", "pose", "velocity", "acceleration", "has_route", "annotated"):
+        rows[name] = [getattr(frame, name) for frame in frames]  # a column at once: a third of the work of rows
+    rows["command"] = [_position(frame.command) for frame in frames]
+    rows["place"] = [places[frame.map_location] for frame in frames]
+    faulty = np.array([frame.defect is not None for frame in frames])
+    rows["defect"] = np.where(faulty, np.cumsum(faulty) - 1, NONE)
     return Columns(rows, tuple(places), tuple(defects))
 
 
