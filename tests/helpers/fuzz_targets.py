@@ -372,7 +372,7 @@ TARGETS: tuple[Target, ...] = (
     Target("label table, index", _table("index.json"), _opened, (json_values,)),
     Target("label table, flags", _table("flags.npy"), _opened, (npy_values,), pace=0.5),
     Target("label table, progress", _table("progress.npy"), _opened, (npy_values,), pace=0.5),
-    Target("label part", _label_part, lambda path: read_part(path.parent, PART_SCENES, len(ANCHORS)),
+    Target("label part", _label_part, lambda path: read_part(path.parent, PART_SCENES, len(ANCHORS), {}),
            (npz_values, member(), member(npy_values))),
     Target("community label file", _community, _imported, (community_values, community_values)),
     Target("plans", _plans, read_plans, (npz_values, member(npy_values))),

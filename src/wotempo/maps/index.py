@@ -18,7 +18,7 @@ from wotempo.errors import UserError
 from wotempo.maps.gpkg import SPEED_LIMIT, MapLayer, layer_names, read_layer, read_projected_crs
 from wotempo.maps.graph import LaneTable, RoadblockTable, build_lane_table, build_roadblock_table
 from wotempo.maps.locations import map_path
-from wotempo.navsim.files import Stamp, sha256_of
+from wotempo.navsim.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class MapIndex:
     def __reduce__(self) -> tuple[Callable[[Path], MapIndex], tuple[Path]]:
         """Travels to worker processes as its path; each of them reads the file once."""
         return _open, (self.path,)
+
+    @cached_property
+    def content(self) -> str:
+        """sha256 of the file."""
+        return sha256_of(self.path)
 
     def load(self) -> None:
         """Read the lane graph and the drivable areas now. Raises UserError when a layer is missing or damaged."""
@@ -162,13 +167,7 @@ def read_map(maps_root: Path, location: str) -> MapIndex:
 
 def map_contents(maps_root: Path, locations: Iterable[str]) -> dict[str, str]:
     """ "map of <location>" -> sha256 of its GeoPackage. Raises UserError as ``read_map``."""
-    paths = {location: read_map(maps_root, location).path for location in sorted(set(locations))}
-    return {f"map of {location}": _content(path, Stamp.of(path)) for location, path in paths.items()}
-
-
-@cache
-def _content(path: Path, _state: Stamp) -> str:
-    return sha256_of(path)
+    return {f"map of {location}": read_map(maps_root, location).content for location in sorted(set(locations))}
 
 
 def _open(path: Path) -> MapIndex:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from wotempo.errors import UserError
-from wotempo.maps import read_map
 from wotempo.navsim.anchors import fingerprint
 from wotempo.navsim.files import may_write
 from wotempo.navsim.lock import locked
@@ -82,8 +81,6 @@ def label_shard(
         mine = Share(shard, shards).of(parts)
         parts_dir.mkdir(parents=True, exist_ok=True)
         missing = [part for part in mine if read_part(parts_dir, part, len(anchors), made_of) is None]
-        for location in sorted({scene.current.map_location for part in missing for scene in part}):
-            read_map(maps_root, location)
         total = sum(map(len, mine))
         done = total - sum(map(len, missing))
         report = progress or (lambda _done, _total: None)
@@ -100,7 +97,7 @@ def invalid_of_shard(
     """Token -> reason of the scenes without labels among those that ``label_shard`` scored for this shard; of all,
     once there is a table."""
     parts = Share(shard, shards).of(cut(scenes))
-    saved = [(part, read_part(_parts_dir(out_dir, anchors), part, len(anchors))) for part in parts]
+    saved = [(part, read_part(_parts_dir(out_dir, anchors), part, len(anchors), {})) for part in parts]
     if any(scores is None for _, scores in saved):  # the last shard wrote the table meanwhile, and removed its parts
         return ScoreTable.open(out_dir).invalid
     reasons = {s.token: r for part, found in saved if found for s, r in zip(part, found.reasons, strict=True)}

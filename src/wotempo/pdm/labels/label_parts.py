@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -59,6 +58,7 @@ def label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list
 
     A scene that cannot be scored gets a reason instead of scores. A map that cannot be read is an error.
     """
+    made_of = json.dumps(made_of_scenes(part, maps_root))  # before: files replaced meanwhile are then told apart
     flags = np.zeros((len(part), len(anchors)), np.uint8)
     progress = np.zeros((len(part), len(anchors)), np.float16)
     reasons = []
@@ -72,7 +72,7 @@ def label_part(maps_root: Path, anchors: np.ndarray, parts_dir: Path, part: list
                 flags[row], progress[row] = packed
             reasons.append(reason)
     with atomic_path(part_path(parts_dir, part)) as temporary, temporary.open("wb") as file:
-        tokens, made_of = [scene.token for scene in part], json.dumps(made_of_scenes(part, maps_root))
+        tokens = [scene.token for scene in part]
         np.savez(file, tokens=tokens, flags=flags, progress=progress, reasons=reasons, made_of=made_of)
     return len(part)
 
@@ -87,11 +87,9 @@ def score_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray
     return np.stack([result.nc, result.dac, result.ep, result.ttc, result.comfort])
 
 
-def read_part(
-    parts_dir: Path, part: list[Scene], num_anchors: int, made_of: Mapping[str, str] = MappingProxyType({})
-) -> PartScores | None:
+def read_part(parts_dir: Path, part: list[Scene], num_anchors: int, made_of: Mapping[str, str]) -> PartScores | None:
     """A part that an earlier run finished. None when there is none, its file was damaged since, or its log or map is
-    another one by ``made_of``: it is made again."""
+    another one by ``made_of``, as far as that names them: it is made again."""
     try:
         saved = read_arrays(part_path(parts_dir, part))
         tokens, reasons = list(saved["tokens"].tolist()), list(saved["reasons"].astype(np.str_).tolist())
