@@ -1,0 +1,90 @@
+"""``twins.json``: pairs of scenes of a dataset that a planner can tell apart by their history alone.
+
+Both scenes of a pair have the same current frame, byte for byte in all that a planner reads; the histories and futures
+of the changed agents differ. The file lies in the dataset's folder, beside ``splits.json``:
+{"town": "…", "num_frames": 4, "pairs": [{"name": "…", "kind": "crossing", "split": "train", "district": 3,
+"tokens": ["…", "…"], "agents": [["…"], ["…"]]}, …]}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wotempo.errors import UserError
+from wotempo.navsim.files import read_bytes, write_bytes
+from wotempo.navsim.text_files import parse_json
+
+FILE = "twins.json"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two scenes with one current frame."""
+
+    name: str
+    kind: str  # what the changed agents do, such as crossing, lead or permanence
+    split: str  # train, val or test
+    district: int  # of both scenes: intervals are drawn by it
+    tokens: tuple[str, str]  # of the two scenes
+    agents: tuple[tuple[str, ...], tuple[str, ...]]  # track tokens of the changed agents in either scene; may be none
+
+
+@dataclass(frozen=True)
+class Twins:
+    """All pairs of a dataset. ``town``: fingerprint of the dataset they belong to. ``num_frames``: history frames,
+    the current one included, in which the scenes of a pair differ."""
+
+    town: str
+    num_frames: int
+    pairs: tuple[Pair, ...]
+
+    def of(self, split: str) -> tuple[Pair, ...]:
+        """The pairs of train, val or test."""
+        return tuple(pair for pair in self.pairs if pair.split == split)
+
+
+def write_twins(root: Path, twins: Twins) -> None:
+    """Write ``twins.json`` into the dataset's folder, whole or not at all."""
+    write_bytes(root / FILE, json.dumps(asdict(twins), indent=1).encode())
+
+
+def read_twins(root: Path) -> Twins | None:
+    """The pairs of the dataset in ``root``; None where it has no such file. UserError where the file is none."""
+    path = root / FILE
+    if not path.exists():
+        return None
+    try:
+        raw = parse_json(read_bytes(path))
+        twins = Twins(raw["town"], raw["num_frames"], tuple(map(_pair, raw["pairs"])))
+        if not isinstance(twins.town, str) or type(twins.num_frames) is not int or twins.num_frames < 1:
+            raise TypeError("town must be a text and num_frames a whole number from 1 on")
+        _require_own(twins.pairs)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a list of twin scenes ({error!r}); generate the town again") from error
+    return twins
+
+
+def _pair(raw: Any) -> Pair:
+    first, second = raw["tokens"]
+    pair = Pair(
+        raw["name"], raw["kind"], raw["split"], raw["district"], (first, second),
+        (tuple(raw["agents"][0]), tuple(raw["agents"][1])),
+    )  # fmt: skip
+    texts = (pair.name, pair.kind, pair.split, *pair.tokens, *pair.agents[0], *pair.agents[1])
+    if not all(isinstance(text, str) for text in texts) or type(pair.district) is not int:
+        raise TypeError("a pair's name, kind, split, tokens and agents are texts, its district a whole number")
+    return pair
+
+
+def _require_own(pairs: Iterable[Pair]) -> None:
+    """ValueError where a token stands twice."""
+    seen = set[str]()
+    for pair in pairs:
+        for token in pair.tokens:
+            if token in seen:
+                raise ValueError(f"scene {token} stands twice")
+            seen.add(token)
