@@ -18,8 +18,8 @@ from torch import Tensor
 
 # ``images``: unless the maps of a frozen encoder come in their place (``frozen maps``). ``lidar_stack``: the fusion
 # stage takes LiDAR histories. ``motion``: an oracle control asks for velocities. ``targets``: in supervised splits, and
-# there ``anchors`` and ``labels`` for planners that need them (``WindowNeeds``).
-When = Literal["always", "images", "frozen maps", "lidar_stack", "motion", "targets", "anchors", "labels"]
+# there ``futures``, ``anchors`` and ``labels`` for planners that need them (``WindowNeeds``).
+When = Literal["always", "images", "frozen maps", "lidar_stack", "motion", "targets", "futures", "anchors", "labels"]
 
 
 class Field(NamedTuple):
@@ -58,6 +58,8 @@ class Batch(TypedDict, total=False):
     # Nearest vehicles now: x, y (m), heading (rad), length, width (m); and which of them there are.
     agent_states: Annotated[Tensor, Field("B 30 5 float32", "targets")]
     agent_labels: Annotated[Tensor, Field("B 30 bool", "targets")]
+    # Nearest agents now: x, y (m), heading (rad), length, width (m); and each half second of the next 4 s x, y (m), 1.
+    agent_future: Annotated[Tensor, Field("B 64 29 float32", "futures")]
     bev_map: Annotated[Tensor, Field("B P Q uint8", "targets")]  # ``BevClass`` of each cell now
     sampled_anchor: Annotated[Tensor, Field("B S int64", "anchors")]  # into the N anchors
     # ``BevClass`` in 4 s, axes of now, the ego at the anchor's end.
@@ -68,6 +70,6 @@ class Batch(TypedDict, total=False):
 
 _HINTS = get_type_hints(Batch, include_extras=True)
 SUPERVISION = frozenset(
-    n for n, hint in _HINTS.items() if hint.__metadata__[0].when in ("targets", "anchors", "labels")
+    n for n, hint in _HINTS.items() if hint.__metadata__[0].when in ("targets", "futures", "anchors", "labels")
 )
 """Fields that only supervised splits have."""

@@ -15,5 +15,6 @@ class WindowNeeds:
     history_sensors: tuple[str, ...] = ("camera", "lidar")  # of the frames of the past: camera, lidar
     stacks: bool = False  # the LiDAR history counted in the axes of the current frame (lidar_stack)
     motion: bool = False  # the agents' true velocities (agent_motion): an oracle, which cannot drive
+    futures: bool = False  # the agents' next 4 s (agent_future), in supervised splits
     anchors: bool = False  # trajectories to choose from: sampled_anchor, and future_map, where they lead
     labels: bool = False  # how every anchor scores in simulation (sim_reward)

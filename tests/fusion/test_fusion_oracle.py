@@ -65,6 +65,6 @@ def test_windows_go_through_the_stage_untouched():
     assert torch.equal(stage(bev, w.pose.float(), w.dt.float(), w.valid), plain(bev, w.pose.float(), w.dt, w.valid))
 
 
-def test_only_behind_the_backbone():
-    with pytest.raises(UserError, match="set it to bev8"):
-        oracle(level="lidar3")
+def test_not_on_points():
+    with pytest.raises(UserError, match="works on points"):
+        oracle("lidar_stack", level="points")

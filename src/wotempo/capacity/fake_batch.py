@@ -32,7 +32,8 @@ def fake_batch(planner: Planner, samples: int, run_length: int, device: str) -> 
     length |= {"H": c.image_height, "W": c.image_width, "R": c.lidar_shape[0], "C": c.lidar_shape[1]}
     length |= {"P": c.map_shape[0], "Q": c.map_shape[1], "D": c.bev_channels, "U": c.bev_shape[0], "V": c.bev_shape[1]}
     images = "frozen maps" if c.frozen_backbone else "images"
-    asked = {"lidar_stack": needs.stacks, "motion": needs.motion, "anchors": needs.anchors, "labels": needs.labels}
+    asked = {"lidar_stack": needs.stacks, "motion": needs.motion, "futures": needs.futures}
+    asked |= {"anchors": needs.anchors, "labels": needs.labels}
     conditions = {"always", images, "targets", *(name for name, wanted in asked.items() if wanted)}
     batch: dict[str, Any] = {"tokens": [""] * samples, "frame_rows": rows.tolist()}
     for name, hint in get_type_hints(Batch, include_extras=True).items():

@@ -14,6 +14,7 @@ from wotempo.config.missing import present
 from wotempo.config.schema import RunConfig
 from wotempo.configs import values
 from wotempo.errors import UserError
+from wotempo.planners.config import OLDEST
 from wotempo.records.reading import Damaged, read_mapping, readable
 from wotempo.records.run_folders import CONFIG
 
@@ -32,7 +33,7 @@ def _completed(file: Path) -> DictConfig:
     written, older = OmegaConf.load(file), values("older/keys")
     if isinstance(data := OmegaConf.select(written, "data"), DictConfig):
         written.data = present({str(key): value for key, value in data.items()})
-    if "planner" in written:
+    if OmegaConf.select(written, "planner") not in (None, OLDEST):
         del older["losses"]  # those of WoTE
     raw = OmegaConf.merge(older, written)
     assert isinstance(raw, DictConfig)

@@ -61,7 +61,8 @@ class WindowCollator:
         return {"bev": _stack(maps), "lidar": _stack([frame["lidar"] for frame in frames])}
 
     def _targets(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        fields = {name: _stack([item["target"][name] for item in items]) for name in _TARGET_FIELDS}
+        names = (*_TARGET_FIELDS, *(("agent_future",) if self.target_spec and self.target_spec.futures else ()))
+        fields = {name: _stack([item["target"][name] for item in items]) for name in names}
         if self.anchors is None:
             return fields
         assert self.target_spec is not None

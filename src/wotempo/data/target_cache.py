@@ -15,7 +15,15 @@ from wotempo.data.store import RecordStore, Ref
 from wotempo.errors import UserError
 from wotempo.maps import read_map
 from wotempo.navsim.schema import DataPaths, Scene
-from wotempo.targets import TargetSpec, agent_target, bev_map_target, future_base_map, trajectory_target
+from wotempo.targets import (
+    TargetSpec,
+    agent_future,
+    agent_target,
+    bev_map_target,
+    future_base_map,
+    trajectory_target,
+)
+from wotempo.targets.future import NUM_FUTURES, future_width
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class SceneSource:
 
 
 def target_dtype(spec: TargetSpec) -> np.dtype:
+    futures = [("agent_future", "<f4", (NUM_FUTURES, future_width(spec.num_poses)))] if spec.futures else []
     return np.dtype(
         [
             ("trajectory", "<f4", (spec.num_poses, 3)),
@@ -33,6 +42,7 @@ def target_dtype(spec: TargetSpec) -> np.dtype:
             ("agent_labels", "?", (spec.num_agents,)),
             ("bev_map", "u1", spec.grid.shape),
             ("future_base_map", "u1", spec.grid.shape),
+            *futures,
         ]
     )
 
@@ -46,6 +56,8 @@ def compute_target(source: SceneSource) -> np.ndarray:
     record["agent_states"], record["agent_labels"] = agent_target(scene.current, spec)
     record["bev_map"] = bev_map_target(scene, city, spec)
     record["future_base_map"] = future_base_map(scene, city, spec)
+    if spec.futures:
+        record["agent_future"] = agent_future(scene, spec)
     return record
 
 

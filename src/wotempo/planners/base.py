@@ -65,6 +65,7 @@ class Planner(nn.Module, ABC):
             history_sensors=("lidar",) if lidar_alone else ("camera", "lidar"),
             stacks=fusion.takes_points,
             motion=fusion.needs_motion,
+            futures=config.path_scores,
             anchors=cls.needs_anchors,
             labels=cls.needs_labels,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wotempo.batch import Batch
 from wotempo.errors import UserError
@@ -68,21 +69,52 @@ class BevPlanner(Planner):
         """See ``Planner``."""
         return self.select(self.fused(batch), batch["status"])
 
+    @property
+    def unfolds(self) -> int:
+        """How many cells of the stage's map lie along a side of a cell of the fused one and are folded into its
+        channels; 0 where none are: heads that read what lies along a path want the finer map, too."""
+        inside = self.fusion.level in LEVELS and self.fusion.level != "bev8"
+        return self.stage_grid.rows // self.config.bev_grid.rows if inside and self.config.path_scores else 0
+
+    def _unfolded(self, fused: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``fused`` -> the backbone's map (B, C, rows, cols), and the stage's finer one where it is folded in."""
+        if not self.unfolds:
+            return fused, None
+        coarse, folded = fused.split((self.config.bev_channels, fused.shape[1] - self.config.bev_channels), 1)
+        return coarse, F.pixel_shuffle(folded, self.unfolds)
+
     def fused(self, batch: Batch) -> Tensor:
-        """The map of every window of the batch, on which heads plan: (B, C, rows, cols)."""
+        """The map of every window of the batch, on which heads plan: (B, C, rows, cols). With ``unfolds`` u, the
+        stage's map of u × u cells for each of these follows in further C'·u² channels (``pixel_unshuffle``)."""
         if self.fusion.takes_points:
             return self._encode_stacked(batch)
         view = used_frames(batch, self.fusion.num_frames)
         if self.config.history_sensors == "lidar":
             view = lidar_history(view)
         if self.fusion.level == "bev8":
-            fused = self.fuse(self._frame_maps(view), view)
-            if self.fusion.needs_motion:
-                return self.fusion.reveal(fused, batch["agent_motion"].to(fused.dtype))
-            return fused
+            return self._revealed(self.fuse(self._frame_maps(view), view), batch)
         camera, lidar = self._inputs(view)
-        fuse = Fuse(LEVELS[self.fusion.level], lambda bev: self.fuse(bev, view), view["frame_index"][:, -1])
-        return self._run(self._backbone, self._backbone, camera, lidar, fuse)
+
+        def run(camera: Tensor, lidar: Tensor) -> Tensor:
+            finer: list[Tensor] = []
+
+            def fused(bev: Tensor) -> Tensor:
+                finer.append(self._revealed(self.fuse(bev, view), batch))
+                return finer[-1]
+
+            fuse = Fuse(LEVELS[self.fusion.level], fused, view["frame_index"][:, -1])
+            coarse = self._backbone(camera, lidar, fuse)
+            if not self.unfolds:
+                return coarse
+            return torch.cat((coarse, F.pixel_unshuffle(finer[-1], self.unfolds)), 1)
+
+        return self._run(self._backbone, run, camera, lidar)
+
+    def _revealed(self, fused: Tensor, batch: Batch) -> Tensor:
+        """The fused map at the stage's level, with what an oracle adds to it."""
+        if not self.fusion.needs_motion:
+            return fused
+        return self.fusion.reveal(fused, batch["agent_motion"].to(fused.dtype))
 
     def warp_history(self, maps: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """See ``Planner``."""
@@ -220,11 +252,6 @@ def check_place(config: ModelConfig, fusion: TemporalFusion) -> None:
         raise UserError(
             f"fusion.level is '{fusion.level}', inside the encoder, where model.batch_norm=weighted and "
             "model.history_grad do not reach: set them to batch and null, or fusion.level=bev8"
-        )
-    if fusion.level != "bev8" and c.history_sensors != "both":
-        raise UserError(
-            f"fusion.level is '{fusion.level}', in the middle of the exchange with the camera, and "
-            f"model.history_sensors={c.history_sensors}: set it to both, or fusion.level=bev8"
         )
     if c.frozen_backbone and (fusion.level != "bev8" or c.history_sensors != "both" or c.history_grad is not None):
         raise UserError(

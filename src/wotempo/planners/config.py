@@ -66,6 +66,11 @@ class ModelConfig:
     # Which trajectories are evaluated to choose the plan: the refined ones, as published, or the anchors, which are all
     # that training shows to the reward heads: with few anchors the refined ones are far from anything they know.
     evaluate_refined: bool
+    # Whether the plan is the chosen trajectory refined, as published, or as it was evaluated.
+    drive_refined: bool
+    # The sub-scores of a trajectory also read what lies along it: agents that a head of its own forecasts (NC, TTC) and
+    # the road of the semantic map (DAC). False: as published.
+    path_scores: bool
     # heads
     # How the stacks that embed and score trajectories begin: published (PyTorch's own, which shrinks what passes a
     # layer to two fifths: six of them hardly tell anchors apart at first) or kaiming (He et al. 2015: size is kept).
@@ -155,6 +160,12 @@ class ModelConfig:
     def bev_channels(self) -> int:
         """Channels of the backbone's map: what the fusion stage is built with."""
         return self.stage_channels[-1]
+
+    @property
+    def forecast_grid(self) -> BevGrid:
+        """The raster, over the backbone's extent, whose cells forecast agents: 2 m each."""
+        rows, cols = self.bev_shape
+        return LIDAR_HISTOGRAM.with_shape(4 * rows, 4 * cols)
 
     @property
     def cells(self) -> int:

@@ -24,7 +24,7 @@ def feature_spec(model: ModelConfig) -> FeatureSpec:
 
 def target_spec(model: ModelConfig) -> TargetSpec:
     """The targets that fit the model's map."""
-    return TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode))
+    return TargetSpec(grid=model.map_grid, mode=cast(Any, model.mode), futures=model.path_scores)
 
 
 def data_module(

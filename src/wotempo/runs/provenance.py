@@ -22,7 +22,7 @@ from wotempo.records.evidence import code_hash
 # Where a run was started and what it printed do not make it another run.
 NOT_IDENTITY = ("run_dir", "name_prefix", "workspace", "tracking", "acceptance", "test", "reuse", "fresh", "comparison")
 # Keys of the model that runs from before lack: with what that meant, such a run has the same signature.
-YOUNGER = ("head_init", "channels_last")
+YOUNGER = ("head_init", "channels_last", "drive_refined", "path_scores")
 NOT_IDENTITY_OF_TRAINER = ("checkpoint_every_n_steps", "on_oom")
 
 
@@ -44,6 +44,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
     for key in YOUNGER:
         if identity["model"][key] == values("older/keys")["model"][key]:
             del identity["model"][key]
+    if not identity["losses"].get("forecast"):
+        identity["losses"].pop("forecast", None)
     if identity["trainer"]["early_stopping"] is None:  # younger than most runs
         del identity["trainer"]["early_stopping"]
     if identity["data"]["missing"] == values("older/keys")["data"]["missing"]:

@@ -2,6 +2,7 @@
 
 from wotempo.targets.agents import agent_target
 from wotempo.targets.bev_map import bev_map_target, future_base_map, paint_ego
+from wotempo.targets.future import agent_future
 from wotempo.targets.labels import open_labels
 from wotempo.targets.motion import agent_motion
 from wotempo.targets.sampling import sampled_anchors
@@ -10,6 +11,7 @@ from wotempo.targets.trajectory import trajectory_target
 
 __all__ = [
     "TargetSpec",
+    "agent_future",
     "agent_motion",
     "agent_target",
     "bev_map_target",

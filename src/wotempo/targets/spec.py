@@ -67,6 +67,7 @@ class TargetSpec:
     num_poses: int = 8
     future_index: int = 8
     num_sampled: int = 1  # anchors per sample whose ego box is painted into the future map
+    futures: bool = False  # with the agents' next poses (``agent_future``)
 
     def __post_init__(self) -> None:
         if self.mode not in EGO_BOX:
@@ -90,5 +91,7 @@ class TargetSpec:
         """16 hex digits that differ whenever the cached targets of one and the same scene would differ."""
         parameters = asdict(self)
         del parameters["num_sampled"]  # sampled ego boxes are painted when a batch is made, not cached
+        if not self.futures:  # caches without them are older than the word
+            del parameters["futures"]
         text = json.dumps({"revision": REVISION, **parameters}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -28,12 +28,14 @@ class OracleVelocity(TemporalFusion):
     needs_motion = True
 
     def __init__(self, stage: TemporalFusion, velocities: bool = True) -> None:
-        """``velocities``: False draws them as zeros. UserError for a level inside the backbone."""
+        """``velocities``: False draws them as zeros. UserError where the stage works on points: there is no map to draw
+        into."""
         super().__init__(stage.channels, stage.grid, stage.num_frames, stage.renormalise)
-        if stage.level != "bev8":
-            raise UserError(f"fusion.control is an oracle, but fusion.level is '{stage.level}': set it to bev8")
+        if stage.takes_points:
+            raise UserError("fusion.control is an oracle, but the stage works on points: set fusion.level=bev8")
         self.stage = stage
         self.velocities = velocities
+        self.level = stage.level
         self.unjudged = dict(stage.unjudged)
         self.frame_stride = stage.frame_stride
         self.raster = stage.grid.with_shape(FINER * stage.grid.rows, FINER * stage.grid.cols)

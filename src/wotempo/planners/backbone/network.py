@@ -162,12 +162,12 @@ class Backbone(nn.Module):
             exchange, updates = cast("FusionTransformer", self.transformers[stage]), []
             if len(camera):
                 image = getattr(image_net, name)(image)
-                image_update, update = exchange(self.avgpool_img(image), tokens[: len(camera)])
+                image_update, update = exchange(self.avgpool_img(image), tokens[: len(image)])
                 updates.append(update)
                 if stage < 3:  # nothing reads the camera's last map
                     image = image + resize_like(image_update, image)
-            if len(camera) < len(lidar):
-                updates.append(exchange.lidar_alone(tokens[len(camera) :]))
+            if len(image) < len(tokens):
+                updates.append(exchange.lidar_alone(tokens[len(image) :]))
             update = torch.cat(updates) if len(updates) > 1 else updates[0]
             bev = bev + resize_like(self.img_channel_to_lidar[stage](update), bev)
             if fuse is not None and fuse.after == stage + 1:

@@ -34,6 +34,7 @@ class LossWeights:
     fut_map: float
     agent_cls: float
     agent_box: float
+    forecast: float  # of the agents' next 4 s; needs model.path_scores
     map_class_weights: list[float] | None
 
     def __post_init__(self) -> None:
@@ -44,7 +45,8 @@ class LossWeights:
 def compute_losses(predictions: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """``WoTE.forward``'s outputs and the batch they came from -> name of the term -> weighted scalar.
 
-    The names are the fields of ``LossWeights``, in their order, without those of weight 0.
+    The names are the fields of ``LossWeights``, in their order, without those of weight 0 and ``forecast``, which is
+    the head's.
     """
     classes = class_weights(weights.map_class_weights, predictions["bev_semantic_map"])
     with torch.autocast(predictions["im_rewards"].device.type, enabled=False):

@@ -21,9 +21,11 @@ from wotempo.planners.bev_planner import BevPlanner
 from wotempo.planners.config import ModelConfig
 from wotempo.planners.heads.agents import AgentHead
 from wotempo.planners.heads.bev_map import BEVUpsampleHead, map_head, to_map
+from wotempo.planners.heads.forecast import STATE, ForecastHead
 from wotempo.planners.heads.layers import keep_size, mlp, transformer_decoder
 from wotempo.planners.shapes import common_contract
 from wotempo.planners.wote.action import ego_cells, splat_weights
+from wotempo.planners.wote.along_path import AlongPath
 from wotempo.planners.wote.losses import LossWeights, compute_losses
 from wotempo.planners.wote.metrics import ValidationMetrics
 from wotempo.planners.wote.offset import OffsetHead
@@ -40,7 +42,10 @@ LEARNT_BY = {  # heads, and the loss terms without which nothing trains them
     "bev_upsample_head": ("map", "fut_map"),
     "bev_semantic_head": ("map", "fut_map"),
     "_bev_upscale": ("map", "fut_map"),
+    "forecast_head": ("sim_reward", "forecast"),
+    "along_path": ("sim_reward",),
 }
+LIKELIEST = 48  # forecast agents that a trajectory is held against
 
 
 class WoTE(BevPlanner):
@@ -95,6 +100,10 @@ class WoTE(BevPlanner):
             scoring = (self.reward_cat_head, self.reward_head, self.sim_reward_heads)
             for stack in (self.mlp_planning_vb, self.encode_ego_feat_mlp, *scoring):
                 keep_size(stack)
+        if c.path_scores:
+            fine = self.config.level(fusion.level)[0] if self.unfolds else 0
+            self.forecast_head = ForecastHead(c.bev_channels, fine, c.map_channels, c.forecast_grid, c.num_poses)
+            self.along_path = AlongPath(c.num_poses)
         if not c.agent_head:  # parameters that nothing runs must not wait for gradients (DDP)
             for unused in (self.agent_query_embedding, self.agent_head, self.agent_tf_decoder):
                 unused.requires_grad_(False)
@@ -114,7 +123,13 @@ class WoTE(BevPlanner):
 
     def losses(self, outputs: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
         """See ``Planner``."""
-        return compute_losses(outputs, batch, weights)
+        losses = compute_losses(outputs, batch, weights)
+        if weights.forecast:
+            if not self.config.path_scores:
+                raise UserError("losses.forecast needs the forecast head: set model.path_scores=true, or it to 0")
+            truth = batch["agent_future"]
+            losses["forecast"] = weights.forecast * self.forecast_head.losses(outputs["forecast"], truth)
+        return losses
 
     def not_trained(self, weights: LossWeights) -> dict[str, str]:
         """See ``Planner``."""
@@ -123,7 +138,7 @@ class WoTE(BevPlanner):
             unused = ("agent_query_embedding", "agent_head", "agent_tf_decoder")
             found |= dict.fromkeys(unused, "model.agent_head is false")
         for heads, terms in LEARNT_BY.items():
-            if not any(getattr(weights, term) for term in terms):
+            if hasattr(self, heads) and not any(getattr(weights, term) for term in terms):
                 found[heads] = f"losses.{' and '.join(terms)} are 0"
         return found
 
@@ -144,6 +159,15 @@ class WoTE(BevPlanner):
             "model:out.trajectory_offset": f"B N {c.num_poses} 3 float",
             "model:out.trajectory_offset_rewards": "B N float",
             "model:out.fut_bev_semantic_map": f"M {c.num_bev_classes} {rows} {cols} float",
+            **(self._forecast_contract() if c.path_scores else {}),
+        }
+
+    def _forecast_contract(self) -> dict[str, str]:
+        rows, cols = self.config.forecast_grid.shape
+        poses = self.config.num_poses
+        return {
+            "batch.agent_future": f"B A {5 + 3 * poses} float",
+            "model:out.forecast": f"B {STATE + 2 * poses} {rows} {cols} float",
         }
 
     # ---- the parts
@@ -156,7 +180,8 @@ class WoTE(BevPlanner):
         (B, classes, *map) · with sampled anchors fut_bev_semantic_map (B·S, classes, *map) ·
         with the agent head agent_states (B, A, 5), agent_labels (B, A) logits · fused_bev.
         """
-        whole = self._scene_tokens(fused)
+        coarse, fine = self._unfolded(fused)
+        whole = self._scene_tokens(coarse)
         scene = self._partly_hidden(whole)
         action = self._actions(self.trajectory_anchors, status)
         refined = self.offset_tf_decoder(action, scene)
@@ -170,6 +195,10 @@ class WoTE(BevPlanner):
             "bev_semantic_map": self._semantic_map(whole),
             "fused_bev": fused,
         }
+        if self.config.path_scores:
+            out["forecast"] = self.forecast_head(coarse, fine)
+            found = self._along(self.trajectory_anchors, out["forecast"], out["bev_semantic_map"])
+            out["sim_rewards"] = (sim_logits + found).sigmoid()
         if sampled_anchor is not None:
             samples = torch.arange(len(scene), device=scene.device)[:, None]
             sampled = futures[-1][samples, sampled_anchor].flatten(0, 1)  # (B·S, L, C)
@@ -185,24 +214,35 @@ class WoTE(BevPlanner):
         trajectory (B, P, 3) · all_trajectory (B, N, P, 3) · final_rewards (B, N) · im_rewards (B, N) ·
         sim_rewards (B, 5, N) · bev_semantic_map logits (B, classes, *map) · fused_bev.
         """
-        scene = self._scene_tokens(fused)
+        coarse, fine = self._unfolded(fused)
+        scene = self._scene_tokens(coarse)
         action = self._actions(self.trajectory_anchors, status)
         refined = self.trajectory_anchors + self.offset_head(self.offset_tf_decoder(action, scene))
         evaluated = self._actions(refined, status) if self.config.evaluate_refined else action
         _, im_logits, sim_logits = self._evaluate(scene, evaluated)
+        semantic_map = self._semantic_map(scene)
+        paths = refined if self.config.evaluate_refined else self.trajectory_anchors.expand_as(refined)
+        if self.config.path_scores:
+            sim_logits = sim_logits + self._along(paths, self.forecast_head(coarse, fine), semantic_map)
+        driven = refined if self.config.drive_refined else paths
         score = final_score(im_logits, sim_logits, self.config.reward_weights)
         samples = torch.arange(len(score), device=score.device)
         return {
-            "trajectory": refined[samples, score.argmax(-1)],
-            "all_trajectory": refined,
+            "trajectory": driven[samples, score.argmax(-1)],
+            "all_trajectory": driven,
             "final_rewards": score,
             "im_rewards": im_logits.softmax(-1),
             "sim_rewards": sim_logits.sigmoid(),
-            "bev_semantic_map": self._semantic_map(scene),
+            "bev_semantic_map": semantic_map,
             "fused_bev": fused,
         }
 
     # ---- inside
+
+    def _along(self, paths: Tensor, forecast: Tensor, semantic_map: Tensor) -> Tensor:
+        """Logits (B, 5, N) that the sub-scores of ``paths`` gain from what lies along them."""
+        agents = self.forecast_head.agents(forecast, LIKELIEST)
+        return self.along_path(wide(paths), agents, wide(semantic_map), self.config.map_grid)
 
     def _scene_tokens(self, fused: Tensor) -> Tensor:
         """(B, C, rows, cols) -> (B, L, d), row-major."""
