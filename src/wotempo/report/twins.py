@@ -1,0 +1,108 @@
+"""The figures of twin scenes, read from a table with one row a pair (``twins.parquet``), with their intervals.
+
+Every figure is a ratio of sums over pairs, so that one bootstrap serves all of them. Intervals draw whole districts:
+pairs of one district share streets and buildings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from wotempo.report.numbers import span
+from wotempo.report.scores import DRAWS, interval
+
+TWINS_FILE = "twins.parquet"  # of a run or an evaluation, beside its scores
+TEXTS = ("driver", "pair", "kind", "split")
+NUMBERS = ("district", "blind", "knowing", "pdms", "swapped", "chosen", "accuracy", "accuracy_nc", "accuracy_ttc")
+TITLES = {
+    "pair_accuracy": "pair accuracy",
+    "swap_gain": "swap gain",
+    "share": "share of the headroom",
+    "chosen_share": "share by the chosen anchors",
+    "accuracy_nc": "pair accuracy, NC",
+    "accuracy_ttc": "pair accuracy, TTC",
+}
+SHOWN = ("pair_accuracy", "swap_gain", "share")  # in tables of several runs
+BOUND = {"blind": "blind bound", "knowing": "with history", "headroom": "headroom"}
+ALL = "all kinds"
+
+
+def read_twin_rows(file: Path) -> pd.DataFrame:
+    """``twins.parquet`` of a run: the rows of its driver. ValueError where it lacks what every run writes, or holds it
+    in another kind."""
+    with file.open("rb") as opened:
+        rows = pd.read_parquet(opened)
+    if lacks := [name for name in (*TEXTS, *NUMBERS) if name not in rows]:
+        raise ValueError(f"it lacks {', '.join(lacks)}")
+    texts = all(rows[name].map(lambda text: isinstance(text, str)).all() for name in TEXTS)
+    numbers = all(is_numeric_dtype(rows[name]) and rows[name].dtype != bool for name in NUMBERS)
+    if not texts or not numbers or not len(rows):
+        raise ValueError("a column is of another kind than runs write")
+    known = rows[["district", "blind", "knowing", "pdms", "swapped"]].to_numpy(float)
+    if not np.isfinite(known).all() or (np.abs(known[:, 1:]) > 1).any():
+        raise ValueError("a score in it is no number from 0 to 1")
+    return rows
+
+
+def ratio(rows: pd.DataFrame, figure: str) -> tuple[pd.Series, pd.Series]:
+    """Numerator and denominator of a figure of ``TITLES`` or ``BOUND``, per pair."""
+    one = pd.Series(1.0, rows.index)
+    if figure in ("share", "chosen_share"):
+        reached = rows["pdms" if figure == "share" else "chosen"] - rows["blind"]
+        room = (rows["knowing"] - rows["blind"]).where(reached.notna(), 0.0)
+        return reached.fillna(0.0), room
+    if figure == "swap_gain":
+        return rows["pdms"] - rows["swapped"], one
+    if figure == "headroom":
+        return rows["knowing"] - rows["blind"], one
+    column = rows["accuracy" if figure == "pair_accuracy" else figure]
+    return column.fillna(0.0), column.notna().astype(float)
+
+
+def with_interval(rows: pd.DataFrame, figure: str, seed: int = 0) -> tuple[float, float, float]:
+    """(figure, low, high), the 95 % interval over districts drawn with replacement; NaN where there is nothing to
+    measure, and for the interval where fewer than two districts have something."""
+    above, below = ratio(rows, figure)
+    sums = pd.DataFrame({"district": rows["district"], "n": above, "d": below}).groupby("district")[["n", "d"]].sum()
+    sums = sums[(sums["d"] != 0) | (sums["n"] != 0)]
+    total = sums.sum()
+    if not total["d"]:
+        return np.nan, np.nan, np.nan
+    value = float(total["n"] / total["d"])
+    if len(sums) < 2:
+        return value, np.nan, np.nan
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (DRAWS, len(sums)))
+    n, d = (sums[name].to_numpy()[drawn].sum(1) for name in ("n", "d"))
+    low, high = interval(n / d) if (d != 0).all() else (np.nan, np.nan)
+    return value, low, high
+
+
+def by_kind(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """All pairs, then those of each kind."""
+    kinds = {str(kind): of for kind, of in rows.groupby("kind", sort=True)}
+    return {ALL: rows, **kinds} if len(kinds) > 1 else {ALL: rows}
+
+
+def summary(rows: pd.DataFrame, figures: Mapping[str, str]) -> dict[str, dict[str, float | list[float]]]:
+    """For JSON: kind -> pairs, districts and [figure, low, high] of each of ``figures`` that is known."""
+    found = {}
+    for kind, of in by_kind(rows).items():
+        known = {figure: list(with_interval(of, figure)) for figure in figures}
+        clean = {name: [v for v in values if not np.isnan(v)] for name, values in known.items()}
+        counts: dict[str, float | list[float]] = {"pairs": len(of), "districts": int(of["district"].nunique())}
+        found[kind] = {**counts, **{name: values for name, values in clean.items() if values}}
+    return found
+
+
+def lines(rows: pd.DataFrame, figures: Mapping[str, str]) -> list[list[str]]:
+    """Rows of a table: kind, pairs, and the text of each figure with its interval."""
+    form = {"swap_gain": "+.3f", "share": "+.2f", "chosen_share": "+.2f"}
+    return [
+        [kind, str(len(of)), *(span(*with_interval(of, figure), form.get(figure, ".3f")) for figure in figures)]
+        for kind, of in by_kind(rows).items()
+    ]
