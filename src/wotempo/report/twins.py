@@ -6,12 +6,14 @@ pairs of one district share streets and buildings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
+from rich.table import Table
 
 from wotempo.report.numbers import span
 from wotempo.report.scores import DRAWS, interval
@@ -88,18 +90,62 @@ def by_kind(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {ALL: rows, **kinds} if len(kinds) > 1 else {ALL: rows}
 
 
-def summary(rows: pd.DataFrame, figures: Mapping[str, str]) -> dict[str, dict[str, float | list[float]]]:
+def by_driver(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each driver, in their order."""
+    return {str(driver): of for driver, of in rows.groupby("driver", sort=False)}
+
+
+def about_twins(rows: pd.DataFrame) -> dict[str, Any]:
+    """For JSON: ``bound``, the same of all drivers, and ``drivers``, each as ``summary`` has it."""
+    drivers = by_driver(rows)
+    bound = summary(next(iter(drivers.values())), BOUND)
+    return {"bound": bound, "drivers": {driver: summary(of, TITLES) for driver, of in drivers.items()}}
+
+
+def terminal(rows: pd.DataFrame, split: str) -> Table:
+    """Bound and measures by kind and driver."""
+    shown = Table(title=f"twin scenes of {split}: means over pairs, 95 % intervals over districts")
+    figures = {**dict.fromkeys(("blind", "knowing")), **dict.fromkeys(SHOWN)}
+    for head in ("kind", "driver", "pairs", *(BOUND.get(name) or TITLES[name] for name in figures)):
+        shown.add_column(head, justify="left" if head in ("kind", "driver") else "right")
+    of_drivers = {driver: lines(of, figures) for driver, of in by_driver(rows).items()}
+    for place in range(len(next(iter(of_drivers.values())))):
+        for driver, of in of_drivers.items():
+            kind, pairs, *cells = of[place]
+            shown.add_row(kind, driver, pairs, *(cell.replace(" [", "\n[") for cell in cells))
+    return shown
+
+
+def bound_table(rows: pd.DataFrame, split: str) -> Table:
+    """The bound by kind; of NC and TTC what the anchors that are best by PDMS have, and behind the bar the most that a
+    choice by this sub-score alone reaches."""
+    shown = Table(title=f"twin scenes of {split}: best choice among the anchors, means over pairs, 95 % over districts")
+    parts = [f"{name.upper()} {how}" for name in ("nc", "ttc") for how in ("blind", "with history")]
+    for head in ("kind", "pairs", "districts", *BOUND.values(), *parts):
+        shown.add_column(head, justify="left" if head == "kind" else "right")
+    for kind, of in by_kind(rows).items():
+        cells = [span(*with_interval(of, figure)).replace(" [", "\n[") for figure in BOUND]
+        for name in ("nc", "ttc"):
+            cells += [
+                f"{of[f'{choice}_{name}'].mean():.3f} | {of[f'most_{choice}_{name}'].mean():.3f}"
+                for choice in ("blind", "knowing")
+            ]
+        shown.add_row(kind, str(len(of)), str(of["district"].nunique()), *cells)
+    return shown
+
+
+def summary(rows: pd.DataFrame, figures: Iterable[str]) -> dict[str, dict[str, Any]]:
     """For JSON: kind -> pairs, districts and [figure, low, high] of each of ``figures`` that is known."""
     found = {}
     for kind, of in by_kind(rows).items():
         known = {figure: list(with_interval(of, figure)) for figure in figures}
         clean = {name: [v for v in values if not np.isnan(v)] for name, values in known.items()}
-        counts: dict[str, float | list[float]] = {"pairs": len(of), "districts": int(of["district"].nunique())}
+        counts = {"pairs": len(of), "districts": int(of["district"].nunique())}
         found[kind] = {**counts, **{name: values for name, values in clean.items() if values}}
     return found
 
 
-def lines(rows: pd.DataFrame, figures: Mapping[str, str]) -> list[list[str]]:
+def lines(rows: pd.DataFrame, figures: Iterable[str]) -> list[list[str]]:
     """Rows of a table: kind, pairs, and the text of each figure with its interval."""
     form = {"swap_gain": "+.3f", "share": "+.2f", "chosen_share": "+.2f"}
     return [

@@ -14,10 +14,10 @@ PREDICTED = ("nc", "dac", "ep", "ttc", "comfort")  # the order of ``Planner.anch
 
 
 def pair_accuracy(truth_msn: np.ndarray, predicted_m5n: np.ndarray) -> dict[str, float]:
-    """truth_msn (2, len(SCORES), N) and predicted_m5n (2, 5, N), in the order of ``PREDICTED``, of both scenes of a pair.
+    """truth_msn (2, len(SCORES), N) and predicted_m5n (2, 5, N), as ``PREDICTED`` orders it, of both scenes of a pair.
 
     Over the anchors that lose a sub-score's point in one of the scenes and keep it in the other: how often that
-    sub-score is predicted higher where it is kept. A tie counts one half; a prediction that is no number is never right.
+    sub-score is predicted higher where it is kept. A tie counts one half, a prediction that is no number is wrong.
     ``accuracy`` over all such cases of the pair, each of the sub-scores alike; ``accuracy_nc`` and ``accuracy_ttc``;
     NaN where there is no case; ``cases``: how many.
     """
