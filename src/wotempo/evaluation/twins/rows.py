@@ -60,13 +60,11 @@ def driven_rows(
     scored = score_all(workers, "pdms", [], paths, scenes, ways, progress).set_index(["driver", "token"])
     found = []
     for pair in pairs:
-        (own, other), valid = ((scored.loc[[(way, t) for t in pair.tokens], name] for way in ways) for name in _NAMES)
-        found.append({"driver": driver, "pdms": own.mean(), "swapped": other.mean(), "one_plan": one[pair.name],
-                      "valid": all(of.all() for of in valid), **_read(pair, anchors, readings)})  # fmt: skip
+        own, swapped = (scored.loc[[(way, token) for token in pair.tokens]] for way in ways)
+        valid = bool(own["valid"].all() and swapped["valid"].all())
+        found.append({"driver": driver, "valid": valid, "pdms": own["score"].mean(), "swapped": swapped["score"].mean(),
+                      "one_plan": one[pair.name], **_read(pair, anchors, readings)})  # fmt: skip
     return pd.concat((rows, pd.DataFrame(found)), axis=1)
-
-
-_NAMES = ("score", "valid")
 
 
 def _ways(pairs: list[Pair], plans: Mapping[str, Plan]) -> tuple[dict[str, dict[str, Plan]], dict[str, bool]]:
