@@ -6,7 +6,7 @@ pairs of one district share streets and buildings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ NUMBERS = ("district", "blind", "knowing", "pdms", "swapped", "chosen", "accurac
 TITLES = {
     "pair_accuracy": "pair accuracy",
     "swap_gain": "swap gain",
-    "share": "share of the headroom",
+    "share": "share of headroom",
     "chosen_share": "share by the chosen anchors",
     "accuracy_nc": "pair accuracy, NC",
     "accuracy_ttc": "pair accuracy, TTC",
@@ -66,22 +66,45 @@ def ratio(rows: pd.DataFrame, figure: str) -> tuple[pd.Series, pd.Series]:
     return column.fillna(0.0), column.notna().astype(float)
 
 
+def by_district(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their district as ``log``, by which tables of scores are drawn."""
+    return rows.assign(log=rows["district"].astype(str))
+
+
 def with_interval(rows: pd.DataFrame, figure: str, seed: int = 0) -> tuple[float, float, float]:
     """(figure, low, high), the 95 % interval over districts drawn with replacement; NaN where there is nothing to
     measure, and for the interval where fewer than two districts have something."""
-    above, below = ratio(rows, figure)
-    sums = pd.DataFrame({"district": rows["district"], "n": above, "d": below}).groupby("district")[["n", "d"]].sum()
-    sums = sums[(sums["d"] != 0) | (sums["n"] != 0)]
-    total = sums.sum()
-    if not total["d"]:
-        return np.nan, np.nan, np.nan
-    value = float(total["n"] / total["d"])
-    if len(sums) < 2:
-        return value, np.nan, np.nan
-    drawn = np.random.default_rng(seed).integers(0, len(sums), (DRAWS, len(sums)))
-    n, d = (sums[name].to_numpy()[drawn].sum(1) for name in ("n", "d"))
-    low, high = interval(n / d) if (d != 0).all() else (np.nan, np.nan)
-    return value, low, high
+    values, drawn = _drawn([rows], figure, seed)
+    return values[0], *_middle(drawn[0])
+
+
+def paired_interval(rows: pd.DataFrame, others: pd.DataFrame, figure: str, seed: int = 0) -> tuple[float, float, float]:
+    """The first table's figure less the second's, of the same pairs; see ``with_interval``. Drawn alike."""
+    values, drawn = _drawn([rows, others], figure, seed)
+    return values[0] - values[1], *_middle(drawn[0] - drawn[1])
+
+
+def _drawn(tables: Sequence[pd.DataFrame], figure: str, seed: int) -> tuple[list[float], list[np.ndarray]]:
+    """Of each table the figure, and (DRAWS,) figures of drawn districts; NaN where they say nothing."""
+    sums = []
+    for rows in tables:
+        above, below = ratio(rows, figure)
+        parts = pd.DataFrame({"district": rows["district"], "n": above, "d": below})
+        sums.append(parts.groupby("district")[["n", "d"]].sum())
+    told = np.logical_or.reduce([(part != 0).any(axis=1).to_numpy() for part in sums])
+    n, d = (np.stack([part[name].to_numpy()[told] for part in sums]) for name in ("n", "d"))  # (tables, districts)
+    known = (d.sum(1) != 0).all()
+    values = (n.sum(1) / d.sum(1)).tolist() if known else [np.nan] * len(sums)
+    nothing = [np.full(DRAWS, np.nan)] * len(sums)
+    if not known or told.sum() < 2:
+        return values, nothing
+    which = np.random.default_rng(seed).integers(0, told.sum(), (DRAWS, told.sum()))
+    n, d = n[:, which].sum(2), d[:, which].sum(2)
+    return values, list(n / d) if (d != 0).all() else nothing
+
+
+def _middle(drawn: np.ndarray) -> tuple[float, float]:
+    return (np.nan, np.nan) if np.isnan(drawn).any() else interval(drawn)
 
 
 def by_kind(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
