@@ -27,7 +27,6 @@ from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all
-from wotempo.evaluation.twins.pairs import twins_of
 from wotempo.evaluation.twins.watch import TwinWatch
 from wotempo.navsim import DataPaths, Scene, write_bytes
 from wotempo.navsim.per_scene import by_cause
@@ -38,6 +37,7 @@ from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.twin_pairs import twins_of
 from wotempo.preparation.windows import NO_SENSORS
 from wotempo.report.scores import summarise, write_official
 from wotempo.report.terminal import console

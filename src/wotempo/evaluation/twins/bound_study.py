@@ -18,13 +18,13 @@ from wotempo.datasets import SPLITS, Progress, dataset_of, split_scenes
 from wotempo.datasets.base import cache_root
 from wotempo.errors import UserError
 from wotempo.evaluation.twins.anchor_scores import anchor_scores
-from wotempo.evaluation.twins.pairs import twins_of
 from wotempo.evaluation.twins.rows import bound_rows
 from wotempo.navsim import fingerprint, write_bytes
 from wotempo.navsim.scores import TITLES
 from wotempo.navsim.twins import FILE, own_twins
 from wotempo.preparation.anchors import anchors_of
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.twin_pairs import twins_of
 from wotempo.report.terminal import console
 from wotempo.report.twins import BOUND, bound_table, summary
 

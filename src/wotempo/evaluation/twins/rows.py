@@ -18,11 +18,11 @@ from wotempo.evaluation.scoring import score_all
 from wotempo.evaluation.twins.anchor_scores import AnchorScores
 from wotempo.evaluation.twins.bound import PDMS, bound_of
 from wotempo.evaluation.twins.measures import as_one, pair_accuracy
-from wotempo.evaluation.twins.pairs import TwinSplit
 from wotempo.evaluation.twins.readings import AnchorReadings
 from wotempo.navsim import DataPaths
 from wotempo.navsim.twins import Pair
 from wotempo.pdm.evaluation import NO_PLAN, Plan
+from wotempo.preparation.twin_pairs import TwinSplit
 
 OWN, SWAPPED = "own", "swapped"
 

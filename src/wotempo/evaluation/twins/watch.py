@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,13 @@ import pandas as pd
 from wotempo.datasets import Dataset, Progress, split_scenes
 from wotempo.datasets.base import cache_root
 from wotempo.evaluation.twins.anchor_scores import AnchorScores, anchor_scores
-from wotempo.evaluation.twins.pairs import TwinSplit, require_reach, twins_of
 from wotempo.evaluation.twins.readings import AnchorReadings
 from wotempo.evaluation.twins.rows import driven_rows
 from wotempo.navsim import DataPaths, Scene
 from wotempo.pdm.evaluation import Plan
 from wotempo.preparation.anchors import anchors_of
+from wotempo.preparation.twin_pairs import TwinSplit, require_reach, twins_of
+from wotempo.report.twins import ALL, SHOWN, by_kind, with_interval
 from wotempo.training.module import LitPlanner
 
 
@@ -53,6 +55,12 @@ class TwinWatch:
             anchors = anchors_of(dataset, paths, train, self.count, progress)
         cache, workers = cache_root(dataset.data, dataset.workspace, paths), dataset.data.prepare_workers
         return anchor_scores(cache, paths, list(self.twins.scenes.values()), anchors, workers, progress)
+
+    @staticmethod
+    def figures(rows: pd.DataFrame) -> dict[str, Any]:
+        """Of a driver's table: ``pairs``, ``districts``, each of ``SHOWN`` with its interval, and so by ``kinds``."""
+        kinds = {kind: {name: with_interval(of, name) for name in SHOWN} for kind, of in by_kind(rows).items()}
+        return {"pairs": len(rows), "districts": int(rows["district"].nunique()), **kinds.pop(ALL), "kinds": kinds}
 
     def rows(
         self, dataset: Dataset, paths: DataPaths, plans: Mapping[str, Mapping[str, Plan]], progress: Progress
