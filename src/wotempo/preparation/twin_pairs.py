@@ -1,13 +1,15 @@
-"""The pairs of a split with their scenes, refused by name where they cannot be measured."""
+"""The pairs of twins of a split with their scenes, refused by name where they cannot be measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from wotempo.config.schema import RunConfig
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, Scene
 from wotempo.navsim.twins import FILE, Pair, Twins, own_twins
+from wotempo.planners.registry import needs_of
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,16 @@ def require_reach(twins: TwinSplit | Twins, num_frames: int, frame_stride: int) 
             f"the planner sees {num_frames} frames, {frame_stride} apart, and these twins differ in the last "
             f"{twins.num_frames} frames, 1 apart: take one trained with fusion.num_frames={twins.num_frames} (or 1)"
         )
+
+
+def check_twins(config: RunConfig, paths: DataPaths, scenes: Mapping[str, Sequence[Scene]]) -> None:
+    """What a run would find out at its end, where it measures twins: UserError before its first step. ``scenes``: of
+    train and val."""
+    twins = own_twins(paths.root)
+    judged = config.acceptance.get("history_pays", {}).get("policy", "off") != "off"
+    if twins is None or not (judged or config.test):
+        return
+    needs = needs_of(config.planner, config.model, config.fusion)
+    require_reach(twins, needs.frames, needs.stride)
+    if judged:
+        twins_of(paths, "val", scenes["val"])

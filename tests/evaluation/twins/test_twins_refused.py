@@ -68,9 +68,7 @@ def test_a_planner_of_another_length_is_named():
     require_reach(twins, 1, 1)
     require_reach(twins, 4, 1)
     for frames, stride in ((3, 1), (8, 1), (4, 2)):
-        with pytest.raises(
-            UserError, match=rf"sees {frames} frames, {stride} apart, and these twins differ in the last 4"
-        ):
+        with pytest.raises(UserError, match=rf"sees {frames} frames, {stride} apart.*differ in the last 4"):
             require_reach(twins, frames, stride)
 
 

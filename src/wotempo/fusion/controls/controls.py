@@ -77,16 +77,14 @@ CONTROLS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Window]] = {
 }
 _WARP = "control {} breaks the alignment on purpose"
 _NOTHING = "control {} shows the stage no history, on purpose"
+_SHUFFLED = "control {} moves frames from their place on purpose"
+_STALE = "control {} shows another scene's history on purpose"
 # Criteria that have nothing to say about a control; the others must hold.
 UNJUDGED: dict[str, dict[str, str]] = {
     "repeat_current": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING, "history_pays": _NOTHING},
     "no_warp": {"warp_gain": _WARP, "history_pays": _WARP},
-    "shuffle_history": dict.fromkeys(
-        ("warp_gain", "history_pays"), "control {} moves frames from their place on purpose"
-    ),
-    "stale_history": dict.fromkeys(
-        ("warp_gain", "history_pays"), "control {} shows another scene's history on purpose"
-    ),
+    "shuffle_history": {"warp_gain": _SHUFFLED, "history_pays": _SHUFFLED},
+    "stale_history": {"warp_gain": _STALE, "history_pays": _STALE},
     "wrong_pose": {"warp_gain": _WARP, "history_pays": _WARP},
     "pose_only": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING, "history_pays": _NOTHING},
     "single_frame_wide": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING, "history_pays": _NOTHING},
