@@ -19,6 +19,7 @@ from callbacks.criteria.ego_motion import EgoMotionGuard
 from callbacks.criteria.finite import FiniteGuard
 from callbacks.criteria.gradient_flow import GradientFlowGuard
 from callbacks.criteria.history import HistoryGuard
+from callbacks.criteria.history_pays import HistoryPaysGuard
 from callbacks.criteria.labels import LabelsGuard
 from callbacks.criteria.learning import LearningGuard
 from callbacks.criteria.learning_rate import LearningRateGuard
@@ -46,6 +47,7 @@ __all__ = [
     "GradientFlowGuard",
     "Guard",
     "HistoryGuard",
+    "HistoryPaysGuard",
     "LabelsGuard",
     "LearningGuard",
     "LearningRateGuard",

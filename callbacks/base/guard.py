@@ -114,7 +114,7 @@ class Guard(Callback):
     number: ClassVar[int]
     exit_code: ClassVar[int]
     unit: str = ""
-    sense: ClassVar[str] = "≥"  # measured must be … the limit: ≥, ≤ or =
+    sense: ClassVar[str] = "≥"  # measured must be … the limit: ≥, >, ≤ or =
     hint: ClassVar[str] = ""
     needs_history: ClassVar[bool] = False
     by_rank: ClassVar[bool] = False

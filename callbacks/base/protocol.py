@@ -125,6 +125,12 @@ class Evidence(Protocol):
     def future(self, token: str) -> Any:
         """The expert's poses (P, 3) by the scene's log."""
 
+    def twins(self, module: Any) -> Mapping[str, Any] | None:
+        """What the module, as it is in memory, makes of the pairs of validation scenes that only their history tells
+        apart: ``pairs``, ``districts`` counts; ``pair_accuracy``, ``swap_gain``, ``share`` each (figure, low, high),
+        the interval over districts, NaN where there is none; ``kinds`` kind -> the same figures. None where there are
+        no such pairs."""
+
     def label_row(self, token: str) -> Any:
         """The scene's row (5, N) of the label table; None where there is none."""
 

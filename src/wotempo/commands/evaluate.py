@@ -27,6 +27,7 @@ from wotempo.errors import UserError, require_least, require_named
 from wotempo.evaluation.baselines import DRIVERS, drive
 from wotempo.evaluation.planning import plan_all
 from wotempo.evaluation.scoring import score_all
+from wotempo.evaluation.twins.watch import TwinWatch
 from wotempo.navsim import DataPaths, Scene, write_bytes
 from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.scenes import NO_BOXES, without_boxes
@@ -36,11 +37,14 @@ from wotempo.pdm.evaluation import PDM_CLOSED
 from wotempo.pdm.metrics import METRICS
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.twin_pairs import twins_of
 from wotempo.preparation.windows import NO_SENSORS
 from wotempo.report.scores import summarise, write_official
 from wotempo.report.terminal import console
 from wotempo.report.token_set import FILE as TOKENS
 from wotempo.report.token_set import about_set, in_words, with_columns, write_token_sets
+from wotempo.report.twins import TWINS_FILE, about_twins
+from wotempo.report.twins import terminal as twin_table
 from wotempo.tracking.evaluation import track_evaluation
 from wotempo.training.history_evidence import HistoryTally, sentence
 
@@ -108,9 +112,10 @@ def plans_of(
     scenes: list[Scene],
     progress: PreparationProgress,
     tally: HistoryTally,
+    watch: TwinWatch | None,
 ) -> dict[str, dict[str, Any]]:
     """driver -> token -> ``pdm.evaluation.Plan``, of every driver but PDM-Closed. ``tally`` looks at the model if
-    ``history`` is set."""
+    ``history`` is set, ``watch`` at every planner where the split has twin scenes."""
     blind = "ego_status_mlp" in config.baselines
     train = split_scenes(dataset, paths, "train", progress) if blind else []
     plans: dict[str, dict[str, Any]] = {
@@ -135,6 +140,7 @@ def plans_of(
                 precision=config.precision,
                 progress_bar=config.progress_bar,
                 tally=tally if config.history and variant == "model" else None,
+                readings=None if watch is None else watch.over(variant, module),
             )
     return plans
 
@@ -192,9 +198,10 @@ def work(raw: DictConfig) -> int:
         config.baselines = []
     else:
         require_fit(paths, [scene.current for scene in scenes])
+    watch = None if bare else TwinWatch.begin(paths, config.split, scenes)
     run_dir.mkdir(parents=True, exist_ok=True)
     tally = HistoryTally()
-    plans = plans_of(config, dataset, paths, scenes, progress, tally)
+    plans = plans_of(config, dataset, paths, scenes, progress, tally, watch)
     if given is not None:
         plans["plans"] = given
     if config.data.missing != "error" and "model" in plans:  # all drivers are compared on the same scenes
@@ -218,10 +225,24 @@ def work(raw: DictConfig) -> int:
         write_summary(run_dir, {**content, "drivers": {}, "not_scored": NO_BOXES})
         print(f"plans written ({written}), nothing to score: {NO_BOXES}")
         return 0
+    twins = None
     with PreparationProgress(config.progress_bar) as progress:
         workers = config.data.prepare_workers
         rows = score_all(workers, config.metric, config.baselines, paths, scenes, plans, progress)
+        if watch is not None and config.checkpoint is not None:
+            twins_of(paths, config.split, scenes)  # some may have been left out meanwhile
+            twins = watch.rows(dataset, paths, plans, progress)
+    if twins is not None:
+        content["twins"] = about_twins(twins)
+        write_bytes(run_dir / TWINS_FILE, twins.to_parquet(index=False))
     report(config, run_dir, dataset, content, rows)
+    if twins is not None:
+        console(width=140).print(twin_table(twins, config.split))
+        print(f"per pair: {run_dir / TWINS_FILE}")
+    elif watch is not None:
+        print(
+            f"twins: {len(watch.twins.pairs)} pairs are not measured: anchors are a planner's, give checkpoint=<file>"
+        )
     require_some(rows)
     return 0
 

@@ -30,6 +30,7 @@ from wotempo.report.leaderboard import leaderboard_page, terminal
 from wotempo.report.sides import all_sides
 from wotempo.report.terminal import console
 from wotempo.report.token_set import REFUSED, Scored, measured_on
+from wotempo.report.twins_compared import with_twins
 from wotempo.runs.sweep import lost_jobs
 
 OPTIONS = (
@@ -114,7 +115,7 @@ def main(arguments: list[str]) -> int:
     for data, (scored, members) in tables.items():
         jobs = [replace(job, variant=side.name) for side in members for job in side.jobs]
         reference = reference_of(members, folders, given)
-        boards[data] = view = summarise(jobs, reference, metric, margin)
+        boards[data] = view = with_twins(summarise(jobs, reference, metric, margin), jobs, reference)
         pages += [f"## {inline(data)}", "", markdown(view, reference, metric, margin, "")]
         on = {} if scored is None else {"metric": scored.of.metric, "token_set": scored.of.hash, "tokens": scored.count}
         lines += [{"data": data, **on, **row} for row in json.loads(view.reset_index().to_json(orient="records"))]

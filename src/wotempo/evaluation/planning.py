@@ -10,6 +10,7 @@ import numpy as np
 from wotempo.batch import Batch
 from wotempo.data import require_history
 from wotempo.datasets import Progress
+from wotempo.evaluation.twins.readings import AnchorReadings
 from wotempo.evaluation.windows import OnData, windows_of
 from wotempo.navsim import DataPaths, Scene
 from wotempo.training.history_evidence import HistoryTally
@@ -17,17 +18,24 @@ from wotempo.training.module import LitPlanner
 
 
 class PlanningModule(L.LightningModule):
-    """``predict_step`` for a trainer: tokens and planned trajectories. ``tally``, if any, looks at every batch."""
+    """``predict_step`` for a trainer: tokens and planned trajectories. ``tally`` and ``readings``, if any, look at all
+    batches."""
 
-    def __init__(self, module: LitPlanner, tally: HistoryTally | None = None) -> None:
+    def __init__(
+        self, module: LitPlanner, tally: HistoryTally | None = None, readings: AnchorReadings | None = None
+    ) -> None:
         super().__init__()
         self.module = module
         self.tally = tally
+        self.readings = readings
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[str, np.ndarray]]:
         if self.tally is not None:
             self.tally.add(self.module, batch)
-        plans = self.module(batch)["trajectory"].float().cpu().numpy()
+        planned = self.module(batch)
+        if self.readings is not None:
+            self.readings.add(self.module.model, batch, planned)
+        plans = planned["trajectory"].float().cpu().numpy()
         return list(zip(batch["tokens"], plans, strict=True))
 
 
@@ -44,8 +52,10 @@ def plan_all(
     precision: str,
     progress_bar: bool = False,
     tally: HistoryTally | None = None,
+    readings: AnchorReadings | None = None,
 ) -> dict[str, np.ndarray]:
-    """token -> (8, 3) poses in the ego frame, every 0.5 s. ``tally`` collects what history changes in these plans."""
+    """token -> (8, 3) poses in the ego frame, every 0.5 s. ``tally`` collects what history changes in these plans,
+    ``readings`` what the planner says of its anchors."""
     require_history(scenes, module.num_frames, module.frame_stride, "the split")
     split = {"predict": scenes}
     data = windows_of(module, config, paths, split, progress, batch_size=batch_size, num_workers=num_workers)
@@ -58,5 +68,5 @@ def plan_all(
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
     )
-    batches = trainer.predict(PlanningModule(module, tally), datamodule=data)
+    batches = trainer.predict(PlanningModule(module, tally, readings), datamodule=data)
     return dict(pair for batch in batches or [] for pair in batch)

@@ -113,6 +113,12 @@ class RunEvidence:
         """(5, N), what the table says of a scene; None where the planner needs no labels."""
         return None if self._table is None else self._table.scores(token)
 
+    def twins(self, module: Any) -> dict[str, Any] | None:
+        """What the module makes of the twin scenes of validation; None where there are none."""
+        from wotempo.evidence.twins import in_twins  # scores plans and draws intervals: at the end of few runs
+
+        return in_twins(self.config, self.prepared, self.data, module)
+
     def targets(self, count: int) -> dict[str, Any]:
         """Of ``count`` scenes drawn by the run's seed, and of the whole label table (wotempo.evidence.targets)."""
         scenes = [s for split in self.prepared.supervised for s in self.prepared.scenes[split]]

@@ -19,6 +19,8 @@ from wotempo.navsim.files import read_bytes, write_bytes
 from wotempo.navsim.text_files import parse_json
 
 FILE = "twins.json"
+TOWN = "city.json"  # beside it, where the dataset is a town: the town's own fingerprint
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,30 @@ def read_twins(root: Path) -> Twins | None:
     return twins
 
 
+def own_twins(root: Path) -> Twins | None:
+    """``read_twins``, refused with a UserError where the file is of another town than the one in ``root``."""
+    twins = read_twins(root)
+    if twins is None or not (root / TOWN).exists():  # logs of a real drive have no fingerprint
+        return twins
+    try:
+        own = parse_json(read_bytes(root / TOWN))["fingerprint"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{root / TOWN}: does not say which town this is ({error!r}); generate the town again"
+        ) from error
+    if twins.town != own:
+        raise UserError(f"{root / FILE} is of the town {twins.town}, and this one is {own}: put back its own file")
+    return twins
+
+
 def _pair(raw: Any) -> Pair:
     first, second = raw["tokens"]
-    pair = Pair(
-        raw["name"], raw["kind"], raw["split"], raw["district"], (first, second),
-        (tuple(raw["agents"][0]), tuple(raw["agents"][1])),
-    )  # fmt: skip
+    own, others = raw["agents"]
+    pair = Pair(raw["name"], raw["kind"], raw["split"], raw["district"], (first, second), (tuple(own), tuple(others)))
+    if pair.split not in SPLITS:
+        raise ValueError(f"pair {pair.name}: its split is {pair.split!r}")
+    if any(isinstance(tracks, str) for tracks in (own, others)):
+        raise TypeError("the changed agents of a scene are a list")
     texts = (pair.name, pair.kind, pair.split, *pair.tokens, *pair.agents[0], *pair.agents[1])
     if not all(isinstance(text, str) for text in texts) or type(pair.district) is not int:
         raise TypeError("a pair's name, kind, split, tokens and agents are texts, its district a whole number")
@@ -81,10 +101,15 @@ def _pair(raw: Any) -> Pair:
 
 
 def _require_own(pairs: Iterable[Pair]) -> None:
-    """ValueError where a token stands twice."""
-    seen = set[str]()
+    """ValueError where there is no pair, or a name or a token stands twice."""
+    seen, names = set[str](), set[str]()
     for pair in pairs:
+        if pair.name in names:
+            raise ValueError(f"pair {pair.name} stands twice")
+        names.add(pair.name)
         for token in pair.tokens:
             if token in seen:
                 raise ValueError(f"scene {token} stands twice")
             seen.add(token)
+    if not names:
+        raise ValueError("it lists no pair")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,17 @@ def score(context: SceneContext, states: np.ndarray, reference_progress: float =
     ep = relative_progress(progress_raw, nc * dac, reference_progress)
     total = pdm_score(nc, dac, ep, ttc, comfort)
     return SubScores(nc, dac, ep, ttc, comfort, direction_compliance(centres, areas.oncoming), total, progress_raw)
+
+
+def score_each(context: SceneContext, states: np.ndarray, reference_progress: float) -> SubScores:
+    """Score simulated states (N, 41, 11), each proposal alone beside the reference, whose ``masked_progress`` (m) is
+    given: what ``score`` says of every one of them in a batch of its own."""
+    together = score(context, states, reference_progress)
+    multiplier, masked = together.nc * together.dac, together.masked_progress
+    best = np.maximum(masked, reference_progress)
+    compared = best > MIN_REFERENCE_PROGRESS
+    ep = np.where(compared, masked / np.where(compared, best, 1.0), multiplier > 0)
+    return replace(together, ep=ep, score=pdm_score(together.nc, together.dac, ep, together.ttc, together.comfort))
 
 
 def pdm_score(nc: np.ndarray, dac: np.ndarray, ep: np.ndarray, ttc: np.ndarray, comfort: np.ndarray) -> np.ndarray:

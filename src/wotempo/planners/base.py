@@ -144,3 +144,8 @@ class Planner(nn.Module, ABC):
     @abstractmethod
     def select(self, fused: Tensor, status: Tensor) -> dict[str, Tensor]:
         """fused (B, C, rows, cols), status (B, 8): command one-hot, velocity, acceleration in ego axes -> the plan."""
+
+    def anchor_scores(self, fused: Tensor, status: Tensor) -> Tensor | None:
+        """As ``select`` is given them -> what the planner predicts of its anchors themselves, unrefined, as floats in
+        [0, 1] (B, 5, N): NC, DAC, EP, TTC, comfort. None for a planner that predicts no sub-scores."""
+        return None

@@ -22,6 +22,7 @@ from wotempo.preparation.labels import labels_of, place_of_labels, without_inval
 from wotempo.preparation.limits import check_limits
 from wotempo.preparation.map_fit import require_fit
 from wotempo.preparation.progress import PreparationProgress
+from wotempo.preparation.twin_pairs import check_twins
 from wotempo.preparation.windows import NO_SENSORS, SHORT, check_sensors, window_needs, with_history
 
 
@@ -86,6 +87,7 @@ def begin(config: RunConfig, progress: Progress) -> Begun:
         )
     for split in windows.keys() - set(supervised):
         print(f"{split}: {NO_BOXES}: it is planned for and not scored", flush=True)
+    check_twins(config, paths, windows)
     require_fit(paths, [scene.current for members in windows.values() for scene in members])
     anchors = None
     if window_needs(config).anchors:  # those of all scenes, as labels

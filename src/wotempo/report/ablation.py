@@ -23,6 +23,8 @@ from wotempo.report.marks import marks
 from wotempo.report.numbers import as_number
 from wotempo.report.scores import DRAWS, interval
 from wotempo.report.situation import PREFIX
+from wotempo.report.twins import TITLES as TWIN_FIGURES
+from wotempo.report.twins import TWINS_FILE, ratio, read_twin_rows
 
 VEHICLE = 5  # BevClass.VEHICLE
 SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ddc")
@@ -37,7 +39,7 @@ NO_VERDICT: dict[str, Any] = {**ABSENT, "status": "incomplete", "exit_code": 15,
 @dataclass(frozen=True)
 class Job:
     """One run of an ablation. ``rows``: its test.parquet; None where there is none. ``damage``: a sentence on each
-    of its files that was passed over."""
+    of its files that was passed over. ``twins``: its twins.parquet; None where the test split has no twin scenes."""
 
     variant: str
     seed: int
@@ -45,6 +47,7 @@ class Job:
     metrics: dict[str, float]
     rows: pd.DataFrame | None
     damage: tuple[str, ...] = ()
+    twins: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variant", one_line(self.variant))
@@ -59,7 +62,8 @@ def job_of(folder: Path, verdict: dict[str, Any], variant: str, seed: int, notes
     damage = [*notes]
     metrics = spared(folder / METRICS_FILE, read_metrics, dict[str, float](), damage)
     rows = spared(folder / "test.parquet", read_rows, None, damage)
-    return Job(variant, seed, verdict, metrics, rows, tuple(damage))
+    twins = spared(folder / TWINS_FILE, read_twin_rows, None, damage)
+    return Job(variant, seed, verdict, metrics, rows, tuple(damage), twins)
 
 
 def read_rows(file: Path) -> pd.DataFrame:
@@ -121,6 +125,8 @@ def short_names(folders: Sequence[str]) -> dict[str, str]:
 
 def fraction(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
     """Numerator and denominator of a metric, per row. A failed plan scores 0 and has no displacement."""
+    if metric in TWIN_FIGURES:  # of a table with one row a pair
+        return ratio(rows, metric)
     if metric == "future_vehicle_iou" and f"future_any_{VEHICLE}" not in rows:  # the planner imagines no future
         return pd.Series(0.0, rows.index), pd.Series(0.0, rows.index)
     if metric == "future_vehicle_iou":

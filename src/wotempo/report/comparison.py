@@ -19,6 +19,7 @@ from wotempo.report.run_files import read_job
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 from wotempo.report.token_set import REFUSED, measured_on
+from wotempo.report.twins_compared import compared, same_pairs, tables_of
 
 VARIED = ("seed=", "trial_")  # folders of runs in a sweep, in a search
 SAME = ("data", "mode", "anchors", "scenes")  # facts in which a fair comparison does not differ
@@ -94,6 +95,7 @@ def compare(a: Side, b: Side) -> Comparison:
             rows.append(_scored(pairs, metric, trusted, f"test/{metric}"))
         for kind in SITUATIONS:
             rows += _of_kind(pairs, kind, trusted)
+    rows += _of_twins(a, b)
     return Comparison(a, b, pd.DataFrame(rows).set_index("name"), _notes(a, b, pairs))
 
 
@@ -178,6 +180,18 @@ def _scored(pairs: Pairs, metric: str, trusted: bool, name: str) -> dict[str, An
     return _row(name, *means, low, high, _with_seeds(found, len(pairs)), scenes)
 
 
+def _of_twins(a: Side, b: Side) -> list[dict[str, Any]]:
+    """Figures of twin scenes that both were measured in; see ``twins_compared``."""
+    trusted, seeds = a.accepted and b.accepted, min(len(a.jobs), len(b.jobs))
+    rows = []
+    for row in compared(tables_of(a.jobs), tables_of(b.jobs)):
+        known = trusted and not np.isnan(row["low"])
+        found = finding(row["difference"], row["low"], row["high"], row["name"], 0.0) if known else ""
+        figures = {name: figure for name, figure in row.items() if name != "pairs"}
+        rows.append({**figures, "finding": _with_seeds(found, seeds), "scenes": 2 * row["pairs"]})
+    return rows
+
+
 def _with_seeds(found: str, seeds: int) -> str:
     if seeds >= ENOUGH:
         return found
@@ -227,6 +241,9 @@ def _notes(a: Side, b: Side, pairs: Pairs) -> list[str]:
     elif not any(f"{PREFIX}{SITUATIONS[0]}" in side for pair in pairs for side in pair):
         notes.append("no differences by situation: scored before situations were stored (remove test.parquet, and "
                      "type the run's command again with reuse=true test=true)")  # fmt: skip
+    ours, theirs = tables_of(a.jobs), tables_of(b.jobs)
+    if ours and theirs and not same_pairs(ours, theirs):
+        notes.append(f"{REFUSED}: twins are left out, the pairs or the anchors of the two sides differ")
     if note := facts[0].get("note"):
         notes.append(note)
     return list(map(one_line, notes))

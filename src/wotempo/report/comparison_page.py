@@ -96,6 +96,8 @@ def _one(comparison: Comparison) -> str:
                              f"{a.name} minus {b.name}, with 95 % intervals; grey: within noise"))  # fmt: skip
     groups = {"The test split": "test/", **{f"Scenes with: {kind}": f"{kind}/" for kind in SITUATIONS}}
     quality = [_table(title, a, b, of) for title, prefix in groups.items() if len(of := _below(prefix, rows))]
+    for of in dict.fromkeys(str(name).rpartition("/")[0] for name in rows.index if str(name).startswith("twins")):
+        quality.append(_table(of.capitalize(), a, b, _below(f"{of}/", rows)))
     further = {"Validation": _below("val/", rows), "Cost": rows.loc[list(MEASURED)]}
     parts.append(beside(quality))
     parts.append(beside(_table(title, a, b, of) for title, of in further.items() if len(of)))

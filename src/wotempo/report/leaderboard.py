@@ -14,6 +14,7 @@ from wotempo.report.glossary import GLOSSARY, word
 from wotempo.report.html import note, page, section, table
 from wotempo.report.marks import MARKS
 from wotempo.report.numbers import figure, span
+from wotempo.report.twins_compared import cells_of, heads_of
 
 FINDINGS = {"better": "better", "worse": "worse", "within noise": "noise"}
 PARTS = ("NC", "DAC", "EP", "TTC", "C", "ADE m")  # columns of the second table of the page; the first has the rest
@@ -45,6 +46,7 @@ def lines_of(view: pd.DataFrame, metric: str) -> list[dict[str, str]]:
         line[f"{metric.upper()} [95 %]"] = span(row[metric], row["score_low"], row["score_high"])
         line["Δ [95 %]"] = span(row["difference"], row["low"], row["high"], "+.3f")
         line["finding"] = str(row["finding"])
+        line |= dict(zip(heads_of(view), cells_of(row), strict=True))
         line |= {word(part): figure(row[part]) for part in ("nc", "dac", "ep", "ttc", "comfort", "ade")}
         line |= {"minutes": figure(row["minutes"], ".1f"), "s/step": figure(row["seconds_per_step"])}
         line["memory GB"] = figure(row["memory_gb"], ".2f")
@@ -78,12 +80,14 @@ def leaderboard_page(boards: Mapping[str, pd.DataFrame], metric: str, margin: fl
 
 def _tables(view: pd.DataFrame, metric: str) -> list[str]:
     """Verdict, score and cost; below it the parts of the score. Together they are wider than a page."""
-    lines = lines_of(view, metric)
+    lines, twins = lines_of(view, metric), heads_of(view)
     tables = []
-    for kept in ([head for head in lines[0] if head not in PARTS], ["", "variant", *PARTS]):
+    kinds = [[head for head in lines[0] if head not in (*PARTS, *twins)], ["", "variant", *PARTS]]
+    for kept in [*kinds, ["", "variant", *twins]] if twins else kinds:
         rows = [[_cell(head, line[head]) for head in kept] for line in lines]
         tables.append(table(kept, rows, numeric=[head for head in kept if head not in ("", "variant", "finding")]))
-    return [tables[0], "<h3>Parts of the score</h3>", tables[1]]
+    further = ["<h3>Twin scenes</h3>", *tables[2:]] if twins else []
+    return [tables[0], "<h3>Parts of the score</h3>", tables[1], *further]
 
 
 def _cell(head: str, text: str) -> str | tuple[str, str]:
@@ -99,7 +103,8 @@ def terminal(data: str, view: pd.DataFrame, metric: str) -> Table:
     """What fits a terminal; the page has the sub-scores."""
     shown = Table(title=f"{data}: verdict, score, cost; accepted variants first")
     lines = lines_of(view, metric)
-    kept = [head for head in lines[0] if head not in (*PARTS, "parameters")]
+    cost = ("minutes", "memory GB") if heads_of(view) else ()  # with the figures of twins they do not fit
+    kept = [head for head in lines[0] if head not in (*PARTS, "parameters", *cost)]
     for head in kept:
         left = head in ("variant", "finding")
         shown.add_column(head.replace(" [", "\n["), justify="left" if left else "right", overflow="fold")

@@ -22,6 +22,7 @@ from wotempo.report.run_files import RunFiles
 from wotempo.report.scores import bootstrap_interval
 from wotempo.report.situation import PREFIX, SITUATIONS
 from wotempo.report.token_set import Scored, in_words
+from wotempo.report.twins import BOUND, TITLES, lines
 
 BADGE = {"accepted": "good", "rejected": "bad"}
 MEMORY = Panel("Peak memory so far", "GB", "", caption="of the last attempt")
@@ -36,6 +37,7 @@ def run_page(run: RunFiles, pictures: Pictures) -> str:
         *_drivers(run),
         _curves(run),
         _scores(run),
+        *_twins(run),
         *_scenes(pictures),
     ]
     return page(f"{run.job.variant} · {run.job.verdict['status']}", [*parts, _origin(run)])
@@ -164,6 +166,23 @@ def _scores(run: RunFiles) -> str:
         anew = f"rm {run.folder}/test.parquet; {run.again('test=true')}"
         old = missing("It was scored before situations were stored.", anew)
     return section("Test split", table(heads, lines, numeric=heads[1:]), note(text), old)
+
+
+def _twins(run: RunFiles) -> list[str]:
+    """Of runs whose test split has twin scenes."""
+    rows = run.job.twins
+    if rows is None:
+        return []
+    figures = {**BOUND, **TITLES}
+    heads = ("", "pairs", *figures.values())
+    bodies = [[cell.replace(" [", "\n[") for cell in line] for line in lines(rows, figures)]
+    text = (
+        "Pairs of scenes with one current frame and two histories. Blind bound: PDMS of the best choice of one anchor "
+        "for both; with history: of the best anchor in each; headroom: the difference. In brackets 95 % intervals, "
+        "which draw whole districts. Share: the part of the headroom that the driven plans reach, and that the anchors "
+        "reach from which they were made; it may be negative, and refined plans may pass a bound of anchors."
+    )
+    return [section("Twin scenes of the test split", table(heads, bodies, numeric=heads[1:]), note(text))]
 
 
 def _scenes(pictures: Pictures) -> list[str]:

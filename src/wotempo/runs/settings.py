@@ -40,4 +40,8 @@ def other_criteria(run: Path, config: RunConfig) -> list[str]:
             theirs = criteria_of(typed(stored(run)))
         except UserError:
             return []
-    return differing(theirs, criteria_of(config))
+    ours = criteria_of(config)
+    known = {key.split(".")[1] for key in theirs}
+    # A criterion that came later and is switched off judges what the run was judged by: nothing.
+    off = {name for name, options in config.acceptance.items() if options.get("policy") == "off"} - known
+    return differing(theirs, {key: value for key, value in ours.items() if key.split(".")[1] not in off})

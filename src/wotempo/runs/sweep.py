@@ -22,6 +22,7 @@ from wotempo.report.leaderboard import leaderboard_page
 from wotempo.report.marks import MARKS, marks
 from wotempo.report.terminal import console
 from wotempo.report.token_set import of_one_set
+from wotempo.report.twins_compared import with_twins
 from wotempo.runs.asked import LIST, read_asked, read_end, write_asked
 
 COLUMNS = ("val/ade", "val/fde", "val/loss", "val/bev_miou")
@@ -145,7 +146,7 @@ class SweepTable(Callback):
             rule = config.comparison
             one, measured = of_one_set(jobs, rule.reference)
             print(*measured, sep="\n")
-            view = summarise(one, rule.reference, rule.metric, rule.margin)
+            view = with_twins(summarise(one, rule.reference, rule.metric, rule.margin), one, rule.reference)
             page = "\n\n".join([markdown(view, rule.reference, rule.metric, rule.margin, note), *map(inline, measured)])
             write_bytes(sweep_dir / "ablation.md", page.encode())
             write_bytes(sweep_dir / "ablation.json", view.reset_index().to_json(orient="records", indent=1).encode())

@@ -77,15 +77,17 @@ CONTROLS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Window]] = {
 }
 _WARP = "control {} breaks the alignment on purpose"
 _NOTHING = "control {} shows the stage no history, on purpose"
+_SHUFFLED = "control {} moves frames from their place on purpose"
+_STALE = "control {} shows another scene's history on purpose"
 # Criteria that have nothing to say about a control; the others must hold.
 UNJUDGED: dict[str, dict[str, str]] = {
-    "repeat_current": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING},
-    "no_warp": {"warp_gain": _WARP},
-    "shuffle_history": {"warp_gain": "control {} moves frames from their place on purpose"},
-    "stale_history": {"warp_gain": "control {} shows another scene's history on purpose"},
-    "wrong_pose": {"warp_gain": _WARP},
-    "pose_only": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING},
-    "single_frame_wide": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING},
+    "repeat_current": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING, "history_pays": _NOTHING},
+    "no_warp": {"warp_gain": _WARP, "history_pays": _WARP},
+    "shuffle_history": {"warp_gain": _SHUFFLED, "history_pays": _SHUFFLED},
+    "stale_history": {"warp_gain": _STALE, "history_pays": _STALE},
+    "wrong_pose": {"warp_gain": _WARP, "history_pays": _WARP},
+    "pose_only": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING, "history_pays": _NOTHING},
+    "single_frame_wide": {"warp_gain": _NOTHING, "gradient_flow": _NOTHING, "history_pays": _NOTHING},
 }
 
 

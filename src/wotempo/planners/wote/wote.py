@@ -237,6 +237,11 @@ class WoTE(BevPlanner):
             "fused_bev": fused,
         }
 
+    def anchor_scores(self, fused: Tensor, status: Tensor) -> Tensor:
+        """See ``Planner``: what training compares with the labels, ``predict``'s ``sim_rewards``."""
+        action = self._actions(self.trajectory_anchors, status)
+        return self._evaluate(self._scene_tokens(fused), action)[2].sigmoid()
+
     # ---- inside
 
     def _along(self, paths: Tensor, forecast: Tensor, semantic_map: Tensor) -> Tensor:
