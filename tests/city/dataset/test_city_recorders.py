@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from wotempo.city import build_city, city_config
 from wotempo.city.dataset import build as build_module
 from wotempo.city.dataset.config import PRESETS
 from wotempo.city.dataset.plan import plan_logs
+from wotempo.city.traffic.drive import WARM_UP_S
+from wotempo.city.traffic.simulation import DT
 from wotempo.geometry import compose
-from wotempo.navsim.dataset import read_splits
+from wotempo.navsim.dataset import NO_IMITATION, read_no_imitation, read_splits
 from wotempo.navsim.logs import read_log
-from wotempo.navsim.schema import NUM_FUTURE, Log
+from wotempo.navsim.schema import FRAME_PERIOD_S, NUM_FUTURE, Log
 
 CONFIG = replace(city_config("medium_micro", seed=2), sensors=False)
 
@@ -58,23 +61,33 @@ def test_the_first_recorder_and_the_other_splits_are_those_of_a_town_without_oth
         assert (built / path).read_bytes() == (tmp_path / path).read_bytes()
 
 
-def test_every_recorder_has_a_log_of_its_own_and_sees_the_others(train):
+def test_every_recorder_has_a_log_of_its_own(train):
     assert len({log.name for log in train}) == len({log.frames[0].vehicle_name for log in train}) == 4
     tokens = [frame.token for log in train for frame in log.frames]
     assert len(set(tokens)) == len(tokens)
-    seen = 0
     for k in range(CONFIG.frames):
         assert len({log.frames[k].timestamp_us for log in train}) == 1  # they record one drive
-        for one in train:
-            boxes = one.frames[k].boxes.boxes
-            centres = compose(one.frames[k].pose, boxes[:, [0, 1, 6]])
-            for other in train:
-                pose = other.frames[k].pose
-                if other is one or np.hypot(*(pose - one.frames[k].pose)[:2]) > 60.0:
-                    continue
-                seen += 1  # a box holds the other's rear axle, but for the drift of a recovery
-                assert np.hypot(*(centres - pose)[:, :2].T).min() < 2.5
-    assert seen
+
+
+def test_recorders_see_each_other():
+    config = city_config("medium")
+    plans = [plan for plan in plan_logs(config) if plan.split == "train" and plan.number == 0]
+    logs, places = [], []
+    for plan in plans:
+        drive, people, ego = build_module.simulate_log(config, plan)
+        district = build_module.draw_district(config.seed, plan.district)
+        logs.append(build_module.record_log(district, drive, people, ego, plan.identity, 8))
+        places.append(ego)
+    assert len(set(places)) == len(plans) == 10
+    seen = 0
+    for mine, theirs in permutations(logs, 2):
+        for here, there in zip(mine, theirs, strict=True):
+            if np.hypot(*(there.pose - here.pose)[:2]) > 60.0:
+                continue
+            seen += 1
+            centres = compose(here.pose, here.boxes.boxes[:, [0, 1, 6]])
+            assert np.hypot(*(centres - there.pose)[:, :2].T).min() < 1.5  # from box centre to rear axle
+    assert seen > 10
 
 
 def test_sensor_files_of_recorders_end_with_the_last_window(tmp_path, monkeypatch, no_map):
@@ -85,3 +98,41 @@ def test_sensor_files_of_recorders_end_with_the_last_window(tmp_path, monkeypatc
     splits = read_splits(tmp_path)
     for split, expected in (("train", CONFIG.frames - NUM_FUTURE), ("val", CONFIG.frames), ("test", CONFIG.frames)):
         assert {by_log[name] for name in splits[split].logs} == {expected}
+
+
+def test_scenes_that_nobody_should_imitate_are_those_off_the_path(built, train):
+    listed = read_no_imitation(built)
+    assert listed is not None
+    assert listed.town == CONFIG.fingerprint
+    (plan,) = [plan for plan in plan_logs(CONFIG) if plan.recovery]
+    (log,) = [log for log in train if log.name == plan.identity.name]
+    places = [k for k, frame in enumerate(log.frames) if frame.token in listed.tokens]
+    assert len(places) == len(listed.tokens) > 0
+    assert places == list(range(len(places)))  # the drive begins off the path and takes it back once
+    drive, _, ego = build_module.simulate_log(CONFIG, plan)
+    origin = build_module.draw_district(CONFIG.seed, plan.district).origin
+    first, step = round(WARM_UP_S / DT), round(FRAME_PERIOD_S / DT)
+    for k, frame in enumerate(log.frames):
+        off = np.hypot(*(frame.pose[:2] - origin - drive.poses[first + step * k, ego, :2]))
+        assert off <= 0.81
+        if k not in places:
+            assert off < 0.021  # neither it nor its future is off the path
+    assert np.hypot(*(log.frames[0].pose[:2] - origin - drive.poses[first, ego, :2])) > 0.1
+
+
+def test_an_interrupted_build_lists_the_same_scenes(built, tmp_path, monkeypatch, no_map):
+    whole = build_module.make_log
+
+    def stops_after_train(root, config, plan):
+        if plan.split != "train":
+            raise KeyboardInterrupt
+        whole(root, config, plan)
+
+    monkeypatch.setattr(build_module, "make_log", stops_after_train)
+    with pytest.raises(KeyboardInterrupt):
+        build_city(tmp_path, CONFIG)
+    assert not (tmp_path / NO_IMITATION).exists()
+    monkeypatch.setattr(build_module, "make_log", whole)
+    build_city(tmp_path, CONFIG)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in built.iterdir()}
+    assert (tmp_path / NO_IMITATION).read_bytes() == (built / NO_IMITATION).read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 
 from wotempo.city.dataset.config import VERSION, CityConfig
-from wotempo.city.dataset.frames import frame_actors, record_log
+from wotempo.city.dataset.frames import ahead, frame_actors, record_log
 from wotempo.city.dataset.plan import LogPlan, district_count, plan_logs
 from wotempo.city.sensors.files import write_sensors
 from wotempo.city.sensors.town import draw_district, draw_world
@@ -25,8 +26,9 @@ from wotempo.city.traffic.drive import Drive, run_drive
 from wotempo.city.traffic.ego import drivable_area, rank_egos
 from wotempo.city.traffic.people import People, gather
 from wotempo.city.traffic.props import draw_props
+from wotempo.city.traffic.recovery import draw_recovery
 from wotempo.errors import UserError
-from wotempo.navsim.dataset import SplitLogs, write_splits
+from wotempo.navsim.dataset import NoImitation, SplitLogs, write_no_imitation, write_splits
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.navsim.log_writer import write_log
@@ -36,6 +38,7 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 
 EXPERTS = 14  # vehicles of a drive that may become the ego
 ATTEMPTS = 30  # drives until one has an ego worth recording; nearly always the first has
+_PARTS = "no_imitation.parts"  # a file of each log that begins off the expert's path
 _SPLITS = ("train", "val", "test")
 
 
@@ -66,8 +69,11 @@ def _build(root: Path, config: CityConfig, workers: int, progress: Progress | No
     logs = {split: tuple(plan.identity.name for plan in plans if plan.split == split) for split in _SPLITS}
     write_splits(root, {split: SplitLogs(folder, logs[split]) for split, (folder, _) in config.splits.items()})
     counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
+    if config.recorders is not None:
+        write_no_imitation(root, NoImitation(config.fingerprint, frozenset(_gathered(root, plans))))
     write_bytes(root / "city.json", _description(config, counts))
     (root / "city.unfinished.json").unlink()
+    shutil.rmtree(root / _PARTS, ignore_errors=True)
 
 
 def _description(config: CityConfig, counts: dict[str, int] | None = None) -> bytes:
@@ -94,6 +100,17 @@ def _claim(root: Path, config: CityConfig) -> bool:
 
 def _log_path(root: Path, plan: LogPlan) -> Path:
     return root / "navsim_logs" / plan.folder / f"{plan.identity.name}.pkl"
+
+
+def _part_path(root: Path, plan: LogPlan) -> Path:
+    return root / _PARTS / f"{plan.identity.name}.json"
+
+
+def _gathered(root: Path, plans: list[LogPlan]) -> Iterator[str]:
+    """Tokens of the scenes of all logs that are not to be imitated."""
+    for plan in plans:
+        if plan.recovery:
+            yield from json.loads(_part_path(root, plan).read_bytes())
 
 
 def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> Iterator[None]:
@@ -140,12 +157,21 @@ def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:
     """Simulate one log, write its sensor files and then its log file."""
     district = draw_district(config.seed, plan.district)
     drive, people, ego = simulate_log(config, plan)
+    off = np.zeros(len(drive.poses), bool)
+    if plan.recovery:
+        rng = np.random.default_rng([config.seed, _SPLITS.index(plan.split), plan.number, plan.recorder, 105])
+        recovery = draw_recovery(drive, people, ego, drivable_area(district.network), rng)
+        if recovery is not None:  # else the log is one like the others
+            drive, people, off = recovery.drive, recovery.people, recovery.off
     frames = record_log(district, drive, people, ego, plan.identity, config.frames)
     if config.sensors:
         world = draw_world(config.seed, plan.district)
         blobs = root / "sensor_blobs" / plan.folder
         for k, frame in enumerate(frames[: _read_by_windows(config, plan)]):
             write_sensors(world, frame_actors(district, drive, people, ego, k), frame, blobs, config.cameras)
+    if plan.recovery:
+        tokens = [frame.token for frame, sees in zip(frames, ahead(off, config.frames), strict=True) if sees]
+        write_bytes(_part_path(root, plan), json.dumps(tokens).encode())
     write_log(_log_path(root, plan), frames)
 
 
