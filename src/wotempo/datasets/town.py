@@ -51,7 +51,7 @@ class Town(Dataset):
         return DataPaths(self.root, self.root / "maps")
 
     def _require_no_imitation(self) -> None:
-        """UserError where the list of scenes that nobody should imitate is not there, or is another town's."""
+        """UserError where the list of scenes that are not to be imitated is not there, or is another town's."""
         listed = read_no_imitation(self.root)
         if listed is None or listed.town != self.city.fingerprint:
             what = "is missing" if listed is None else "belongs to another town"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from wotempo.configs import values
 
 from wotempo.city import build_city, city_config
 from wotempo.city.dataset import build as build_module
@@ -51,6 +53,18 @@ def test_medium_has_eighteen_thousand_windows_of_the_drives_of_small():
     assert len({(plan.number, plan.district) for plan in train}) == PRESETS["small"].train.logs
     assert 0.25 < sum(plan.recovery for plan in train) / len(train) < 0.4
     assert not any(plan.recovery for plan in medium if plan.recorder == 0)
+
+
+@pytest.mark.parametrize(("option", "windows"), [("1.8k", 1800), ("6k", 6000), ("18k", 18_000)])
+def test_lists_of_logs_hold_the_windows_they_promise_evenly_over_the_drives(option, windows):
+    train = {plan.identity.name: plan for plan in plan_logs(PRESETS["medium"]) if plan.split == "train"}
+    file = values(f"scale/{option}")["data"]["train"]["logs"]
+    listed = list(train) if file is None else values(file.removeprefix("configs/").removesuffix(".yaml"))["train_logs"]
+    assert len(set(listed)) * (PRESETS["medium"].frames - NUM_FUTURE) == windows
+    counts = Counter(train[name].number for name in listed)
+    assert len(counts) == PRESETS["medium"].train.logs
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert all(plan.identity.name in listed for plan in train.values() if plan.recorder == 0)  # those of small
 
 
 def test_the_first_recorder_and_the_other_splits_are_those_of_a_town_without_others(built, tmp_path, no_map):
@@ -100,7 +114,7 @@ def test_sensor_files_of_recorders_end_with_the_last_window(tmp_path, monkeypatc
         assert {by_log[name] for name in splits[split].logs} == {expected}
 
 
-def test_scenes_that_nobody_should_imitate_are_those_off_the_path(built, train):
+def test_scenes_that_are_not_to_be_imitated_are_those_off_the_path(built, train):
     listed = read_no_imitation(built)
     assert listed is not None
     assert listed.town == CONFIG.fingerprint

@@ -1,6 +1,6 @@
 """A drive that begins off the expert's path and takes it back: the ego displaced sideways, everyone else as they were.
 
-Nobody steers this way: the displacement is a smooth curve over the metres of the path, out to one side and back. So
+No driver steers this way: the displacement is a smooth curve over the metres of the path, out to one side and back. So
 what it shows may be looked at and scored, but it is no expert's answer to being off the path, and no planner should
 imitate it.
 """
