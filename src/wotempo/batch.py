@@ -55,6 +55,7 @@ class Batch(TypedDict, total=False):
     agent_motion: Annotated[Tensor, Field("B 64 5 float32", "motion")]
     # The human's next 4 s, every 0.5 s, now: x, y (m), heading (rad).
     trajectory: Annotated[Tensor, Field("B 8 3 float32", "targets")]
+    imitation: Annotated[Tensor, Field("B bool", "targets")]  # False where no expert drove the trajectory
     # Nearest vehicles now: x, y (m), heading (rad), length, width (m); and which of them there are.
     agent_states: Annotated[Tensor, Field("B 30 5 float32", "targets")]
     agent_labels: Annotated[Tensor, Field("B 30 bool", "targets")]

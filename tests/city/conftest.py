@@ -64,4 +64,4 @@ def simulated(request: pytest.FixtureRequest) -> Simulated:
     config = city_config("tiny", seed=3)
     plan = plan_logs(config)[request.param]
     district = draw_district(config.seed, plan.district)
-    return Simulated(district, *simulate_log(config, plan, district))
+    return Simulated(district, *simulate_log(config, plan))

@@ -93,7 +93,7 @@ def test_the_model_yamls_are_the_presets(name, preset):
     assert composed(f"model={name}").model == preset
 
 
-@pytest.mark.parametrize("ablation", sorted(set(names("ablation")) - {"fusion_frozen"}))
+@pytest.mark.parametrize("ablation", sorted(set(names("ablation")) - {"fusion_frozen", "scaling"}))
 def test_every_job_of_every_ablation_passes_the_checks(ablation):
     check_command_line("train", check_config, ["--multirun", f"ablation={ablation}"])
 
@@ -103,6 +103,12 @@ def test_every_command_reads_its_command_line(command):
     seen: list[DictConfig] = []
     check_command_line(command, seen.append, [])
     assert len(seen) == 1
+
+
+def test_the_scaling_study_asks_for_the_anchors_that_all_sizes_share():
+    message = refused("--multirun", "ablation=scaling")
+    assert message == "data.anchors: there is no file workspace/anchors/medium-16.npy"
+    check_command_line("train", check_config, ["--multirun", "ablation=scaling", "data.anchors=null"])
 
 
 def test_the_ablation_on_frozen_encoders_asks_for_them():

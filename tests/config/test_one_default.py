@@ -49,10 +49,10 @@ SECTIONS: dict[str, type] = {
     "data": DataConfig, "trainer": TrainerConfig, "tracking": TrackingConfig, "machine": MachineConfig,
 }  # fmt: skip
 WHOLE = {"experiment": "train", "variant": "train", "profile": "train", "ablation": "train", "planner": "train",
-         "model": "train", "acceptance": "train", "fusion": "train"}  # fmt: skip
+         "model": "train", "acceptance": "train", "fusion": "train", "scale": "train"}  # fmt: skip
 # cluster needs a launcher that is installed apart (tests/commands/test_labels.py); agent is the devkit's; search is not
-# Hydra's; older holds no defaults. The last two are looked at below.
-OTHERS = {"cluster", "agent", "search", "older"}
+# Hydra's; older holds no defaults: these two are looked at below; logs are lists of names (tests/city/dataset).
+OTHERS = {"cluster", "agent", "search", "older", "logs"}
 FOLDER = Path(configs.__file__).parent
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from wotempo.data.module import NavsimDataModule
 from wotempo.errors import UserError
 from wotempo.navsim.anchors import fingerprint
+from wotempo.navsim.dataset import NoImitation, write_no_imitation
 from wotempo.navsim.schema import DataPaths
 from wotempo.needs import WindowNeeds
 
@@ -135,6 +136,29 @@ def test_stacks_are_built_and_served_where_the_stage_asks(make_module):
         assert batch["lidar_stack"].shape == (*batch["valid"].shape, 1, *SPEC.lidar_grid.shape)
         assert torch.equal(batch["lidar_stack"].flatten(2).any(-1), batch["valid"])
     assert "stacks" not in make_module().build_caches()
+
+
+def test_scenes_that_are_not_to_be_imitated_are_marked(make_module, dataset, scenes):
+    whole = make_module(batch_size=16)
+    whole.build_caches()
+    whole.setup("fit")
+    assert next(iter(whole.train_dataloader()))["imitation"].all()
+    listed = {scenes[2].token, scenes[5].token, scenes[10].token}
+    write_no_imitation(dataset.root, NoImitation("town", frozenset(listed)))
+    try:
+        data = make_module(batch_size=16)
+        assert data.build_caches()["targets"].built == 0  # nothing of it is cached
+        data.setup("fit")
+        for loader in (data.train_dataloader(), data.val_dataloader()):
+            for batch in loader:
+                expected = [token not in listed for token in batch["tokens"]]
+                assert batch["imitation"].tolist() == expected
+                assert not all(expected)
+        data = make_module(scenes={"predict": scenes}, labels=None)
+        data.setup("predict")
+        assert "imitation" not in next(iter(data.predict_dataloader()))
+    finally:
+        (dataset.root / "no_imitation.json").unlink()
 
 
 def test_nothing_is_served_that_the_planner_does_not_need(make_module):

@@ -130,7 +130,7 @@ def test_dtypes_are_the_contract(make_dataset):
     expected = {
         "uint8": {"camera", "lidar", "bev_map", "future_map"},
         "int64": {"frame_index", "timestamp_us", "sampled_anchor"},
-        "bool": {"valid", "agent_labels"},
+        "bool": {"valid", "agent_labels", "imitation"},
         "float32": {"pose", "dt", "speed", "status", "trajectory", "agent_states", "sim_reward"},
     }
     found: dict[str, set] = {}

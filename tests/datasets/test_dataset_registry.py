@@ -13,6 +13,7 @@ from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.datasets import DATASETS, SPLITS, dataset_of
 from wotempo.errors import UserError
+from wotempo.navsim.dataset import NoImitation, write_no_imitation
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -46,6 +47,22 @@ def test_a_town_lies_where_its_preset_seed_and_generator_say(tmp_path):
     assert town.here() is None
     elsewhere = dataset_of(data_of(f"data.root={tmp_path / 'mine'}"), str(tmp_path))
     assert elsewhere.root == tmp_path / "mine"
+
+
+def test_a_town_of_recoveries_needs_its_list_of_them(tmp_path):
+    town = dataset_of(data_of("data.preset=medium_micro"), str(tmp_path))
+    town.root.mkdir()
+    (town.root / "city.json").write_text("{}")
+    with pytest.raises(UserError, match=r"no_imitation\.json is missing"):
+        town.here()
+    write_no_imitation(town.root, NoImitation("0" * 12, frozenset()))
+    with pytest.raises(UserError, match="belongs to another town"):
+        town.here()
+    write_no_imitation(town.root, NoImitation(town.city.fingerprint, frozenset({"a"})))
+    assert town.here() is not None
+    (town.root / "no_imitation.json").write_text('{"town": "a", "tokens": [3]}')
+    with pytest.raises(UserError, match="not a list of scenes"):
+        town.here()
 
 
 def test_published_counts_cover_every_split():

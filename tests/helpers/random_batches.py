@@ -40,6 +40,7 @@ def random_batch(
         "dt": age.expand(samples, window) / 2 * valid,
         "status": torch.randn(samples, config.status_size, generator=g),
         "trajectory": torch.randn(samples, 8, 3, generator=g) * 3,
+        "imitation": torch.ones(samples, dtype=torch.bool),
         "agent_states": torch.randn(samples, agents, 5, generator=g) * 5,
         "agent_labels": torch.rand(samples, agents, generator=g) > 0.5,
         "bev_map": integers(classes, samples, *config.map_shape),

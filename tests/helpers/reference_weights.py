@@ -53,6 +53,7 @@ def inputs() -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         "trajectory": g.standard_normal((SAMPLES, 8, 3)).astype(np.float32) * 5,
         "sim_reward": g.random((SAMPLES, 5, ANCHORS), dtype=np.float32),
         "agent_states": g.standard_normal((SAMPLES, 30, 5)).astype(np.float32),
+        "imitation": np.ones(SAMPLES, bool),
         "agent_labels": g.random((SAMPLES, 30)) > 0.5,
         "bev_map": g.integers(0, 8, (SAMPLES, 128, 256)),
         "sampled_anchor": g.integers(0, ANCHORS, (SAMPLES, 1)),

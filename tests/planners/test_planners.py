@@ -16,6 +16,7 @@ from hydra import compose
 from omegaconf import OmegaConf
 from streams import drive_frames
 from torch import Tensor
+from torch.nn import functional as F
 
 from callbacks.measures.contract import Contract
 from wotempo.checkpoints.described import read_stored
@@ -28,6 +29,7 @@ from wotempo.errors import UserError
 from wotempo.geometry import relative_to
 from wotempo.planners.base import Planner
 from wotempo.planners.config import ModelConfig
+from wotempo.planners.imitated import imitated_mean, imitation_weight
 from wotempo.planners.registry import loss_weights, needs_of, planner_class, planner_names
 from wotempo.report.ablation import future_miou, paired_difference, value
 from wotempo.runs.provenance import signature
@@ -269,3 +271,57 @@ def test_signatures_of_wote_are_what_they_were(tmp_path):
         other = compose("train", ["experiment=baseline_1epoch", "planner=transfuser", "run_dir=unset"])
         assert other.name == "transfuser_baseline_1epoch"
         assert signature(check_config(other)) != SIGNATURE
+
+
+def gradient_of_the_human(module: LitPlanner, batch: dict, imitation: Tensor) -> Tensor:
+    """(B,) largest gradient of the loss with respect to each sample's trajectory."""
+    human = batch["trajectory"].clone().requires_grad_()
+    module.training_step({**batch, "trajectory": human, "imitation": imitation}, 0).backward()
+    return human.grad.abs().amax((1, 2))
+
+
+@EVERY
+def test_what_is_not_to_be_imitated_has_no_part_in_the_loss(name, micro, make_batch):
+    module = lit(name, micro, CONVGRU, shake=True)
+    batch = only_needed(make_batch(window=T), module.model)
+    masked = torch.tensor([True, False, True])
+    found = gradient_of_the_human(module, batch, masked)
+    assert (found > 0).tolist() == masked.tolist()
+    assert (gradient_of_the_human(module, batch, torch.ones(3, dtype=torch.bool)) > 0).all()
+    assert not gradient_of_the_human(module, batch, torch.zeros(3, dtype=torch.bool)).any()
+
+
+@EVERY
+def test_the_loss_is_the_mean_over_the_samples_to_imitate(name, micro, make_batch):
+    module = lit(name, micro, CONVGRU, shake=True).eval()
+    batch = only_needed(make_batch(window=T), module.model)
+    outputs = module.model(batch)
+
+    def human_terms(imitation: list[bool], order: list[int]) -> dict[str, Tensor]:
+        human = batch["trajectory"][order]
+        given = {**batch, "trajectory": human, "imitation": torch.tensor(imitation)}
+        return module.model.losses(outputs, given, module.weights)
+
+    every, one = human_terms([True] * 3, [0, 1, 2]), human_terms([False, True, False], [0, 1, 2])
+    other = human_terms([False, True, False], [2, 1, 0])  # what is not imitated is not looked at
+    alone = [human_terms([k == i for k in range(3)], [0, 1, 2]) for i in range(3)]
+    read = [key for key in every if not torch.equal(every[key], one[key])]
+    assert set(read) == ({"traj_offset", "offset_im_reward", "im_reward"} if name == "wote" else {"trajectory"})
+    for key in every:
+        assert torch.equal(one[key], other[key])
+        if key in read:
+            torch.testing.assert_close(every[key], torch.stack([terms[key] for terms in alone]).mean())
+
+
+def test_where_all_is_to_be_imitated_losses_and_gradients_are_the_plain_means_bit_for_bit():
+    generator = torch.Generator().manual_seed(0)
+    for samples in (1, 3, 7, 49):
+        plan, human = (torch.randn(samples, 8, 3, generator=generator) for _ in range(2))
+        batch = {"imitation": torch.ones(samples, dtype=torch.bool)}
+        weighted, plain = plan.clone().requires_grad_(), plan.clone().requires_grad_()
+        loss = imitated_mean(F.l1_loss(weighted, human, reduction="none"), imitation_weight(batch, weighted))
+        expected = F.l1_loss(plain, human)
+        loss.backward()
+        expected.backward()
+        assert torch.equal(loss, expected)
+        assert torch.equal(weighted.grad, plain.grad)

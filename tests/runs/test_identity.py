@@ -20,6 +20,7 @@ from wotempo.config.composition import loaded
 from wotempo.config.schema import typed
 from wotempo.errors import UserError
 from wotempo.maps.locations import map_path
+from wotempo.navsim.dataset import NoImitation, write_no_imitation
 from wotempo.runs import identity as room
 from wotempo.runs import unfinished
 from wotempo.runs.identity import FILE, changes_since, different, identity_of, read_identity, write_identity
@@ -28,6 +29,7 @@ from wotempo.runs.settings import other_criteria, other_settings
 from wotempo.runs.unfinished import Claim, check_continued, check_taken, claim_run_dir
 
 ANCHORS = np.zeros((4, 8, 3), np.float32)
+UNTAUGHT = NoImitation("town", frozenset({"a"}))
 
 
 def config_of(*overrides):
@@ -89,11 +91,12 @@ def test_a_copy_of_everything_is_the_same(prepared, config, tmp_path):
         (lambda p: map_path(p.paths.maps, LOCATION).write_bytes(b"other"), "data", f"maps/{LOCATION}"),
         (lambda p: p.scenes["val"].pop(), "data", "scenes of val"),
         (lambda p: p.scenes["train"].reverse(), "data", "scenes of train"),
+        (lambda p: write_no_imitation(p.paths.root, UNTAUGHT), "data", "scenes not to be imitated"),
         (lambda p: (p.labels / "flags.npy").write_bytes(b"rowz"), "labels", "flags.npy"),
         (lambda p: (p.labels / "more.npy").write_bytes(b""), "labels", "more.npy"),
         (lambda p: setattr(p, "anchors", ANCHORS + 1), "anchors", "fingerprint"),
     ],
-    ids=["log", "map", "scene less", "order", "labels", "label file more", "anchors"],
+    ids=["log", "map", "scene less", "order", "untaught", "labels", "label file more", "anchors"],
 )
 def test_what_changed_is_named_and_refused(prepared, config, tmp_path, spoil, part, name):
     claim = Claim(resumed=[{"step": 3}], identity=identity_of(config, prepared, {}))

@@ -66,6 +66,9 @@ def read_record(folder: Path) -> Record:
     batches = step.get("micro_batches")
     if not isinstance(batches, list) or (batches and not 0 <= facts["micro_batch"] < len(batches)):
         raise Damaged(f"{folder / FACTS} does not fit {STEP}: copy both anew")
+    for batch in batches:
+        if "trajectory" in batch and "imitation" not in batch:  # of a run from before there was such a field
+            batch["imitation"] = torch.ones(len(batch["trajectory"]), dtype=torch.bool)
     return Record(facts, step, weights)
 
 

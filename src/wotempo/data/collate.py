@@ -49,6 +49,7 @@ class WindowCollator:
             batch["agent_motion"] = _stack([item["agent_motion"] for item in items])
         if "target" in items[0]:
             batch |= self._targets(items)
+            batch["imitation"] = _stack([item["imitation"] for item in items])
         if "sim_reward" in items[0]:
             batch["sim_reward"] = _stack([item["sim_reward"] for item in items])
         return cast(Batch, batch)

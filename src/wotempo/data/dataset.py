@@ -42,10 +42,13 @@ class WindowDataset(Dataset):
         stacks: StackCache | None = None,
         bev: BevCache | None = None,
         with_motion: bool = False,
+        no_imitation: frozenset[str] = frozenset(),
     ) -> None:
         """``with_motion``: items carry the agents' true velocities, for the oracle control.
 
         ``anchors`` (N, 8, 3): with ``targets`` the last poses of some are painted into the future map.
+
+        ``no_imitation``: tokens of the scenes whose trajectory is not to be imitated.
 
         ``mask_missing``: a history frame whose features are not cached counts as missing; otherwise it is a UserError.
         ``bev``: batches carry the maps of a frozen encoder in place of images.
@@ -77,6 +80,7 @@ class WindowDataset(Dataset):
         self.stack_reader = None if stacks is None else stacks.reader(scenes)
         spec = self.target_spec or TargetSpec()
         self.agent_motion = [agent_motion(scene.current, spec) for scene in scenes] if with_motion else None
+        self.imitation = np.array([str(token) not in no_imitation for token in self.tokens], bool)
         self.target_reader = None if targets is None else targets.reader(scenes)
 
     def _number(
@@ -130,6 +134,7 @@ class WindowDataset(Dataset):
             item["agent_motion"] = self.agent_motion[index]
         if self.target_reader is not None:
             item["target"] = self.target_reader.read(index)
+            item["imitation"] = self.imitation[index]
         if self.anchors is not None and self.target_spec is not None:
             count = self.target_spec.num_sampled
             item["sampled_anchor"] = sampled_anchors(token, epoch, len(self.anchors), count, self.seed)

@@ -23,6 +23,7 @@ from wotempo.data.target_cache import TargetCache, scenes_by_log
 from wotempo.data.whole import Lacking
 from wotempo.errors import UserError
 from wotempo.features import FeatureSpec
+from wotempo.navsim.dataset import read_no_imitation
 from wotempo.navsim.per_scene import by_cause
 from wotempo.navsim.schema import DataPaths, Scene
 from wotempo.needs import WindowNeeds
@@ -154,6 +155,7 @@ class NavsimDataModule(L.LightningDataModule):
         if not scenes:
             raise UserError(f"no scenes for {name}: check the split, the log list and the scene filter")
         supervised = name in self.supervised
+        listed = read_no_imitation(self.targets.paths.root) if supervised else None
         anchors = self.anchors if supervised else None
         labels = None
         if self.labels_path is not None and anchors is not None:
@@ -171,6 +173,7 @@ class NavsimDataModule(L.LightningDataModule):
             stacks=self.stacks,
             bev=self.bev,
             with_motion=self.needs.motion,
+            no_imitation=frozenset() if listed is None else listed.tokens,
         )
         if name == "train" and not dataset.valid.all(1).any():
             longest = int(dataset.valid.sum(1).max())

@@ -9,7 +9,9 @@ import numpy as np
 
 from wotempo.datasets.base import Dataset, Progress
 from wotempo.datasets.supply import Supply
+from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, read_splits
+from wotempo.navsim.dataset import NO_IMITATION, read_no_imitation
 
 if TYPE_CHECKING:  # what generates a town is of no use to a run on other data
     from wotempo.city import CityConfig
@@ -42,7 +44,18 @@ class Town(Dataset):
 
     def here(self) -> DataPaths | None:
         """None before it is generated completely."""
-        return DataPaths(self.root, self.root / "maps") if (self.root / "city.json").is_file() else None
+        if not (self.root / "city.json").is_file():
+            return None
+        if self.city.recorders is not None:
+            self._require_no_imitation()
+        return DataPaths(self.root, self.root / "maps")
+
+    def _require_no_imitation(self) -> None:
+        """UserError where the list of scenes that are not to be imitated is not there, or is another town's."""
+        listed = read_no_imitation(self.root)
+        if listed is None or listed.town != self.city.fingerprint:
+            what = "is missing" if listed is None else "belongs to another town"
+            raise UserError(f"{self.root / NO_IMITATION} {what}: delete the town's folder, it is generated again")
 
     def ready(self, progress: Progress) -> DataPaths:
         """Generated, or whatever of it is missing."""
@@ -50,7 +63,9 @@ class Town(Dataset):
 
         root = self.root
         build_city(root, self.city, workers=self.data.prepare_workers, progress=progress)
-        return DataPaths(root, root / "maps")
+        paths = self.here()
+        assert paths is not None
+        return paths
 
     def logs(self, paths: DataPaths, split: str) -> frozenset[str]:
         """As its ``splits.json`` lists them: its train and val logs lie in one folder."""

@@ -16,6 +16,7 @@ from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
 from wotempo.navsim.text_files import parse_json
 
 _SHOWN = 3
+NO_IMITATION = "no_imitation.json"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,37 @@ def sensor_paths(paths: DataPaths, split: str, frame: Frame) -> list[Path]:
     if missing := [name for name, file in zip(STITCHED_CAMERAS, cameras, strict=True) if not file]:
         raise UserError(f"log {frame.log_name}, frame {frame.token}: the log names no file for {missing[0]}")
     return [paths.blob_dir(split) / name for name in (*cameras, cloud)]
+
+
+@dataclass(frozen=True)
+class NoImitation:
+    """Scenes whose future is no expert's answer to them, so that no planner should be taught to imitate it. ``town``:
+    fingerprint of the dataset that they belong to."""
+
+    town: str
+    tokens: frozenset[str]
+
+
+def read_no_imitation(root: Path) -> NoImitation | None:
+    """``no_imitation.json`` of a dataset; None where it has no such file: then every future may be imitated. UserError
+    where the file is none."""
+    path = root / NO_IMITATION
+    if not path.exists():
+        return None
+    try:
+        raw = parse_json(read_bytes(path))
+        town, tokens = raw["town"], raw["tokens"]
+        if not isinstance(tokens, list) or not all(isinstance(text, str) for text in (town, *tokens)):
+            raise TypeError("the town is a text, and the tokens are a list of texts")
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a list of scenes ({error!r}); generate the town again") from error
+    return NoImitation(town, frozenset(tokens))
+
+
+def write_no_imitation(root: Path, scenes: NoImitation) -> None:
+    """Write ``no_imitation.json`` atomically."""
+    raw = {"town": scenes.town, "tokens": sorted(scenes.tokens)}
+    write_bytes(root / NO_IMITATION, json.dumps(raw, indent=1).encode())
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ def common_contract(config: ModelConfig, num_frames: int, level: str) -> dict[st
         "batch.dt": f"B {num_frames} float",
         "batch.status": f"B {config.status_size} float",
         "batch.trajectory": f"B {config.num_poses} 3 float",
+        "batch.imitation": "B bool",
         "batch.bev_map": f"B {rows} {cols} uint8",
         "model.fusion:in.0": f"B {num_frames} {channels} {grid.rows} {grid.cols} float",
         "model.fusion:out": f"B {channels} {grid.rows} {grid.cols} float",

@@ -22,6 +22,7 @@ from wotempo.config.schema import RunConfig
 from wotempo.datasets import dataset_of
 from wotempo.maps.locations import map_path
 from wotempo.navsim import DataPaths, fingerprint, read_anchors, write_bytes
+from wotempo.navsim.dataset import read_no_imitation
 from wotempo.navsim.index.stored import StoredLog
 from wotempo.navsim.scenes import locations_of
 from wotempo.preparation.prepare import Prepared
@@ -55,6 +56,8 @@ def identity_of(config: RunConfig, prepared: Prepared, before: Mapping[str, Mapp
     found["data"] |= _logs(prepared)
     for split, scenes in prepared.scenes.items():
         found["data"][f"scenes of {split}"] = hash_of([scene.token for scene in scenes])
+    if (listed := read_no_imitation(prepared.paths.root)) is not None:  # what the losses leave out
+        found["data"]["scenes not to be imitated"] = hash_of(sorted(listed.tokens))
     found["commit"] = {"git": str(git_state().get("commit", ""))}
     found["criteria"] = criteria_of(config)
     return found | _anchors(prepared.anchors) | code_and_libraries()

@@ -5,37 +5,40 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from wotempo.city.dataset.config import VERSION, CityConfig
-from wotempo.city.dataset.frames import frame_actors, record_log
+from wotempo.city.dataset.frames import ahead, frame_actors, record_log
 from wotempo.city.dataset.plan import LogPlan, district_count, plan_logs
 from wotempo.city.sensors.files import write_sensors
-from wotempo.city.sensors.town import District, draw_district, draw_world
+from wotempo.city.sensors.town import draw_district, draw_world
 from wotempo.city.streets.map_layers import write_town_map
 from wotempo.city.traffic.drive import Drive, run_drive
-from wotempo.city.traffic.ego import choose_ego, drivable_area
+from wotempo.city.traffic.ego import drivable_area, rank_egos
 from wotempo.city.traffic.people import People, gather
 from wotempo.city.traffic.props import draw_props
+from wotempo.city.traffic.recovery import draw_recovery
 from wotempo.errors import UserError
-from wotempo.navsim.dataset import SplitLogs, write_splits
+from wotempo.navsim.dataset import NoImitation, SplitLogs, write_no_imitation, write_splits
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.navsim.log_writer import write_log
-from wotempo.navsim.schema import FRAME_PERIOD_S
+from wotempo.navsim.schema import FRAME_PERIOD_S, NUM_FUTURE
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 
 EXPERTS = 14  # vehicles of a drive that may become the ego
 ATTEMPTS = 30  # drives until one has an ego worth recording; nearly always the first has
+_PARTS = "no_imitation.parts"  # a file of each log that begins off the expert's path
 _SPLITS = ("train", "val", "test")
 
 
@@ -66,12 +69,15 @@ def _build(root: Path, config: CityConfig, workers: int, progress: Progress | No
     logs = {split: tuple(plan.identity.name for plan in plans if plan.split == split) for split in _SPLITS}
     write_splits(root, {split: SplitLogs(folder, logs[split]) for split, (folder, _) in config.splits.items()})
     counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
+    if config.recorders is not None:
+        write_no_imitation(root, NoImitation(config.fingerprint, frozenset(_gathered(root, plans))))
     write_bytes(root / "city.json", _description(config, counts))
     (root / "city.unfinished.json").unlink()
+    shutil.rmtree(root / _PARTS, ignore_errors=True)
 
 
 def _description(config: CityConfig, counts: dict[str, int] | None = None) -> bytes:
-    town = {"version": VERSION, "fingerprint": config.fingerprint, "config": asdict(config), "counts": counts}
+    town = {"version": VERSION, "fingerprint": config.fingerprint, "config": config.plain, "counts": counts}
     return json.dumps(town, indent=1).encode()
 
 
@@ -94,6 +100,17 @@ def _claim(root: Path, config: CityConfig) -> bool:
 
 def _log_path(root: Path, plan: LogPlan) -> Path:
     return root / "navsim_logs" / plan.folder / f"{plan.identity.name}.pkl"
+
+
+def _part_path(root: Path, plan: LogPlan) -> Path:
+    return root / _PARTS / f"{plan.identity.name}.json"
+
+
+def _gathered(root: Path, plans: list[LogPlan]) -> Iterator[str]:
+    """Tokens of the scenes of all logs that are not to be imitated."""
+    for plan in plans:
+        if plan.recovery:
+            yield from json.loads(_part_path(root, plan).read_bytes())
 
 
 def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> Iterator[None]:
@@ -139,26 +156,49 @@ def _end_with_parent() -> None:
 def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:
     """Simulate one log, write its sensor files and then its log file."""
     district = draw_district(config.seed, plan.district)
-    drive, people, ego = simulate_log(config, plan, district)
+    drive, people, ego = simulate_log(config, plan)
+    off = np.zeros(len(drive.poses), bool)
+    if plan.recovery:
+        rng = np.random.default_rng([config.seed, _SPLITS.index(plan.split), plan.number, plan.recorder, 105])
+        recovery = draw_recovery(drive, people, ego, drivable_area(district.network), rng)
+        if recovery is not None:  # else the log is one like the others
+            drive, people, off = recovery.drive, recovery.people, recovery.off
     frames = record_log(district, drive, people, ego, plan.identity, config.frames)
     if config.sensors:
         world = draw_world(config.seed, plan.district)
         blobs = root / "sensor_blobs" / plan.folder
-        for k, frame in enumerate(frames):
+        for k, frame in enumerate(frames[: _read_by_windows(config, plan)]):
             write_sensors(world, frame_actors(district, drive, people, ego, k), frame, blobs, config.cameras)
+    if plan.recovery:
+        tokens = [frame.token for frame, sees in zip(frames, ahead(off, config.frames), strict=True) if sees]
+        write_bytes(_part_path(root, plan), json.dumps(tokens).encode())
     write_log(_log_path(root, plan), frames)
 
 
-def simulate_log(config: CityConfig, plan: LogPlan, district: District) -> tuple[Drive, People, int]:
-    """The first drive of this log's seeds that has a good ego: the drive, everyone in it, the ego's index."""
-    area = drivable_area(district.network)
-    seconds = config.frames * FRAME_PERIOD_S
+def _read_by_windows(config: CityConfig, plan: LogPlan) -> int:
+    """How many frames of the log have sensor files."""
+    return config.frames - (NUM_FUTURE if config.recorders and plan.split == "train" else 0)
+
+
+def simulate_log(config: CityConfig, plan: LogPlan) -> tuple[Drive, People, int]:
+    """The drive of this log's seeds, everyone in it, the ego's index. A drive without a good ego is drawn again, and
+    vehicles that are lacking are taken from the next one."""
+    left = plan.recorder
     for attempt in range(ATTEMPTS):
-        rng = np.random.default_rng([config.seed, _SPLITS.index(plan.split), plan.number, attempt])
-        drive = run_drive(district.network, seconds, EXPERTS, rng)
-        props = draw_props(district.network, district.surroundings, drive.closed, rng)
-        people = gather(drive, props, int(rng.integers(2**31)))
-        ego = choose_ego(drive, people, area, rng)
-        if ego is not None:
-            return drive, people, ego
+        drive, people, egos = _simulate(config, plan.split, plan.number, plan.district, attempt)
+        if left < len(egos):
+            return drive, people, egos[left]
+        left -= len(egos)
     raise RuntimeError(f"district {plan.district} of seed {config.seed} yields no drive worth recording")
+
+
+@lru_cache(2)  # the logs of a drive are made one after the other
+def _simulate(
+    config: CityConfig, split: str, number: int, district: int, attempt: int
+) -> tuple[Drive, People, tuple[int, ...]]:
+    town = draw_district(config.seed, district)
+    rng = np.random.default_rng([config.seed, _SPLITS.index(split), number, attempt])
+    drive = run_drive(town.network, config.frames * FRAME_PERIOD_S, EXPERTS, rng)
+    props = draw_props(town.network, town.surroundings, drive.closed, rng)
+    people = gather(drive, props, int(rng.integers(2**31)))
+    return drive, people, tuple(rank_egos(drive, people, drivable_area(town.network), rng))

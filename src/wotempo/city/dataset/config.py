@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from wotempo.errors import UserError
 from wotempo.navsim.schema import CAMERAS, NUM_FUTURE, NUM_HISTORY, STITCHED_CAMERAS
@@ -14,10 +15,22 @@ VERSION = 1  # of the generator: raise it when the same config yields other data
 
 @dataclass(frozen=True)
 class SplitSize:
-    """Logs of one split, spread evenly over districts that no other split uses."""
+    """Drives of one split, a log each where nobody else records them, spread evenly over districts that no other split
+    uses."""
 
     logs: int
     districts: int
+
+
+@dataclass(frozen=True)
+class Recorders:
+    """Vehicles that record each drive of train, each a log of its own; the first is the only one of other towns.
+
+    Sensor files of their logs end where the last window does: the frames after that are futures, and only poses.
+    """
+
+    per_drive: int
+    recovery_every: int  # of the others' logs every so many-th begins off the expert's path
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,7 @@ class CityConfig:
     seed: int = 0
     cameras: tuple[str, ...] = STITCHED_CAMERAS  # that are rendered
     sensors: bool = True  # False: logs and map only
+    recorders: Recorders | None = None  # None: one vehicle records each drive
 
     def __post_init__(self) -> None:
         if self.frames < NUM_HISTORY + NUM_FUTURE:
@@ -44,9 +58,14 @@ class CityConfig:
         return {"train": ("trainval", self.train), "val": ("trainval", self.val), "test": ("test", self.test)}
 
     @property
+    def plain(self) -> dict[str, Any]:
+        """As plain data, without what it does not ask for: so a town from before such a key existed stays itself."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @property
     def fingerprint(self) -> str:
         """Equal fingerprints mean equal files."""
-        text = json.dumps([VERSION, asdict(self)], sort_keys=True)
+        text = json.dumps([VERSION, self.plain], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -54,6 +73,9 @@ PRESETS = {
     "micro": CityConfig(SplitSize(2, 1), SplitSize(1, 1), SplitSize(1, 1), frames=24),
     "tiny": CityConfig(SplitSize(12, 4), SplitSize(2, 1), SplitSize(11, 3), frames=32),
     "small": CityConfig(SplitSize(60, 8), SplitSize(6, 1), SplitSize(22, 5), frames=40),
+    # The drives of small and micro, seen by several vehicles.
+    "medium": CityConfig(SplitSize(60, 8), SplitSize(6, 1), SplitSize(22, 5), frames=40, recorders=Recorders(10, 3)),
+    "medium_micro": CityConfig(SplitSize(1, 1), SplitSize(1, 1), SplitSize(1, 1), frames=24, recorders=Recorders(4, 3)),
 }
 
 

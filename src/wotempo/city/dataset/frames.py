@@ -24,6 +24,7 @@ from wotempo.navsim.schema import CAMERAS, FRAME_PERIOD_S, Boxes, Frame
 
 SEEN = 65.0  # metres within which things are annotated
 SHOWN = 130.0  # metres within which the renderer is told of them
+IMITATED_S = 4.0  # of the future that planners are taught to imitate
 SCENE_FRAMES = 40  # a nuPlan scene is 20 s; the route is constant within one
 LOOK, OFFSET = 20.0, 2.0  # metres: the command is the side to which the route lies 20 m ahead
 STEPS = round(FRAME_PERIOD_S / DT)
@@ -126,6 +127,12 @@ def frame_actors(district: District, drive: Drive, people: People, ego: int, k: 
     lights = lights[np.hypot(*(lights[:, :2] - here).T) < SHOWN]
     lights[:, :2] += district.origin
     return Actors(boxes, people.classes[near], people.colours[near], lights)
+
+
+def ahead(happens: np.ndarray, count: int) -> np.ndarray:
+    """(T,) bool of each step -> (count,) bool of each frame: whether it happens then or in the next 4 s."""
+    first, future = round(WARM_UP_S / DT), round(IMITATED_S / DT)
+    return np.array([happens[step : step + future + 1].any() for step in first + STEPS * np.arange(count)])
 
 
 def _route(district: District, drive: Drive, ego: int, first: int, last: int) -> tuple[str, ...]:

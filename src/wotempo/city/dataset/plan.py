@@ -21,18 +21,24 @@ class LogPlan:
 
     split: str  # train, val or test
     folder: str  # directory name of its logs
-    number: int  # within its split
+    number: int  # of the drive within its split
     district: int
     identity: LogIdentity
+    recorder: int = 0  # place among the vehicles that record the drive
+    recovery: bool = False  # begins off the expert's path
 
 
 def plan_logs(config: CityConfig) -> list[LogPlan]:
-    """All logs, split by split and district by district."""
+    """All logs, split by split, district by district and drive by drive."""
     plans, base = [], 0
     for split, (folder, size) in config.splits.items():
+        many = config.recorders if split == "train" else None
         for number in range(size.logs):
             district = base + number * size.districts // size.logs
-            plans.append(LogPlan(split, folder, number, district, _identity(config, split, number)))
+            for recorder in range(many.per_drive if many else 1):
+                off = many is not None and recorder > 0 and (number + recorder) % many.recovery_every == 0
+                identity = _identity(config, split, number, recorder)
+                plans.append(LogPlan(split, folder, number, district, identity, recorder, off))
         base += size.districts
     return plans
 
@@ -42,10 +48,10 @@ def district_count(config: CityConfig) -> int:
     return sum(size.districts for _, size in config.splits.values())
 
 
-def _identity(config: CityConfig, split: str, number: int) -> LogIdentity:
+def _identity(config: CityConfig, split: str, number: int, recorder: int) -> LogIdentity:
     """Names as nuPlan's: date, vehicle, first and last second."""
     start = _FIRST_DAYS[split] + timedelta(days=number // 20, minutes=37 * (number % 20), hours=8)
-    vehicle = f"veh-{20 + (7 * number + config.seed) % 40}"
+    vehicle = f"veh-{20 + (7 * number + config.seed + 11 * recorder) % 40}"
     first = 16 * (number % 20)
     name = f"{start:%Y.%m.%d.%H.%M.%S}_{vehicle}_{first:05d}_{first + config.frames // 2:05d}"
     return LogIdentity(name, vehicle, round(start.timestamp() * 1e6))

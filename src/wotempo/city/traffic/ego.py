@@ -1,4 +1,4 @@
-"""The choice of the vehicle of a drive that becomes the ego.
+"""The choice of the vehicles of a drive that become egos.
 
 Every expert of a drive could be recorded. Taken is one whose drive is faultless, and of those rather one who has
 something to do: turns, stops, starts, a leader who does not keep his speed.
@@ -30,14 +30,20 @@ def drivable_area(network: Network) -> shapely.Geometry:
     return unary_union([*lanes, *(surface for _, surface in network.intersections)])
 
 
-def choose_ego(drive: Drive, people: People, area: shapely.Geometry, rng: np.random.Generator) -> int | None:
-    """Index into the fleet, or None when no expert's drive is worth recording."""
+def rank_egos(drive: Drive, people: People, area: shapely.Geometry, rng: np.random.Generator) -> list[int]:
+    """Indices into the fleet, the one most worth recording first: those that have something to do, then the other
+    faultless ones, the farthest drive first. Empty when no expert's drive is worth recording for itself."""
     first = round(WARM_UP_S / DT)
     taste, scores = rng.uniform(0.3, 1.0, 4), {}  # logs differ in what they are about
-    for ego in map(int, np.flatnonzero(drive.fleet.expert)):
-        if _eventful(drive, ego, first) and _faultless(drive, people, area, ego, first):
+    faultless = [e for e in map(int, np.flatnonzero(drive.fleet.expert)) if is_faultless(drive, people, area, e, first)]
+    for ego in faultless:
+        if _eventful(drive, ego, first):
             scores[ego] = float(taste @ _interest(drive, ego, first)) + rng.uniform(0.0, 0.3)
-    return max(scores, key=scores.__getitem__) if scores else None
+    if not scores:
+        return []
+    others = [ego for ego in faultless if ego not in scores and _keeps_to_new_roads(drive, ego, first)]
+    far = drive.tracks.s[-1] - drive.tracks.s[first]
+    return sorted(scores, key=scores.__getitem__, reverse=True) + sorted(others, key=far.__getitem__, reverse=True)
 
 
 def route_elements(drive: Drive, ego: int, first: int, last: int) -> tuple[int, ...]:
@@ -58,15 +64,19 @@ def route_elements(drive: Drive, ego: int, first: int, last: int) -> tuple[int, 
 
 def _eventful(drive: Drive, ego: int, first: int) -> bool:
     s, speed = drive.tracks.s[first:, ego], drive.tracks.speed[first:, ego]
-    groups = [drive.network.elements[e].group for e in route_elements(drive, ego, first, len(drive.poses) - 1)]
     return bool(
         s[-1] - s[0] > MIN_DISTANCE_SHARE * len(s) * DT
         and (speed < 0.1).mean() < MAX_STANDING
-        and len(set(groups)) == len(groups)
+        and _keeps_to_new_roads(drive, ego, first)
     )
 
 
-def _faultless(drive: Drive, people: People, area: shapely.Geometry, ego: int, first: int) -> bool:
+def _keeps_to_new_roads(drive: Drive, ego: int, first: int) -> bool:
+    groups = [drive.network.elements[e].group for e in route_elements(drive, ego, first, len(drive.poses) - 1)]
+    return len(set(groups)) == len(groups)
+
+
+def is_faultless(drive: Drive, people: People, area: shapely.Geometry, ego: int, first: int) -> bool:
     """Comfortable, on the road with all corners, and touching nobody, at every step."""
     if drive.tracks.acceleration[first:, ego].min() < -HARDEST:
         return False

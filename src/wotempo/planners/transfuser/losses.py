@@ -13,6 +13,7 @@ from wotempo.errors import UserError
 from wotempo.planners.backbone.encoder import wide
 from wotempo.planners.heads.agent_matching import agent_losses
 from wotempo.planners.heads.bev_map import class_weights
+from wotempo.planners.imitated import imitated_mean, imitation_weight
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,17 @@ class LossWeights:
 def compute_losses(outputs: dict[str, Tensor], batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """``TransFuser.forward``'s outputs and the batch they came from -> name of the term -> weighted scalar.
 
-    trajectory: mean |error| over x, y (m) and heading (rad) of all poses · agent_cls, agent_box: matched to the true
-    agents at the least total cost · map: cross entropy over the cells. The names are the fields of ``LossWeights``,
-    without those of weight 0.
+    trajectory: mean |error| over x, y (m) and heading (rad) of all poses of the samples to imitate · agent_cls,
+    agent_box: matched to the true agents at the least total cost · map: cross entropy over the cells. The names are the
+    fields of ``LossWeights``, without those of weight 0.
     """
     with torch.autocast(outputs["trajectory"].device.type, enabled=False):
         predicted = {key: wide(value) for key, value in outputs.items() if key != "fused_bev"}
         plan, logits = predicted["trajectory"], predicted["bev_semantic_map"]
         terms = {}
         if weights.trajectory:
-            terms["trajectory"] = weights.trajectory * F.l1_loss(plan, batch["trajectory"].to(plan.dtype))
+            apart = F.l1_loss(plan, batch["trajectory"].to(plan.dtype), reduction="none")
+            terms["trajectory"] = weights.trajectory * imitated_mean(apart, imitation_weight(batch, plan))
         if weights.agent_cls or weights.agent_box:
             terms |= agent_losses(predicted, batch, weights.agent_cls, weights.agent_box)
         if weights.map:

@@ -13,6 +13,7 @@ from wotempo.errors import UserError
 from wotempo.planners.backbone.encoder import wide
 from wotempo.planners.heads.agent_matching import agent_losses
 from wotempo.planners.heads.bev_map import class_weights
+from wotempo.planners.imitated import imitated_mean, imitation_weight
 
 EPSILON = 1e-6  # the probability below which a reward's logarithm is not followed
 FOCAL_ALPHA, FOCAL_GAMMA = 0.5, 2.0
@@ -54,10 +55,11 @@ def compute_losses(predictions: dict[str, Tensor], batch: Batch, weights: LossWe
         anchors = predicted["trajectory_anchors"].flatten(1)
         expert = batch["trajectory"].to(anchors.dtype).flatten(1)
         distance_bn = torch.linalg.vector_norm(anchors - expert[:, None], dim=-1)  # metres and radians alike, as WoTE
+        taught = imitation_weight(batch, anchors)
         terms = {
-            "traj_offset": lambda: offset_loss(predicted["trajectory_offset"], anchors, expert, distance_bn),
-            "offset_im_reward": lambda: imitation_loss(predicted["trajectory_offset_rewards"], distance_bn),
-            "im_reward": lambda: imitation_loss(predicted["im_rewards"], distance_bn),
+            "traj_offset": lambda: offset_loss(predicted["trajectory_offset"], anchors, expert, distance_bn, taught),
+            "offset_im_reward": lambda: imitation_loss(predicted["trajectory_offset_rewards"], distance_bn, taught),
+            "im_reward": lambda: imitation_loss(predicted["im_rewards"], distance_bn, taught),
             "sim_reward": lambda: simulation_loss(predicted["sim_rewards"], batch["sim_reward"]),
             "map": lambda: focal_loss(predicted["bev_semantic_map"], batch["bev_map"], classes),
             "fut_map": lambda: focal_loss(
@@ -74,20 +76,21 @@ def compute_losses(predictions: dict[str, Tensor], batch: Batch, weights: LossWe
     return losses
 
 
-def offset_loss(offset: Tensor, anchors: Tensor, expert: Tensor, distance: Tensor) -> Tensor:
+def offset_loss(offset: Tensor, anchors: Tensor, expert: Tensor, distance: Tensor, taught: Tensor) -> Tensor:
     """Mean |error| of the refinement of the anchor nearest to the expert; the others are free.
 
-    offset (B, N, P, 3), anchors (N, 3P), expert (B, 3P), distance (B, N).
+    offset (B, N, P, 3), anchors (N, 3P), expert (B, 3P), distance (B, N), taught (B,) ``imitation_weight``.
     """
     nearest = distance.argmin(1)
     chosen = offset.flatten(2)[torch.arange(len(nearest), device=nearest.device), nearest]
-    return F.l1_loss(chosen, expert - anchors[nearest])
+    return imitated_mean(F.l1_loss(chosen, expert - anchors[nearest], reduction="none"), taught)
 
 
-def imitation_loss(reward: Tensor, distance: Tensor) -> Tensor:
-    """Cross-entropy of the predicted distribution over anchors with softmax(-distance). Both (B, N)."""
+def imitation_loss(reward: Tensor, distance: Tensor, taught: Tensor) -> Tensor:
+    """Cross-entropy of the predicted distribution over anchors with softmax(-distance). Both (B, N), taught (B,)
+    ``imitation_weight``."""
     target = (-distance).softmax(-1)
-    return -(target * reward.clamp(EPSILON, 1 - EPSILON).log()).sum(-1).mean()
+    return -imitated_mean((target * reward.clamp(EPSILON, 1 - EPSILON).log()).sum(-1), taught)
 
 
 def simulation_loss(reward: Tensor, target: Tensor) -> Tensor:
