@@ -55,4 +55,4 @@ def test_a_run_is_judged_by_it(copy):
     criteria = {criterion["name"]: criterion for criterion in json.loads(verdict.read_text())["criteria"]}
     assert criteria["connected"]["policy"] == "warn"
     assert criteria["connected"]["number"] == 20
-    assert re.search(r"^ +19 connected ", told, re.MULTILINE)
+    assert re.search(r"^ +20 connected ", told, re.MULTILINE)
