@@ -1,4 +1,4 @@
-"""What any planner can reach in the twin scenes of a dataset: without history, with it, and the headroom between.
+"""The bound of the twin scenes of a dataset: what planners can reach without history, with it, and the headroom.
 
     make study NAME=twins_bound ARGS="data.preset=twins"
 

@@ -54,5 +54,5 @@ def test_a_run_is_judged_by_it(copy):
     (verdict,) = copy.glob("runs/*/*/verdict.json")
     criteria = {criterion["name"]: criterion for criterion in json.loads(verdict.read_text())["criteria"]}
     assert criteria["connected"]["policy"] == "warn"
-    assert criteria["connected"]["number"] == 19
-    assert re.search(r"^ +19 connected ", told, re.MULTILINE)
+    assert criteria["connected"]["number"] == 20
+    assert re.search(r"^ +20 connected ", told, re.MULTILINE)

@@ -15,6 +15,7 @@ from fuzz_bytes import bomb, member
 from fuzz_target import Target
 from fuzz_values import csv_cells, json_values, npy_bytes, npy_values, npz_values, parquet_cells, yaml_values
 from report_runs import run_folder, scored
+from twin_tables import table
 
 from callbacks.verdict.rank_notes import first_of_others, note_of
 from wotempo.capacity.search_space import Space
@@ -25,6 +26,7 @@ from wotempo.config.sweeps import Asked
 from wotempo.report.pictures.listing import Pictures
 from wotempo.report.run_files import read_files
 from wotempo.report.run_page import run_page
+from wotempo.report.twins import TWINS_FILE
 from wotempo.runs.asked import ENDED, LIST, write_asked, write_end
 from wotempo.runs.identity import FILE, code_and_libraries, different, read_identity, write_identity
 from wotempo.runs.metrics_file import keep_rows
@@ -58,6 +60,7 @@ def _run(name: str) -> Callable[[Path], Path]:
                 f"0,{step},{10 / (1 + step)},{'' if step % 4 else 3.5},0.1\n" for step in range(12)
             ))  # fmt: skip
             np.savez(run / "samples.npz", **_samples())
+            table(pairs=12).to_parquet(run / TWINS_FILE)
         return folder / "runs" / "a" / "seed=0" / name
 
     return make
@@ -196,12 +199,12 @@ def _asked_again(path: Path) -> object:
 
 
 REPORTS = (("verdict.json", (json_values,)), ("metrics.json", (json_values,)), ("config.yaml", (yaml_values,)),
-           ("metrics/metrics.csv", (csv_cells,)), ("test.parquet", (parquet_cells,)),
+           ("metrics/metrics.csv", (csv_cells,)), ("test.parquet", (parquet_cells,)), (TWINS_FILE, (parquet_cells,)),
            ("samples.npz", (npz_values, member(npy_values))))  # fmt: skip
 RUN_TARGETS: tuple[Target, ...] = (
     *(Target(f"run report, {name}", _run(name), _reported, ways, (_npz_bomb,) if name.endswith("z") else (), pace=0.15)
       for name, ways in REPORTS),
-    *(Target(f"leaderboard, {name}", _run(name), _listed_runs, ways, pace=0.15) for name, ways in REPORTS[:5]),
+    *(Target(f"leaderboard, {name}", _run(name), _listed_runs, ways, pace=0.15) for name, ways in REPORTS[:6]),
     Target("metrics.csv that is continued", _run("metrics/metrics.csv"), lambda path: keep_rows(path, 5), (csv_cells,)),
     Target("test.parquet for wandb", _run("test.parquet"), lambda path: scores_of(_run_of(path)), (parquet_cells,),
            pace=0.5),

@@ -65,6 +65,7 @@ from wotempo.navsim.scenes import SceneFilter, find_scenes
 from wotempo.navsim.schema import DataPaths
 from wotempo.navsim.scores import ScoreTable
 from wotempo.navsim.submission import Team, read_plans, write_plans, write_submission
+from wotempo.navsim.twins import own_twins
 from wotempo.pdm.agents import human_poses
 from wotempo.pdm.evaluation import evaluate_scenes
 from wotempo.pdm.labels.community_file import import_community_file
@@ -343,6 +344,14 @@ def _splits(folder: Path) -> Path:
     return folder / "splits.json"
 
 
+def _twins(folder: Path) -> Path:
+    pair = {"kind": "lead", "split": "val", "district": 3, "agents": [["a"], []]}
+    pairs = [{**pair, "name": f"pair {n}", "tokens": [f"{2 * n:016x}", f"{2 * n + 1:016x}"]} for n in range(3)]
+    (folder / "twins.json").write_text(json.dumps({"town": "0" * 12, "num_frames": 4, "pairs": pairs}))
+    (folder / "city.json").write_text(json.dumps({"fingerprint": "0" * 12}))
+    return folder / "twins.json"
+
+
 def _space(folder: Path) -> Path:
     keys = {"optimiser.lr": {"low": 1e-5, "high": 1e-3, "log": True}, "seed": {"choices": [0, 1]},
             "trainer.batch_size": {"low": 1, "high": 8, "step": 1}}  # fmt: skip
@@ -396,6 +405,7 @@ TARGETS: tuple[Target, ...] = (
     Target("scene filter", _scene_filter, SceneFilter.from_yaml, (yaml_values,)),
     Target("list of logs", _log_list, _listed, (yaml_values,)),
     Target("splits.json", _splits, lambda path: read_splits(path.parent), (json_values,)),
+    Target("twins.json", _twins, lambda path: own_twins(path.parent), (json_values,)),
     Target("search space", _space, lambda path: read_space(str(path)), (yaml_values,)),
     Target("config.yaml of a run", _configuration, lambda path: config_with_images(path.parent), (yaml_values,) * 3,
            pace=0.3),

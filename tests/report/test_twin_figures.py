@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
+from twin_tables import table
 
 from wotempo.report.twins import ALL, BOUND, TITLES, by_kind, lines, read_twin_rows, summary, with_interval
-
-
-def table(pairs=60, districts=6, kinds=("crossing", "lead"), **changes):
-    rng = np.random.default_rng(0)
-    blind = rng.uniform(0.3, 0.5, pairs)
-    rows = {"driver": "model", "pair": [f"pair {i}" for i in range(pairs)],
-            "kind": [kinds[i % len(kinds)] for i in range(pairs)], "split": "test",
-            "district": np.arange(pairs) % districts, "blind": blind, "knowing": blind + 0.4, "pdms": blind + 0.2,
-            "swapped": blind - 0.1, "chosen": blind + 0.1, "accuracy": 0.8 + rng.normal(0, 0.05, pairs),
-            "accuracy_nc": 0.7, "accuracy_ttc": np.nan}  # fmt: skip
-    return pd.DataFrame({**rows, **changes})
 
 
 def test_figures_are_those_of_their_definitions():
@@ -80,6 +69,8 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         (table()[:0], "another kind"),
         (table(blind=np.nan), "from 0 to 1"),
         (table(knowing=7.0), "from 0 to 1"),
+        (table(accuracy=np.inf), "from 0 to 1"),
+        (table(pair="the same"), "stands twice"),
     ):
         with pytest.raises(ValueError, match=why):
             read(damaged)

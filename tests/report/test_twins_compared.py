@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from report_runs import run_folder, scored
-from test_twin_figures import table
+from twin_tables import table
 
 from wotempo.commands import compare, leaderboard, report
 from wotempo.report.comparison import compare as compared_sides

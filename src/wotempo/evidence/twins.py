@@ -1,4 +1,4 @@
-"""What a module makes of the twin scenes of validation, for the criterion ``history_pays``."""
+"""The measures of a module in the twin scenes of validation, for the criterion ``history_pays``."""
 
 from __future__ import annotations
 

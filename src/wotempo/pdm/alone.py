@@ -5,15 +5,40 @@ Labels of training are another score: their progress is relative to the best anc
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
-from wotempo.maps import MapIndex
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from wotempo.maps import MapIndex, read_map
+from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.schema import Scene
 from wotempo.pdm.closed.plan import closed_states, plan_closed
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.metrics import METRICS
 from wotempo.pdm.score import SubScores, score, score_each
 from wotempo.pdm.simulate import simulate
+
+ROWS = ("nc", "dac", "ep", "ttc", "comfort", "score")
+
+
+def score_part(maps: Path, anchors: np.ndarray, scenes: Sequence[Scene]) -> list[tuple[np.ndarray | None, str]]:
+    """For each scene the scores of anchors (N, 8, 3) in the order of ``ROWS`` (6, N) float64, or None and why it cannot
+    be scored. UserError for a map that cannot be read."""
+    found = []
+    with threadpool_limits(1):  # a sum does not depend on how many threads shared it
+        for scene in scenes:
+            town = read_map(maps, scene.current.map_location)
+            town.load()  # so that a damaged layer is an error here and no scene's fault below
+            found.append(attempted(partial(_rows, scene, town, anchors)))
+    return found
+
+
+def _rows(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray:
+    found = score_alone(scene, town, anchors)
+    return np.stack([getattr(found, name) for name in ROWS])
 
 
 def score_alone(scene: Scene, town: MapIndex, anchors: np.ndarray) -> SubScores:

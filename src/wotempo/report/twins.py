@@ -45,9 +45,12 @@ def read_twin_rows(file: Path) -> pd.DataFrame:
     numbers = all(is_numeric_dtype(rows[name]) and rows[name].dtype != bool for name in NUMBERS)
     if not texts or not numbers or not len(rows):
         raise ValueError("a column is of another kind than runs write")
+    if rows["pair"].duplicated().any():
+        raise ValueError("a pair stands twice in it")
     known = rows[["district", "blind", "knowing", "pdms", "swapped"]].to_numpy(float)
-    if not np.isfinite(known).all() or (np.abs(known[:, 1:]) > 1).any():
-        raise ValueError("a score in it is no number from 0 to 1")
+    figures = rows[[*NUMBERS[1:]]].to_numpy(float)  # NaN where the planner has none
+    if not np.isfinite(known).all() or (figures < 0).any() or (figures > 1).any():
+        raise ValueError("a figure in it is no number from 0 to 1")
     return rows
 
 

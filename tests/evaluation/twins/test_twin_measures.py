@@ -29,12 +29,12 @@ def test_what_is_predicted_higher_where_the_point_is_kept_is_right():
 
 def test_the_order_of_the_scenes_says_nothing():
     rng = np.random.default_rng(0)
-    truth, said = (
+    truth, values = (
         scores(rng.random((2, 40)), nc=rng.integers(0, 2, (2, 40)), ttc=rng.integers(0, 2, (2, 40))),
         rng.random((2, 5, 40)),
     )
-    assert pair_accuracy(truth, said) == pair_accuracy(truth[::-1], said[::-1])
-    assert pair_accuracy(truth, said)["accuracy"] == pytest.approx(1 - pair_accuracy(truth, said[::-1])["accuracy"])
+    assert pair_accuracy(truth, values) == pair_accuracy(truth[::-1], values[::-1])
+    assert pair_accuracy(truth, values)["accuracy"] == pytest.approx(1 - pair_accuracy(truth, values[::-1])["accuracy"])
 
 
 def test_predictions_without_history_are_ties_and_one_half():
@@ -45,10 +45,10 @@ def test_predictions_without_history_are_ties_and_one_half():
 
 
 def test_predictions_that_are_no_numbers_are_wrong_and_no_tie():
-    said = predicted(np.array(NC) * 0.1 + 0.4)
-    assert pair_accuracy(TRUTH, np.full_like(said, np.nan))["accuracy"] == 0
-    said[0, PREDICTED.index("nc"), 0] = np.nan
-    assert pair_accuracy(TRUTH, said)["accuracy"] == pytest.approx(2 / 3)
+    values = predicted(np.array(NC) * 0.1 + 0.4)
+    assert pair_accuracy(TRUTH, np.full_like(values, np.nan))["accuracy"] == 0
+    values[0, PREDICTED.index("nc"), 0] = np.nan
+    assert pair_accuracy(TRUTH, values)["accuracy"] == pytest.approx(2 / 3)
 
 
 def test_each_sub_score_is_held_against_its_own_prediction():

@@ -1,1 +1,1 @@
-"""Twin scenes: what any planner can reach in them without history and with it, and what a planner makes of them."""
+"""Twin scenes: the bound of planners without history and with it, and the measures of one planner."""

@@ -9,22 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from wotempo.datasets import Progress
 from wotempo.evaluation.twins.bound import SCORES
-from wotempo.maps import MapIndex, read_map
 from wotempo.navsim import DataPaths, Scene, fingerprint
 from wotempo.navsim.arrays import read_arrays
 from wotempo.navsim.files import archive_bytes, may_write, write_bytes
-from wotempo.navsim.per_scene import attempted
 from wotempo.navsim.scores import TITLES
-from wotempo.pdm.alone import score_alone
+from wotempo.pdm.alone import score_part
 from wotempo.pdm.labels.label_parts import cut, made_of_scenes
 from wotempo.pdm.score import SCORER_VERSION
 
@@ -88,19 +84,3 @@ def _scored(
             reasons.append(why)
         progress(what, len(values), len(scenes))
     return _sorted([scene for part in parts for scene in part], values, reasons)
-
-
-def score_part(maps: Path, anchors: np.ndarray, scenes: Sequence[Scene]) -> list[tuple[np.ndarray | None, str]]:
-    """For each scene its scores (len(SCORES), N), or None and why it cannot be scored."""
-    found = []
-    with threadpool_limits(1):  # a sum does not depend on how many threads shared it
-        for scene in scenes:
-            town = read_map(maps, scene.current.map_location)
-            town.load()  # so that a damaged layer is an error here and no scene's fault below
-            found.append(attempted(partial(_of_scene, scene, town, anchors)))
-    return found
-
-
-def _of_scene(scene: Scene, town: MapIndex, anchors: np.ndarray) -> np.ndarray:
-    found = score_alone(scene, town, anchors)
-    return np.stack([found.nc, found.dac, found.ep, found.ttc, found.comfort, found.score])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SCORES = ("nc", "dac", "ep", "ttc", "comfort", "pdms")  # the rows of an anchor's scores, as ``evaluate`` gives them
+SCORES = ("nc", "dac", "ep", "ttc", "comfort", "pdms")  # the rows of an anchor's scores (wotempo.pdm.alone.ROWS)
 PDMS = SCORES.index("pdms")
 COLLISIONS = ("nc", "ttc")
 

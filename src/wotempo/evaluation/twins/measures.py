@@ -1,5 +1,4 @@
-"""What a planner makes of one pair of twins: whether it tells them apart, and whether its plans are the right way
-round."""
+"""The measures of a planner in one pair of twins: pair accuracy, and whether it has one plan for both."""
 
 from __future__ import annotations
 

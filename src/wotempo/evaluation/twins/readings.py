@@ -1,4 +1,4 @@
-"""What a planner says of its anchors while it plans: collected batch by batch, by token."""
+"""Readings of a planner while it plans, batch by batch: what it predicts of its anchors, and which it takes."""
 
 from __future__ import annotations
 
