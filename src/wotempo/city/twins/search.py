@@ -29,7 +29,7 @@ DRIVE_S = 22.0
 EXPERTS = 30
 EVERY = 5  # steps between two moments of a drive
 SLOWEST = 2.5  # m/s of an ego that has something to decide
-GUESSED = 0.8  # share of the headroom that the cheap guess must see
+GUESSED = 1.0  # share of the headroom that the cheap guess must see
 APART = 30  # steps between two pairs of one ego
 
 Propose = Callable[[Moment, np.random.Generator], Candidate | None]
@@ -37,7 +37,7 @@ PROPOSE: Mapping[str, Propose] = MappingProxyType({
     "crossing": crossing, "lead": lead, "kerb": kerb, "oncoming": oncoming, "lane_change": lane_change,
     "permanence": permanence,
 })  # fmt: skip
-TRIES = MappingProxyType({"crossing": 8, "lead": 2, "kerb": 3, "oncoming": 8, "lane_change": 4, "permanence": 15})
+TRIES = MappingProxyType({"crossing": 3, "lead": 2, "kerb": 3, "oncoming": 3, "lane_change": 4, "permanence": 15})
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def search(
         used: list[tuple[int, int]] = []
         for moment in moments(district, world, area, rng):
             judge: Bench | None = None
-            for kind in tuple(missing):
+            for kind in sorted(set(missing)):
                 if any(ego == moment.ego and abs(step - moment.step) < APART for ego, step in used):
                     break
                 for candidate in _proposals(moment, kind, rng):
