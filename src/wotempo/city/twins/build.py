@@ -32,8 +32,8 @@ from wotempo.navsim.schema import NUM_HISTORY, Frame
 from wotempo.navsim.twins import Pair, Twins, write_twins
 from wotempo.pdm.anchors import cluster_anchors
 
-ANCHORS, FUTURES = 64, 1500  # typical plans by which pairs are chosen, and the futures that they are made of
-ROUNDS = 2  # pairs of each kind in a block
+ANCHORS, FUTURES = 64, 800  # typical plans by which pairs are chosen, and the futures that they are made of
+ROUNDS = 4  # pairs of each kind in a block
 PARTS = "twins"  # folder of the blocks' lists
 _SPLITS = ("train", "val", "test")
 
@@ -56,6 +56,17 @@ def plan_blocks(config: TwinConfig) -> list[Block]:
         for number, start in enumerate(range(0, len(of_split), size)):
             blocks.append(Block(split, number, tuple(of_split[start : start + size])))
     return blocks
+
+
+def kinds_of(config: TwinConfig, block: Block) -> list[str]:
+    """The kinds of a block's pairs: all of them, in a random order, ROUNDS times or as often as the block has room."""
+    order = np.random.default_rng([*_seed(config, block), 0])
+    rounds = [config.kinds[k] for _ in range(ROUNDS) for k in order.permutation(len(config.kinds))]
+    return rounds[: len(block.plans) // 2]
+
+
+def _seed(config: TwinConfig, block: Block) -> list[int]:
+    return [config.seed, _SPLITS.index(block.split), block.number, 107]
 
 
 def part_path(root: Path, block: Block) -> Path:
@@ -90,10 +101,9 @@ def make_block(root: Path, config: TwinConfig, block: Block) -> None:
     district_index = block.plans[0].district
     district, world = draw_district(config.seed, district_index), draw_world(config.seed, district_index)
     anchors = np.array(json.loads((root / PARTS / "anchors.json").read_bytes()))
-    seed = [config.seed, _SPLITS.index(block.split), block.number, 107]
-    order = np.random.default_rng(seed)
-    rounds = [config.kinds[k] for _ in range(ROUNDS) for k in order.permutation(len(config.kinds))]
-    kinds = rounds[: len(block.plans) // 2]
+    seed = _seed(config, block)
+    order = np.random.default_rng([*seed, 1])
+    kinds = kinds_of(config, block)
     town = read_map(root / "maps", LOCATION)
 
     def bench(moment: Moment) -> Bench:

@@ -118,15 +118,15 @@ def _at_junction(
             continue
         size, front, ahead = _body(rng)
         before = network.elements[theirs.before[0]].line
-        back = rng.uniform(0.5, 4.0) if rng.random() < 0.5 else rng.uniform(4.0, 22.0)
-        at = before.length - front - back
-        speed = (back + conflict.reach[other, me]) / (soon + rng.uniform(-0.4, 0.7))
+        left = rng.uniform(4.0, conflict.reach[other, me] + 18.0)  # metres of its front to where the two meet
+        at = before.length + conflict.reach[other, me] - left - front
+        speed = left / (soon + rng.uniform(-0.4, 0.7))
         bend = float(np.abs(theirs.line.curvature).max())
-        if not 3.5 < speed < 13.0 or at < 1.6 * speed + 1.0 or speed**2 * bend > LATERAL:
-            continue
-        if not in_sight(moment, before.at(at)[0]):
+        if not 3.2 < speed < 13.0 or at < 1.6 * speed + 1.0 or speed**2 * bend > LATERAL:
             continue
         way = _joined(before, theirs.line, network.elements[theirs.after[0]].line)
+        if not in_sight(moment, way.at(at)[0]):
+            continue
         danger = moved(way, at, steady(speed), ahead)
         if rng.random() < 0.6:
             calm = moved(way, at, steady(0.0), ahead)
