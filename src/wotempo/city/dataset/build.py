@@ -56,8 +56,10 @@ def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progr
         return
     with locked(root.with_name(f".{root.name}.lock"), str(root), wait=True):
         if not _claim(root, config):
-            build = _build_twins if isinstance(config, TwinConfig) else _build
-            build(root, config, workers, progress)
+            if isinstance(config, TwinConfig):
+                _build_twins(root, config, workers, progress)
+            else:
+                _build(root, config, workers, progress)
 
 
 def _build_twins(root: Path, config: TwinConfig, workers: int, progress: Progress | None) -> None:

@@ -74,7 +74,7 @@ class TwinConfig(CityConfig):
     """A town of twin scenes: each log is one scene, and two logs are a pair. See ``city.twins``."""
 
     kinds: tuple[str, ...] = ("crossing", "lead", "kerb", "oncoming", "lane_change", "permanence")
-    headroom: float = 0.1  # PDMS that knowing the history is worth in a pair, at least
+    headroom: float = 0.08  # PDMS that knowing the history is worth in a pair, at least
     changed: float = 0.1  # share of anchors whose NC or TTC differs between the scenes, at least
 
 

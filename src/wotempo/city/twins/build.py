@@ -14,7 +14,9 @@ from wotempo.city.dataset.config import TwinConfig
 from wotempo.city.dataset.frames import LogIdentity, actors_at
 from wotempo.city.dataset.futures import simulate_futures
 from wotempo.city.dataset.plan import LogPlan, plan_logs
-from wotempo.city.sensors.files import write_sensors
+from wotempo.city.sensors.files import write_snapshot
+from wotempo.city.sensors.render import same_view
+from wotempo.city.sensors.scenery import take_snapshot
 from wotempo.city.sensors.town import LOCATION, draw_district, draw_world
 from wotempo.city.sensors.world import StaticWorld
 from wotempo.city.twins.choice import Bench
@@ -30,14 +32,15 @@ from wotempo.navsim.schema import NUM_HISTORY, Frame
 from wotempo.navsim.twins import Pair, Twins, write_twins
 from wotempo.pdm.anchors import cluster_anchors
 
-ANCHORS, FUTURES = 64, 1500  # typical plans by which pairs are chosen, and the futures that they are made of
+ANCHORS, FUTURES = 64, 800  # typical plans by which pairs are chosen, and the futures that they are made of
+ROUNDS = 4  # pairs of each kind in a block
 PARTS = "twins"  # folder of the blocks' lists
 _SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One pair of each kind, or fewer where a split's number of pairs ends, cut from drives of one district."""
+    """ROUNDS pairs of each kind, or fewer where a split's number of pairs ends, cut from drives of one district."""
 
     split: str
     number: int  # within its split
@@ -46,13 +49,24 @@ class Block:
 
 def plan_blocks(config: TwinConfig) -> list[Block]:
     """All blocks, split by split."""
-    blocks, size = [], 2 * len(config.kinds)
+    blocks, size = [], 2 * ROUNDS * len(config.kinds)
     plans = plan_logs(config)
     for split in _SPLITS:
         of_split = [plan for plan in plans if plan.split == split]
         for number, start in enumerate(range(0, len(of_split), size)):
             blocks.append(Block(split, number, tuple(of_split[start : start + size])))
     return blocks
+
+
+def kinds_of(config: TwinConfig, block: Block) -> list[str]:
+    """The kinds of a block's pairs: all of them, in a random order, ROUNDS times or as often as the block has room."""
+    order = np.random.default_rng([*_seed(config, block), 0])
+    rounds = [config.kinds[k] for _ in range(ROUNDS) for k in order.permutation(len(config.kinds))]
+    return rounds[: len(block.plans) // 2]
+
+
+def _seed(config: TwinConfig, block: Block) -> list[int]:
+    return [config.seed, _SPLITS.index(block.split), block.number, 107]
 
 
 def part_path(root: Path, block: Block) -> Path:
@@ -87,9 +101,9 @@ def make_block(root: Path, config: TwinConfig, block: Block) -> None:
     district_index = block.plans[0].district
     district, world = draw_district(config.seed, district_index), draw_world(config.seed, district_index)
     anchors = np.array(json.loads((root / PARTS / "anchors.json").read_bytes()))
-    seed = [config.seed, _SPLITS.index(block.split), block.number, 107]
-    order = np.random.default_rng(seed)
-    kinds = [config.kinds[k] for k in order.permutation(len(config.kinds))][: len(block.plans) // 2]
+    seed = _seed(config, block)
+    order = np.random.default_rng([*seed, 1])
+    kinds = kinds_of(config, block)
     town = read_map(root / "maps", LOCATION)
 
     def bench(moment: Moment) -> Bench:
@@ -139,16 +153,26 @@ def _render(
     blobs: Path, config: TwinConfig, world: StaticWorld, moment: Moment, members: tuple[Member, ...],
     logs: list[list[Frame]],
 ) -> None:  # fmt: skip
-    """The sensors up to the current frame, which is rendered for the first member and given to the second."""
+    """The sensors up to the current frame. What shows the same in both members is rendered for the first one and given
+    to the second: the current frame, and earlier pictures that the changed agent is in neither of."""
     for k in range(NUM_HISTORY):
+        here, there = (frames[k] for frames in logs)
+        first, second = (
+            take_snapshot(
+                world, actors_at(moment.district, m.drive, m.people, m.ego, int(PLACES[k])), here.pose, here.height
+            )
+            for m in members
+        )
         now = k == NUM_HISTORY - 1
-        for member, frames in list(zip(members, logs, strict=True))[: 1 if now else 2]:
-            actors = actors_at(moment.district, member.drive, member.people, member.ego, int(PLACES[k]))
-            alike = replace(frames[k], token=logs[0][k].token)  # it seeds the noise
-            write_sensors(world, actors, alike, blobs, config.cameras)
-    here, there = (frames[NUM_HISTORY - 1] for frames in logs)
-    names = [(here.cameras[name].path, there.cameras[name].path) for name in config.cameras]
-    for source, target in [*names, (here.lidar_path, there.lidar_path)]:
-        (blobs / target).parent.mkdir(parents=True, exist_ok=True)
-        (blobs / target).unlink(missing_ok=True)
-        os.link(blobs / source, blobs / target)
+        alike = [name for name in config.cameras if now or same_view(first, second, here.cameras[name])]
+        other = [name for name in config.cameras if name not in alike]
+        write_snapshot(first, here, blobs, config.cameras, int(here.token, 16))
+        shared = [(here.cameras[name].path, there.cameras[name].path) for name in alike]
+        if now:
+            shared.append((here.lidar_path, there.lidar_path))
+        else:
+            write_snapshot(second, there, blobs, other, int(here.token, 16))
+        for source, target in shared:
+            (blobs / target).parent.mkdir(parents=True, exist_ok=True)
+            (blobs / target).unlink(missing_ok=True)
+            os.link(blobs / source, blobs / target)

@@ -37,13 +37,18 @@ def boxes_of(motion: Motion, size: np.ndarray, grow: float = 0.0) -> np.ndarray:
     return np.concatenate([poses[:, :2], np.broadcast_to(size[:2] + 2 * grow, (COUNT, 2)), poses[:, 2:]], 1)
 
 
+def in_sight(moment: Moment, point: np.ndarray) -> bool:
+    """Whether a local point (2,) is near enough to the ego now to be seen well."""
+    offset = point - moment.pose[:2]
+    cos, sin = np.cos(moment.pose[2]), np.sin(moment.pose[2])
+    x, y = cos * offset[0] + sin * offset[1], cos * offset[1] - sin * offset[0]
+    return bool(-2.0 < x < SEEN_FAR and abs(y) < SEEN_ASIDE)
+
+
 def plausible(moment: Moment, candidate: Candidate) -> bool:
     """Whether the agent is seen, differs, meets the ego in one member only and hits nobody before."""
     danger = boxes_of(candidate.dangerous, candidate.size)
-    offset = danger[NOW, :2] - moment.pose[:2]
-    cos, sin = np.cos(moment.pose[2]), np.sin(moment.pose[2])
-    x, y = cos * offset[0] + sin * offset[1], cos * offset[1] - sin * offset[0]
-    if not (-2.0 < x < SEEN_FAR and abs(y) < SEEN_ASIDE):
+    if not in_sight(moment, danger[NOW, :2]):
         return False
     ego = moment.ego_boxes
     later = slice(NOW, NOW + HORIZON + 1)

@@ -47,7 +47,7 @@ def permanence(moment: Moment, rng: np.random.Generator) -> Candidate | None:
     point = moment.path_at(moment.front_at(soon) + rng.uniform(-0.5, 1.5))
     side = float(rng.choice([-1.0, 1.0], p=[0.3, 0.7]))
     outward = direction(point[2] + side * np.pi / 2)
-    length, width, height = lorry = rng.uniform((6.6, 2.2, 2.6), (9.5, 2.5, 3.4))
+    length, width, _ = lorry = rng.uniform((6.6, 2.2, 2.6), (9.5, 2.5, 3.4))
     near = EGO_WIDTH / 2 + rng.uniform(0.6, 4.0)
     rear = point[:2] - direction(point[2]) * (rng.uniform(0.9, 2.2) + length / 2)  # it stands before the walker's way
     middle = rear + outward * (near + width / 2)

@@ -26,10 +26,10 @@ from wotempo.city.twins.stage import Moment
 from wotempo.city.twins.vehicles import crossing, lane_change, lead, oncoming
 
 DRIVE_S = 22.0
-EXPERTS = 30
-EVERY = 5  # steps between two moments of a drive
-SLOWEST = 2.5  # m/s of an ego that has something to decide
-GUESSED = 0.8  # share of the headroom that the cheap guess must see
+EXPERTS = 45
+EVERY = 2  # steps between two moments of a drive
+SLOWEST = 2.0  # m/s of an ego that has something to decide
+GUESSED = 1.0  # share of the headroom that the cheap guess must see
 APART = 30  # steps between two pairs of one ego
 
 Propose = Callable[[Moment, np.random.Generator], Candidate | None]
@@ -37,7 +37,7 @@ PROPOSE: Mapping[str, Propose] = MappingProxyType({
     "crossing": crossing, "lead": lead, "kerb": kerb, "oncoming": oncoming, "lane_change": lane_change,
     "permanence": permanence,
 })  # fmt: skip
-TRIES = MappingProxyType({"crossing": 8, "lead": 2, "kerb": 3, "oncoming": 8, "lane_change": 4, "permanence": 15})
+TRIES = MappingProxyType({"crossing": 2, "lead": 2, "kerb": 3, "oncoming": 1, "lane_change": 4, "permanence": 10})
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def moments(district: District, world: StaticWorld, area: shapely.Geometry, rng:
         record.append((simulation.s, simulation.v, simulation.a, simulation.walked.copy()))
         simulation.step()
     columns = (np.array(values) for values in zip(*record, strict=True))
-    drive = drive.driven(Tracks(*columns, simulation.lights[:steps]))
+    s, v, a, walked = columns
+    drive = drive.driven(Tracks(s, v, a, walked, simulation.lights[:steps]))
     props = draw_props(district.network, district.surroundings, drive.closed, rng)
     people = gather(drive, props, int(rng.integers(2**31)))
     found = []
@@ -85,7 +86,7 @@ def search(
         used: list[tuple[int, int]] = []
         for moment in moments(district, world, area, rng):
             judge: Bench | None = None
-            for kind in tuple(missing):
+            for kind in sorted(set(missing)):
                 if any(ego == moment.ego and abs(step - moment.step) < APART for ego, step in used):
                     break
                 for candidate in _proposals(moment, kind, rng):

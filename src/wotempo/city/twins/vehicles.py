@@ -10,12 +10,13 @@ from wotempo.city.sensors.world import CLASS_NAMES
 from wotempo.city.streets.curves import Line, angle_between, resample
 from wotempo.city.streets.network import LEFT
 from wotempo.city.traffic.fleet import EGO_FRONT, EGO_LENGTH, EGO_REAR, PAINTS
-from wotempo.city.twins.candidate import Candidate
+from wotempo.city.twins.candidate import Candidate, in_sight
 from wotempo.city.twins.motion import NOW, Motion, braking, moved, steady
 from wotempo.city.twins.stage import Moment
 
 VEHICLE = CLASS_NAMES.index("vehicle")
 SPACING = 1.0  # metres between vertices of a way
+PLACES = 8  # of an agent before a junction that are tried
 LATERAL = 3.5  # m/s² of the agent in bends, at most
 
 
@@ -109,26 +110,30 @@ def _at_junction(
             found.append((other, theirs))
     if not found:
         return None
-    other, theirs = found[int(rng.integers(len(found)))]
-    soon = float(np.interp(begin + conflict.reach[me, other] - EGO_FRONT, s[NOW:], 0.1 * np.arange(len(s) - NOW)))
-    if not 0.8 < soon < 3.8:
-        return None
-    size, front, ahead = _body(rng)
-    before = network.elements[theirs.before[0]].line
-    after = network.elements[theirs.after[0]].line
-    back = rng.uniform(0.5, 4.0) if rng.random() < 0.5 else rng.uniform(4.0, 22.0)
-    at = before.length - front - back
-    speed = (back + conflict.reach[other, me]) / (soon + rng.uniform(-0.4, 0.7))
-    bend = float(np.abs(theirs.line.curvature).max())
-    if not 3.5 < speed < 13.0 or at < 20.0 or speed**2 * bend > LATERAL:
-        return None
-    way = _joined(before, theirs.line, after)
-    danger = moved(way, at, steady(speed), ahead)
-    if rng.random() < 0.6:
-        calm = moved(way, at, steady(0.0), ahead)
-    else:  # has just come to a stand
-        calm = moved(way, at, braking(0.0, rng.uniform(1.0, 2.0), rng.uniform(0.8, 1.5)), ahead)
-    return _vehicle(kind, danger, calm, size, rng)
+    for _ in range(PLACES):
+        other, theirs = found[int(rng.integers(len(found)))]
+        reach = begin + conflict.reach[me, other] - EGO_FRONT
+        soon = float(np.interp(reach, s[NOW:], 0.1 * np.arange(len(s) - NOW)))
+        if not 0.6 < soon < 3.8:
+            continue
+        size, front, ahead = _body(rng)
+        before = network.elements[theirs.before[0]].line
+        left = rng.uniform(4.0, conflict.reach[other, me] + 18.0)  # metres of its front to where the two meet
+        at = before.length + conflict.reach[other, me] - left - front
+        speed = left / (soon + rng.uniform(-0.4, 0.7))
+        bend = float(np.abs(theirs.line.curvature).max())
+        if not 3.2 < speed < 13.0 or at < 1.6 * speed + 1.0 or speed**2 * bend > LATERAL:
+            continue
+        way = _joined(before, theirs.line, network.elements[theirs.after[0]].line)
+        if not in_sight(moment, way.at(at)[0]):
+            continue
+        danger = moved(way, at, steady(speed), ahead)
+        if rng.random() < 0.6:
+            calm = moved(way, at, steady(0.0), ahead)
+        else:  # has just come to a stand
+            calm = moved(way, at, braking(0.0, rng.uniform(1.0, 2.0), rng.uniform(0.8, 1.5)), ahead)
+        return _vehicle(kind, danger, calm, size, rng)
+    return None
 
 
 def _vehicle(kind: str, danger: Motion, calm: Motion, size: np.ndarray, rng: np.random.Generator) -> Candidate | None:
