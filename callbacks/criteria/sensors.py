@@ -118,7 +118,7 @@ class SensorsGuard(Guard):
 
     def _follows_its_twin(self, trainer: Trainer, tokens: list[str]) -> Tensor:
         """(B,) bool: scenes whose current frame is declared to be that of the scene before."""
-        partners: Mapping[str, str] = (evidence_of(trainer, "twins") or dict)()
+        partners: Mapping[str, str] = (evidence_of(trainer, "partners") or dict)()
         before = [self._last_token, *tokens[:-1]]
         self._last_token = tokens[-1]
         return torch.tensor([partners.get(token) == other for token, other in zip(tokens, before, strict=True)])

@@ -102,12 +102,12 @@ class RunEvidence:
         """Where the objects of a scene should be seen (wotempo.evidence.objects)."""
         return beliefs_about(self._scenes[token], self.data.frames.spec)
 
-    def twins(self) -> dict[str, str]:
+    def partners(self) -> dict[str, str]:
         """The pairs of the dataset's ``twins.json``, either scene -> the other; empty where it has none."""
-        return self._twins
+        return self._partners
 
     @cached_property
-    def _twins(self) -> dict[str, str]:
+    def _partners(self) -> dict[str, str]:
         twins = read_twins(self.prepared.paths.root)
         pairs = () if twins is None else twins.pairs
         return {token: other for pair in pairs for token, other in (pair.tokens, pair.tokens[::-1])}

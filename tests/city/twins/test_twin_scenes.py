@@ -104,7 +104,7 @@ def test_the_past_of_the_ego_is_one_and_the_histories_differ_where_it_shows(town
 
 def test_a_planted_difference_is_found(town: Town, tmp_path: Path) -> None:
     a, b = town.members("lead")
-    late = replace(b.current, acceleration=b.current.acceleration + (0.01, 0.0))
+    late = replace(b.current, acceleration=b.current.acceleration + np.array([0.01, 0.0]))
     found = differences((a.current, town.blobs(a)), (late, town.blobs(b)))
     assert found == ["acceleration", "status input"]
     for path in b.current.sensor_files:
