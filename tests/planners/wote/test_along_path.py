@@ -127,6 +127,8 @@ def test_training_and_driving_score_the_anchors_alike(reading, make_batch):
     model, batch = reading("lidar2", drive_refined=False).eval(), make_batch(samples=2, window=3)
     outputs, plan = model(batch), model.plan(batch)
     torch.testing.assert_close(outputs["sim_rewards"], plan["sim_rewards"])
+    predicted = model.anchor_scores(plan["fused_bev"], batch["status"])
+    torch.testing.assert_close(predicted, plan["sim_rewards"])
     best = plan["final_rewards"].argmax(-1)
     assert torch.equal(plan["trajectory"], model.trajectory_anchors[best])
     refined = reading("lidar2", drive_refined=True).eval()

@@ -239,8 +239,13 @@ class WoTE(BevPlanner):
 
     def anchor_scores(self, fused: Tensor, status: Tensor) -> Tensor:
         """See ``Planner``: what training compares with the labels, ``predict``'s ``sim_rewards``."""
-        action = self._actions(self.trajectory_anchors, status)
-        return self._evaluate(self._scene_tokens(fused), action)[2].sigmoid()
+        coarse, fine = self._unfolded(fused)
+        scene = self._scene_tokens(coarse)
+        logits = self._evaluate(scene, self._actions(self.trajectory_anchors, status))[2]
+        if self.config.path_scores:
+            semantic_map = self._semantic_map(scene)
+            logits = logits + self._along(self.trajectory_anchors, self.forecast_head(coarse, fine), semantic_map)
+        return logits.sigmoid()
 
     # ---- inside
 
