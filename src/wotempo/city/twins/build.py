@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,14 @@ from wotempo.navsim.twins import Pair, Twins, write_twins
 from wotempo.pdm.anchors import cluster_anchors
 
 ANCHORS, FUTURES = 64, 800  # typical plans by which pairs are chosen, and the futures that they are made of
-ROUNDS = 4  # pairs of each kind in a block
+ROUNDS = 4  # pairs of each kind in a block, about
 PARTS = "twins"  # folder of the blocks' lists
 _SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Block:
-    """ROUNDS pairs of each kind, or fewer where a split's number of pairs ends, cut from drives of one district."""
+    """Pairs that are cut from the same drives of one district: about ROUNDS of each kind, or what is left of them."""
 
     split: str
     number: int  # within its split
@@ -48,21 +49,26 @@ class Block:
 
 
 def plan_blocks(config: TwinConfig) -> list[Block]:
-    """All blocks, split by split."""
-    blocks, size = [], 2 * ROUNDS * len(config.kinds)
-    plans = plan_logs(config)
-    for split in _SPLITS:
-        of_split = [plan for plan in plans if plan.split == split]
-        for number, start in enumerate(range(0, len(of_split), size)):
-            blocks.append(Block(split, number, tuple(of_split[start : start + size])))
+    """All blocks, split by split and district by district."""
+    blocks, size = list[Block](), 2 * ROUNDS * len(config.kinds)
+    for split, of_split in groupby(plan_logs(config), key=lambda plan: plan.split):
+        number = 0
+        for _, of_district in groupby(of_split, key=lambda plan: plan.district):
+            plans = tuple(of_district)
+            for start in range(0, len(plans), size):
+                blocks.append(Block(split, number, plans[start : start + size]))
+                number += 1
     return blocks
 
 
 def kinds_of(config: TwinConfig, block: Block) -> list[str]:
-    """The kinds of a block's pairs: all of them, in a random order, ROUNDS times or as often as the block has room."""
-    order = np.random.default_rng([*_seed(config, block), 0])
-    rounds = [config.kinds[k] for _ in range(ROUNDS) for k in order.permutation(len(config.kinds))]
-    return rounds[: len(block.plans) // 2]
+    """The kinds of a block's pairs. Over a split each comes once in every so many pairs as there are kinds."""
+    kinds, split = config.kinds, _SPLITS.index(block.split)
+    found = []
+    for plan in block.plans[::2]:
+        turn, place = divmod(plan.number // 2, len(kinds))
+        found.append(kinds[np.random.default_rng([config.seed, split, turn, 108]).permutation(len(kinds))[place]])
+    return found
 
 
 def _seed(config: TwinConfig, block: Block) -> list[int]:
