@@ -1,4 +1,4 @@
-"""What knowing the history is worth in a pair: PDMS of the best anchors, with and without."""
+"""The worth of the history in a pair: PDMS of the best anchors, with and without knowing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What drivers do about a changed agent once it is seen: they follow it, or let it pass.
+"""The answer that drivers give to a changed agent once it is seen: they follow it, or let it pass.
 
 A driver knows where the agent is, how fast it is now and the way that it is taking; he takes it to keep its speed.
 """

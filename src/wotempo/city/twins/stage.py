@@ -1,4 +1,4 @@
-"""A moment of a drive seen by one ego: what pairs are cut from."""
+"""A moment of a drive seen by one ego, from which pairs are cut."""
 
 from __future__ import annotations
 

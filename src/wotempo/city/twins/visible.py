@@ -1,4 +1,4 @@
-"""Whether the sensors show the changed agent: seen in the history; now seen, or, where it is hidden, not at all."""
+"""The test that sensors show the changed agent: seen in the history; now seen, or, where it is hidden, not at all."""
 
 from __future__ import annotations
 
