@@ -119,6 +119,9 @@ class Evidence(Protocol):
         ``camera`` belief -> (n, 4) left, top, right, bottom pixel. NaN where an object is not seen. Beliefs: *as
         annotated*, and wrong ones (callbacks.criteria.sensors)."""
 
+    def twins(self) -> Mapping[str, str]:
+        """Scene -> the scene that is declared to have the same current frame, both ways; empty where there are none."""
+
     def fixed_batches(self, count: int) -> Sequence[Any]:
         """The same ``count`` batches of training scenes whenever a run asks, on the host."""
 

@@ -21,6 +21,7 @@ TRUE = "as annotated"
 SENSORS = ("camera", "lidar")
 ANY = ("half a second before", "half a second later", "mirrored")
 BELIEFS = {"lidar": ANY, "camera": (*ANY, "left and right swapped")}
+TWINS = "declared twin frames"
 SUMS = ("frames", "gain", "gain_squared")
 DULL = 1.0
 """Grey levels: a picture whose standard deviation is smaller shows nothing."""
@@ -33,7 +34,8 @@ class SensorsGuard(Guard):
     """Of some batches, in training and more of them in validation:
 
     - each camera's part of the picture, and the LiDAR map, is not constant; it changes from frame to frame while the
-      ego moves; no two cameras show the same (but for ``max_share`` of the frames);
+      ego moves (declared twin frames are exempt, and counted); no two cameras show the same (but for ``max_share`` of
+      the frames);
     - the status is that of a car now: one command, the speed of the poses, an acceleration below 12 m/s² (a future pose
       in it is found here);
     - objects are seen where the annotation has them: LiDAR cells inside of their boxes are occupied, their hulls in the
@@ -68,9 +70,10 @@ class SensorsGuard(Guard):
         super().__init__(self.policy, self.allow_inconclusive)
         self.limit = 0
         names = [f"{s}/{b}/{key}" for s in SENSORS for b in BELIEFS[s] for key in SUMS]
-        self.tally = Tally(self.fetch, ["looked", "moving", "status", "doubled", *self._kinds(), *names])
+        self.tally = Tally(self.fetch, ["looked", "moving", "status", "doubled", TWINS, *self._kinds(), *names])
         self.memory = self.tally.totals
         self._last: dict[str, Tensor] = {}
+        self._last_token = ""
 
     @staticmethod
     def _kinds() -> list[str]:
@@ -101,7 +104,8 @@ class SensorsGuard(Guard):
         now = batch["frame_index"][:, -1]
         camera, lidar = batch["camera"][now].float(), batch["lidar"][now].float()
         parts: Mapping[str, tuple[float, float]] = evidence_of(trainer, "camera_parts")()
-        self.tally.add(alive(camera, lidar, batch["speed"][:, -1], parts, self._last))
+        twin = self._follows_its_twin(trainer, tokens_of(batch)).to(camera.device)
+        self.tally.add(alive(camera, lidar, batch["speed"][:, -1], parts, self._last, twin))
         self.tally.add({"status": implausible(batch["status"].float(), batch["speed"][:, -1].float())})
         beliefs = evidence_of(trainer, "beliefs")
         if any(self.memory.get(f"{s}/{b}/frames", 0) < self.frames for s in SENSORS for b in BELIEFS[s]):
@@ -111,6 +115,13 @@ class SensorsGuard(Guard):
                 self._compare("lidar", found["lidar"], occupied, near[place])
                 self._compare("camera", found["camera"], contrast, sums[place])
         self._judge_live(trainer, batch)
+
+    def _follows_its_twin(self, trainer: Trainer, tokens: list[str]) -> Tensor:
+        """(B,) bool: scenes whose current frame is declared to be that of the scene before."""
+        partners: Mapping[str, str] = (evidence_of(trainer, "twins") or dict)()
+        before = [self._last_token, *tokens[:-1]]
+        self._last_token = tokens[-1]
+        return torch.tensor([partners.get(token) == other for token, other in zip(tokens, before, strict=True)])
 
     def _compare(self, sensor: str, beliefs: Mapping[str, Any], measure: Any, content: Tensor) -> None:
         true = torch.as_tensor(beliefs[TRUE], device=content.device)
@@ -175,7 +186,9 @@ class SensorsGuard(Guard):
         totals = self.tally.read(trainer)
         failed, still_open, ruled_out = self._fits_better(totals)
         faults = self._broken(totals) + failed
-        facts = {"ruled_out": ruled_out, "open": still_open, "frames": int(totals.get("looked", 0.0))}
+        facts: dict[str, Any] = {"ruled_out": ruled_out, "open": still_open, "frames": int(totals.get("looked", 0.0))}
+        if twins := int(totals.get(TWINS, 0.0)):
+            facts["twins"] = twins
         if faults:
             self.record("fail", "; ".join(faults), len(faults), **facts)
         elif obstacle := self.tally.blind():
@@ -190,21 +203,23 @@ class SensorsGuard(Guard):
 
 
 def alive(
-    camera: Tensor, lidar: Tensor, speed: Tensor, parts: Mapping[str, tuple[float, float]], last: dict[str, Tensor]
-) -> dict[str, Tensor]:
+    camera: Tensor, lidar: Tensor, speed: Tensor, parts: Mapping[str, tuple[float, float]], last: dict[str, Tensor],
+    twin: Tensor,
+) -> dict[str, Tensor]:  # fmt: skip
     """Counters of current frames: camera (B, 3, H, W) and lidar (B, 1, R, C) 0 to 255 or counts, speed (B,) m/s.
-    ``last``: what the previous frame of each sensor looked like; it is brought up to date."""
+    ``last``: what the previous frame of each sensor looked like; it is brought up to date. ``twin`` (B,) bool: frames
+    that are declared to be the previous one; they do not count as stuck."""
     width = camera.shape[-1]
     pieces = {name: camera[..., round(a * width) : round(b * width)] for name, (a, b) in parts.items()}
     moving = speed.abs() > 1.0
-    counts = {"looked": torch.ones_like(speed), "moving": moving}
+    counts = {"looked": torch.ones_like(speed), "moving": moving, TWINS: twin & moving}
     signatures = {}
     for name, piece in {**pieces, "lidar": lidar}.items():
         flat = piece.flatten(1)
         counts[f"constant {name}"] = flat.std(1) < (DULL if name != "lidar" else 1e-6)
         signature = F.adaptive_avg_pool2d(piece.mean(1, keepdim=True), (8, 8)).flatten(1)
         before = torch.cat((last.get(name, signature[:1] + 1), signature[:-1]))
-        counts[f"stuck {name}"] = (signature == before).all(1) & moving
+        counts[f"stuck {name}"] = (signature == before).all(1) & moving & ~twin
         last[name], signatures[name] = signature[-1:], signature
     names = list(pieces)
     same = [(signatures[a] - signatures[b]).abs().amax(1) < 1e-3 for i, a in enumerate(names) for b in names[i + 1 :]]

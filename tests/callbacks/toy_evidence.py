@@ -143,6 +143,9 @@ class ToyEvidence:
     def label_row(self, name: str) -> Tensor:
         return row_of(int(name[5:])).clone()
 
+    def twins(self) -> dict[str, str]:
+        return {}
+
     def camera_parts(self) -> dict[str, tuple[float, float]]:
         return PARTS
 

@@ -9,7 +9,10 @@ import numpy as np
 
 from wotempo.datasets.base import Dataset, Progress
 from wotempo.datasets.supply import Supply
+from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, read_splits
+from wotempo.navsim.twins import FILE as TWINS
+from wotempo.navsim.twins import read_twins
 
 if TYPE_CHECKING:  # what generates a town is of no use to a run on other data
     from wotempo.city import CityConfig
@@ -50,6 +53,12 @@ class Town(Dataset):
 
         root = self.root
         build_city(root, self.city, workers=self.data.prepare_workers, progress=progress)
+        twins = read_twins(root)
+        if twins is not None and twins.town != self.city.fingerprint:
+            raise UserError(
+                f"{root / TWINS} lists the pairs of another town ({twins.town}, this one is {self.city.fingerprint}); "
+                "delete the folder and generate the town again"
+            )
         return DataPaths(root, root / "maps")
 
     def logs(self, paths: DataPaths, split: str) -> frozenset[str]:

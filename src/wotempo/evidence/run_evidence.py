@@ -18,6 +18,7 @@ from wotempo.evaluation.scoring import score_here
 from wotempo.evidence.objects import beliefs_about, parts_of_the_view
 from wotempo.evidence.targets import expert_apart, of_the_table, rescored, share_on_road
 from wotempo.navsim import Scene, ScoreTable
+from wotempo.navsim.twins import read_twins
 from wotempo.pdm.agents import constant_velocity_poses, human_poses
 from wotempo.preparation.prepare import Prepared
 
@@ -100,6 +101,16 @@ class RunEvidence:
     def beliefs(self, token: str) -> dict[str, dict[str, np.ndarray]]:
         """Where the objects of a scene should be seen (wotempo.evidence.objects)."""
         return beliefs_about(self._scenes[token], self.data.frames.spec)
+
+    def twins(self) -> dict[str, str]:
+        """The pairs of the dataset's ``twins.json``, either scene -> the other; empty where it has none."""
+        return self._twins
+
+    @cached_property
+    def _twins(self) -> dict[str, str]:
+        twins = read_twins(self.prepared.paths.root)
+        pairs = () if twins is None else twins.pairs
+        return {token: other for pair in pairs for token, other in (pair.tokens, pair.tokens[::-1])}
 
     def camera_parts(self) -> dict[str, Any]:
         """Columns of each camera in the stitched view, in terms of its width."""

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from wotempo.city.dataset.config import VERSION, CityConfig
+from wotempo.city.dataset.config import VERSION, CityConfig, TwinConfig
 from wotempo.city.dataset.frames import frame_actors, record_log
 from wotempo.city.dataset.plan import LogPlan, district_count, plan_logs
 from wotempo.city.sensors.files import write_sensors
@@ -32,6 +34,7 @@ from wotempo.navsim.lock import locked
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.schema import FRAME_PERIOD_S
 
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # what, done, total
 
 EXPERTS = 14  # vehicles of a drive that may become the ego
@@ -51,7 +54,25 @@ def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progr
         return
     with locked(root.with_name(f".{root.name}.lock"), str(root), wait=True):
         if not _claim(root, config):
-            _build(root, config, workers, progress)
+            if isinstance(config, TwinConfig):
+                _build_twins(root, config, workers, progress)
+            else:
+                _build(root, config, workers, progress)
+
+
+def _build_twins(root: Path, config: TwinConfig, workers: int, progress: Progress | None) -> None:
+    from wotempo.city.twins import build as twins  # it knows the scorer, which loads much
+
+    report = progress or (lambda what, done, total: None)
+    blocks = twins.plan_blocks(config)
+    todo = [block for block in blocks if not twins.part_path(root, block).exists()]
+    report("make twin scenes", len(blocks) - len(todo), len(blocks))
+    _write_map(root, config)
+    twins.prepare(root, config)
+    for done, _ in enumerate(_run(partial(twins.make_block, root, config), todo, workers), len(blocks) - len(todo) + 1):
+        report("make twin scenes", done, len(blocks))
+    twins.finish(root, config, blocks)
+    _finish(root, config, plan_logs(config))
 
 
 def _build(root: Path, config: CityConfig, workers: int, progress: Progress | None) -> None:
@@ -59,10 +80,19 @@ def _build(root: Path, config: CityConfig, workers: int, progress: Progress | No
     plans = plan_logs(config)
     todo = [plan for plan in plans if not _log_path(root, plan).exists()]
     report("simulate town", len(plans) - len(todo), len(plans))
+    _write_map(root, config)
+    for done, _ in enumerate(_run(partial(make_log, root, config), todo, workers), len(plans) - len(todo) + 1):
+        report("simulate town", done, len(plans))
+    _finish(root, config, plans)
+
+
+def _write_map(root: Path, config: CityConfig) -> None:
     if not (root / "maps" / "nuplan-maps-v1.0.json").exists():  # write_town_map writes it last
         write_town_map(root / "maps", [draw_district(config.seed, k) for k in range(district_count(config))])
-    for done, _ in enumerate(_run(root, config, todo, workers), len(plans) - len(todo) + 1):
-        report("simulate town", done, len(plans))
+
+
+def _finish(root: Path, config: CityConfig, plans: list[LogPlan]) -> None:
+    """What is written when all logs are there."""
     logs = {split: tuple(plan.identity.name for plan in plans if plan.split == split) for split in _SPLITS}
     write_splits(root, {split: SplitLogs(folder, logs[split]) for split, (folder, _) in config.splits.items()})
     counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
@@ -96,11 +126,11 @@ def _log_path(root: Path, plan: LogPlan) -> Path:
     return root / "navsim_logs" / plan.folder / f"{plan.identity.name}.pkl"
 
 
-def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> Iterator[None]:
-    """Yields once per finished log."""
+def _run(make: Callable[[T], None], plans: list[T], workers: int) -> Iterator[None]:
+    """Yields once per finished log, or block of logs."""
     if workers <= 1 or len(plans) <= 1:
         for plan in plans:
-            make_log(root, config, plan)
+            make(plan)
             yield
         return
     # Each worker starts at its own place in the list and so stays within a district, whose drawing it keeps.
@@ -108,7 +138,7 @@ def _run(root: Path, config: CityConfig, plans: list[LogPlan], workers: int) -> 
     order = [plans[k] for offset in range(stripe) for k in range(offset, len(plans), stripe)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context, initializer=_start_worker) as pool:
-        jobs = [pool.submit(make_log, root, config, plan) for plan in order]
+        jobs = [pool.submit(make, plan) for plan in order]
         try:
             for job in as_completed(jobs):
                 job.result()

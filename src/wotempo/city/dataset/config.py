@@ -50,7 +50,18 @@ class CityConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-PRESETS = {
+@dataclass(frozen=True)
+class TwinConfig(CityConfig):
+    """A town of twin scenes: each log is one scene, and two logs are a pair. See ``city.twins``."""
+
+    kinds: tuple[str, ...] = ("crossing", "lead", "kerb", "oncoming", "lane_change", "permanence")
+    headroom: float = 0.08  # PDMS that knowing the history is worth in a pair, at least
+    changed: float = 0.1  # share of anchors whose NC or TTC differs between the scenes, at least
+
+
+PRESETS: dict[str, CityConfig] = {
+    "twins_micro": TwinConfig(SplitSize(12, 1), SplitSize(12, 1), SplitSize(12, 1), frames=14),
+    "twins": TwinConfig(SplitSize(3600, 12), SplitSize(120, 2), SplitSize(600, 6), frames=14),
     "micro": CityConfig(SplitSize(2, 1), SplitSize(1, 1), SplitSize(1, 1), frames=24),
     "tiny": CityConfig(SplitSize(12, 4), SplitSize(2, 1), SplitSize(11, 3), frames=32),
     "small": CityConfig(SplitSize(60, 8), SplitSize(6, 1), SplitSize(22, 5), frames=40),

@@ -49,21 +49,22 @@ def record_log(
     """``count`` frames from the end of the warm-up on."""
     first = round(WARM_UP_S / DT)
     steps = first + STEPS * np.arange(count)
-    commands = _commands(drive, ego, steps)
+    commands = commands_of(drive, ego, steps)
     routes = {
-        n: _route(district, drive, ego, steps[n], steps[min(n + SCENE_FRAMES, count) - 1])
+        n: route_of(district, drive, ego, steps[n], steps[min(n + SCENE_FRAMES, count) - 1])
         for n in range(0, count, SCENE_FRAMES)
     }
     return [
-        _frame(district, drive, people, ego, identity, k, int(step), commands[k], routes[k - k % SCENE_FRAMES])
+        frame_at(district, drive, people, ego, identity, k, int(step), commands[k], routes[k - k % SCENE_FRAMES])
         for k, step in enumerate(steps)
     ]
 
 
-def _frame(
+def frame_at(
     district: District, drive: Drive, people: People, ego: int, identity: LogIdentity, k: int, step: int,
     command: np.ndarray, route: tuple[str, ...],
 ) -> Frame:  # fmt: skip
+    """Frame ``k`` of a log, which shows ``step`` of the simulation."""
     scene, token = k // SCENE_FRAMES, identity.token("frame", k)
     pose, speed = drive.poses[step, ego], float(drive.tracks.speed[step, ego])
     yaw_rate = float((drive.poses[step + 1, ego, 2] - drive.poses[step - 1, ego, 2]) / (2 * DT))
@@ -116,7 +117,11 @@ def _boxes(people: People, pose: np.ndarray, ego: int, identity: LogIdentity, st
 
 def frame_actors(district: District, drive: Drive, people: People, ego: int, k: int) -> Actors:
     """What the renderer shows in frame ``k``, in global coordinates."""
-    step = round(WARM_UP_S / DT) + STEPS * k
+    return actors_at(district, drive, people, ego, round(WARM_UP_S / DT) + STEPS * k)
+
+
+def actors_at(district: District, drive: Drive, people: People, ego: int, step: int) -> Actors:
+    """What the renderer shows at a step of the simulation, in global coordinates."""
     here = drive.poses[step, ego, :2]
     near = np.hypot(*(people.poses[step, :, :2] - here).T) < SHOWN
     near[ego] = False
@@ -128,12 +133,13 @@ def frame_actors(district: District, drive: Drive, people: People, ego: int, k: 
     return Actors(boxes, people.classes[near], people.colours[near], lights)
 
 
-def _route(district: District, drive: Drive, ego: int, first: int, last: int) -> tuple[str, ...]:
+def route_of(district: District, drive: Drive, ego: int, first: int, last: int) -> tuple[str, ...]:
+    """Ids of the roadblocks from where the ego is at step ``first`` to well beyond where it is at ``last``."""
     elements = route_elements(drive, ego, int(first), int(last))
     return tuple(str(feature_id(district.index, "group", drive.network.elements[e].group)) for e in elements)
 
 
-def _commands(drive: Drive, ego: int, steps: np.ndarray) -> np.ndarray:
+def commands_of(drive: Drive, ego: int, steps: np.ndarray) -> np.ndarray:
     """(len(steps), 4) one-hot left, forward, right, unknown: the side of the centre line's point LOOK metres ahead."""
     elements = drive.paths.elements[ego]
     centre: Paths = build_paths(drive.network, [tuple(elements[elements >= 0])], np.array([[0.0, 1.0, 0.0]]))

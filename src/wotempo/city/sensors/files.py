@@ -11,7 +11,7 @@ import numpy as np
 from wotempo.city.sensors.lidar import scan_snapshot
 from wotempo.city.sensors.render import render_view
 from wotempo.city.sensors.rig import IMAGE_HEIGHT, IMAGE_WIDTH
-from wotempo.city.sensors.scenery import take_snapshot
+from wotempo.city.sensors.scenery import Snapshot, take_snapshot
 from wotempo.city.sensors.world import Actors, StaticWorld
 from wotempo.navsim.images import write_image
 from wotempo.navsim.pcd import write_pcd
@@ -26,11 +26,17 @@ def write_sensors(
 
     Files appear whole or not at all. Raises ``UserError`` when the disk is full or the folder cannot be written.
     """
-    snapshot = take_snapshot(world, actors, frame.pose, frame.height)
+    write_snapshot(
+        take_snapshot(world, actors, frame.pose, frame.height), frame, blob_dir, cameras, int(frame.token, 16)
+    )
+
+
+def write_snapshot(snapshot: Snapshot, frame: Frame, blob_dir: Path, cameras: Sequence[str], seed: int) -> None:
+    """``write_sensors`` of what is there already. ``seed``: of the LiDAR noise."""
     for name in cameras:
         camera = frame.cameras[name]
         write_image(blob_dir / camera.path, enlarge(render_view(snapshot, camera)), quality=85)
-    xyz, intensity, ring, lidar_id = scan_snapshot(snapshot, seed=int(frame.token, 16))
+    xyz, intensity, ring, lidar_id = scan_snapshot(snapshot, seed=seed)
     write_pcd(blob_dir / frame.lidar_path, xyz, intensity, lidar_id, ring)
 
 

@@ -62,6 +62,17 @@ def render_view(snapshot: Snapshot, camera: Camera) -> np.ndarray:
     return image
 
 
+def same_view(first: Snapshot, second: Snapshot, camera: Camera) -> bool:
+    """Whether two snapshots from one place hold the same for ``camera``: all that it may see, shadows included."""
+    view, seen = view_of(camera), []
+    for snapshot in (first, second):
+        windows, near = screen_windows(snapshot.primitives, view)
+        shade_windows, shade_near = screen_windows(_shadow_bounds(snapshot), view)
+        shown, cast = np.isfinite(near), shade_near < SHADOW_RANGE
+        seen.append((snapshot.primitives[shown], windows[shown], snapshot.casters[cast], shade_windows[cast]))
+    return all(np.array_equal(a, b) for a, b in zip(*seen, strict=True))
+
+
 @dataclass(frozen=True)
 class View:
     """A camera's rays in the ego frame; a ray's t is the depth along the optical axis."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from wotempo.city.streets.network import Network
 from wotempo.city.traffic.fleet import Fleet, draw_fleet, draw_moods
 from wotempo.city.traffic.routes import Paths, build_paths
 from wotempo.city.traffic.signals import draw_plan
-from wotempo.city.traffic.simulation import DT, Tracks, simulate
+from wotempo.city.traffic.simulation import DT, Simulation, Tracks, simulate
 from wotempo.city.traffic.spawn import draw_closures, draw_starts
 from wotempo.city.traffic.walkers import Crossers, draw_crossers
 
@@ -33,9 +33,21 @@ class Drive:
     tracks: Tracks
     poses: np.ndarray  # (T, V, 3) local x, y, heading of the rear axles; heading unwrapped
 
+    def driven(self, tracks: Tracks) -> Drive:
+        """The same traffic, where this happened."""
+        return replace(self, tracks=tracks, poses=self.paths.pose(tracks.s))
+
 
 def run_drive(network: Network, seconds: float, experts: int, rng: np.random.Generator) -> Drive:
     """``seconds`` after the warm-up; ``experts``: how many vehicles drive like the ego."""
+    drive, simulation, steps = begin_drive(network, seconds, experts, rng)
+    return drive.driven(simulate(simulation, steps))
+
+
+def begin_drive(
+    network: Network, seconds: float, experts: int, rng: np.random.Generator
+) -> tuple[Drive, Simulation, int]:
+    """A drive of ``run_drive`` with nothing driven yet, its simulation, and how many steps that has."""
     whole = WARM_UP_S + seconds
     closed = draw_closures(network, rng) if rng.random() < 0.6 else frozenset()
     kilometres = sum(e.line.length for e in network.elements if not e.connector) / 1000.0
@@ -47,5 +59,7 @@ def run_drive(network: Network, seconds: float, experts: int, rng: np.random.Gen
     moods = draw_moods(fleet, round(whole / DT) + 1, DT, rng)
     plan, crossers = draw_plan(len(network.layout.nodes), rng), draw_crossers(network, whole, rng)
     speeds = rng.uniform(1.0, 8.0, len(routes))
-    tracks = simulate(network, paths, fleet, moods, plan, crossers, starts, speeds)
-    return Drive(network, closed, paths, fleet, crossers, tracks, paths.pose(tracks.s))
+    simulation = Simulation(network, paths, fleet, moods, plan, crossers, starts, speeds)
+    none = np.empty((0, len(fleet)))
+    nothing = Tracks(none, none, none, np.empty((0, len(crossers.pace))), simulation.lights[:0])
+    return Drive(network, closed, paths, fleet, crossers, nothing, paths.pose(none)), simulation, len(moods.pace)

@@ -70,6 +70,12 @@ def _faultless(drive: Drive, people: People, area: shapely.Geometry, ego: int, f
     """Comfortable, on the road with all corners, and touching nobody, at every step."""
     if drive.tracks.acceleration[first:, ego].min() < -HARDEST:
         return False
+    return not faulty_steps(drive, people, area, ego, first).any()
+
+
+def faulty_steps(drive: Drive, people: People, area: shapely.Geometry, ego: int, first: int) -> np.ndarray:
+    """(T - first,) bool: steps at which it brakes too hard, leaves the road with a corner or touches somebody."""
+    faulty = drive.tracks.acceleration[first:, ego] < -HARDEST
     poses = people.poses[first:]
     box = np.concatenate([poses[:, ego], np.broadcast_to(people.sizes[ego, :2] + 2 * CLEARANCE, (len(poses), 2))], 1)
     box = box[:, [0, 1, 3, 4, 2]]
@@ -77,9 +83,9 @@ def _faultless(drive: Drive, people: People, area: shapely.Geometry, ego: int, f
     gap[:, ego] = np.inf
     t, n = np.nonzero(gap < 9.0)
     others = np.concatenate([poses[t, n, :2], people.sizes[n, :2], poses[t, n, 2:]], 1)
-    if boxes_touch(box[t], others).any():
-        return False
-    return bool(shapely.contains_xy(area, *ego_corners(drive.poses[first:, ego]).reshape(-1, 2).T).all())
+    faulty[t[boxes_touch(box[t], others)]] = True
+    inside = shapely.contains_xy(area, *ego_corners(drive.poses[first:, ego]).reshape(-1, 2).T)
+    return faulty | ~inside.reshape(-1, 4).all(1)
 
 
 def ego_corners(poses: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from wotempo.city.streets.network import Network
@@ -26,6 +28,12 @@ class Leaders:
         self.position = np.zeros(count, np.int64)  # index into paths.elements
         for v in range(count):
             self._index(v)
+
+    def fork(self) -> Leaders:
+        """A copy that goes its own way."""
+        other = copy.copy(self)
+        other._along, other._shared, other.position = self._along.copy(), self._shared.copy(), self.position.copy()
+        return other
 
     @property
     def element(self) -> np.ndarray:

@@ -25,6 +25,10 @@ class People:
     classes: np.ndarray  # (N,)
     colours: np.ndarray  # (N, 3) uint8
 
+    def without_last(self) -> People:
+        """All but the last one."""
+        return People(self.poses[:, :-1], self.velocity[:, :-1], self.sizes[:-1], self.classes[:-1], self.colours[:-1])
+
     def boxes(self, step: int) -> np.ndarray:
         """(N, 7) x, y, z of the centre, length, width, height, yaw; z above the road."""
         pose = self.poses[step]

@@ -8,6 +8,8 @@ left the connector, or, before the stop line, when the light changes in time to 
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from wotempo.city.streets.network import Network
@@ -35,6 +37,12 @@ class RightOfWay:
             self._phase[element] = phase
         self.held = np.full(len(fleet), -1)
         self._every = np.arange(len(fleet))
+
+    def fork(self) -> RightOfWay:
+        """A copy that goes its own way."""
+        other = copy.copy(self)
+        other.held = self.held.copy()
+        return other
 
     def step(
         self, s: np.ndarray, v: np.ndarray, lights: np.ndarray, position: np.ndarray, leader: np.ndarray,

@@ -7,7 +7,9 @@ All state is in arrays over the V vehicles, metres along each vehicle's own path
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -37,32 +39,69 @@ class Tracks:
     lights: np.ndarray  # (T, nodes, 2) of signals.GREEN, YELLOW, RED
 
 
-def simulate(
-    network: Network, paths: Paths, fleet: Fleet, moods: Moods, plan: SignalPlan, crossers: Crossers,
-    start: np.ndarray, start_speed: np.ndarray,
-) -> Tracks:  # fmt: skip
-    """Run as many steps as ``moods`` is long. ``start`` (V,): rear axles along the paths, on the first lanes."""
-    steps = len(moods.pace)
-    s, v, a = start.astype(float), start_speed.astype(float), np.zeros(len(start))
-    leaders, rules = Leaders(network, paths, fleet), RightOfWay(network, paths, fleet)
-    watch = CrosswalkWatch(network, paths, fleet, crossers)
-    allowed = allowed_speed(paths, fleet)
-    time = np.arange(steps) * DT
-    lights, red_left = plan.state(time), plan.red_left(time)
-    record = []
-    for k in range(steps):
-        record.append((s, v, a, watch.walked.copy()))
+class Reaction(Protocol):
+    """What drivers see beside each other, the lights and the pedestrians on crosswalks."""
+
+    def __call__(self, s: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Gap to a further leader (V,), inf: none; its speed; its acceleration; where on its path each must stop."""
+
+
+class Simulation:
+    """Traffic under way: its state, one step at a time. ``fork`` makes a copy that goes its own way.
+
+    ``s``, ``v``, ``a`` (V,): rear axles along the paths, metres; speed; acceleration. ``k``: steps taken.
+    """
+
+    def __init__(
+        self, network: Network, paths: Paths, fleet: Fleet, moods: Moods, plan: SignalPlan, crossers: Crossers,
+        start: np.ndarray, start_speed: np.ndarray,
+    ) -> None:  # fmt: skip
+        self.k, self.s, self.v, self.a = 0, start.astype(float), start_speed.astype(float), np.zeros(len(start))
+        self._paths, self._fleet, self._moods = paths, fleet, moods
+        self._leaders, self._rules = Leaders(network, paths, fleet), RightOfWay(network, paths, fleet)
+        self._watch = CrosswalkWatch(network, paths, fleet, crossers)
+        self._allowed = allowed_speed(paths, fleet)
+        time = np.arange(len(moods.pace)) * DT
+        self.lights, self._red_left = plan.state(time), plan.red_left(time)
+
+    @property
+    def walked(self) -> np.ndarray:
+        """(P,) metres that the crossing pedestrians have walked."""
+        return self._watch.walked
+
+    def fork(self) -> Simulation:
+        """A copy that shares what never changes."""
+        other = copy.copy(self)
+        other._leaders, other._rules, other._watch = self._leaders.fork(), self._rules.fork(), self._watch.fork()
+        return other
+
+    def step(self, reaction: Reaction | None = None) -> None:
+        """Everybody decides and drives for DT seconds."""
+        k, s, v, a, fleet, leaders = self.k, self.s, self.v, self.a, self._fleet, self._leaders
         gap, lead_speed, lead_a, leader = leaders.find(s, v, a)
-        watch.step(s, v, lights[k], red_left[k], DT)
-        walker_stop = watch.stops(s, v)
-        line = rules.step(s, v, lights[k], leaders.position, leader, gap, walker_stop)
-        stop = np.minimum(np.minimum(line - STOP_SHORT, walker_stop), paths.length - 2.0) - (s + fleet.front)
-        a = _accelerate(fleet, moods, k, allowed, s, v, a, gap, lead_speed, lead_a, stop)
+        self._watch.step(s, v, self.lights[k], self._red_left[k], DT)
+        walker_stop = self._watch.stops(s, v)
+        line = self._rules.step(s, v, self.lights[k], leaders.position, leader, gap, walker_stop)
+        halt = np.minimum(line - STOP_SHORT, walker_stop)
+        if reaction is not None:
+            nearer, speed, braking, seen_stop = reaction(s, v)
+            closer = nearer < gap
+            gap, halt = np.minimum(gap, nearer), np.minimum(halt, seen_stop)
+            lead_speed, lead_a = np.where(closer, speed, lead_speed), np.where(closer, braking, lead_a)
+        stop = np.minimum(halt, self._paths.length - 2.0) - (s + fleet.front)
+        a = _accelerate(fleet, self._moods, k, self._allowed, s, v, a, gap, lead_speed, lead_a, stop)
         faster = np.maximum(0.0, v + a * DT)
-        a = (faster - v) / DT
-        s, v = s + 0.5 * (v + faster) * DT, faster
+        self.k, self.s, self.v, self.a = k + 1, s + 0.5 * (v + faster) * DT, faster, (faster - v) / DT
+
+
+def simulate(simulation: Simulation, steps: int, reaction: Reaction | None = None) -> Tracks:
+    """What happens in the next ``steps`` steps; the present is the first of them, of which only the result is new."""
+    record, first = [], simulation.k
+    for _ in range(steps):
+        record.append((simulation.s, simulation.v, simulation.a, simulation.walked.copy()))
+        simulation.step(reaction)
     places, speeds, accelerations, walked = (np.array(values) for values in zip(*record, strict=True))
-    return Tracks(places, speeds, accelerations, walked, lights)
+    return Tracks(places, speeds, accelerations, walked, simulation.lights[first : first + steps])
 
 
 def allowed_speed(paths: Paths, fleet: Fleet) -> np.ndarray:

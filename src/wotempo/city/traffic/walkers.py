@@ -7,6 +7,7 @@ the crossing point would overlap with the pedestrian's stop before the crosswalk
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,12 @@ class CrosswalkWatch:
         self._time = 0.0
         self._start, self._end, self._which, self._across = _crossings_of_paths(network, paths)
         self._next = np.zeros(len(fleet), np.int64)
+
+    def fork(self) -> CrosswalkWatch:
+        """A copy that goes its own way."""
+        other = copy.copy(self)
+        other.walked, other._going, other._next = self.walked.copy(), self._going.copy(), self._next.copy()
+        return other
 
     def _ahead(self) -> tuple[np.ndarray, ...]:
         """Start, end, crosswalk, place across of the NEXT crossings of every vehicle, each (V, NEXT)."""

@@ -1,0 +1,1 @@
+"""Twin scenes: pairs of scenes with one current frame, which only their histories tell apart."""
