@@ -21,6 +21,8 @@ SAME = 0.1
 """Metres: plans of two scenes that are nearer to each other at every pose are one and the same plan."""
 COUNTED = 1000
 """Scenes, at most, whose plans are counted: each is compared with every plan found before it."""
+ADE, SCORE = "ade", "score"
+"""What a plan is judged by."""
 AGAIN = 0.05
 """Metres: so far may a plan lie from itself when it is computed again (half precision, order of sums)."""
 
@@ -30,7 +32,8 @@ class PlanGuard(Guard):
     """Judges the latest validation: the plans are finite and the same when they are computed again, those of different
     scenes differ, and their mean displacement from the expert (ADE, m) is smaller than that of every driver in
     ``rivals``, which chance does not explain (paired test at ``alpha``). A sample of ``scored`` scenes goes through the
-    exact scorer (PDMS), where the plan may not be worse than the rivals that move (``alpha`` again).
+    exact scorer (PDMS), where the plan may not be worse than the rivals that move (``alpha`` again). A planner that is
+    not to drive as the expert did is judged by that score alone (``by``): it must be better there than they are.
 
     Drivers, on the very scenes that are judged: *standing still*; the *best fixed plan*, which of ``fixed_plans`` has
     the smallest ADE here, in hindsight (without any: the mean of all experts); a *random fixed plan*; and those that
@@ -45,6 +48,7 @@ class PlanGuard(Guard):
         min_scenes: validated scenes; fewer are inconclusive.
         scored: scenes whose plans are scored; 0 scores none.
         alpha: of either test, one-sided.
+        by: what it must beat the rivals in, ``ade`` or ``score``.
     """
 
     name = "plan"
@@ -58,12 +62,17 @@ class PlanGuard(Guard):
     min_scenes: int = 16
     scored: int = 16
     alpha: float = 0.05
+    by: str = ADE
     policy: Policy = "fail"
     allow_inconclusive: bool = False
 
     def __post_init__(self) -> None:
         super().__init__(self.policy, self.allow_inconclusive)
+        if self.by not in (ADE, SCORE):
+            raise ValueError(f"by is '{self.by}': set it to {ADE} or {SCORE}")
         self.limit = 1.0 if self.rivals else None
+        if self.by == SCORE:
+            self.unit = "PDMS of the best rival, in terms of the plan's"
         # Of the latest validation: its step, scenes in the order of the columns, and by driver one ADE for each scene.
         self.memory = {"step": None, "tokens": [], "ade": {}, "distinct": 0, "sample": {}}
         self._plans: list[tuple[list[str], Tensor, Tensor]] = []
@@ -169,8 +178,15 @@ class PlanGuard(Guard):
             return
         means = {name: fmean(values) for name, values in ade.items()}
         scores = self._scores(trainer)
-        best = min(self.rivals, key=means.__getitem__)
-        measured = round(means["plan"] / max(means[best], 1e-6), 4)
+        movers = sorted(({FIXED, *self.rivals} - {STILL}) & scores.keys())
+        if self.by == SCORE and not movers:
+            self.record("inconclusive", "the plan is to be judged by its score, and no scene of validation was scored")
+            return
+        figures = {name: fmean(values) for name, values in scores.items()} if self.by == SCORE else means
+        if self.by == SCORE:
+            measured = round(max(figures[name] for name in movers) / max(figures["plan"], 1e-6), 4)
+        else:
+            measured = round(means["plan"] / max(min(means[name] for name in self.rivals), 1e-6), 4)
         plans, experts = self.memory["distinct"]
         facts = {
             "ade": _rounded(means),
@@ -186,19 +202,21 @@ class PlanGuard(Guard):
             self.record("fail", f"every scene gets the same plan, {experts} futures of the expert differ; {text}",
                         measured, **facts)  # fmt: skip
             return
-        lost = [name for name in self.rivals if means["plan"] >= means[name]]
+        if self.by == SCORE:
+            lost = [name for name in movers if figures["plan"] <= figures[name]]
+        else:
+            lost = [name for name in self.rivals if means["plan"] >= means[name]]
         if lost:
             self.record("fail", f"not better than {', '.join(lost)}: {text}", measured, **facts)
             return
-        worse = [
-            name
-            for name in ({FIXED, *self.rivals} - {STILL}) & scores.keys()
-            if chance_of(scores["plan"], scores[name]) <= self.alpha
-        ]
+        worse = [name for name in movers if chance_of(scores["plan"], scores[name]) <= self.alpha]
         if worse:
-            self.record("fail", f"scores worse than {', '.join(sorted(worse))}: {text}", measured, **facts)
+            self.record("fail", f"scores worse than {', '.join(worse)}: {text}", measured, **facts)
             return
-        by_chance = [name for name in self.rivals if chance_of(ade["plan"], ade[name]) > self.alpha]
+        if self.by == SCORE:
+            by_chance = [name for name in movers if chance_of(scores[name], scores["plan"]) > self.alpha]
+        else:
+            by_chance = [name for name in self.rivals if chance_of(ade["plan"], ade[name]) > self.alpha]
         if by_chance:
             text = f"better than {', '.join(by_chance)} perhaps by chance, more scenes are needed: {text}"
             self.record("inconclusive", text, measured, **facts)

@@ -43,6 +43,48 @@ def test_a_stricter_profile_asks_for_more(tmp_path):
     assert report.exit_code == 27
 
 
+class Scored(ToyData):
+    """The evidence's scores are given: of the plan, and of every other driver."""
+
+    def __init__(self, plan: list[float], others: list[float]) -> None:
+        super().__init__()
+        self.evidence.score = lambda plans: {name: plan if name == "plan" else others for name in plans}
+
+
+def test_by_score_the_expert_need_not_be_followed(tmp_path):
+    """A planner may drive elsewhere than the expert, if that scores."""
+
+    class Elsewhere(InformedModule):
+        def validation_step(self, batch, batch_idx):
+            super().validation_step(batch, batch_idx)
+            self.validated["plan"] = self.validated["plan"] + 50.0
+
+    by_score = PlanGuard(by="score")
+    guard, _ = planned(tmp_path / "good", by_score, Elsewhere(), Scored([0.9, 0.8] * 8, [0.5, 0.6] * 8))
+    assert (guard.status, guard.measured) == ("pass", round(0.55 / 0.85, 4)), guard.message
+    guard, _ = planned(tmp_path / "ade", PlanGuard(), Elsewhere(), Scored([0.9, 0.8] * 8, [0.5, 0.6] * 8))
+    assert guard.status == "fail"
+
+
+def test_by_score_chance_and_worse_plans_do_not_pass(tmp_path):
+    for name, plan, status, said in (
+        ("chance", [0.0, 1.0, 1.0, 0.6] * 4, "inconclusive", "by chance"),
+        ("worse", [0.4, 0.5] * 8, "fail", "not better than best fixed plan"),
+        ("same", [0.5, 0.6] * 8, "fail", "not better than best fixed plan"),
+    ):
+        guard, _ = planned(tmp_path / name, PlanGuard(by="score"), data=Scored(plan, [0.5, 0.6] * 8))
+        assert guard.status == status, guard.message
+        assert said in guard.message
+
+
+def test_by_score_without_a_score_is_open_and_another_word_refused(tmp_path):
+    guard, _ = planned(tmp_path, PlanGuard(by="score", scored=0))
+    assert guard.status == "inconclusive"
+    assert "no scene of validation was scored" in guard.message
+    with pytest.raises(ValueError, match="'fde'"):
+        PlanGuard(by="fde")
+
+
 def test_without_rivals_plans_are_finite_and_no_more(tmp_path):
     guard, _ = planned(tmp_path, PlanGuard(rivals=()))
     assert (guard.status, guard.limit) == ("pass", None)

@@ -80,7 +80,7 @@ class TwinConfig(CityConfig):
 
 PRESETS: dict[str, CityConfig] = {
     "twins_micro": TwinConfig(SplitSize(12, 1), SplitSize(12, 1), SplitSize(12, 1), frames=14),
-    "twins": TwinConfig(SplitSize(2304, 12), SplitSize(96, 2), SplitSize(576, 6), frames=14),
+    "twins": TwinConfig(SplitSize(2304, 12), SplitSize(96, 4), SplitSize(576, 12), frames=14),
     "micro": CityConfig(SplitSize(2, 1), SplitSize(1, 1), SplitSize(1, 1), frames=24),
     "tiny": CityConfig(SplitSize(12, 4), SplitSize(2, 1), SplitSize(11, 3), frames=32),
     "small": CityConfig(SplitSize(60, 8), SplitSize(6, 1), SplitSize(22, 5), frames=40),
