@@ -57,7 +57,10 @@ def test_by_score_the_expert_need_not_be_followed(tmp_path):
     class Elsewhere(InformedModule):
         def validation_step(self, batch, batch_idx):
             super().validation_step(batch, batch_idx)
-            self.validated["plan"] = self.validated["plan"] + 50.0
+            self.validated["plan"] = self.drive(batch)
+
+        def drive(self, batch):
+            return super().drive(batch) + 50.0
 
     by_score = PlanGuard(by="score")
     guard, _ = planned(tmp_path / "good", by_score, Elsewhere(), Scored([0.9, 0.8] * 8, [0.5, 0.6] * 8))
