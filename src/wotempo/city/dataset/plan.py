@@ -51,14 +51,9 @@ def district_count(config: CityConfig) -> int:
 
 def _identity(config: CityConfig, split: str, number: int, recorder: int) -> LogIdentity:
     """Names as nuPlan's: date, vehicle, first and last second."""
-<<<<<<< HEAD
-    start = _FIRST_DAYS[split] + timedelta(days=number // 20, minutes=37 * (number % 20), hours=8)
-    vehicle = f"veh-{20 + (7 * number + config.seed + 11 * recorder) % 40}"
-=======
     years, day = divmod(number // 20, _SEASON)
     start = _FIRST_DAYS[split] + timedelta(days=365 * years + day, minutes=37 * (number % 20), hours=8)
-    vehicle = f"veh-{20 + (7 * number + config.seed) % 40}"
->>>>>>> 75b9be35c87635d719ef40cc1e73df987281bd75
+    vehicle = f"veh-{20 + (7 * number + config.seed + 11 * recorder) % 40}"
     first = 16 * (number % 20)
     name = f"{start:%Y.%m.%d.%H.%M.%S}_{vehicle}_{first:05d}_{first + config.frames // 2:05d}"
     return LogIdentity(name, vehicle, round(start.timestamp() * 1e6))
