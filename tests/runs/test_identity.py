@@ -216,6 +216,15 @@ def test_other_criteria_are_named(tmp_path, capsys):
         check_taken(run, {}, found, strict=True)
 
 
+def test_an_option_that_came_later_is_none_of_the_differences(tmp_path):
+    run = folder_of(tmp_path)
+    identity = read_identity(run)
+    del identity["criteria"]["acceptance.plan.by"]
+    write_identity(run, identity)
+    assert other_criteria(run, typed(config_of())) == []
+    assert len(other_criteria(run, typed(config_of("acceptance.plan.by=score")))) == 1
+
+
 def test_a_finished_run_is_compared_without_reading_its_logs(prepared, tmp_path):
     np.save(tmp_path / "anchors.npy", ANCHORS)
     (tmp_path / "filter.yaml").write_text("{}")

@@ -8,11 +8,14 @@ from wotempo.config.schema import RunConfig, typed
 from wotempo.config.stored import stored
 from wotempo.errors import UserError
 from wotempo.runs.identity import FILES, criteria_of, read_identity
-from wotempo.runs.listing import differing, flat
+from wotempo.runs.listing import differing, flat, shown
 from wotempo.runs.provenance import settings
 
 PLACES = (*FILES, "data.root", "data.maps", "data.anchors", "data.labels", "data.cache")
 """Keys that say where something lies: not the name of a file counts, but its content (wotempo.runs.identity)."""
+
+YOUNGER = {"acceptance.plan.by": "ade"}
+"""Options of criteria that older runs were not asked for, and what they meant by that."""
 
 
 def other_settings(run: Path, config: RunConfig, by_place: bool) -> list[str] | None:
@@ -44,4 +47,6 @@ def other_criteria(run: Path, config: RunConfig) -> list[str]:
     known = {key.split(".")[1] for key in theirs}
     # A criterion that came later and is switched off judges what the run was judged by: nothing.
     off = {name for name, options in config.acceptance.items() if options.get("policy") == "off"} - known
-    return differing(theirs, {key: value for key, value in ours.items() if key.split(".")[1] not in off})
+    as_before = {key for key, value in YOUNGER.items() if ours.get(key) == shown(value)} - theirs.keys()
+    left_out = {key for key in ours if key.split(".")[1] in off} | as_before
+    return differing(theirs, {key: value for key, value in ours.items() if key not in left_out})
