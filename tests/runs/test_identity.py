@@ -23,7 +23,15 @@ from wotempo.maps.locations import map_path
 from wotempo.navsim.dataset import NoImitation, write_no_imitation
 from wotempo.runs import identity as room
 from wotempo.runs import unfinished
-from wotempo.runs.identity import FILE, changes_since, different, identity_of, read_identity, write_identity
+from wotempo.runs.identity import (
+    FILE,
+    changes_since,
+    criteria_of,
+    different,
+    identity_of,
+    read_identity,
+    write_identity,
+)
 from wotempo.runs.provenance import attempt
 from wotempo.runs.settings import other_criteria, other_settings
 from wotempo.runs.unfinished import Claim, check_continued, check_taken, claim_run_dir
@@ -218,9 +226,9 @@ def test_other_criteria_are_named(tmp_path, capsys):
 
 def test_an_option_that_came_later_is_none_of_the_differences(tmp_path):
     run = folder_of(tmp_path)
-    identity = read_identity(run)
-    del identity["criteria"]["acceptance.plan.by"]
-    write_identity(run, identity)
+    criteria = criteria_of(typed(config_of()))
+    del criteria["acceptance.plan.by"]
+    write_identity(run, {**read_identity(run), "criteria": criteria})
     assert other_criteria(run, typed(config_of())) == []
     assert len(other_criteria(run, typed(config_of("acceptance.plan.by=score")))) == 1
 
