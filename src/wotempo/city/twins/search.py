@@ -31,6 +31,7 @@ EVERY = 2  # steps between two moments of a drive
 SLOWEST = 2.0  # m/s of an ego that has something to decide
 GUESSED = 1.0  # share of the headroom that the cheap guess must see
 APART = 30  # steps between two pairs of one ego
+DRIVES = 100  # that are searched for a block's pairs; a district needs a handful
 
 Propose = Callable[[Moment, np.random.Generator], Candidate | None]
 PROPOSE: Mapping[str, Propose] = MappingProxyType({
@@ -78,11 +79,11 @@ def search(
     district: District, world: StaticWorld, kinds: list[str], bench: Callable[[Moment], Bench],
     accept: Callable[[Found, Bench], bool], config: TwinConfig, seed: list[int],
 ) -> Iterator[Found]:  # fmt: skip
-    """One pair of each of ``kinds`` that ``accept`` takes, as they are found; always the same for one ``seed``."""
-    area, missing, attempt = drivable_area(district.network), list(kinds), 0
-    while missing:
+    """One pair of each of ``kinds`` that ``accept`` takes, as they are found; always the same for one ``seed``.
+    RuntimeError where ``DRIVES`` drives do not yield them."""
+    area, missing = drivable_area(district.network), list(kinds)
+    for attempt in range(DRIVES):
         rng = np.random.default_rng([*seed, attempt])
-        attempt += 1
         used: list[tuple[int, int]] = []
         for moment in moments(district, world, area, rng):
             judge: Bench | None = None
@@ -103,6 +104,7 @@ def search(
                     break
             if not missing:
                 return
+    raise RuntimeError(f"{DRIVES} drives of district {district.index} yield no pair of {', '.join(sorted(missing))}")
 
 
 def _proposals(moment: Moment, kind: str, rng: np.random.Generator) -> Iterator[Candidate]:
