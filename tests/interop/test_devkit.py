@@ -154,6 +154,8 @@ def test_both_score_every_token_alike(devkit, town, checkpoint, tmp_path, capsys
 
 def test_both_score_both_scenes_of_every_pair_of_twins_alike(devkit, twins, checkpoint, tmp_path):
     """Three drivers; all sub-scores but the progress to the last bit."""
+    if only_stage(devkit):
+        pytest.skip("v2's script of one stage fails where no log has two scenes in a row, as with twins")
     drivers = {"human": ["agent=human_agent"], "constant_velocity": ["agent=constant_velocity_agent"], "model": []}
     theirs: dict[str, list[Path]] = {driver: [] for driver in drivers}
     runs = []
