@@ -41,6 +41,7 @@ def test_an_ending_is_told_as_it_was(ending):
 
 
 def test_every_criterion_has_a_fault():
-    assert {fault.criterion for fault in FAULTS} == set(CODES)
+    # Of twins, which toys have none of: its faults are in criteria/test_acceptance_history_pays.py.
+    assert {fault.criterion for fault in FAULTS} == set(CODES) - {"history_pays"}
     names = [fault.name for fault in FAULTS] + [ending.name for ending in ENDINGS]
     assert len(names) == len(set(names)) >= 30

@@ -31,5 +31,5 @@ def test_both_ranks_end_alike(fault):
 
 def test_every_criterion_has_a_fault_of_one_rank_or_says_why_not():
     alone = {fault.criterion for fault in [*FAULTS, *TWO_RANKS] if fault.ranks == "one"}
-    # Rank 0 writes the files; all ranks have the same weights, and with them the same plans.
-    assert set(CODES) - alone == {"checkpoint", "learning", "plan"}
+    # Rank 0 writes the files and looks at twins; all ranks have the same weights, and with them the same plans.
+    assert set(CODES) - alone == {"checkpoint", "learning", "plan", "history_pays"}

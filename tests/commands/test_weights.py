@@ -19,7 +19,7 @@ from wotempo.command_line.entry import run
 from wotempo.commands import weights as weights_command
 from wotempo.config.checks import check_config
 from wotempo.experiment import run as train_command
-from wotempo.navsim import read_anchors
+from wotempo.navsim import DataPaths, read_anchors
 from wotempo.planners.config import sizes
 from wotempo.preparation import prepare
 from wotempo.preparation.prepare import Prepared
@@ -180,7 +180,8 @@ def test_training_refuses_the_import_in_another_shape(
 ):
     weights(*IMPORT)
     anchors = read_anchors(tmp_path / "ours.anchors.npy")
-    prepared = Prepared(paths=None, scenes={}, anchors=anchors, labels=tmp_path, name="none", note="")
+    paths = DataPaths(tmp_path, tmp_path)
+    prepared = Prepared(paths=paths, scenes={}, anchors=anchors, labels=tmp_path, name="none", note="")
     monkeypatch.setattr(prepare, "prepare", lambda config, progress: prepared)
     monkeypatch.setattr(prepare, "build_data", lambda *_: NoCaches())
     argv = ("model=wote_tiny", "fusion=convgru", "tracking=off", "trainer.progress_bar=false", "init_from=ours.ckpt")

@@ -26,6 +26,10 @@ VARIANTS = {
     "anchors": ((*INPUTS, "targets", "anchors"), {"labels": None}),
     "labels": ((*INPUTS, *WHOLE), {}),
     "lidar_stack": ((*INPUTS, *WHOLE, "lidar_stack"), {"needs": replace(NEEDS, stacks=True)}),
+    "futures": (
+        (*INPUTS, *WHOLE, "futures"),
+        {"needs": replace(NEEDS, futures=True), "target_spec": replace(TARGETS, futures=True)},
+    ),
     "motion": ((*INPUTS, *WHOLE, "motion"), {"needs": replace(NEEDS, motion=True)}),
     "frozen maps": (("always", "frozen maps", *WHOLE), {}),
 }
@@ -43,10 +47,10 @@ class Encoder:
 @pytest.fixture
 def batch_of(dataset, scenes, anchors, labels, cache_root, tmp_path):
     def make(variant: str) -> Batch:
-        options = {"labels": labels, "needs": NEEDS, **VARIANTS[variant][1]}
+        options = {"labels": labels, "needs": NEEDS, "target_spec": TARGETS, **VARIANTS[variant][1]}
         module = NavsimDataModule(
             paths=dataset, cache_root=cache_root, scenes={"val": scenes[:5]}, anchors=anchors, feature_spec=SPEC,
-            target_spec=TARGETS, batch_size=5, **options,
+            batch_size=5, **options,
         )  # fmt: skip
         module.build_caches()
         if variant == "frozen maps":

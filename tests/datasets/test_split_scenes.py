@@ -24,6 +24,9 @@ class Chosen:
 @dataclass
 class Data:
     root: str
+    preset: str = "micro"
+    seed: int = 0
+    all_cameras: bool = False
     maps: str | None = None
     full_history_only: bool = False
     cache: str | None = None

@@ -62,5 +62,5 @@ def test_the_file_of_another_town_is_refused(tmp_path):
     with pytest.raises(UserError, match="is of the town 0123456789ab, and this one is ba9876543210"):
         own_twins(tmp_path)
     (tmp_path / TOWN).write_text("[]")
-    with pytest.raises(UserError, match="does not say which town it is"):
+    with pytest.raises(UserError, match="does not say which town this is"):
         own_twins(tmp_path)

@@ -85,7 +85,7 @@ def test_from_plain_data_with_a_control_and_frame_dropout(micro, make_model, mak
     assert build_planner("wote", micro, options, anchors).train()(make_batch())["fused_bev"].shape[0] == 3
     module = LitPlanner(micro.to_dict(), options, anchors=anchors)
     assert module.hparams["fusion"]["control"] == "no_warp"
-    assert list(module.unjudged) == ["warp_gain"]
+    assert "warp_gain" in module.unjudged
     channels, grid = micro.level("lidar3")
     assert module.shape_contract("train")["model.fusion:out"] == f"B {channels} {grid.rows} {grid.cols} float"
     plain = LitPlanner(micro.to_dict(), {**options, "control": None, "frame_dropout": 0.0}, anchors=anchors)

@@ -11,9 +11,7 @@ from test_history_grad import same, step
 from windows import apart
 
 from wotempo.errors import UserError
-from wotempo.fusion import build_fusion
 from wotempo.geometry import relative_to
-from wotempo.planners.wote.wote import WoTE
 from wotempo.streaming.planner import StreamingPlanner
 
 FRAMES = 3
@@ -168,10 +166,6 @@ def test_what_makes_no_sense_is_refused(micro, make_model):
         replace(micro, history_sensors="camera")
     with pytest.raises(UserError, match=r"history_grad=0 needs model\.batch_norm=frozen, and it is 'batch'"):
         replace(micro, history_sensors="lidar", history_grad=0)
-    config = replace(micro, history_sensors="lidar")
-    channels, grid = config.level("lidar3")
-    with pytest.raises(UserError, match=r"model\.history_sensors=lidar: set it to both, or fusion\.level=bev8"):
-        WoTE(config, make_model().trajectory_anchors, build_fusion("convgru", channels, grid, 3, level="lidar3"))
 
 
 def test_batch_norms_of_the_lidar_branch_see_all_frames_at_once(make_model, make_batch, micro):

@@ -12,8 +12,7 @@ from wotempo.datasets.supply import Supply
 from wotempo.errors import UserError
 from wotempo.navsim import DataPaths, read_splits
 from wotempo.navsim.dataset import NO_IMITATION, read_no_imitation
-from wotempo.navsim.twins import FILE as TWINS
-from wotempo.navsim.twins import read_twins
+from wotempo.navsim.twins import own_twins
 
 if TYPE_CHECKING:  # what generates a town is of no use to a run on other data
     from wotempo.city import CityConfig
@@ -50,7 +49,7 @@ class Town(Dataset):
             return None
         if self.city.recorders is not None:
             self._require_no_imitation()
-        self._require_own_twins()
+        own_twins(self.root)
         return DataPaths(self.root, self.root / "maps")
 
     def _require_no_imitation(self) -> None:
@@ -59,15 +58,6 @@ class Town(Dataset):
         if listed is None or listed.town != self.city.fingerprint:
             what = "is missing" if listed is None else "belongs to another town"
             raise UserError(f"{self.root / NO_IMITATION} {what}: delete the town's folder, it is generated again")
-
-    def _require_own_twins(self) -> None:
-        """UserError where the list of pairs is another town's."""
-        twins = read_twins(self.root)
-        if twins is not None and twins.town != self.city.fingerprint:
-            raise UserError(
-                f"{self.root / TWINS} lists the pairs of another town ({twins.town}, this one is "
-                f"{self.city.fingerprint}): delete the town's folder, it is generated again"
-            )
 
     def ready(self, progress: Progress) -> DataPaths:
         """Generated, or whatever of it is missing."""

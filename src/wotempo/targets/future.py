@@ -1,4 +1,4 @@
-"""Where the agents around the ego are now and in the next 4 s: what a forecast is trained to tell."""
+"""The agents around the ego, now and in the next 4 s: what a forecast is trained to tell."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 CRITERIA = ("complete", "checkpoint", "memory", "loss", "finite", "shapes", "history", "ego_motion", "warp_gain",
             "gradient_flow", "budget", "loader", "learning_rate", "splits", "labels", "sensors", "learning",
-            "plan")  # fmt: skip
+            "plan", "history_pays")  # fmt: skip
 SCORES = ("pdms", "nc", "dac", "ep", "ttc", "comfort", "ade", "fde", "future_vehicle_iou")
 
 

@@ -70,14 +70,14 @@ def test_by_score_the_expert_need_not_be_followed(tmp_path):
 
 
 def test_by_score_chance_and_worse_plans_do_not_pass(tmp_path):
-    for name, plan, status, said in (
+    for name, plan, status, reason in (
         ("chance", [0.0, 1.0, 1.0, 0.6] * 4, "inconclusive", "by chance"),
         ("worse", [0.4, 0.5] * 8, "fail", "not better than best fixed plan"),
         ("same", [0.5, 0.6] * 8, "fail", "not better than best fixed plan"),
     ):
         guard, _ = planned(tmp_path / name, PlanGuard(by="score"), data=Scored(plan, [0.5, 0.6] * 8))
         assert guard.status == status, guard.message
-        assert said in guard.message
+        assert reason in guard.message
 
 
 def test_by_score_without_a_score_is_open_and_another_word_refused(tmp_path):

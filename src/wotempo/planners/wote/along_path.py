@@ -1,4 +1,4 @@
-"""What lies along a trajectory: the forecast agents that it meets, and the road that it leaves.
+"""The scores that are read along a trajectory: of forecast agents that it meets, and of the road that it leaves.
 
 WoTE scores a trajectory by a pooled map. Here the sub-scores NC, TTC and DAC are told, too, what is found at the
 trajectory's own poses, as planners with a cost volume do (Zeng et al., "End-to-End Interpretable Neural Motion
