@@ -28,8 +28,16 @@ def found_by(verdict):
     return blamed(verdict["reason"], [criterion["name"] for criterion in verdict["criteria"]])
 
 
+# The mean gain of these is near two standard errors after the first epoch: how a processor rounds the town's pictures
+# decides whether that epoch's validation finds them or the last one's.
+EITHER = {"side_cameras_swapped": (14, 42)}
+
+
 def row_of(name, verdict):
-    return f"| {name.replace('_', ' ')} | {found_by(verdict)} | {verdict['steps']} | {verdict['exit_code']} |"
+    either = EITHER.get(name, (verdict["steps"],))
+    assert verdict["steps"] in either
+    steps = " or ".join(map(str, either))
+    return f"| {name.replace('_', ' ')} | {found_by(verdict)} | {steps} | {verdict['exit_code']} |"
 
 
 def written(row):
