@@ -97,7 +97,7 @@ class WoTE(BevPlanner):
         self.offset_head = OffsetHead(d, c.decoder_ffn, c.num_poses)
         self.offset_score_head = mlp(d, d // 2, 1)
         if c.head_init == "kaiming":
-            scoring = (self.reward_cat_head, self.reward_head, self.sim_reward_heads)
+            scoring = (self.reward_cat_head, self.reward_head, self.sim_reward_heads, self.offset_score_head)
             for stack in (self.mlp_planning_vb, self.encode_ego_feat_mlp, *scoring):
                 keep_size(stack)
         if c.path_scores:
