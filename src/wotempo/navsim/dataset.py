@@ -15,6 +15,7 @@ from wotempo.navsim.files import read_bytes, state_of, write_bytes
 from wotempo.navsim.schema import STITCHED_CAMERAS, DataPaths, Frame
 from wotempo.navsim.text_files import parse_json
 
+SPLITS = ("train", "val", "test")
 _SHOWN = 3
 NO_IMITATION = "no_imitation.json"
 

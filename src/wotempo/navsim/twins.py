@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from wotempo.errors import UserError
+from wotempo.navsim.dataset import SPLITS
 from wotempo.navsim.files import read_bytes, write_bytes
 from wotempo.navsim.text_files import parse_json
 
 FILE = "twins.json"
 TOWN = "city.json"  # beside it, where the dataset is a town: the town's own fingerprint
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_twins(root: Path) -> Twins | None:
         return None
     try:
         raw = parse_json(read_bytes(path))
-        twins = Twins(raw["town"], raw["num_frames"], tuple(map(_pair, raw["pairs"])))
+        twins = Twins(raw["town"], raw["num_frames"], tuple(map(pair_of, raw["pairs"])))
         if not isinstance(twins.town, str) or type(twins.num_frames) is not int or twins.num_frames < 1:
             raise TypeError("town must be a text and num_frames a whole number from 1 on")
         _require_own(twins.pairs)
@@ -86,7 +86,8 @@ def own_twins(root: Path) -> Twins | None:
     return twins
 
 
-def _pair(raw: Any) -> Pair:
+def pair_of(raw: Any) -> Pair:
+    """A pair from its plain data, the inverse of ``asdict``. ValueError, KeyError or TypeError where it is none."""
     first, second = raw["tokens"]
     own, others = raw["agents"]
     pair = Pair(raw["name"], raw["kind"], raw["split"], raw["district"], (first, second), (tuple(own), tuple(others)))

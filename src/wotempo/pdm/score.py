@@ -63,10 +63,7 @@ def score_each(context: SceneContext, states: np.ndarray, reference_progress: fl
     """Score simulated states (N, 41, 11), each proposal alone beside the reference, whose ``masked_progress`` (m) is
     given: what ``score`` says of every one of them in a batch of its own."""
     together = score(context, states, reference_progress)
-    multiplier, masked = together.nc * together.dac, together.masked_progress
-    best = np.maximum(masked, reference_progress)
-    compared = best > MIN_REFERENCE_PROGRESS
-    ep = np.where(compared, masked / np.where(compared, best, 1.0), multiplier > 0)
+    ep = progress_alone(together.masked_progress, together.nc * together.dac, reference_progress)
     return replace(together, ep=ep, score=pdm_score(together.nc, together.dac, ep, together.ttc, together.comfort))
 
 
@@ -89,6 +86,14 @@ def relative_progress(progress_raw: np.ndarray, multiplier: np.ndarray, referenc
     if best > MIN_REFERENCE_PROGRESS:
         return masked / best
     return (multiplier > 0).astype(np.float64)
+
+
+def progress_alone(masked: np.ndarray, multiplier: np.ndarray, reference_progress: float) -> np.ndarray:
+    """Ego progress (N,) of proposals that are each compared with the reference alone, from metres times the product
+    NC·DAC (N,) and that product (N,)."""
+    best = np.maximum(masked, reference_progress)
+    compared = best > MIN_REFERENCE_PROGRESS
+    return np.where(compared, masked / np.where(compared, best, 1.0), multiplier > 0)
 
 
 def score_trajectories(

@@ -29,7 +29,7 @@ from wotempo.city.traffic.people import People, gather
 from wotempo.city.traffic.props import draw_props
 from wotempo.city.traffic.recovery import draw_recovery
 from wotempo.errors import UserError
-from wotempo.navsim.dataset import NoImitation, SplitLogs, write_no_imitation, write_splits
+from wotempo.navsim.dataset import SPLITS, NoImitation, SplitLogs, write_no_imitation, write_splits
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.lock import locked
 from wotempo.navsim.log_writer import write_log
@@ -41,7 +41,6 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 EXPERTS = 14  # vehicles of a drive that may become the ego
 ATTEMPTS = 30  # drives until one has an ego worth recording; nearly always the first has
 _PARTS = "no_imitation.parts"  # a file of each log that begins off the expert's path
-_SPLITS = ("train", "val", "test")
 
 
 def build_city(root: Path, config: CityConfig, workers: int = 1, progress: Progress | None = None) -> None:
@@ -95,7 +94,7 @@ def _write_map(root: Path, config: CityConfig) -> None:
 
 def _finish(root: Path, config: CityConfig, plans: list[LogPlan]) -> None:
     """What is written when all logs are there."""
-    logs = {split: tuple(plan.identity.name for plan in plans if plan.split == split) for split in _SPLITS}
+    logs = {split: tuple(plan.identity.name for plan in plans if plan.split == split) for split in SPLITS}
     write_splits(root, {split: SplitLogs(folder, logs[split]) for split, (folder, _) in config.splits.items()})
     counts = {"logs": len(plans), "frames": len(plans) * config.frames, "districts": district_count(config)}
     if config.recorders is not None:
@@ -188,7 +187,7 @@ def make_log(root: Path, config: CityConfig, plan: LogPlan) -> None:
     drive, people, ego = simulate_log(config, plan)
     off = np.zeros(len(drive.poses), bool)
     if plan.recovery:
-        rng = np.random.default_rng([config.seed, _SPLITS.index(plan.split), plan.number, plan.recorder, 105])
+        rng = np.random.default_rng([config.seed, SPLITS.index(plan.split), plan.number, plan.recorder, 105])
         recovery = draw_recovery(drive, people, ego, drivable_area(district.network), rng)
         if recovery is not None:  # else the log is one like the others
             drive, people, off = recovery.drive, recovery.people, recovery.off
@@ -226,7 +225,7 @@ def _simulate(
     config: CityConfig, split: str, number: int, district: int, attempt: int
 ) -> tuple[Drive, People, tuple[int, ...]]:
     town = draw_district(config.seed, district)
-    rng = np.random.default_rng([config.seed, _SPLITS.index(split), number, attempt])
+    rng = np.random.default_rng([config.seed, SPLITS.index(split), number, attempt])
     drive = run_drive(town.network, config.frames * FRAME_PERIOD_S, EXPERTS, rng)
     props = draw_props(town.network, town.surroundings, drive.closed, rng)
     people = gather(drive, props, int(rng.integers(2**31)))

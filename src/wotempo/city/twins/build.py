@@ -27,16 +27,16 @@ from wotempo.city.twins.search import Found, search
 from wotempo.city.twins.stage import Moment
 from wotempo.city.twins.visible import shows
 from wotempo.maps import read_map
+from wotempo.navsim.dataset import SPLITS
 from wotempo.navsim.files import write_bytes
 from wotempo.navsim.log_writer import write_log
 from wotempo.navsim.schema import NUM_HISTORY, Frame
-from wotempo.navsim.twins import Pair, Twins, write_twins
+from wotempo.navsim.twins import Pair, Twins, pair_of, write_twins
 from wotempo.pdm.anchors import cluster_anchors
 
 ANCHORS, FUTURES = 64, 800  # typical plans by which pairs are chosen, and the futures that they are made of
 ROUNDS = 4  # pairs of each kind in a block, about
 PARTS = "twins"  # folder of the blocks' lists
-_SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _apart(plans: list[LogPlan]) -> list[LogPlan]:
 
 def kinds_of(config: TwinConfig, block: Block) -> list[str]:
     """The kinds of a block's pairs. Over a split each comes once in every so many pairs as there are kinds."""
-    kinds, split = config.kinds, _SPLITS.index(block.split)
+    kinds, split = config.kinds, SPLITS.index(block.split)
     found = []
     for plan in block.plans[::2]:
         turn, place = divmod(plan.number // 2, len(kinds))
@@ -80,7 +80,7 @@ def kinds_of(config: TwinConfig, block: Block) -> list[str]:
 
 
 def _seed(config: TwinConfig, block: Block) -> list[int]:
-    return [config.seed, _SPLITS.index(block.split), block.number, 107]
+    return [config.seed, SPLITS.index(block.split), block.number, 107]
 
 
 def part_path(root: Path, block: Block) -> Path:
@@ -104,10 +104,7 @@ def finish(root: Path, config: TwinConfig, blocks: list[Block]) -> None:
 
 
 def _read_part(path: Path) -> Iterator[Pair]:
-    for raw in json.loads(path.read_bytes()):
-        first, second = raw["tokens"]
-        agents = (tuple(raw["agents"][0]), tuple(raw["agents"][1]))
-        yield Pair(raw["name"], raw["kind"], raw["split"], raw["district"], (first, second), agents)
+    yield from map(pair_of, json.loads(path.read_bytes()))
 
 
 def make_block(root: Path, config: TwinConfig, block: Block) -> None:

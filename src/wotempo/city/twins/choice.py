@@ -21,7 +21,7 @@ from wotempo.pdm.comfort import comfort_tests
 from wotempo.pdm.context import SceneContext
 from wotempo.pdm.objects import NUM_OBJECT_STEPS, Objects, box_corners, replay_objects
 from wotempo.pdm.progress import progress_along
-from wotempo.pdm.score import MIN_REFERENCE_PROGRESS, pdm_score, score
+from wotempo.pdm.score import pdm_score, progress_alone, score
 from wotempo.pdm.simulate import simulate
 from wotempo.pdm.states import CENTRE, HEADING, box_points
 
@@ -76,10 +76,8 @@ class Bench:
     def _worth(self, hits: list[np.ndarray], references: list[float]) -> Worth:
         scores = []
         for (nc, ttc), reference in zip(hits, references, strict=True):
-            masked = self._progress * nc * self._dac
-            most = np.maximum(masked, reference)
-            relative = masked / np.maximum(most, MIN_REFERENCE_PROGRESS)
-            progress = np.where(most > MIN_REFERENCE_PROGRESS, relative, nc * self._dac > 0)
+            multiplier = nc * self._dac
+            progress = progress_alone(self._progress * multiplier, multiplier, reference)
             scores.append(pdm_score(nc, self._dac, progress, ttc, self._comfort))
         best = float(np.mean([each.max() for each in scores]))
         changed = float((hits[0] != hits[1]).any(0).mean())
