@@ -67,7 +67,7 @@ class LearningGuard(Guard):
     def __post_init__(self) -> None:
         super().__init__(self.policy, self.allow_inconclusive)
         self.limit = self.min_drop
-        self.memory = {"terms": {}, "start": None, "middle": None, "silent": {}, "looks": 0}
+        self.memory = {"terms": {}, "start": None, "middle": None, "middle_step": 0, "silent": {}, "looks": 0}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
@@ -130,7 +130,7 @@ class LearningGuard(Guard):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if self.memory["middle"] is None and trainer.global_step >= trainer.estimated_stepping_batches / 2:
-            self.memory["middle"] = sketch(self._judged)
+            self.memory["middle"], self.memory["middle_step"] = sketch(self._judged), trainer.global_step
 
     # --- at the end
 
@@ -143,7 +143,9 @@ class LearningGuard(Guard):
         after = self._measure(trainer, pl_module, saved)
         end = sketch({name: saved["state_dict"][self._saved_as[name]] for name in self._judged})
         change = moved(self.memory["start"], end, self._groups)
-        halves = {} if self.memory["middle"] is None else moved(self.memory["middle"], end, self._groups)
+        # A run of one step, or one stopped at its middle, has no second half.
+        halved = self.memory["middle"] is not None and trainer.global_step > self.memory["middle_step"]
+        halves = moved(self.memory["middle"], end, self._groups) if halved else {}
         total = (sum(before.values()), sum(after.values()))
         drop = round(1 - total[1] / total[0], 4) if total[0] else 0.0
         falls = {name: round(1 - after[name] / value, 4) if value else 0.0 for name, value in before.items()}

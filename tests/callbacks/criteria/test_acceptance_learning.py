@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from test_acceptance_plan import planned
-from toy_evidence import InformedModule
-from toy_run import ToyModule, judge, statuses
+from toy_evidence import InformedModule, ToyData
+from toy_run import ToyModule, judge, statuses, toy_trainer
 
 from callbacks import LearningGuard
 from callbacks.measures.movement import declared, groups_of, moved, sketch
@@ -35,6 +38,21 @@ def test_what_is_declared():
     assert not declared("model.fusion_head.weight", {"model.fusion": "rate 0"})
 
 
+def learnt(folder: Path, module: InformedModule, **trainer: object) -> LearningGuard:
+    """The guard at the end of a run of ``module`` that saves its last weights."""
+    guard = LearningGuard(every=2)
+    toy_trainer(folder, guard, ModelCheckpoint(folder, save_last=True), **trainer).fit(module, datamodule=ToyData())
+    return guard
+
+
+def test_one_step_has_no_second_half(tmp_path):
+    torch.manual_seed(0)
+    guard = learnt(tmp_path, InformedModule(), max_epochs=1, limit_train_batches=1)
+    assert guard.memory["middle_step"] == 1
+    assert guard.details["moved_in_the_second_half"] == {}
+    assert guard.status == "pass" or "are needed to tell" in guard.message, guard.message
+
+
 def test_a_declared_stage_may_rest(tmp_path):
     class Resting(InformedModule):
         def __init__(self, frames: int = 4) -> None:
@@ -43,13 +61,7 @@ def test_a_declared_stage_may_rest(tmp_path):
             self.frozen = {"fusion": "the experiment trains the rest"}
 
     torch.manual_seed(0)
-    from lightning.pytorch.callbacks import ModelCheckpoint
-    from toy_evidence import ToyData
-    from toy_run import toy_trainer
-
-    guard = LearningGuard(every=2)
-    trainer = toy_trainer(tmp_path, guard, ModelCheckpoint(tmp_path, save_last=True))
-    trainer.fit(Resting(), datamodule=ToyData())
+    guard = learnt(tmp_path, Resting())
     assert guard.status == "pass", guard.message
     assert set(guard.details["moved"]) == {"encoder", "head"}
 
