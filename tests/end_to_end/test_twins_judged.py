@@ -16,6 +16,8 @@ from wotempo.config.composition import loaded
 from wotempo.errors import UserError
 from wotempo.navsim.twins import FILE, read_twins, write_twins
 from wotempo.report.twins import ALL, TWINS_FILE, read_twin_rows
+from wotempo.tracking.dashboard_panels import TWINS
+from wotempo.tracking.summary import scores_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 EVALUATED = ("data.preset=micro", "progress_bar=false", "baselines=[human]")
@@ -46,6 +48,9 @@ def test_from_training_to_the_bound(train, space, study, tmp_path, capsys, monke
     assert list(rows["kind"]) == ["crossing", "elsewhere", "crossing"]
     assert (rows["knowing"] >= rows["blind"]).all()
     assert "twins: pair accuracy" in capsys.readouterr().out
+    told = scores_of(run)
+    of_twins = {name for name in told if name.startswith("test/twins/")}
+    assert "test/twins/swap_gain" in of_twins <= {name for panel in TWINS for name in panel.names}
 
     checkpoint = f"checkpoint={run / 'checkpoints' / 'last.ckpt'}"
     summary = evaluate(tmp_path / "all", space, checkpoint)

@@ -87,6 +87,11 @@ ABLATION = (
     Panel("Seconds per step, median", "bars", ("cost/seconds_per_step",)),
     Panel("Validation loss", "lines", ("val/loss",), log=True),
 )
+TWINS = (  # of runs that are scored on twin scenes
+    Panel("Pair accuracy", "bars", _each("test/twins/{}", "pair_accuracy", "accuracy_nc", "accuracy_ttc")),
+    Panel("Share of the headroom", "bars", ("test/twins/share", "test/twins/chosen_share")),
+    Panel("Gain over exchanged plans", "bars", ("test/twins/swap_gain",)),
+)
 VIEWS = (
     View(
         "wotemporuns",
@@ -104,7 +109,7 @@ VIEWS = (
     View(
         "wotempoabla",
         "wotempo ablation, accepted runs",
-        {"Ablation": ABLATION},
+        {"Ablation": ABLATION, "Twin scenes": TWINS},
         ("config:variant", "summary:verdict", *_each("summary:test/{}", *SCORES), "summary:val/loss",
          "summary:cost/seconds_per_step", "summary:cost/peak_memory_gb", "summary:cost/parameters"),
         grouped=True,

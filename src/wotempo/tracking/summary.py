@@ -51,18 +51,22 @@ def summary_of(verdict: dict[str, Any], metrics: dict[str, float]) -> dict[str, 
 
 
 def scores_of(run_dir: Path) -> dict[str, float]:
-    """``test/<metric>`` of a run that was scored on the test split; failed plans count as 0. None where the table of
-    scores cannot be read, and a line that says so."""
+    """``test/<metric>`` of a run that was scored on the test split; failed plans count as 0. Of twin scenes
+    ``test/twins/<figure>``, too. None where the table of scores cannot be read, and a line that says so."""
     from wotempo.report.ablation import METRICS, future_miou, read_rows, value  # of runs that were scored
+    from wotempo.report.twins import ALL, TITLES, TWINS_FILE, read_twin_rows, summary
 
     notes: list[str] = []
     rows = spared(run_dir / TEST_FILE, read_rows, None, notes)
+    twins = spared(run_dir / TWINS_FILE, read_twin_rows, None, notes)
     for note in notes:
         print(note, flush=True)
     if rows is None:
         return {}
     scores = {metric: value(rows, metric) for metric in METRICS} | {"future_miou": future_miou(rows)}
     scores |= {"scenes": len(rows), "failed": int((~rows["valid"]).sum())}
+    told = {} if twins is None else summary(twins, TITLES)[ALL]
+    scores |= {f"twins/{figure}": told[figure][0] for figure in TITLES if figure in told}
     return {f"test/{name}": score for name, score in scores.items() if not math.isnan(score)}
 
 
