@@ -139,7 +139,7 @@ bench: setup ## WHAT=wote|pdm|real_drives|streaming|temporal|guards|scale|comman
 	PYTHONPATH=tests/helpers $(PY) -m scripts.bench.bench_$(WHAT) $(ARGS)
 
 STUDIES = $(patsubst scripts/studies/%.py,%,$(wildcard scripts/studies/*.py))
-study: setup ## NAME=headroom|layout|velocity|stages|twins_bound and RUNS="…", CKPT=path, RUN=folder: what BEV maps and velocities are worth
+study: setup ## NAME=headroom|layout|velocity|stages|twins_bound|twin_picture and RUNS="…", CKPT=path, RUN=folder: what BEV maps and velocities are worth
 	$(call choice,NAME,study,$(STUDIES))
 	PYTHONPATH=tests/helpers $(PY) scripts/studies/$(NAME).py $(if $(CKPT),"checkpoint='$(CKPT)'" data=$(DATA)) $(if $(RUN),"$(RUN)") $(RUNS) $(ARGS)
 

@@ -64,6 +64,14 @@ def test_from_training_to_the_bound(train, space, study, tmp_path, capsys, monke
         assert again[name].to_numpy() == pytest.approx(rows[name].to_numpy(), abs=1e-6, nan_ok=True)
     assert "twin scenes of test" in capsys.readouterr().out
 
+    picture = tmp_path / "pair.png"
+    name = rows["pair"][0]
+    assert study("twin_picture", str(run), f"pair={name}", f"out={picture}") == 0
+    assert f"{name}: {picture}" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert study("twin_picture", str(run), "pair=nobody", f"out={picture}") == 2
+    assert "no pair of the test split is called 'nobody'" in capsys.readouterr().err
+
     assert study("twins_bound", "profile=micro", f"workspace={space}", f"run_dir={tmp_path / 'bound'}",
                  f"hydra.run.dir={tmp_path / 'hydra'}", "trainer.progress_bar=false") == 0  # fmt: skip
     known = json.loads((tmp_path / "bound" / "twins_bound.json").read_text())["splits"]
