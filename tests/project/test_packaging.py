@@ -124,7 +124,10 @@ def test_what_a_target_runs_exists(target):
     [
         (["bench"], "commands guards pdm real_drives scale streaming temporal wote"),
         (["bench", "WHAT=wot"], "commands guards pdm real_drives scale streaming temporal wote (there is no 'wot')"),
-        (["study", "NAME=probe"], "fuzz headroom healthy layout stages twin_picture twins_bound velocity (there is no 'probe')"),
+        (
+            ["study", "NAME=probe"],
+            "fuzz headroom healthy layout stages twin_picture twins_bound velocity (there is no 'probe')",
+        ),
         (["convert", "WHAT=label"], "weights labels (there is no 'label')"),
     ],
 )

@@ -1,8 +1,8 @@
 """The scores that are read along a trajectory: of forecast agents that it meets, and of the road that it leaves.
 
-WoTE scores a trajectory by a pooled map. Here the sub-scores NC, TTC and DAC are told, too, what is found at the
+WoTE scores a trajectory by a pooled map. Here the sub-scores NC, TTC, DAC and EP are told, too, what is found at the
 trajectory's own poses, as planners with a cost volume do (Zeng et al., "End-to-End Interpretable Neural Motion
-Planner", CVPR 2019).
+Planner", CVPR 2019). EP reads all of it: progress counts where neither a collision nor the road's edge ends it.
 """
 
 from __future__ import annotations
@@ -22,25 +22,29 @@ AHEAD_S = 1.0  # for which TTC lets the ego go on
 SURE = 0.999  # of touching one agent
 OFF_ROAD = (0, 2)  # classes of the semantic map that are none to drive on: background, walkway
 READS = ("touch", "touch_ahead", "reach")  # per pose, of agents; then "off", "off_mean" of the road
+FAR_M = 40.0  # of a trajectory's poses: about what a vehicle drives in 4 s
 HIDDEN = 64
 
 
 class AlongPath(nn.Module):
-    """Logits to be added to NC, DAC and TTC of each trajectory."""
+    """Logits to be added to NC, DAC, EP and TTC of each trajectory."""
 
     def __init__(self, num_poses: int) -> None:
         super().__init__()
         self.of_agents = mlp(len(READS) * num_poses, HIDDEN, 2)  # NC, TTC
         self.of_road = mlp(2 * num_poses, HIDDEN, 1)  # DAC
+        self.of_all = mlp((len(READS) + 2 + 3) * num_poses, HIDDEN, 1)  # EP
 
     def forward(self, path: Tensor, agents: Agents, road: Tensor, grid: BevGrid) -> Tensor:
         """path (N, P, 3) or (B, N, P, 3): poses of the rear axle, ego axes of now · road (B, K, R, C) logits of the
         semantic map on ``grid`` -> (B, 5, N) in the order NC, DAC, EP, TTC, comfort."""
         path = path.expand(len(road), -1, -1, -1) if path.ndim == 4 else path[None].expand(len(road), -1, -1, -1)
-        nc, ttc = self.of_agents(meetings(path, agents).flatten(2)).unbind(-1)
-        dac = self.of_road(off_road(path, road, grid).flatten(2)).squeeze(-1)
-        nothing = torch.zeros_like(nc)
-        return torch.stack((nc, dac, nothing, ttc, nothing), 1)
+        met, off = meetings(path, agents).flatten(2), off_road(path, road, grid).flatten(2)
+        nc, ttc = self.of_agents(met).unbind(-1)
+        dac = self.of_road(off).squeeze(-1)
+        poses = torch.cat((path[..., :2] / FAR_M, path[..., 2:]), -1).flatten(2)
+        ep = self.of_all(torch.cat((met, off, poses), -1)).squeeze(-1)
+        return torch.stack((nc, dac, ep, ttc, torch.zeros_like(nc)), 1)
 
 
 def meetings(path: Tensor, agents: Agents) -> Tensor:
