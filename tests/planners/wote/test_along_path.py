@@ -24,41 +24,61 @@ def one(x: float, y: float, vx: float = 0.0, vy: float = 0.0, heading: float = 0
     turn = torch.tensor(heading)
     return Agents(
         torch.tensor([[presence]]),
-        torch.stack((x + vx * STEPS, y + vy * STEPS), -1)[None, None],
+        torch.stack((x + vx * torch.arange(9) / 2, y + vy * torch.arange(9) / 2), -1)[None, None],
         torch.stack((turn.cos(), turn.sin()))[None, None],
         torch.tensor([[[4.0, 2.0]]]),
     )
 
 
+def met(path: torch.Tensor, agents: Agents, speed: float = 8.0) -> torch.Tensor:
+    """Looks at the eight poses of a path (1, 1, 8, 3) -> (8, 4)."""
+    return meetings(path, torch.full(path.shape[:3], speed), agents, torch.arange(1.0, 9.0))[0, 0]
+
+
 def test_a_car_on_the_path_is_touched_when_it_is_reached():
-    touch, ahead, reach = meetings(STRAIGHT, one(18.5, 0.0))[0, 0].unbind(-1)
+    touch, driving, front, ahead = met(STRAIGHT, one(18.5, 0.0)).unbind(-1)
     # Bumpers: the ego's reaches 4.05 m beyond its rear axle and 1.13 m behind, the car from 16.5 to 20.5 m.
-    assert (touch > 0.5).tolist() == [False, False, False, True, True, False, False, False]
-    assert (ahead > 0.5).tolist() == [False, False, False, True, False, False, False, False]
-    assert (reach > 0.5).tolist() == [False, True, True, True, False, False, False, False]
+    assert (touch > 0.1).tolist() == [False, False, False, True, True, False, False, False]
+    torch.testing.assert_close(driving, touch)
+    assert (front > 0.5).tolist() == [False, False, False, True, False, False, False, False]
+    assert (ahead > 0.5).tolist() == [False, True, True, True, False, False, False, False]
+
+
+def test_who_stands_is_not_at_fault():
+    touch, driving, front, ahead = met(STRAIGHT, one(18.5, 0.0), speed=0.0).unbind(-1)
+    assert float(touch.max()) > 0.9
+    assert float(torch.stack((driving, front, ahead)).max()) < 0.2
 
 
 def test_a_car_that_moves_is_met_where_it_will_be():
     crossing = one(20.0, -10.0, vy=5.0, heading=torch.pi / 2)  # at y = 0 after 2 s, when the ego's axle is at 16 m
-    assert float(meetings(STRAIGHT, crossing)[0, 0, 3, 0]) > 0.85
-    assert float(meetings(STRAIGHT, one(20.0, -10.0, heading=torch.pi / 2))[0, 0, :, 0].max()) < 0.05
+    assert float(met(STRAIGHT, crossing)[3, 0]) > 0.85
+    assert float(met(STRAIGHT, one(20.0, -10.0, heading=torch.pi / 2))[:, 0].max()) < 0.05
     leading = one(15.0, 0.0, vx=8.0)
-    assert float(meetings(STRAIGHT, leading)[0, 0, :, 0].max()) < 0.05
+    assert float(met(STRAIGHT, leading)[:, 0].max()) < 0.05
+    assert float(met(STRAIGHT, leading)[:, 3].max()) < 0.05, "it goes on, too, when the ego goes straight on"
+
+
+def test_who_moves_looks_where_it_goes():
+    """A car of 4 × 2 m that stands across now and drives along the ego's lane beside it: its side is 1 m wide."""
+    beside = one(0.0, 2.9, vx=8.0, heading=torch.pi / 2)
+    assert float(met(STRAIGHT, beside)[:, 0].max()) < 0.05
+    assert float(met(STRAIGHT, one(16.0, 2.9, heading=torch.pi / 2))[:, 0].max()) > 0.5, "2 m wide where it stands"
 
 
 def test_the_ego_turns_with_its_heading():
     left = torch.stack((torch.full((8,), 5.0), 2 * STEPS, torch.full((8,), torch.pi / 2)), -1)[None, None]
     beside = one(5.0, 13.0)  # 13 m to the left: ahead of the turned ego
-    touch, _, reach = meetings(left, beside)[0, 0].unbind(-1)
+    touch, _, _, ahead = met(left, beside, speed=2.0).unbind(-1)
     assert float(touch[-1]) > 0.4
     assert float(touch[0]) < 0.01
-    assert float(reach[-2]) > 0.85
+    assert float(ahead[-2]) > 0.85
 
 
 def test_presence_is_the_most_that_can_be_said_and_agents_add_up():
     half = one(18.0, 0.0, presence=0.5)
     both = Agents(*(torch.cat((a, a), 1) for a in half))
-    single, double = (float(meetings(STRAIGHT, agents)[0, 0, 3, 0]) for agents in (half, both))
+    single, double = (float(met(STRAIGHT, agents)[3, 0]) for agents in (half, both))
     assert single == pytest.approx(0.5, abs=0.02)
     assert double == pytest.approx(0.75, abs=0.03)
 
@@ -136,14 +156,14 @@ def test_training_and_driving_score_the_anchors_alike(reading, make_batch):
     assert not torch.equal(refined.plan(batch)["trajectory"], plan["trajectory"])
 
 
-def test_only_nc_dac_and_ttc_are_read_along_the_path(reading, make_batch):
+def test_each_score_has_its_own_logit_along_the_path(reading, make_batch):
     model, batch = reading().eval(), make_batch(samples=2, window=3)
     before = model.plan(batch)["sim_rewards"]
-    with torch.no_grad():
-        model.along_path.of_agents[-1].bias += 3.0
-        model.along_path.of_road[-1].bias += 3.0
-    changed = (model.plan(batch)["sim_rewards"] - before).abs().amax((0, 2)) > 1e-6
-    assert changed.tolist() == [True, True, False, True, False]
+    for score in range(5):
+        with torch.no_grad():
+            model.along_path.scores[-1].bias[score] += 3.0
+        changed = (model.plan(batch)["sim_rewards"] - before).abs().amax((0, 2)) > 1e-6
+        assert changed.tolist() == [place <= score for place in range(5)]
 
 
 def test_the_finer_map_of_the_stage_reaches_the_scores(reading, make_batch):

@@ -27,7 +27,7 @@ class Agents(NamedTuple):
     """K forecast agents of each sample."""
 
     presence: Tensor  # (B, K) probability
-    xy: Tensor  # (B, K, P, 2) metres, ego axes of now: the centre at every future pose
+    xy: Tensor  # (B, K, 1 + P, 2) metres, ego axes of now: the centre now and at every future pose
     heading: Tensor  # (B, K, 2) cos, sin now
     size: Tensor  # (B, K, 2) length, width, metres
 
@@ -65,7 +65,8 @@ class ForecastHead(nn.Module):
         xy = self._centres(chosen) + self._cell(of_bkc) * of_bkc[..., 1:3]
         motion = MOTION_M * of_bkc[..., STATE:].unflatten(-1, (self.num_poses, 2))
         heading, size = F.normalize(of_bkc[..., 5:7], dim=-1), of_bkc[..., 3:5].clamp(-2.0, 3.0).exp()
-        return Agents(of_bkc[..., 0].sigmoid(), xy[:, :, None] + motion, heading, size)
+        places = xy[:, :, None] + F.pad(motion, (0, 0, 1, 0))
+        return Agents(of_bkc[..., 0].sigmoid(), places, heading, size)
 
     def losses(self, cells: Tensor, truth: Tensor) -> Tensor:
         """How far the forecast maps (B, STATE + 2·P, R, C) are from the agents ``truth`` (B, A, 5 + 3·P) of

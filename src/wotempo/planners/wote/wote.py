@@ -45,7 +45,7 @@ LEARNT_BY = {  # heads, and the loss terms without which nothing trains them
     "forecast_head": ("sim_reward", "forecast"),
     "along_path": ("sim_reward",),
 }
-LIKELIEST = 48  # forecast agents that a trajectory is held against
+LIKELIEST = 32  # forecast agents that a trajectory is held against
 
 
 class WoTE(BevPlanner):
@@ -103,7 +103,7 @@ class WoTE(BevPlanner):
         if c.path_scores:
             fine = self.config.level(fusion.level)[0] if self.unfolds else 0
             self.forecast_head = ForecastHead(c.bev_channels, fine, c.map_channels, c.forecast_grid, c.num_poses)
-            self.along_path = AlongPath(c.num_poses)
+            self.along_path = AlongPath(c.num_poses, c.status_size)
         if not c.agent_head:  # parameters that nothing runs must not wait for gradients (DDP)
             for unused in (self.agent_query_embedding, self.agent_head, self.agent_tf_decoder):
                 unused.requires_grad_(False)
@@ -197,7 +197,7 @@ class WoTE(BevPlanner):
         }
         if self.config.path_scores:
             out["forecast"] = self.forecast_head(coarse, fine)
-            found = self._along(self.trajectory_anchors, out["forecast"], out["bev_semantic_map"])
+            found = self._along(self.trajectory_anchors, status, out["forecast"], out["bev_semantic_map"])
             out["sim_rewards"] = (sim_logits + found).sigmoid()
         if sampled_anchor is not None:
             samples = torch.arange(len(scene), device=scene.device)[:, None]
@@ -223,7 +223,7 @@ class WoTE(BevPlanner):
         semantic_map = self._semantic_map(scene)
         paths = refined if self.config.evaluate_refined else self.trajectory_anchors.expand_as(refined)
         if self.config.path_scores:
-            sim_logits = sim_logits + self._along(paths, self.forecast_head(coarse, fine), semantic_map)
+            sim_logits = sim_logits + self._along(paths, status, self.forecast_head(coarse, fine), semantic_map)
         driven = refined if self.config.drive_refined else paths
         score = final_score(im_logits, sim_logits, self.config.reward_weights)
         samples = torch.arange(len(score), device=score.device)
@@ -244,15 +244,17 @@ class WoTE(BevPlanner):
         logits = self._evaluate(scene, self._actions(self.trajectory_anchors, status))[2]
         if self.config.path_scores:
             semantic_map = self._semantic_map(scene)
-            logits = logits + self._along(self.trajectory_anchors, self.forecast_head(coarse, fine), semantic_map)
+            logits = logits + self._along(
+                self.trajectory_anchors, status, self.forecast_head(coarse, fine), semantic_map
+            )
         return logits.sigmoid()
 
     # ---- inside
 
-    def _along(self, paths: Tensor, forecast: Tensor, semantic_map: Tensor) -> Tensor:
+    def _along(self, paths: Tensor, status: Tensor, forecast: Tensor, semantic_map: Tensor) -> Tensor:
         """Logits (B, 5, N) that the sub-scores of ``paths`` gain from what lies along them."""
         agents = self.forecast_head.agents(forecast, LIKELIEST)
-        return self.along_path(wide(paths), agents, wide(semantic_map), self.config.map_grid)
+        return self.along_path(wide(paths), status, agents, wide(semantic_map), self.config.map_grid)
 
     def _scene_tokens(self, fused: Tensor) -> Tensor:
         """(B, C, rows, cols) -> (B, L, d), row-major."""
