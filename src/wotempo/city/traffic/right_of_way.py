@@ -71,9 +71,8 @@ class RightOfWay:
         behind = (leader >= 0) & (lane[leader] == lane)
         asks &= ~behind | (self.held[leader] == position[leader] + 1)
         after = paths.starts[every, target + 1]
-        ends = np.isinf(after)  # the path ends on the connector
-        room = np.where(ends, -np.inf, s + fleet.front + gap - np.where(ends, 0.0, after))
-        room[behind | (v[leader] > 3.0)] = np.inf
+        free = np.where(np.isinf(after), -np.inf, gap)  # a path that ends on the connector needs no room behind it
+        room = np.where(behind | (v[leader] > 3.0), np.inf, s + fleet.front + free - after)
         asks &= room > fleet.front + fleet.rear + 2.0
         coming = (self.held < 0) & (connector >= 0) & (light != RED) & (v > 0.5)
         candidates = np.flatnonzero(asks)

@@ -11,15 +11,13 @@ from wotempo.datasets import Progress
 from wotempo.errors import UserError
 from wotempo.evaluation.pictured import Photographer
 from wotempo.geometry import relative_to
-from wotempo.navsim import Scene
+from wotempo.navsim import FRAME_PERIOD_S, Scene
 from wotempo.navsim.twins import Pair, own_twins
 from wotempo.pdm.objects import box_corners
 from wotempo.report.ablation import read_rows
 from wotempo.report.pictures.twin_picture import Member, Planned, draw_pair
 from wotempo.report.scores import TEST_FILE
 from wotempo.report.twins import TWINS_FILE, read_twin_rows
-
-PERIOD_S = 0.5
 
 
 def picture_of(runs: list[Path], name: str | None, file: Path, progress: Progress) -> str:
@@ -82,5 +80,5 @@ def _boxes(scene: Scene, tracks: tuple[str, ...]) -> list[tuple[float, np.ndarra
             if track in tracks:
                 corners = box_corners(box[[0, 1, 6]], box[3], box[4])
                 moved = relative_to(relative_to(frame.pose, scene.current.pose), np.insert(corners, 2, 0.0, axis=1))
-                found.append((PERIOD_S * (place + 1 - len(scene.history)), moved[:, :2]))
+                found.append((FRAME_PERIOD_S * (place + 1 - len(scene.history)), moved[:, :2]))
     return found

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wotempo.geometry.pose import wrap_angle
+
 STEP_S = 0.1
 PERIOD_S = 0.5  # between two poses of a trajectory
 AHEAD = 10  # steps by which the control looks ahead
@@ -39,12 +41,14 @@ def along(path: Tensor, metres: Tensor) -> Tensor:
     lengths = _lengths(path)
     ends = lengths.cumsum(-1)
     part = (metres[..., None] >= ends[..., None, :-1]).sum(-1)  # (B, N, T), of P
-    of = lambda values: values.gather(2, part)  # noqa: E731
+
+    def of(values: Tensor) -> Tensor:
+        return values.gather(2, part)
+
     rest, length = metres - of(ends - lengths), of(lengths)
     share = (rest / length.clamp(min=1e-3)).clamp(max=1.0)
     begin, end = poses[:, :, :-1], poses[:, :, 1:]
-    turn = torch.atan2((end[..., 2] - begin[..., 2]).sin(), (end[..., 2] - begin[..., 2]).cos())
-    heading = of(begin[..., 2]) + share * of(turn)
+    heading = of(begin[..., 2]) + share * of(wrap_angle(end[..., 2] - begin[..., 2]))
     line = torch.where(lengths > 1e-3, torch.atan2(*(end - begin)[..., [1, 0]].unbind(-1)), end[..., 2])
     return torch.stack(
         (of(begin[..., 0]) + rest * of(line).cos(), of(begin[..., 1]) + rest * of(line).sin(), heading), -1
